@@ -1,0 +1,91 @@
+//! Magic, message, digest: is a blob aggregated?
+
+use core::fmt;
+
+use crate::digest::Digest;
+use crate::limits::{DIGEST_LEN, MAGIC_LEN};
+
+/// What an aggregated blob starts with.
+///
+/// Source: the KPL's aggregation format document.
+pub const MAGIC: [u8; MAGIC_LEN] = [0xf3, 0x89, 0x9a, 0xc2];
+
+/// Where in a blob the message starts: behind the magic.
+pub(crate) const MESSAGE_START: u32 = 4;
+const _: () = assert!(MAGIC_LEN == 4);
+
+/// Why a blob is plain: one user record as somebody put it, not an aggregate.
+///
+/// The reasons are the KCL's; a blob that starts with the magic by chance, or
+/// was damaged on its way, is delivered as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a forced `_ =>` in user code would hide a loss"
+)]
+pub enum PlainReason {
+    /// The blob does not start with [`MAGIC`].
+    NoMagic,
+    /// It does, but has no room for a message between magic and digest.
+    TooShort,
+    /// The digest at its end is not that of the message.
+    DigestMismatch,
+}
+
+impl fmt::Display for PlainReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoMagic => "no magic",
+            Self::TooShort => "too short",
+            Self::DigestMismatch => "digest mismatch",
+        })
+    }
+}
+
+/// A blob that has the shape of an aggregate, its digest not yet looked at.
+///
+/// ```text
+/// 0        4                            n-16        n
+/// | F3 89 9A C2 |        message        | MD5 of the message |
+/// ```
+///
+/// This is the seam for whoever computes digests in batches, see
+/// [`parse_with_digest`](crate::parse_with_digest).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame<'buf> {
+    message: &'buf [u8],
+    digest: Digest,
+}
+
+impl<'buf> Frame<'buf> {
+    /// Takes a blob apart, without hashing.
+    ///
+    /// # Errors
+    ///
+    /// [`PlainReason::NoMagic`] or [`PlainReason::TooShort`]: the blob is not
+    /// aggregated.
+    pub fn split(blob: &'buf [u8]) -> Result<Self, PlainReason> {
+        let framed = blob
+            .strip_prefix(MAGIC.as_slice())
+            .ok_or(PlainReason::NoMagic)?;
+        match framed.split_last_chunk::<DIGEST_LEN>() {
+            Some((message, digest)) if !message.is_empty() => Ok(Self {
+                message,
+                digest: Digest::from(*digest),
+            }),
+            _ => Err(PlainReason::TooShort),
+        }
+    }
+
+    /// The protobuf message; it starts [`MAGIC_LEN`] bytes into the blob.
+    #[must_use]
+    pub const fn message(&self) -> &'buf [u8] {
+        self.message
+    }
+
+    /// The digest that the blob ends with.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+}

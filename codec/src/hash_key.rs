@@ -1,0 +1,352 @@
+//! Where on the ring of shards a user record belongs.
+
+use core::fmt;
+use core::str::{self, FromStr};
+
+use crate::digest::Digest;
+use crate::error::{HashKeyError, ReversedRangeError};
+use crate::limits::MAX_HASH_KEY_DECIMAL_LEN;
+
+/// A position on the ring of shards: 0 to 2^128 - 1.
+///
+/// A user record's hash key is its explicit hash key if it has one, else the
+/// MD5 of its partition key's bytes, read as one big-endian number (Kinesis
+/// `PutRecord`).
+///
+/// ```
+/// use kinesis_agg_codec::HashKey;
+///
+/// let hash_key = HashKey::of_partition_key(b"a");
+/// assert_eq!(hash_key.to_decimal().as_str(), "16955237001963240173058271559858726497");
+/// assert_eq!(" +007".parse(), Ok(HashKey::new(7)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HashKey(u128);
+
+impl HashKey {
+    /// The lowest hash key.
+    pub const MIN: Self = Self(0);
+    /// The highest hash key.
+    pub const MAX: Self = Self(u128::MAX);
+
+    /// The hash key of this number.
+    #[must_use]
+    pub const fn new(number: u128) -> Self {
+        Self(number)
+    }
+
+    /// The hash key as a number.
+    #[must_use]
+    pub const fn to_u128(self) -> u128 {
+        self.0
+    }
+
+    /// The hash key of a user record that has no explicit one.
+    #[must_use]
+    pub fn of_partition_key(partition_key: &[u8]) -> Self {
+        Self::from(Digest::of(partition_key))
+    }
+
+    /// Reads decimal digits that may follow one `+`; leading zeros are fine,
+    /// white space is not. This is how an explicit hash key in a blob is read
+    /// (the KCL's `BigInteger`).
+    ///
+    /// # Errors
+    ///
+    /// [`HashKeyError::Empty`] without a digit, [`HashKeyError::NotADigit`] at
+    /// any other byte, [`HashKeyError::OutOfRange`] from 2^128 on.
+    pub fn from_decimal(text: &[u8]) -> Result<Self, HashKeyError> {
+        let digits = text.strip_prefix(b"+").unwrap_or(text);
+        if digits.is_empty() {
+            return Err(HashKeyError::Empty);
+        }
+        let first = text.len().saturating_sub(digits.len());
+        let mut number = 0_u128;
+        let mut in_range = true;
+        for (offset, byte) in (first..).zip(digits) {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                return Err(HashKeyError::NotADigit { offset });
+            }
+            // Ten times as two shifts: no 128-bit multiplication on small processors.
+            in_range &= number <= u128::MAX / 10;
+            let (sum, carry) = (number << 3)
+                .wrapping_add(number << 1)
+                .overflowing_add(u128::from(digit));
+            in_range &= !carry;
+            number = sum;
+        }
+        if !in_range {
+            return Err(HashKeyError::OutOfRange);
+        }
+        Ok(Self(number))
+    }
+
+    /// The hash key in plain decimal, as the service wants it: no sign, no
+    /// leading zero.
+    #[must_use]
+    pub fn to_decimal(self) -> HashKeyDecimal {
+        HashKeyDecimal::of(self.0)
+    }
+}
+
+impl From<Digest> for HashKey {
+    /// The hash key of a partition key whose digest was computed elsewhere.
+    fn from(digest_of_partition_key: Digest) -> Self {
+        Self(u128::from_be_bytes(digest_of_partition_key.to_bytes()))
+    }
+}
+
+/// As a producer gives it, read as the KPL's front end does: ASCII white space
+/// around is trimmed, then [`HashKey::from_decimal`].
+impl FromStr for HashKey {
+    type Err = HashKeyError;
+
+    fn from_str(text: &str) -> Result<Self, HashKeyError> {
+        let trimmed = text.trim_ascii_start();
+        let leading_len = text.len().saturating_sub(trimmed.len());
+        Self::from_decimal(trimmed.trim_ascii_end().as_bytes()).map_err(|error| match error {
+            HashKeyError::NotADigit { offset } => HashKeyError::NotADigit {
+                offset: offset.saturating_add(leading_len),
+            },
+            other => other,
+        })
+    }
+}
+
+/// In plain decimal.
+impl fmt::Display for HashKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.to_decimal().as_str())
+    }
+}
+
+/// A hash key as decimal text of at most [`MAX_HASH_KEY_DECIMAL_LEN`] bytes,
+/// without a heap.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct HashKeyDecimal {
+    /// The last digit is in the last byte.
+    digits: [u8; GROUPS * GROUP_LEN],
+    /// Leading zeros that are no part of the text.
+    skipped: usize,
+}
+
+/// Digits that are computed together.
+const GROUP_LEN: usize = 4;
+/// Groups that hold 2^128 - 1.
+const GROUPS: usize = MAX_HASH_KEY_DECIMAL_LEN.div_ceil(GROUP_LEN);
+
+impl HashKeyDecimal {
+    /// By long multiplication in base 10,000 with 32-bit numbers: dividing a
+    /// `u128` would bring kilobytes of code to a processor that has no such
+    /// instruction.
+    fn of(number: u128) -> Self {
+        let mut groups = [0_u32; GROUPS];
+        for half in number.to_be_bytes().chunks_exact(2) {
+            let mut carry = half
+                .iter()
+                .fold(0, |half, &byte| (half << 8) | u32::from(byte));
+            for group in groups.iter_mut().rev() {
+                // Below 10,000 * 2^16: the carry is again below 2^16.
+                let shifted = (*group << 16) | carry;
+                *group = shifted % 10_000;
+                carry = shifted / 10_000;
+            }
+        }
+        let mut digits = [0; GROUPS * GROUP_LEN];
+        for (chunk, group) in digits.chunks_exact_mut(GROUP_LEN).zip(groups) {
+            let mut rest = group;
+            for digit in chunk.iter_mut().rev() {
+                let [low, ..] = (rest % 10).to_le_bytes();
+                *digit = b'0' | low;
+                rest /= 10;
+            }
+        }
+        let last = digits.len().saturating_sub(1);
+        let skipped = digits
+            .iter()
+            .position(|&digit| digit != b'0')
+            .unwrap_or(last);
+        Self { digits, skipped }
+    }
+
+    /// The digits as ASCII bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.digits.get(self.skipped..).unwrap_or_default()
+    }
+
+    /// The digits as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for HashKeyDecimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for HashKeyDecimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The hash keys of a shard: from start to end, both inclusive.
+///
+/// ```
+/// use kinesis_agg_codec::{HashKey, HashKeyRange};
+///
+/// let range = HashKeyRange::new(HashKey::new(5), HashKey::new(7))?;
+/// assert!(range.contains(HashKey::new(7)));
+/// assert!(!range.contains(HashKey::new(8)));
+/// assert!(HashKeyRange::new(HashKey::new(7), HashKey::new(5)).is_err());
+/// # Ok::<(), kinesis_agg_codec::ReversedRangeError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HashKeyRange {
+    starting_hash_key: HashKey,
+    ending_hash_key: HashKey,
+}
+
+impl HashKeyRange {
+    /// All hash keys.
+    pub const FULL: Self = Self {
+        starting_hash_key: HashKey::MIN,
+        ending_hash_key: HashKey::MAX,
+    };
+
+    /// The range from `starting_hash_key` to `ending_hash_key`, both in it.
+    ///
+    /// # Errors
+    ///
+    /// [`ReversedRangeError`] if it would start above its end.
+    pub fn new(
+        starting_hash_key: HashKey,
+        ending_hash_key: HashKey,
+    ) -> Result<Self, ReversedRangeError> {
+        if starting_hash_key > ending_hash_key {
+            return Err(ReversedRangeError {});
+        }
+        Ok(Self {
+            starting_hash_key,
+            ending_hash_key,
+        })
+    }
+
+    /// The lowest hash key of the range.
+    #[must_use]
+    pub const fn starting_hash_key(&self) -> HashKey {
+        self.starting_hash_key
+    }
+
+    /// The highest hash key of the range.
+    #[must_use]
+    pub const fn ending_hash_key(&self) -> HashKey {
+        self.ending_hash_key
+    }
+
+    /// True if `hash_key` lies in the range.
+    #[must_use]
+    pub fn contains(&self, hash_key: HashKey) -> bool {
+        self.starting_hash_key <= hash_key && hash_key <= self.ending_hash_key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString as _;
+
+    use super::*;
+
+    #[test]
+    fn decimal_is_that_of_the_number() {
+        let mut number = 1_u128;
+        loop {
+            for near in [number - 1, number, number.wrapping_neg()] {
+                assert_eq!(HashKey::new(near).to_string(), near.to_string());
+                assert_eq!(near.to_string().parse(), Ok(HashKey::new(near)));
+            }
+            match number.checked_mul(7) {
+                Some(next) => number = next,
+                None => break,
+            }
+        }
+    }
+
+    #[test]
+    fn every_power_of_ten_and_its_neighbours_read_back() {
+        let mut number = 1_u128;
+        for _ in 0..MAX_HASH_KEY_DECIMAL_LEN {
+            for near in [number - 1, number, number + 1] {
+                assert_eq!(
+                    HashKey::from_decimal(near.to_string().as_bytes()),
+                    Ok(HashKey(near))
+                );
+                assert_eq!(HashKey(near).to_decimal().as_str(), near.to_string());
+            }
+            number = number.wrapping_mul(10);
+        }
+    }
+
+    #[test]
+    fn reading_takes_a_plus_and_zeros_and_nothing_else() {
+        use HashKeyError::{Empty, NotADigit, OutOfRange};
+        let cases: &[(&str, Result<u128, HashKeyError>)] = &[
+            ("0", Ok(0)),
+            ("007", Ok(7)),
+            ("+7", Ok(7)),
+            ("+007", Ok(7)),
+            ("340282366920938463463374607431768211455", Ok(u128::MAX)),
+            ("0000000000000000000000000000000000000000000000001", Ok(1)),
+            ("340282366920938463463374607431768211456", Err(OutOfRange)),
+            ("999999999999999999999999999999999999999", Err(OutOfRange)),
+            ("3402823669209384634633746074317682114550", Err(OutOfRange)),
+            ("", Err(Empty)),
+            ("+", Err(Empty)),
+            ("-1", Err(NotADigit { offset: 0 })),
+            ("++1", Err(NotADigit { offset: 1 })),
+            (" 1", Err(NotADigit { offset: 0 })),
+            ("1 ", Err(NotADigit { offset: 1 })),
+            ("1_000", Err(NotADigit { offset: 1 })),
+            ("0x10", Err(NotADigit { offset: 1 })),
+            ("\u{661}", Err(NotADigit { offset: 0 })),
+        ];
+        for (text, expected) in cases {
+            let got = HashKey::from_decimal(text.as_bytes());
+            assert_eq!(got, expected.map(HashKey), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_producer_may_add_white_space_around() {
+        for (text, expected) in [
+            (" 7", Ok(7)),
+            ("\t+007\r\n", Ok(7)),
+            (" ", Err(HashKeyError::Empty)),
+            ("  1 2", Err(HashKeyError::NotADigit { offset: 3 })),
+            ("\u{a0}7", Err(HashKeyError::NotADigit { offset: 0 })),
+        ] {
+            assert_eq!(text.parse(), expected.map(HashKey), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn both_ends_are_in_the_range() {
+        let key = HashKey::new;
+        assert!(HashKeyRange::FULL.contains(HashKey::MIN));
+        assert!(HashKeyRange::FULL.contains(HashKey::MAX));
+        let one = HashKeyRange::new(key(5), key(5)).unwrap();
+        assert_eq!(
+            [4, 5, 6].map(|n| one.contains(key(n))),
+            [false, true, false]
+        );
+        assert_eq!(
+            HashKeyRange::new(key(6), key(5)),
+            Err(ReversedRangeError {})
+        );
+    }
+}

@@ -1,0 +1,333 @@
+//! The schema (`proto/aggregated_record.proto`): field numbers, and what each
+//! message is made of, in both directions.
+
+use crate::error::{DecodeError, DecodeErrorKind, RequiredField};
+use crate::key_bytes::KeyBytes;
+use crate::wire::cursor::Cursor;
+use crate::wire::field::{self, WireType};
+use crate::wire::sink::Sink;
+use crate::wire::varint;
+
+/// `AggregatedRecord.partition_key_table`
+pub(crate) const PARTITION_KEY: u32 = field::tag(1, WireType::LengthDelimited);
+/// `AggregatedRecord.explicit_hash_key_table`
+pub(crate) const EXPLICIT_HASH_KEY: u32 = field::tag(2, WireType::LengthDelimited);
+/// `AggregatedRecord.records`
+const RECORD: u32 = field::tag(3, WireType::LengthDelimited);
+/// `Record.partition_key_index`
+const PARTITION_KEY_INDEX: u32 = field::tag(1, WireType::Varint);
+/// `Record.explicit_hash_key_index`
+const EXPLICIT_HASH_KEY_INDEX: u32 = field::tag(2, WireType::Varint);
+/// `Record.data`
+const DATA: u32 = field::tag(3, WireType::LengthDelimited);
+/// `Record.tags`
+const RECORD_TAG: u32 = field::tag(4, WireType::LengthDelimited);
+/// `Tag.key`
+const TAG_KEY: u32 = field::tag(1, WireType::LengthDelimited);
+/// `Tag.value`
+const TAG_VALUE: u32 = field::tag(2, WireType::LengthDelimited);
+
+/// Bytes of each of the tags above, as varints.
+const TAG_LEN: u32 = 1;
+
+/// A known field of the aggregated record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TopField<'buf> {
+    pub(crate) kind: TopFieldKind,
+    /// Where its tag stands.
+    pub(crate) offset: usize,
+    /// Where its length stands, right behind the tag.
+    pub(crate) len_offset: usize,
+    /// The key, or the record.
+    pub(crate) body: Cursor<'buf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TopFieldKind {
+    PartitionKey,
+    ExplicitHashKey,
+    Record,
+}
+
+impl<'buf> TopField<'buf> {
+    /// The next known field of the aggregated record, or `None` at its end.
+    #[inline]
+    pub(crate) fn read(cursor: &mut Cursor<'buf>) -> Result<Option<Self>, DecodeError> {
+        while !cursor.is_empty() {
+            let offset = cursor.offset();
+            let kind = match cursor.tag()? {
+                RECORD => TopFieldKind::Record,
+                PARTITION_KEY => TopFieldKind::PartitionKey,
+                EXPLICIT_HASH_KEY => TopFieldKind::ExplicitHashKey,
+                unknown => {
+                    field::skip_unknown(cursor, unknown, offset, 0)?;
+                    continue;
+                }
+            };
+            return Ok(Some(Self {
+                kind,
+                offset,
+                len_offset: cursor.offset(),
+                body: cursor.message(offset)?,
+            }));
+        }
+        Ok(None)
+    }
+}
+
+/// A key index as it stands in a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IndexField {
+    pub(crate) value: u64,
+    /// Where its tag stands.
+    pub(crate) offset: usize,
+}
+
+/// The fields of a record; of a field given twice, the last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecordFields<'buf> {
+    pub(crate) partition_key_index: IndexField,
+    pub(crate) explicit_hash_key_index: Option<IndexField>,
+    pub(crate) data: &'buf [u8],
+    /// The record from its first tag on; empty if it has none.
+    pub(crate) tags: Cursor<'buf>,
+}
+
+impl<'buf> RecordFields<'buf> {
+    /// Reads and checks the record `body` whose tag stands at `record_offset`.
+    #[inline]
+    pub(crate) fn read(body: Cursor<'buf>, record_offset: usize) -> Result<Self, DecodeError> {
+        let mut cursor = body;
+        let mut partition_key_index = None;
+        let mut explicit_hash_key_index = None;
+        let mut data = None;
+        let mut tags = None;
+        while !cursor.is_empty() {
+            let at_field = cursor;
+            let offset = cursor.offset();
+            match cursor.tag()? {
+                PARTITION_KEY_INDEX => {
+                    let value = cursor.varint(offset)?;
+                    partition_key_index = Some(IndexField { value, offset });
+                }
+                EXPLICIT_HASH_KEY_INDEX => {
+                    let value = cursor.varint(offset)?;
+                    explicit_hash_key_index = Some(IndexField { value, offset });
+                }
+                DATA => data = Some(cursor.bytes(offset)?),
+                RECORD_TAG => {
+                    RecordTag::read(cursor.message(offset)?, offset)?;
+                    tags = tags.or(Some(at_field));
+                }
+                unknown => field::skip_unknown(&mut cursor, unknown, offset, 1)?,
+            }
+        }
+        let missing =
+            |field| DecodeError::new(DecodeErrorKind::MissingField { field }, record_offset);
+        Ok(Self {
+            partition_key_index: partition_key_index
+                .ok_or_else(|| missing(RequiredField::PartitionKeyIndex))?,
+            explicit_hash_key_index,
+            data: data.ok_or_else(|| missing(RequiredField::Data))?,
+            tags: tags.unwrap_or(cursor),
+        })
+    }
+}
+
+/// A tag of a user record: a name and perhaps a value, which the KPL's format
+/// has room for and no AWS library sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "the schema has just these two fields"
+)]
+pub struct RecordTag<'buf> {
+    /// The name; any bytes are read, a producer should write UTF-8.
+    pub key: KeyBytes<'buf>,
+    /// The value, if there is one; bytes as for the name.
+    pub value: Option<KeyBytes<'buf>>,
+}
+
+impl<'buf> RecordTag<'buf> {
+    fn read(body: Cursor<'buf>, tag_offset: usize) -> Result<Self, DecodeError> {
+        let mut cursor = body;
+        let mut key = None;
+        let mut value = None;
+        while !cursor.is_empty() {
+            let offset = cursor.offset();
+            match cursor.tag()? {
+                TAG_KEY => key = Some(KeyBytes::new(cursor.bytes(offset)?)),
+                TAG_VALUE => value = Some(KeyBytes::new(cursor.bytes(offset)?)),
+                unknown => field::skip_unknown(&mut cursor, unknown, offset, 2)?,
+            }
+        }
+        let key = key.ok_or_else(|| {
+            let field = RequiredField::TagKey;
+            DecodeError::new(DecodeErrorKind::MissingField { field }, tag_offset)
+        })?;
+        Ok(Self { key, value })
+    }
+
+    /// The next tag of a record, or `None` at its end.
+    fn next_of(cursor: &mut Cursor<'buf>) -> Result<Option<Self>, DecodeError> {
+        while !cursor.is_empty() {
+            let offset = cursor.offset();
+            match cursor.tag()? {
+                RECORD_TAG => return Self::read(cursor.message(offset)?, offset).map(Some),
+                // Indices and data are unknown to someone who looks for tags.
+                other => field::skip_unknown(cursor, other, offset, 1)?,
+            }
+        }
+        Ok(None)
+    }
+
+    fn body_len(&self) -> u32 {
+        let value_len = self
+            .value
+            .map_or(0, |value| bytes_field_len(value.as_bytes()));
+        bytes_field_len(self.key.as_bytes()).saturating_add(value_len)
+    }
+
+    fn encoded_len(&self) -> u32 {
+        delimited_len(self.body_len())
+    }
+
+    fn write(&self, sink: &mut Sink<'_>) -> Option<()> {
+        sink.put_varint(RECORD_TAG)?;
+        sink.put_varint(self.body_len())?;
+        write_bytes_field(sink, TAG_KEY, self.key.as_bytes())?;
+        match self.value {
+            Some(value) => write_bytes_field(sink, TAG_VALUE, value.as_bytes()),
+            None => Some(()),
+        }
+    }
+}
+
+/// The tags of a user record, in order.
+///
+/// Made from a slice to be written, or found in a user record that was read.
+///
+/// ```
+/// use kinesis_agg_codec::{RecordTag, RecordTags};
+///
+/// let tags = [RecordTag { key: "unit".into(), value: Some("C".into()) }];
+/// assert!(RecordTags::from(&tags[..]).eq(tags));
+/// ```
+#[derive(Clone, Debug)]
+pub struct RecordTags<'buf>(Source<'buf>);
+
+#[derive(Clone, Debug)]
+enum Source<'buf> {
+    Listed(core::slice::Iter<'buf, RecordTag<'buf>>),
+    /// A checked record, from its first tag on.
+    Record(Cursor<'buf>),
+}
+
+impl<'buf> RecordTags<'buf> {
+    pub(crate) fn in_record(checked: Cursor<'buf>) -> Self {
+        Self(Source::Record(checked))
+    }
+
+    /// True if there are no tags (left).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match &self.0 {
+            Source::Listed(tags) => tags.len() == 0,
+            Source::Record(_) => self.clone().next().is_none(),
+        }
+    }
+
+    fn encoded_len(&self) -> u32 {
+        self.clone()
+            .fold(0, |len: u32, tag| len.saturating_add(tag.encoded_len()))
+    }
+}
+
+impl Default for RecordTags<'_> {
+    /// No tags.
+    fn default() -> Self {
+        Self::from(&[][..])
+    }
+}
+
+impl<'buf> From<&'buf [RecordTag<'buf>]> for RecordTags<'buf> {
+    fn from(tags: &'buf [RecordTag<'buf>]) -> Self {
+        Self(Source::Listed(tags.iter()))
+    }
+}
+
+impl<'buf> Iterator for RecordTags<'buf> {
+    type Item = RecordTag<'buf>;
+
+    fn next(&mut self) -> Option<RecordTag<'buf>> {
+        match &mut self.0 {
+            Source::Listed(tags) => tags.next().copied(),
+            // The record was checked, so there is no error to lose.
+            Source::Record(cursor) => RecordTag::next_of(cursor).ok().flatten(),
+        }
+    }
+}
+
+impl core::iter::FusedIterator for RecordTags<'_> {}
+
+/// A record to be written, its keys given by their place in the tables.
+#[derive(Clone, Debug)]
+pub(crate) struct NewRecord<'a> {
+    pub(crate) partition_key_index: u32,
+    pub(crate) explicit_hash_key_index: Option<u32>,
+    pub(crate) data: &'a [u8],
+    pub(crate) tags: RecordTags<'a>,
+}
+
+impl NewRecord<'_> {
+    fn body_len(&self) -> u32 {
+        let ehk_len = self.explicit_hash_key_index.map_or(0, |index| {
+            TAG_LEN.saturating_add(varint::encoded_len(index))
+        });
+        TAG_LEN
+            .saturating_add(varint::encoded_len(self.partition_key_index))
+            .saturating_add(ehk_len)
+            .saturating_add(bytes_field_len(self.data))
+            .saturating_add(self.tags.encoded_len())
+    }
+
+    /// Bytes of the record with its tag and length. Saturates, at a number
+    /// that no memory has.
+    pub(crate) fn encoded_len(&self) -> u32 {
+        delimited_len(self.body_len())
+    }
+
+    pub(crate) fn write(&self, sink: &mut Sink<'_>) -> Option<()> {
+        sink.put_varint(RECORD)?;
+        sink.put_varint(self.body_len())?;
+        sink.put_varint(PARTITION_KEY_INDEX)?;
+        sink.put_varint(self.partition_key_index)?;
+        if let Some(index) = self.explicit_hash_key_index {
+            sink.put_varint(EXPLICIT_HASH_KEY_INDEX)?;
+            sink.put_varint(index)?;
+        }
+        write_bytes_field(sink, DATA, self.data)?;
+        for tag in self.tags.clone() {
+            tag.write(sink)?;
+        }
+        Some(())
+    }
+}
+
+/// Bytes of a table entry of `key`, or of any field that holds `bytes`.
+pub(crate) fn bytes_field_len(bytes: &[u8]) -> u32 {
+    delimited_len(u32::try_from(bytes.len()).unwrap_or(u32::MAX))
+}
+
+/// Bytes of a field whose content has `body_len` bytes.
+pub(crate) fn delimited_len(body_len: u32) -> u32 {
+    TAG_LEN
+        .saturating_add(varint::encoded_len(body_len))
+        .saturating_add(body_len)
+}
+
+pub(crate) fn write_bytes_field(sink: &mut Sink<'_>, tag: u32, bytes: &[u8]) -> Option<()> {
+    sink.put_varint(tag)?;
+    sink.put_varint(u32::try_from(bytes.len()).ok()?)?;
+    sink.put(bytes)
+}

@@ -1,0 +1,382 @@
+//! The three parts of a message while they grow in one buffer, and their way
+//! into the KPL's order.
+//!
+//! ```text
+//! while growing   magic | records ->            free            <- keys |
+//! when finished   magic | partition keys | explicit hash keys | records | digest | free
+//! ```
+//!
+//! Three parts cannot grow in one buffer without moving, two can. So both kinds
+//! of keys share the far end, each new entry before the last one, and are
+//! parted at the end. Nothing moves while the parts grow, and nothing is kept
+//! free: the buffer is full when the finished blob would be longer.
+//!
+//! Putting the parts in order moves each byte once if the free space can hold
+//! the keys. If it is smaller, records are moved twice (two reversals make a
+//! rotation), keys at most 2 + 2 * log2(n) times, n being how often a partition
+//! key follows an explicit hash key; 2 times where one kind of key is absent.
+
+use crate::error::EncodeError;
+use crate::frame::{MAGIC, MESSAGE_START};
+use crate::limits::FRAME_LEN;
+use crate::message::{
+    EXPLICIT_HASH_KEY, NewRecord, PARTITION_KEY, bytes_field_len, write_bytes_field,
+};
+use crate::wire::cursor::Cursor;
+use crate::wire::sink::Sink;
+
+/// The key tables, by the tags of their entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyKind {
+    Partition,
+    ExplicitHash,
+}
+
+impl KeyKind {
+    const fn tag(self) -> u32 {
+        match self {
+            Self::Partition => PARTITION_KEY,
+            Self::ExplicitHash => EXPLICIT_HASH_KEY,
+        }
+    }
+}
+
+/// How much there is of one part.
+#[derive(Clone, Copy, Debug, Default)]
+struct Part {
+    count: u32,
+    len: u32,
+}
+
+impl Part {
+    fn add(&mut self, len: u32) {
+        self.count = self.count.saturating_add(1);
+        self.len = self.len.saturating_add(len);
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Sections<B> {
+    buffer: B,
+    partition_keys: Part,
+    explicit_hash_keys: Part,
+    records: Part,
+}
+
+impl<B> Sections<B> {
+    pub(crate) const fn new(buffer: B) -> Self {
+        const EMPTY: Part = Part { count: 0, len: 0 };
+        Self {
+            buffer,
+            partition_keys: EMPTY,
+            explicit_hash_keys: EMPTY,
+            records: EMPTY,
+        }
+    }
+
+    pub(crate) fn into_buffer(self) -> B {
+        self.buffer
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.partition_keys = Part::default();
+        self.explicit_hash_keys = Part::default();
+        self.records = Part::default();
+    }
+
+    pub(crate) fn record_count(&self) -> u32 {
+        self.records.count
+    }
+
+    pub(crate) fn key_count(&self, kind: KeyKind) -> u32 {
+        match kind {
+            KeyKind::Partition => self.partition_keys.count,
+            KeyKind::ExplicitHash => self.explicit_hash_keys.count,
+        }
+    }
+
+    fn keys_len(&self) -> u32 {
+        self.partition_keys
+            .len
+            .saturating_add(self.explicit_hash_keys.len)
+    }
+
+    /// Bytes of the finished blob.
+    pub(crate) fn encoded_len(&self) -> u32 {
+        FRAME_LEN
+            .saturating_add(self.keys_len())
+            .saturating_add(self.records.len)
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
+    /// Bytes of the longest blob.
+    pub(crate) fn capacity(&self) -> u32 {
+        u32::try_from(self.buffer.as_ref().len()).unwrap_or(u32::MAX)
+    }
+
+    /// Fails unless a part can grow by `len` bytes.
+    fn reserve(&self, len: u32) -> Result<(), EncodeError> {
+        let needed = self.encoded_len().saturating_add(len);
+        let limit = self.capacity();
+        if needed <= limit {
+            return Ok(());
+        }
+        let alone = FRAME_LEN.saturating_add(len);
+        Err(if alone > limit {
+            EncodeError::TooLarge {
+                needed: u64::from(alone),
+                limit: u64::from(limit),
+            }
+        } else {
+            EncodeError::Full {
+                needed: u64::from(needed),
+                limit: u64::from(limit),
+            }
+        })
+    }
+
+    /// Adds a key to its table; returns its index there.
+    pub(crate) fn push_key(&mut self, kind: KeyKind, key: &[u8]) -> Result<u32, EncodeError> {
+        let len = bytes_field_len(key);
+        self.reserve(len)?;
+        let start = self
+            .capacity()
+            .saturating_sub(self.keys_len())
+            .saturating_sub(len);
+        self.write(start, len, |sink| write_bytes_field(sink, kind.tag(), key))?;
+        let part = match kind {
+            KeyKind::Partition => &mut self.partition_keys,
+            KeyKind::ExplicitHash => &mut self.explicit_hash_keys,
+        };
+        let index = part.count;
+        part.add(len);
+        Ok(index)
+    }
+
+    /// Distance of the last key's entry from the buffer's end.
+    pub(crate) fn last_key_from_end(&self) -> u32 {
+        self.keys_len()
+    }
+
+    /// The key whose entry starts `from_end` bytes before the buffer's end, if
+    /// it is of this kind.
+    pub(crate) fn key(&self, kind: KeyKind, from_end: u32) -> Option<&[u8]> {
+        let buffer = self.buffer.as_ref();
+        let start = buffer.len().checked_sub(usize::try_from(from_end).ok()?)?;
+        let mut cursor = Cursor::new(buffer.get(start..)?, start);
+        let tag = cursor.tag().ok()?;
+        (tag == kind.tag()).then_some(cursor.bytes(start).ok()?)
+    }
+
+    pub(crate) fn push_record(&mut self, record: &NewRecord<'_>) -> Result<(), EncodeError> {
+        let len = record.encoded_len();
+        self.reserve(len)?;
+        let start = MESSAGE_START.saturating_add(self.records.len);
+        self.write(start, len, |sink| record.write(sink))?;
+        self.records.add(len);
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        start: u32,
+        len: u32,
+        write: impl FnOnce(&mut Sink<'_>) -> Option<()>,
+    ) -> Result<(), EncodeError> {
+        let refused = EncodeError::Full {
+            needed: u64::from(start.saturating_add(len)),
+            limit: u64::from(self.capacity()),
+        };
+        let memory = usize::try_from(start)
+            .ok()
+            .and_then(|start| self.buffer.as_mut().get_mut(start..))
+            .and_then(|rest| rest.get_mut(..usize::try_from(len).ok()?));
+        memory
+            .and_then(|memory| write(&mut Sink::new(memory)))
+            .ok_or(refused)
+    }
+
+    /// Moves what there is into another buffer, if it fits there.
+    pub(crate) fn move_to<C: AsRef<[u8]> + AsMut<[u8]>>(
+        &self,
+        mut buffer: C,
+    ) -> Result<Sections<C>, C> {
+        let keys_len = usize::try_from(self.keys_len()).unwrap_or(usize::MAX);
+        let records_end = usize::try_from(MESSAGE_START.saturating_add(self.records.len));
+        let records_end = records_end.unwrap_or(usize::MAX);
+        let from = self.buffer.as_ref();
+        let to = buffer.as_mut();
+        let copied = usize::try_from(self.encoded_len())
+            .ok()
+            .filter(|&len| len <= to.len())
+            .and_then(|_| {
+                to.get_mut(..records_end)?
+                    .copy_from_slice(from.get(..records_end)?);
+                let to_keys = to.len().checked_sub(keys_len)?;
+                let from_keys = from.len().checked_sub(keys_len)?;
+                to.get_mut(to_keys..)?
+                    .copy_from_slice(from.get(from_keys..)?);
+                Some(())
+            });
+        match copied {
+            Some(()) => Ok(Sections {
+                buffer,
+                partition_keys: self.partition_keys,
+                explicit_hash_keys: self.explicit_hash_keys,
+                records: self.records,
+            }),
+            None => Err(buffer),
+        }
+    }
+
+    /// Puts the parts in order, behind the magic, and starts over; returns the
+    /// blob, its digest not yet written.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Empty`] without records; nothing was changed then.
+    pub(crate) fn finish(&mut self) -> Result<&mut [u8], EncodeError> {
+        if self.records.count == 0 {
+            return Err(EncodeError::Empty);
+        }
+        let len = self.encoded_len();
+        let parts = (self.partition_keys.len, self.keys_len(), self.records.len);
+        self.clear();
+        // The buffer is that long, or nothing would have been written into it.
+        order(self.buffer.as_mut(), parts, len).ok_or(EncodeError::Empty)
+    }
+}
+
+fn order(
+    buffer: &mut [u8],
+    (partition_keys_len, keys_len, records_len): (u32, u32, u32),
+    blob_len: u32,
+) -> Option<&mut [u8]> {
+    let partition_keys_len = usize::try_from(partition_keys_len).ok()?;
+    let keys_len = usize::try_from(keys_len).ok()?;
+    let records_len = usize::try_from(records_len).ok()?;
+    let (magic, body) = buffer.split_first_chunk_mut()?;
+    *magic = MAGIC;
+    let free_len = body.len().checked_sub(keys_len)?.checked_sub(records_len)?;
+    if free_len >= keys_len {
+        order_through_free_space(body, partition_keys_len, keys_len, records_len)?;
+    } else {
+        order_in_place(body, keys_len, records_len)?;
+        let keys = body.get_mut(..keys_len)?;
+        if partition_keys_len != 0 && partition_keys_len != keys_len {
+            part_keys(keys)?;
+        }
+    }
+    buffer.get_mut(..usize::try_from(blob_len).ok()?)
+}
+
+/// Records aside first, then each key into its place.
+fn order_through_free_space(
+    body: &mut [u8],
+    partition_keys_len: usize,
+    keys_len: usize,
+    records_len: usize,
+) -> Option<()> {
+    let keys_start = body.len().checked_sub(keys_len)?;
+    let (front, keys) = body.split_at_mut_checked(keys_start)?;
+    let ordered = front.get_mut(..keys_len.checked_add(records_len)?)?;
+    move_up(ordered, records_len);
+    let tables = ordered.get_mut(..keys_len)?;
+    let (mut partition_keys, mut explicit_hash_keys) =
+        tables.split_at_mut_checked(partition_keys_len)?;
+    // The last key stands first.
+    let mut rest = &*keys;
+    while !rest.is_empty() {
+        let (tag, len) = key_entry(rest)?;
+        let (entry, tail) = rest.split_at_checked(len)?;
+        rest = tail;
+        let table = match tag {
+            PARTITION_KEY => &mut partition_keys,
+            _ => &mut explicit_hash_keys,
+        };
+        let unfilled = core::mem::take(table);
+        let (before, place) = unfilled.split_at_mut_checked(unfilled.len().checked_sub(len)?)?;
+        place.copy_from_slice(entry);
+        *table = before;
+    }
+    Some(())
+}
+
+/// Moves the first `len` bytes of `memory` to its end.
+fn move_up(memory: &mut [u8], len: usize) {
+    if let Some(distance) = memory.len().checked_sub(len) {
+        memory.copy_within(..len, distance);
+    }
+}
+
+/// Closes the gap, then turns `records | keys, last to first` into `keys,
+/// first to last | records`.
+fn order_in_place(body: &mut [u8], keys_len: usize, records_len: usize) -> Option<()> {
+    let keys_start = body.len().checked_sub(keys_len)?;
+    let mut rest = body.get_mut(keys_start..)?;
+    while !rest.is_empty() {
+        let (_, len) = key_entry(rest)?;
+        let (entry, tail) = rest.split_at_mut_checked(len)?;
+        entry.reverse();
+        rest = tail;
+    }
+    let behind_records = body.get_mut(records_len..)?;
+    let distance = behind_records.len().checked_sub(keys_len)?;
+    behind_records.copy_within(distance.., 0);
+    let ordered = body.get_mut(..keys_len.checked_add(records_len)?)?;
+    ordered.reverse();
+    ordered.get_mut(keys_len..)?.reverse();
+    Some(())
+}
+
+/// Parts mixed key entries, partition keys first, each kind in its order.
+///
+/// A pass exchanges the inner two of four runs of the same kind, and so halves
+/// the number of runs.
+fn part_keys(keys: &mut [u8]) -> Option<()> {
+    loop {
+        let mut rest = &mut *keys;
+        let mut exchanged = false;
+        while !rest.is_empty() {
+            let partition = run_len(rest, PARTITION_KEY)?;
+            let mixed = rest.get_mut(partition..)?;
+            let explicit = run_len(mixed, EXPLICIT_HASH_KEY)?;
+            let partition = run_len(mixed.get(explicit..)?, PARTITION_KEY)?;
+            let (inner, tail) = mixed.split_at_mut_checked(explicit.checked_add(partition)?)?;
+            if partition != 0 {
+                let (explicit, partition) = inner.split_at_mut_checked(explicit)?;
+                explicit.reverse();
+                partition.reverse();
+                inner.reverse();
+                exchanged = true;
+            }
+            let explicit = run_len(tail, EXPLICIT_HASH_KEY)?;
+            rest = tail.get_mut(explicit..)?;
+        }
+        if !exchanged {
+            return Some(());
+        }
+    }
+}
+
+/// Bytes of the key entries with this tag that `keys` starts with.
+fn run_len(keys: &[u8], tag: u32) -> Option<usize> {
+    let mut len = 0_usize;
+    while let Some(rest) = keys.get(len..).filter(|rest| !rest.is_empty()) {
+        let (found, entry_len) = key_entry(rest)?;
+        if found != tag {
+            break;
+        }
+        len = len.checked_add(entry_len)?;
+    }
+    Some(len)
+}
+
+/// Tag and length of the key entry that `keys` starts with.
+fn key_entry(keys: &[u8]) -> Option<(u32, usize)> {
+    let mut cursor = Cursor::new(keys, 0);
+    let tag = cursor.tag().ok()?;
+    cursor.bytes(0).ok()?;
+    Some((tag, cursor.offset()))
+}

@@ -1,0 +1,121 @@
+//! Field tags, and passing over fields that the schema does not have.
+
+use crate::error::{DecodeError, DecodeErrorKind};
+use crate::limits::MAX_NESTING;
+use crate::wire::cursor::Cursor;
+
+/// The wire types that the schema uses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum WireType {
+    Varint,
+    LengthDelimited,
+}
+
+/// The tag of a field of the schema.
+pub(crate) const fn tag(field_number: u32, wire_type: WireType) -> u32 {
+    let wire_type = match wire_type {
+        WireType::Varint => 0,
+        WireType::LengthDelimited => 2,
+    };
+    (field_number << 3) | wire_type
+}
+
+/// A tag that was read, taken apart.
+#[derive(Clone, Copy, Debug)]
+struct FieldHeader {
+    field_number: u32,
+    wire_type: u32,
+    offset: usize,
+}
+
+impl FieldHeader {
+    fn of(tag: u32, offset: usize) -> Result<Self, DecodeError> {
+        let header = Self {
+            field_number: tag >> 3,
+            wire_type: tag & 7,
+            offset,
+        };
+        if header.field_number == 0 || header.wire_type > 5 {
+            let tag = u64::from(tag);
+            return Err(DecodeError::new(
+                DecodeErrorKind::InvalidTag { tag },
+                offset,
+            ));
+        }
+        Ok(header)
+    }
+}
+
+/// Passes over the rest of an unknown field whose `tag` was read at `offset`.
+///
+/// `enclosing` messages lie between the field and the top of the blob: 0 at
+/// the top, 1 in a record, 2 in a record's tag.
+#[cold]
+pub(crate) fn skip_unknown(
+    cursor: &mut Cursor<'_>,
+    tag: u32,
+    offset: usize,
+    enclosing: usize,
+) -> Result<(), DecodeError> {
+    let header = FieldHeader::of(tag, offset)?;
+    match header.wire_type {
+        3 => skip_group(cursor, header, enclosing),
+        4 => {
+            let field_number = header.field_number;
+            let kind = DecodeErrorKind::UnexpectedEndGroup { field_number };
+            Err(DecodeError::new(kind, offset))
+        }
+        _ => skip_value(cursor, header),
+    }
+}
+
+fn skip_value(cursor: &mut Cursor<'_>, header: FieldHeader) -> Result<(), DecodeError> {
+    match header.wire_type {
+        0 => cursor.varint(header.offset).map(drop),
+        1 => cursor.skip(8),
+        5 => cursor.skip(4),
+        _ => cursor.bytes(header.offset).map(drop),
+    }
+}
+
+/// Passes over a group and all groups in it, without recursion: the numbers of
+/// the open groups are the whole stack.
+#[inline(never)]
+fn skip_group(
+    cursor: &mut Cursor<'_>,
+    start: FieldHeader,
+    enclosing: usize,
+) -> Result<(), DecodeError> {
+    let mut open = [0_u32; MAX_NESTING];
+    let mut depth = 0_usize;
+    let limit = MAX_NESTING.saturating_sub(enclosing);
+    let mut header = start;
+    loop {
+        match header.wire_type {
+            3 => {
+                let slot = open.get_mut(depth).filter(|_| depth < limit);
+                let Some(slot) = slot else {
+                    let kind = DecodeErrorKind::NestingTooDeep;
+                    return Err(DecodeError::new(kind, header.offset));
+                };
+                *slot = header.field_number;
+                depth = depth.saturating_add(1);
+            }
+            4 => {
+                depth = depth.saturating_sub(1);
+                let started = open.get(depth).copied().unwrap_or_default();
+                let ended = header.field_number;
+                if started != ended {
+                    let kind = DecodeErrorKind::MismatchedEndGroup { started, ended };
+                    return Err(DecodeError::new(kind, header.offset));
+                }
+                if depth == 0 {
+                    return Ok(());
+                }
+            }
+            _ => skip_value(cursor, header)?,
+        }
+        let offset = cursor.offset();
+        header = FieldHeader::of(cursor.tag()?, offset)?;
+    }
+}

@@ -1,0 +1,8 @@
+//! The protobuf wire format: bytes, varints, fields. Knows no Kinesis word.
+//!
+//! Source: <https://protobuf.dev/programming-guides/encoding/>.
+
+pub(crate) mod cursor;
+pub(crate) mod field;
+pub(crate) mod sink;
+pub(crate) mod varint;

@@ -1,0 +1,37 @@
+//! The output: a piece of the caller's memory, filled from its start.
+
+use crate::wire::varint;
+
+/// The unwritten rest of a piece of memory.
+///
+/// A write that does not fit gives `None`. Writers compare lengths before
+/// their first write, so that this stays a safeguard; what was written before
+/// it counts for nothing, as long as no one moves the end of what is valid.
+#[derive(Debug)]
+pub(crate) struct Sink<'out> {
+    rest: &'out mut [u8],
+}
+
+impl<'out> Sink<'out> {
+    pub(crate) fn new(memory: &'out mut [u8]) -> Self {
+        Self { rest: memory }
+    }
+
+    pub(crate) fn put(&mut self, bytes: &[u8]) -> Option<()> {
+        let (head, tail) = core::mem::take(&mut self.rest).split_at_mut_checked(bytes.len())?;
+        head.copy_from_slice(bytes);
+        self.rest = tail;
+        Some(())
+    }
+
+    pub(crate) fn put_byte(&mut self, byte: u8) -> Option<()> {
+        let (first, tail) = core::mem::take(&mut self.rest).split_first_mut()?;
+        *first = byte;
+        self.rest = tail;
+        Some(())
+    }
+
+    pub(crate) fn put_varint(&mut self, value: u32) -> Option<()> {
+        varint::encode(value, |byte| self.put_byte(byte))
+    }
+}

@@ -1,0 +1,761 @@
+//! User records in, a blob out, in memory that the caller lends.
+//!
+//! Two tiers: [`SectionWriter`] takes keys and records and remembers nothing
+//! of either; [`AggregateWriter`] stores each key once, keeps to the rules for
+//! keys and sizes and knows what the Kinesis record is to be put under.
+
+use crate::digest::Digest;
+use crate::error::EncodeError;
+use crate::frame::MESSAGE_START;
+use crate::hash_key::HashKey;
+use crate::key_index::{InternedKey, KeyIndex, KeySlots};
+use crate::limits::{
+    DEFAULT_KEY_SLOTS, DIGEST_LEN, FRAME_LEN, Limits, MAGIC_LEN, MAX_PARTITION_KEY_UTF16_LEN,
+};
+use crate::message::{NewRecord, RecordTags, bytes_field_len, delimited_len};
+use crate::sections::{KeyKind, Sections};
+
+/// A finished blob whose digest is not yet written: the seam for whoever
+/// computes the digests of many blobs at once.
+#[derive(Debug)]
+#[must_use = "a blob without its digest is not aggregated for any reader"]
+pub struct UnsealedBlob<'out> {
+    blob: &'out mut [u8],
+}
+
+impl<'out> UnsealedBlob<'out> {
+    /// What the digest is to be computed over.
+    #[must_use]
+    pub fn message(&self) -> &[u8] {
+        let end = self.blob.len().saturating_sub(DIGEST_LEN);
+        self.blob.get(MAGIC_LEN..end).unwrap_or_default()
+    }
+
+    /// Writes the digest of [`message`](Self::message) and returns the blob.
+    #[must_use]
+    pub fn seal(self, digest: Digest) -> &'out [u8] {
+        if let Some(place) = self.blob.last_chunk_mut() {
+            *place = digest.to_bytes();
+        }
+        self.blob
+    }
+}
+
+/// The index of a partition key in the table of the aggregate that is being
+/// written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PartitionKeyIndex(u32);
+
+/// The index of an explicit hash key in the table of the aggregate that is
+/// being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ExplicitHashKeyIndex(u32);
+
+/// Writes keys and records into their sections, and remembers neither.
+///
+/// For whoever knows their keys: no search, no memory but the buffer. Takes
+/// any bytes as a key, so that every valid aggregate can be written again as
+/// it was.
+///
+/// ```
+/// use kinesis_agg_codec::{RecordTags, SectionWriter};
+///
+/// let mut buffer = [0; 256];
+/// let mut writer = SectionWriter::new(&mut buffer);
+/// let key = writer.intern_partition_key(b"sensor-7")?;
+/// for reading in [20_u8, 21, 22] {
+///     writer.push(key, None, &[reading], RecordTags::default())?;
+/// }
+/// let blob = writer.finish()?;
+/// assert_eq!(blob.len(), 20 + 10 + 3 * 7);
+/// # Ok::<(), kinesis_agg_codec::EncodeError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct SectionWriter<B> {
+    sections: Sections<B>,
+}
+
+impl<B> SectionWriter<B> {
+    /// A writer into `buffer`, whose length is the longest blob.
+    pub const fn new(buffer: B) -> Self {
+        Self {
+            sections: Sections::new(buffer),
+        }
+    }
+
+    /// User records so far.
+    #[must_use]
+    pub fn record_count(&self) -> u32 {
+        self.sections.record_count()
+    }
+
+    /// Bytes of the blob if it were finished now.
+    #[must_use]
+    pub fn encoded_len(&self) -> u32 {
+        self.sections.encoded_len()
+    }
+
+    /// Forgets all keys and user records.
+    pub fn clear(&mut self) {
+        self.sections.clear();
+    }
+
+    /// Gives the buffer back.
+    #[must_use]
+    pub fn into_buffer(self) -> B {
+        self.sections.into_buffer()
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
+    /// Adds a partition key to the table, whether or not it is there already.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Full`] if there is no room left for it,
+    /// [`EncodeError::TooLarge`] if the buffer is too small for it alone.
+    pub fn intern_partition_key(&mut self, key: &[u8]) -> Result<PartitionKeyIndex, EncodeError> {
+        self.sections
+            .push_key(KeyKind::Partition, key)
+            .map(PartitionKeyIndex)
+    }
+
+    /// Adds an explicit hash key to the table, whether or not it is there
+    /// already. Plain decimal is the caller's duty; see [`HashKey::to_decimal`].
+    ///
+    /// # Errors
+    ///
+    /// As [`intern_partition_key`](Self::intern_partition_key).
+    pub fn intern_explicit_hash_key(
+        &mut self,
+        key: &[u8],
+    ) -> Result<ExplicitHashKeyIndex, EncodeError> {
+        self.sections
+            .push_key(KeyKind::ExplicitHash, key)
+            .map(ExplicitHashKeyIndex)
+    }
+
+    /// Adds a user record under keys that are in the tables.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::UnknownKeyIndex`] if an index is not of this aggregate,
+    /// [`EncodeError::Full`] if there is no room left,
+    /// [`EncodeError::TooLarge`] if the buffer is too small for the record
+    /// alone.
+    pub fn push(
+        &mut self,
+        partition_key: PartitionKeyIndex,
+        explicit_hash_key: Option<ExplicitHashKeyIndex>,
+        data: &[u8],
+        tags: RecordTags<'_>,
+    ) -> Result<(), EncodeError> {
+        self.check_index(KeyKind::Partition, partition_key.0)?;
+        if let Some(index) = explicit_hash_key {
+            self.check_index(KeyKind::ExplicitHash, index.0)?;
+        }
+        self.sections.push_record(&NewRecord {
+            partition_key_index: partition_key.0,
+            explicit_hash_key_index: explicit_hash_key.map(|index| index.0),
+            data,
+            tags,
+        })
+    }
+
+    fn check_index(&self, kind: KeyKind, index: u32) -> Result<(), EncodeError> {
+        let count = self.sections.key_count(kind);
+        if index >= count {
+            return Err(EncodeError::UnknownKeyIndex { index, count });
+        }
+        Ok(())
+    }
+
+    /// Puts the sections in the KPL's order and seals the blob, which stands at
+    /// the start of the buffer. The writer is empty again.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Empty`] without user records; keys stay.
+    pub fn finish(&mut self) -> Result<&[u8], EncodeError> {
+        let blob = self.finish_unsealed()?;
+        let digest = Digest::of(blob.message());
+        Ok(blob.seal(digest))
+    }
+
+    /// [`finish`](Self::finish), but the digest is left to the caller.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Self::finish).
+    pub fn finish_unsealed(&mut self) -> Result<UnsealedBlob<'_>, EncodeError> {
+        let blob = self.sections.finish()?;
+        Ok(UnsealedBlob { blob })
+    }
+}
+
+/// A user record to be written.
+///
+/// ```
+/// use kinesis_agg_codec::{HashKey, NewUserRecord, RecordTag};
+///
+/// let tags = [RecordTag { key: "unit".into(), value: Some("C".into()) }];
+/// let user_record = NewUserRecord::new("sensor-7", b"21.5")
+///     .with_explicit_hash_key(HashKey::new(7))
+///     .with_tags(tags[..].into());
+/// ```
+#[derive(Clone, Debug)]
+pub struct NewUserRecord<'a> {
+    partition_key: &'a str,
+    explicit_hash_key: Option<HashKey>,
+    data: &'a [u8],
+    tags: RecordTags<'a>,
+}
+
+impl<'a> NewUserRecord<'a> {
+    /// A user record without explicit hash key and tags.
+    ///
+    /// The partition key has 1 to [`MAX_PARTITION_KEY_UTF16_LEN`] UTF-16 code
+    /// units (the KPL's rule; the service says "characters"), which the writer
+    /// checks. Any data will do.
+    pub fn new<D: AsRef<[u8]> + ?Sized>(partition_key: &'a str, data: &'a D) -> Self {
+        Self {
+            partition_key,
+            explicit_hash_key: None,
+            data: data.as_ref(),
+            tags: RecordTags::default(),
+        }
+    }
+
+    /// Sets the explicit hash key, or none.
+    #[must_use]
+    pub fn with_explicit_hash_key(self, explicit_hash_key: impl Into<Option<HashKey>>) -> Self {
+        Self {
+            explicit_hash_key: explicit_hash_key.into(),
+            ..self
+        }
+    }
+
+    /// Sets the tags.
+    #[must_use]
+    pub fn with_tags(self, tags: RecordTags<'a>) -> Self {
+        Self { tags, ..self }
+    }
+
+    /// The partition key.
+    #[must_use]
+    pub const fn partition_key(&self) -> &'a str {
+        self.partition_key
+    }
+
+    /// The explicit hash key, if there is one.
+    #[must_use]
+    pub const fn explicit_hash_key(&self) -> Option<HashKey> {
+        self.explicit_hash_key
+    }
+
+    /// The data.
+    #[must_use]
+    pub const fn data(&self) -> &'a [u8] {
+        self.data
+    }
+
+    /// The tags, in order.
+    #[must_use]
+    pub fn tags(&self) -> RecordTags<'a> {
+        self.tags.clone()
+    }
+
+    /// Where on the ring of shards the user record belongs.
+    #[must_use]
+    pub fn hash_key(&self) -> HashKey {
+        self.explicit_hash_key
+            .unwrap_or_else(|| HashKey::of_partition_key(self.partition_key.as_bytes()))
+    }
+
+    /// Checks the partition key, as every writer does first.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::EmptyPartitionKey`] and
+    /// [`EncodeError::PartitionKeyTooLong`].
+    pub fn check_partition_key(&self) -> Result<(), EncodeError> {
+        let key = self.partition_key;
+        if key.is_empty() {
+            return Err(EncodeError::EmptyPartitionKey);
+        }
+        let limit = MAX_PARTITION_KEY_UTF16_LEN;
+        // No text has more UTF-16 code units than bytes.
+        if u32::try_from(key.len()).is_ok_and(|len| len <= limit) {
+            return Ok(());
+        }
+        let utf16_len = key.chars().fold(0_u64, |len, c| {
+            len.saturating_add(if c > '\u{ffff}' { 2 } else { 1 })
+        });
+        if utf16_len > u64::from(limit) {
+            return Err(EncodeError::PartitionKeyTooLong { utf16_len, limit });
+        }
+        Ok(())
+    }
+}
+
+/// What the Kinesis record that carries an aggregate is put under.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "both conventions there are")]
+pub enum OuterKey {
+    /// The first user record's partition key, and its explicit hash key if it
+    /// has one. What AWS's aggregation modules do.
+    #[default]
+    FirstUserRecord,
+    /// The partition key `a`, and the first user record's hash key as explicit
+    /// hash key. What the KPL does.
+    Kpl,
+}
+
+impl OuterKey {
+    /// The partition key of every Kinesis record under [`OuterKey::Kpl`].
+    pub const KPL_PARTITION_KEY: &'static str = "a";
+
+    /// UTF-8 bytes that the outer partition key adds to the Kinesis record.
+    fn len(self, first_partition_key: &str) -> u32 {
+        let key = match self {
+            Self::FirstUserRecord => first_partition_key,
+            Self::Kpl => Self::KPL_PARTITION_KEY,
+        };
+        u32::try_from(key.len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// A finished aggregate: the data of a Kinesis record, and what to put it
+/// under.
+#[derive(Clone, Copy, Debug)]
+pub struct Aggregate<'out> {
+    blob: &'out [u8],
+    partition_key: &'out str,
+    explicit_hash_key: Option<HashKey>,
+    record_count: u32,
+}
+
+impl<'out> Aggregate<'out> {
+    /// The blob.
+    #[must_use]
+    pub const fn data(&self) -> &'out [u8] {
+        self.blob
+    }
+
+    /// The outer partition key.
+    #[must_use]
+    pub const fn partition_key(&self) -> &'out str {
+        self.partition_key
+    }
+
+    /// The outer explicit hash key, if there is to be one.
+    #[must_use]
+    pub const fn explicit_hash_key(&self) -> Option<HashKey> {
+        self.explicit_hash_key
+    }
+
+    /// User records in the aggregate, at least one.
+    #[must_use]
+    pub const fn record_count(&self) -> u32 {
+        self.record_count
+    }
+}
+
+/// An aggregate that lacks its digest, see [`UnsealedBlob`].
+#[derive(Debug)]
+#[must_use = "an aggregate without its digest is none for any reader"]
+pub struct UnsealedAggregate<'out> {
+    blob: UnsealedBlob<'out>,
+    outer_key: OuterKey,
+    first_explicit_hash_key: Option<HashKey>,
+    first_partition_key_len: u32,
+    record_count: u32,
+}
+
+impl<'out> UnsealedAggregate<'out> {
+    /// What the digest is to be computed over.
+    #[must_use]
+    pub fn message(&self) -> &[u8] {
+        self.blob.message()
+    }
+
+    /// Writes the digest of [`message`](Self::message).
+    #[must_use]
+    pub fn seal(self, digest: Digest) -> Aggregate<'out> {
+        let blob = self.blob.seal(digest);
+        let first = first_partition_key(blob, self.first_partition_key_len);
+        let (partition_key, explicit_hash_key) = match self.outer_key {
+            OuterKey::FirstUserRecord => (first, self.first_explicit_hash_key),
+            OuterKey::Kpl => (
+                OuterKey::KPL_PARTITION_KEY,
+                self.first_explicit_hash_key
+                    .or_else(|| Some(HashKey::of_partition_key(first.as_bytes()))),
+            ),
+        };
+        Aggregate {
+            blob,
+            partition_key,
+            explicit_hash_key,
+            record_count: self.record_count,
+        }
+    }
+}
+
+/// The partition key that the table of a finished blob starts with.
+fn first_partition_key(blob: &[u8], len: u32) -> &str {
+    let entry_len = delimited_len(len);
+    let end = MESSAGE_START.saturating_add(entry_len);
+    let key = usize::try_from(end.saturating_sub(len))
+        .ok()
+        .zip(usize::try_from(end).ok())
+        .and_then(|(start, end)| blob.get(start..end))
+        .unwrap_or_default();
+    core::str::from_utf8(key).unwrap_or_default()
+}
+
+/// Writes user records into an aggregate, each key stored once.
+///
+/// ```
+/// use kinesis_agg_codec::{AggregateWriter, NewUserRecord};
+///
+/// # fn put(_: &kinesis_agg_codec::Aggregate<'_>) {}
+/// # fn next_reading(n: &mut u8) -> Option<[u8; 4]> { *n += 1; (*n < 40).then_some([*n; 4]) }
+/// # let mut n = 0;
+/// let mut buffer = [0; 256];
+/// let mut writer = AggregateWriter::new(&mut buffer);
+/// while let Some(reading) = next_reading(&mut n) {
+///     let user_record = NewUserRecord::new("sensor-7", &reading);
+///     match writer.try_push(&user_record) {
+///         Ok(()) => {}
+///         Err(error) if error.is_full() => {
+///             put(&writer.finish()?);
+///             writer.try_push(&user_record)?;
+///         }
+///         Err(error) => return Err(error),
+///     }
+/// }
+/// put(&writer.finish()?);
+/// # Ok::<(), kinesis_agg_codec::EncodeError>(())
+/// ```
+///
+/// The bytes are those of the KPL for the same user records, as long as the
+/// key index remembers all keys.
+#[derive(Clone, Debug)]
+pub struct AggregateWriter<B, I = KeySlots<[InternedKey; DEFAULT_KEY_SLOTS]>> {
+    sections: Sections<B>,
+    key_index: I,
+    limits: Limits,
+    outer_key: OuterKey,
+    first_partition_key_len: u32,
+    first_explicit_hash_key: Option<HashKey>,
+}
+
+impl<B> AggregateWriter<B> {
+    /// A writer into `buffer` that remembers up to [`DEFAULT_KEY_SLOTS`] keys.
+    ///
+    /// An aggregate is full when the buffer is, or at the default [`Limits`].
+    pub const fn new(buffer: B) -> Self {
+        Self::with_key_index(
+            buffer,
+            KeySlots::new([InternedKey::EMPTY; DEFAULT_KEY_SLOTS]),
+        )
+    }
+}
+
+impl<B, I> AggregateWriter<B, I> {
+    /// A writer that remembers keys in `key_index`.
+    pub const fn with_key_index(buffer: B, key_index: I) -> Self {
+        Self {
+            sections: Sections::new(buffer),
+            key_index,
+            limits: Limits::new(),
+            outer_key: OuterKey::FirstUserRecord,
+            first_partition_key_len: 0,
+            first_explicit_hash_key: None,
+        }
+    }
+
+    /// Sets the limits.
+    ///
+    /// They bind from the next push on.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Sets what aggregates are put under.
+    #[must_use]
+    pub fn with_outer_key(self, outer_key: OuterKey) -> Self {
+        Self { outer_key, ..self }
+    }
+
+    /// The limits.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// User records so far.
+    #[must_use]
+    pub fn record_count(&self) -> u32 {
+        self.sections.record_count()
+    }
+
+    /// Bytes of the blob if it were finished now.
+    ///
+    /// The service also counts the outer partition key.
+    #[must_use]
+    pub fn encoded_len(&self) -> u32 {
+        self.sections.encoded_len()
+    }
+
+    /// Gives the buffer back. After [`finish`](Self::finish) it starts with
+    /// the blob.
+    #[must_use]
+    pub fn into_buffer(self) -> B {
+        self.sections.into_buffer()
+    }
+}
+
+/// Where the keys of a user record are, and what it would make of the blob.
+struct Plan {
+    partition_key: Option<InternedKey>,
+    explicit_hash_key: Option<InternedKey>,
+    encoded_len: u32,
+}
+
+impl<B, I> AggregateWriter<B, I>
+where
+    B: AsRef<[u8]> + AsMut<[u8]>,
+    I: KeyIndex,
+{
+    /// Bytes of the blob if `user_record` were pushed and it were finished.
+    #[must_use]
+    pub fn encoded_len_with(&self, user_record: &NewUserRecord<'_>) -> u32 {
+        let explicit_hash_key = user_record.explicit_hash_key.map(HashKey::to_decimal);
+        let text = explicit_hash_key.as_ref().map(|text| text.as_bytes());
+        self.plan(user_record, text).encoded_len
+    }
+
+    /// True if [`try_push`](Self::try_push) would take `user_record`.
+    #[must_use]
+    pub fn fits(&self, user_record: &NewUserRecord<'_>) -> bool {
+        user_record.check_partition_key().is_ok()
+            && self
+                .check_limits(user_record, self.encoded_len_with(user_record))
+                .is_ok()
+    }
+
+    /// Adds a user record, or changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::EmptyPartitionKey`] and
+    /// [`EncodeError::PartitionKeyTooLong`] if nobody would take its partition
+    /// key, [`EncodeError::TooLarge`] if it fits no aggregate of this writer;
+    /// [`EncodeError::Full`] and [`EncodeError::CountReached`] if it fits the
+    /// next one.
+    pub fn try_push(&mut self, user_record: &NewUserRecord<'_>) -> Result<(), EncodeError> {
+        user_record.check_partition_key()?;
+        let explicit_hash_key = user_record.explicit_hash_key.map(HashKey::to_decimal);
+        let text = explicit_hash_key.as_ref().map(|text| text.as_bytes());
+        let plan = self.plan(user_record, text);
+        self.check_limits(user_record, plan.encoded_len)?;
+        let partition_key = self.intern(
+            KeyKind::Partition,
+            user_record.partition_key.as_bytes(),
+            plan.partition_key,
+        )?;
+        let explicit_hash_key = match text {
+            Some(text) => Some(self.intern(KeyKind::ExplicitHash, text, plan.explicit_hash_key)?),
+            None => None,
+        };
+        if self.record_count() == 0 {
+            self.first_partition_key_len =
+                u32::try_from(user_record.partition_key.len()).unwrap_or(u32::MAX);
+            self.first_explicit_hash_key = user_record.explicit_hash_key;
+        }
+        self.sections.push_record(&NewRecord {
+            partition_key_index: partition_key,
+            explicit_hash_key_index: explicit_hash_key,
+            data: user_record.data,
+            tags: user_record.tags(),
+        })
+    }
+
+    fn find(&self, kind: KeyKind, key: &[u8]) -> Option<InternedKey> {
+        self.key_index.find(key, |candidate| {
+            self.sections.key(kind, candidate.from_end) == Some(key)
+        })
+    }
+
+    fn plan(&self, user_record: &NewUserRecord<'_>, explicit_hash_key: Option<&[u8]>) -> Plan {
+        let key = user_record.partition_key.as_bytes();
+        let partition_key = self.find(KeyKind::Partition, key);
+        let mut encoded_len = self.encoded_len();
+        if partition_key.is_none() {
+            encoded_len = encoded_len.saturating_add(bytes_field_len(key));
+        }
+        let found = explicit_hash_key.and_then(|key| self.find(KeyKind::ExplicitHash, key));
+        if let (Some(key), None) = (explicit_hash_key, found) {
+            encoded_len = encoded_len.saturating_add(bytes_field_len(key));
+        }
+        let index_of = |kind, key: Option<InternedKey>| {
+            key.map_or_else(|| self.sections.key_count(kind), |key| key.index)
+        };
+        let record = NewRecord {
+            partition_key_index: index_of(KeyKind::Partition, partition_key),
+            explicit_hash_key_index: explicit_hash_key
+                .map(|_| index_of(KeyKind::ExplicitHash, found)),
+            data: user_record.data,
+            tags: user_record.tags(),
+        };
+        Plan {
+            partition_key,
+            explicit_hash_key: found,
+            encoded_len: encoded_len.saturating_add(record.encoded_len()),
+        }
+    }
+
+    fn check_limits(
+        &self,
+        user_record: &NewUserRecord<'_>,
+        encoded_len: u32,
+    ) -> Result<(), EncodeError> {
+        let outer_key_len = match self.record_count() {
+            0 => self.outer_key.len(user_record.partition_key),
+            _ => match self.outer_key {
+                OuterKey::FirstUserRecord => self.first_partition_key_len,
+                OuterKey::Kpl => self.outer_key.len(""),
+            },
+        };
+        let Err((needed, limit)) = self.check_size(encoded_len, outer_key_len) else {
+            return if self.record_count() < self.limits.max_count() {
+                Ok(())
+            } else {
+                Err(self.refuse(
+                    user_record,
+                    EncodeError::CountReached {
+                        limit: self.limits.max_count(),
+                    },
+                ))
+            };
+        };
+        Err(self.refuse(user_record, EncodeError::Full { needed, limit }))
+    }
+
+    /// Bytes needed and allowed, if the former are more.
+    fn check_size(&self, encoded_len: u32, outer_key_len: u32) -> Result<(), (u64, u64)> {
+        let capacity = self.sections.capacity();
+        if encoded_len > capacity {
+            return Err((u64::from(encoded_len), u64::from(capacity)));
+        }
+        let size = encoded_len.saturating_add(outer_key_len);
+        if size > self.limits.max_size() {
+            return Err((u64::from(size), u64::from(self.limits.max_size())));
+        }
+        Ok(())
+    }
+
+    /// What to say of a user record that does not fit now: not even alone, or
+    /// `full`.
+    #[cold]
+    fn refuse(&self, user_record: &NewUserRecord<'_>, full: EncodeError) -> EncodeError {
+        let alone = encoded_len_alone(user_record);
+        let outer_key_len = self.outer_key.len(user_record.partition_key);
+        match self.check_size(alone, outer_key_len) {
+            Ok(()) => full,
+            Err((needed, limit)) => EncodeError::TooLarge { needed, limit },
+        }
+    }
+
+    fn intern(
+        &mut self,
+        kind: KeyKind,
+        key: &[u8],
+        found: Option<InternedKey>,
+    ) -> Result<u32, EncodeError> {
+        if let Some(found) = found {
+            return Ok(found.index);
+        }
+        let index = self.sections.push_key(kind, key)?;
+        let from_end = self.sections.last_key_from_end();
+        self.key_index.insert(key, InternedKey { from_end, index });
+        Ok(index)
+    }
+
+    /// Puts the tables and user records in order and seals the blob, which
+    /// stands at the start of the buffer. The writer is empty again.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Empty`] without user records.
+    pub fn finish(&mut self) -> Result<Aggregate<'_>, EncodeError> {
+        let unsealed = self.finish_unsealed()?;
+        let digest = Digest::of(unsealed.message());
+        Ok(unsealed.seal(digest))
+    }
+
+    /// [`finish`](Self::finish), but the digest is left to the caller.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Self::finish).
+    pub fn finish_unsealed(&mut self) -> Result<UnsealedAggregate<'_>, EncodeError> {
+        let record_count = self.record_count();
+        let blob = self.sections.finish()?;
+        self.key_index.clear();
+        Ok(UnsealedAggregate {
+            blob: UnsealedBlob { blob },
+            outer_key: self.outer_key,
+            first_explicit_hash_key: self.first_explicit_hash_key,
+            first_partition_key_len: self.first_partition_key_len,
+            record_count,
+        })
+    }
+
+    /// Forgets all user records.
+    pub fn clear(&mut self) {
+        self.sections.clear();
+        self.key_index.clear();
+    }
+
+    /// Goes on in another buffer, a larger one as a rule.
+    ///
+    /// # Errors
+    ///
+    /// Both back, unchanged, if the new buffer is too small for what there is.
+    pub fn move_to<C>(self, buffer: C) -> Result<AggregateWriter<C, I>, (Self, C)>
+    where
+        C: AsRef<[u8]> + AsMut<[u8]>,
+    {
+        match self.sections.move_to(buffer) {
+            Ok(sections) => Ok(AggregateWriter {
+                sections,
+                key_index: self.key_index,
+                limits: self.limits,
+                outer_key: self.outer_key,
+                first_partition_key_len: self.first_partition_key_len,
+                first_explicit_hash_key: self.first_explicit_hash_key,
+            }),
+            Err(buffer) => Err((self, buffer)),
+        }
+    }
+}
+
+/// Bytes of a blob that holds this user record and no other.
+fn encoded_len_alone(user_record: &NewUserRecord<'_>) -> u32 {
+    let explicit_hash_key = user_record.explicit_hash_key.map(HashKey::to_decimal);
+    let explicit_hash_key_len =
+        explicit_hash_key.map_or(0, |text| bytes_field_len(text.as_bytes()));
+    let record = NewRecord {
+        partition_key_index: 0,
+        explicit_hash_key_index: explicit_hash_key.map(|_| 0),
+        data: user_record.data,
+        tags: user_record.tags(),
+    };
+    FRAME_LEN
+        .saturating_add(bytes_field_len(user_record.partition_key.as_bytes()))
+        .saturating_add(explicit_hash_key_len)
+        .saturating_add(record.encoded_len())
+}
