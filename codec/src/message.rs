@@ -1,7 +1,7 @@
 //! The schema (`proto/aggregated_record.proto`): field numbers, and what each
 //! message is made of, in both directions.
 
-use crate::error::{DecodeError, DecodeErrorKind, RequiredField};
+use crate::error::{DecodeError, DecodeErrorKind, EncodeError, RequiredField};
 use crate::key_bytes::KeyBytes;
 use crate::wire::cursor::Cursor;
 use crate::wire::field::{self, WireType};
@@ -188,8 +188,32 @@ impl<'buf> RecordTag<'buf> {
         bytes_field_len(self.key.as_bytes()).saturating_add(value_len)
     }
 
-    fn encoded_len(&self) -> u32 {
+    /// Bytes that the tag takes in a record, as [`encode_into`](Self::encode_into)
+    /// writes it.
+    #[must_use]
+    pub fn encoded_len(&self) -> u32 {
         delimited_len(self.body_len())
+    }
+
+    /// Writes the tag at the start of `out` as it stands in a record; returns
+    /// what was written. [`RecordTags::parse`] reads any number of them.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::TooLarge`] if `out` has less than
+    /// [`encoded_len`](Self::encoded_len) bytes; nothing was written.
+    pub fn encode_into<'out>(&self, out: &'out mut [u8]) -> Result<&'out [u8], EncodeError> {
+        let needed = self.encoded_len();
+        let too_large = EncodeError::TooLarge {
+            needed: u64::from(needed),
+            limit: u64::try_from(out.len()).unwrap_or(u64::MAX),
+        };
+        let place = usize::try_from(needed)
+            .ok()
+            .and_then(|len| out.get_mut(..len))
+            .ok_or(too_large)?;
+        self.write(&mut Sink::new(place)).ok_or(too_large)?;
+        Ok(place)
     }
 
     fn write(&self, sink: &mut Sink<'_>) -> Option<()> {
@@ -226,6 +250,30 @@ enum Source<'buf> {
 impl<'buf> RecordTags<'buf> {
     pub(crate) fn in_record(checked: Cursor<'buf>) -> Self {
         Self(Source::Record(checked))
+    }
+
+    /// Reads tags as they stand in a record, one `tags` field after the other;
+    /// other fields between them are passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] as for the fields of a record; offsets count from the
+    /// start of `fields`.
+    pub fn parse(fields: &'buf [u8]) -> Result<Self, DecodeError> {
+        let tags = Cursor::new(fields, 0);
+        let mut cursor = tags;
+        while RecordTag::next_of(&mut cursor)?.is_some() {}
+        Ok(Self::in_record(tags))
+    }
+
+    /// The bytes that [`parse`](Self::parse) reads, if the tags came from some:
+    /// a part of the record that they were found in.
+    #[must_use]
+    pub fn as_encoded(&self) -> Option<&'buf [u8]> {
+        match &self.0 {
+            Source::Listed(_) => None,
+            Source::Record(cursor) => Some(cursor.rest()),
+        }
     }
 
     /// True if there are no tags (left).

@@ -426,6 +426,12 @@ impl<'buf, S: AsRef<[KeyOffset]>> UserRecords<'buf, S> {
     pub fn into_walk(self) -> UserRecordWalk<S> {
         self.walk
     }
+
+    /// Gives the slots back, to be used for the next blob.
+    #[must_use]
+    pub fn into_slots(self) -> S {
+        self.walk.slots
+    }
 }
 
 impl<'buf, S: AsRef<[KeyOffset]>> Iterator for UserRecords<'buf, S> {

@@ -101,6 +101,12 @@ impl<B> Sections<B> {
             .saturating_add(self.explicit_hash_keys.len)
     }
 
+    /// Bytes of buffer with which the parts are put in order by moving each
+    /// byte once.
+    pub(crate) fn roomy_len(&self) -> u32 {
+        self.encoded_len().saturating_add(self.keys_len())
+    }
+
     /// Bytes of the finished blob.
     pub(crate) fn encoded_len(&self) -> u32 {
         FRAME_LEN
@@ -202,23 +208,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
         &self,
         mut buffer: C,
     ) -> Result<Sections<C>, C> {
-        let keys_len = usize::try_from(self.keys_len()).unwrap_or(usize::MAX);
-        let records_end = usize::try_from(MESSAGE_START.saturating_add(self.records.len));
-        let records_end = records_end.unwrap_or(usize::MAX);
-        let from = self.buffer.as_ref();
-        let to = buffer.as_mut();
-        let copied = usize::try_from(self.encoded_len())
-            .ok()
-            .filter(|&len| len <= to.len())
-            .and_then(|_| {
-                to.get_mut(..records_end)?
-                    .copy_from_slice(from.get(..records_end)?);
-                let to_keys = to.len().checked_sub(keys_len)?;
-                let from_keys = from.len().checked_sub(keys_len)?;
-                to.get_mut(to_keys..)?
-                    .copy_from_slice(from.get(from_keys..)?);
-                Some(())
-            });
+        let copied = self.copy_to(buffer.as_mut());
         match copied {
             Some(()) => Ok(Sections {
                 buffer,
@@ -228,6 +218,24 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
             }),
             None => Err(buffer),
         }
+    }
+
+    fn copy_to(&self, to: &mut [u8]) -> Option<()> {
+        let from = self.buffer.as_ref();
+        to.get(..usize::try_from(self.encoded_len()).ok()?)?;
+        // A part that is empty may have no place in the old buffer at all.
+        if self.records.len > 0 {
+            let start = usize::try_from(MESSAGE_START).ok()?;
+            let end = start.checked_add(usize::try_from(self.records.len).ok()?)?;
+            Sink::new(to.get_mut(start..)?).put(from.get(start..end)?)?;
+        }
+        let keys_len = usize::try_from(self.keys_len()).ok()?;
+        if keys_len > 0 {
+            let keys = from.get(from.len().checked_sub(keys_len)?..)?;
+            let start = to.len().checked_sub(keys_len)?;
+            Sink::new(to.get_mut(start..)?).put(keys)?;
+        }
+        Some(())
     }
 
     /// Puts the parts in order, behind the magic, and starts over; returns the

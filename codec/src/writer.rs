@@ -272,6 +272,24 @@ impl<'a> NewUserRecord<'a> {
             .unwrap_or_else(|| HashKey::of_partition_key(self.partition_key.as_bytes()))
     }
 
+    /// Bytes of a blob that holds this user record and no other.
+    #[must_use]
+    pub fn encoded_len_alone(&self) -> u32 {
+        let explicit_hash_key = self.explicit_hash_key.map(HashKey::to_decimal);
+        let explicit_hash_key_len =
+            explicit_hash_key.map_or(0, |text| bytes_field_len(text.as_bytes()));
+        let record = NewRecord {
+            partition_key_index: 0,
+            explicit_hash_key_index: explicit_hash_key.map(|_| 0),
+            data: self.data,
+            tags: self.tags(),
+        };
+        FRAME_LEN
+            .saturating_add(bytes_field_len(self.partition_key.as_bytes()))
+            .saturating_add(explicit_hash_key_len)
+            .saturating_add(record.encoded_len())
+    }
+
     /// Checks the partition key, as every writer does first.
     ///
     /// # Errors
@@ -509,6 +527,14 @@ impl<B, I> AggregateWriter<B, I> {
         self.sections.encoded_len()
     }
 
+    /// Bytes of buffer with which [`finish`](Self::finish) moves each byte
+    /// once; with less than that, down to
+    /// [`encoded_len`](Self::encoded_len), it moves some more often.
+    #[must_use]
+    pub fn roomy_len(&self) -> u32 {
+        self.sections.roomy_len()
+    }
+
     /// Gives the buffer back. After [`finish`](Self::finish) it starts with
     /// the blob.
     #[must_use]
@@ -535,6 +561,29 @@ where
         let explicit_hash_key = user_record.explicit_hash_key.map(HashKey::to_decimal);
         let text = explicit_hash_key.as_ref().map(|text| text.as_bytes());
         self.plan(user_record, text).encoded_len
+    }
+
+    /// Bytes of the Kinesis record if `user_record` were pushed and it were
+    /// finished: the blob and the outer partition key. This is what
+    /// [`Limits::max_size`] limits.
+    #[must_use]
+    pub fn size_with(&self, user_record: &NewUserRecord<'_>) -> u32 {
+        self.encoded_len_with(user_record)
+            .saturating_add(self.outer_key_len(user_record))
+    }
+
+    /// Bytes of the longest blob that the buffer can hold.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        self.sections.capacity()
+    }
+
+    /// UTF-8 bytes of the outer partition key if `user_record` is pushed.
+    fn outer_key_len(&self, user_record: &NewUserRecord<'_>) -> u32 {
+        match (self.outer_key, self.record_count()) {
+            (OuterKey::FirstUserRecord, 1..) => self.first_partition_key_len,
+            (outer_key, _) => outer_key.len(user_record.partition_key),
+        }
     }
 
     /// True if [`try_push`](Self::try_push) would take `user_record`.
@@ -622,13 +671,7 @@ where
         user_record: &NewUserRecord<'_>,
         encoded_len: u32,
     ) -> Result<(), EncodeError> {
-        let outer_key_len = match self.record_count() {
-            0 => self.outer_key.len(user_record.partition_key),
-            _ => match self.outer_key {
-                OuterKey::FirstUserRecord => self.first_partition_key_len,
-                OuterKey::Kpl => self.outer_key.len(""),
-            },
-        };
+        let outer_key_len = self.outer_key_len(user_record);
         let Err((needed, limit)) = self.check_size(encoded_len, outer_key_len) else {
             return if self.record_count() < self.limits.max_count() {
                 Ok(())
@@ -661,7 +704,7 @@ where
     /// `full`.
     #[cold]
     fn refuse(&self, user_record: &NewUserRecord<'_>, full: EncodeError) -> EncodeError {
-        let alone = encoded_len_alone(user_record);
+        let alone = user_record.encoded_len_alone();
         let outer_key_len = self.outer_key.len(user_record.partition_key);
         match self.check_size(alone, outer_key_len) {
             Ok(()) => full,
@@ -741,21 +784,4 @@ where
             Err(buffer) => Err((self, buffer)),
         }
     }
-}
-
-/// Bytes of a blob that holds this user record and no other.
-fn encoded_len_alone(user_record: &NewUserRecord<'_>) -> u32 {
-    let explicit_hash_key = user_record.explicit_hash_key.map(HashKey::to_decimal);
-    let explicit_hash_key_len =
-        explicit_hash_key.map_or(0, |text| bytes_field_len(text.as_bytes()));
-    let record = NewRecord {
-        partition_key_index: 0,
-        explicit_hash_key_index: explicit_hash_key.map(|_| 0),
-        data: user_record.data,
-        tags: user_record.tags(),
-    };
-    FRAME_LEN
-        .saturating_add(bytes_field_len(user_record.partition_key.as_bytes()))
-        .saturating_add(explicit_hash_key_len)
-        .saturating_add(record.encoded_len())
 }

@@ -1,0 +1,379 @@
+//! User records in, aggregates out, one after the other.
+
+use bytes::Bytes;
+use kinesis_agg_codec::{
+    Aggregate, AggregateWriter, Digest, EncodeError, HashKey, KeyOffset, Limits, MAGIC,
+    NewUserRecord, OuterKey, Parsed, limits, parse_trusting_digest,
+};
+
+use crate::error::PushError;
+use crate::key_map::KeyMap;
+use crate::owned::{AsUserRecord, OwnedUserRecord};
+
+/// A finished aggregate, or a lone user record: what to put into a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedAggregate {
+    data: Bytes,
+    partition_key: String,
+    explicit_hash_key: Option<HashKey>,
+    record_count: u32,
+}
+
+impl OwnedAggregate {
+    /// The data of the Kinesis record.
+    #[must_use]
+    pub const fn data(&self) -> &Bytes {
+        &self.data
+    }
+
+    /// The partition key to put it under.
+    #[must_use]
+    pub fn partition_key(&self) -> &str {
+        &self.partition_key
+    }
+
+    /// The explicit hash key to put it under, if any.
+    #[must_use]
+    pub const fn explicit_hash_key(&self) -> Option<HashKey> {
+        self.explicit_hash_key
+    }
+
+    /// User records in it, at least one.
+    #[must_use]
+    pub const fn record_count(&self) -> u32 {
+        self.record_count
+    }
+
+    /// Takes data, partition key and explicit hash key apart.
+    #[must_use]
+    pub fn into_parts(self) -> (Bytes, String, Option<HashKey>) {
+        (self.data, self.partition_key, self.explicit_hash_key)
+    }
+}
+
+impl From<Aggregate<'_>> for OwnedAggregate {
+    fn from(aggregate: Aggregate<'_>) -> Self {
+        Self {
+            data: Bytes::copy_from_slice(aggregate.data()),
+            partition_key: aggregate.partition_key().into(),
+            explicit_hash_key: aggregate.explicit_hash_key(),
+            record_count: aggregate.record_count(),
+        }
+    }
+}
+
+/// In what form a user record goes that is alone in its aggregate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "there is no third form")]
+pub enum LoneUserRecord {
+    /// As an aggregate of one.
+    #[default]
+    Wrapped,
+    /// As it is, under its own partition key (KPL behaviour). Wrapped all the
+    /// same if it has tags, which would be lost, or if its data starts with
+    /// [`MAGIC`], which a consumer would take for an aggregate.
+    Raw,
+}
+
+/// Packs user records into aggregates, in order, as many into each as fit.
+///
+/// ```
+/// use kinesis_agg::{Limits, OwnedUserRecord, RecordAggregator};
+///
+/// # fn put(_: kinesis_agg::OwnedAggregate) {}
+/// let mut aggregator = RecordAggregator::new().with_limits(Limits::new().with_max_count(100)?);
+/// for n in 0..250 {
+///     let user_record = OwnedUserRecord::new(format!("key-{}", n % 5), format!("data {n}"));
+///     if let Some(full) = aggregator.push(user_record)? {
+///         put(full);
+///     }
+/// }
+/// if let Some(rest) = aggregator.flush() {
+///     put(rest);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// All of an aggregate goes to one shard, whatever the user records' keys say.
+/// On a stream of several shards, give each shard an aggregator of its own.
+///
+/// Buffers are kept from one aggregate to the next: a push allocates nothing
+/// once they have grown.
+#[derive(Debug)]
+pub struct RecordAggregator {
+    writer: AggregateWriter<Vec<u8>, KeyMap>,
+    limits: Limits,
+    outer_key: OuterKey,
+    lone: LoneUserRecord,
+    /// Bytes that the first user record would take raw, if it may go raw.
+    first_raw_size: Option<u32>,
+    /// A user record that fits raw and not wrapped; the writer is empty then.
+    too_large_wrapped: Option<OwnedUserRecord>,
+}
+
+impl RecordAggregator {
+    /// An aggregator with the default [`Limits`], [`OuterKey`] and
+    /// [`LoneUserRecord`].
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            writer: AggregateWriter::with_key_index(Vec::new(), KeyMap::default()),
+            limits: Limits::new(),
+            outer_key: OuterKey::default(),
+            lone: LoneUserRecord::default(),
+            first_raw_size: None,
+            too_large_wrapped: None,
+        }
+    }
+
+    /// Sets how large an aggregate may become. Binds from the next push on.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.writer = self.writer.with_limits(limits);
+        Self { limits, ..self }
+    }
+
+    /// Sets what aggregates are put under.
+    #[must_use]
+    pub fn with_outer_key(mut self, outer_key: OuterKey) -> Self {
+        self.writer = self.writer.with_outer_key(outer_key);
+        Self { outer_key, ..self }
+    }
+
+    /// Sets in what form a lone user record goes.
+    #[must_use]
+    pub const fn with_lone_user_record(mut self, lone: LoneUserRecord) -> Self {
+        self.lone = lone;
+        self
+    }
+
+    /// User records so far.
+    #[must_use]
+    pub fn record_count(&self) -> u32 {
+        match self.too_large_wrapped {
+            Some(_) => 1,
+            None => self.writer.record_count(),
+        }
+    }
+
+    /// True if there is no user record to flush.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.record_count() == 0
+    }
+
+    /// Bytes of the data that [`flush`](Self::flush) would return; 0 if it
+    /// would return nothing. The service also counts the outer partition key.
+    #[must_use]
+    pub fn encoded_len(&self) -> u32 {
+        match (&self.too_large_wrapped, self.writer.record_count()) {
+            (Some(lone), _) => len_of(lone.data()),
+            (None, 0) => 0,
+            (None, 1) => self.first_raw_size.unwrap_or(self.writer.encoded_len()),
+            (None, _) => self.writer.encoded_len(),
+        }
+    }
+
+    /// True if [`push`](Self::push) would take the user record without
+    /// completing an aggregate.
+    #[must_use]
+    pub fn fits<U: AsUserRecord>(&self, user_record: &U) -> bool {
+        let user_record = user_record.as_user_record();
+        if user_record.check_partition_key().is_err() || self.too_large_wrapped.is_some() {
+            return false;
+        }
+        if self.is_empty() && self.raw_size(&user_record).is_some() {
+            return true;
+        }
+        self.record_count() < self.limits.max_count()
+            && self.writer.size_with(&user_record) <= self.limits.max_size()
+    }
+
+    /// Adds a user record. Returns the aggregate so far if that is complete
+    /// and this one starts the next.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError`] with the user record if no aggregate can take it:
+    /// [`EncodeError::EmptyPartitionKey`], [`EncodeError::PartitionKeyTooLong`]
+    /// or [`EncodeError::TooLarge`]. Nothing was changed then.
+    pub fn push<U: AsUserRecord>(
+        &mut self,
+        user_record: U,
+    ) -> Result<Option<OwnedAggregate>, PushError<U>> {
+        match self.push_borrowed(&user_record.as_user_record()) {
+            Ok(completed) => Ok(completed),
+            Err(reason) => Err(PushError {
+                user_record,
+                reason,
+            }),
+        }
+    }
+
+    /// [`push`](Self::push), handing a completed aggregate to `on_complete`.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push).
+    pub fn push_with<U: AsUserRecord>(
+        &mut self,
+        user_record: U,
+        on_complete: impl FnOnce(OwnedAggregate),
+    ) -> Result<(), PushError<U>> {
+        self.push(user_record)
+            .map(|completed| completed.map_or((), on_complete))
+    }
+
+    fn push_borrowed(
+        &mut self,
+        user_record: &NewUserRecord<'_>,
+    ) -> Result<Option<OwnedAggregate>, EncodeError> {
+        self.make_room(user_record);
+        match self.try_push(user_record) {
+            // A user record that only went raw stood alone; the writer was empty.
+            Ok(()) => Ok(self.flush_too_large_wrapped()),
+            Err(error) if error.is_full() => {
+                let completed = self.flush();
+                // What is full takes every user record that is not too large once it is empty.
+                self.try_push(user_record)?;
+                Ok(completed)
+            }
+            Err(EncodeError::TooLarge { .. }) if self.raw_size(user_record).is_some() => {
+                let completed = self.flush();
+                self.too_large_wrapped = Some(OwnedUserRecord::from(user_record));
+                Ok(completed)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn try_push(&mut self, user_record: &NewUserRecord<'_>) -> Result<(), EncodeError> {
+        self.writer.try_push(user_record)?;
+        if self.writer.record_count() == 1 {
+            self.first_raw_size = self.raw_size(user_record);
+        }
+        Ok(())
+    }
+
+    /// Bytes of data that the user record has if it goes raw, if it may: a
+    /// consumer must get it back as it was, and the service must take it.
+    fn raw_size(&self, user_record: &NewUserRecord<'_>) -> Option<u32> {
+        let may = self.lone == LoneUserRecord::Raw
+            && user_record.tags().is_empty()
+            && !user_record.data().starts_with(&MAGIC);
+        let data_len = len_of(user_record.data());
+        let size = data_len.saturating_add(len_of(user_record.partition_key().as_bytes()));
+        (may && size <= self.limits.max_size()).then_some(data_len)
+    }
+
+    /// Completes the aggregate so far, if there are user records.
+    pub fn flush(&mut self) -> Option<OwnedAggregate> {
+        if let Some(lone) = self.flush_too_large_wrapped() {
+            return Some(lone);
+        }
+        if self.writer.record_count() == 1 && self.first_raw_size.is_some() {
+            let lone = self.take_user_records().pop();
+            return lone.map(|lone| self.raw(lone));
+        }
+        self.grow(self.writer.roomy_len());
+        // Without user records there is nothing to finish.
+        self.writer.finish().ok().map(OwnedAggregate::from)
+    }
+
+    fn flush_too_large_wrapped(&mut self) -> Option<OwnedAggregate> {
+        let lone = self.too_large_wrapped.take()?;
+        Some(self.raw(lone))
+    }
+
+    /// A user record as a Kinesis record of its own, under its own keys.
+    fn raw(&self, lone: OwnedUserRecord) -> OwnedAggregate {
+        let explicit_hash_key = match self.outer_key {
+            OuterKey::FirstUserRecord => lone.explicit_hash_key(),
+            OuterKey::Kpl => Some(lone.hash_key()),
+        };
+        let (partition_key, data) = lone.into_key_and_data();
+        OwnedAggregate {
+            data,
+            partition_key,
+            explicit_hash_key,
+            record_count: 1,
+        }
+    }
+
+    /// Takes all user records back, in order, as when they have to go another
+    /// way. The aggregator is empty then.
+    pub fn take_user_records(&mut self) -> Vec<OwnedUserRecord> {
+        let too_large_wrapped = self.too_large_wrapped.take();
+        self.grow(self.writer.roomy_len());
+        let buffered = self.writer.finish_unsealed().ok();
+        // Nobody looks at this digest.
+        let buffered =
+            buffered.map(|unsealed| unsealed.seal(Digest::from([0; limits::DIGEST_LEN])));
+        let blob = buffered.map_or_else(Bytes::new, |blob| Bytes::copy_from_slice(blob.data()));
+        let user_records = match parse_trusting_digest(&blob) {
+            Ok(Parsed::Aggregated(aggregated)) => {
+                let slots = vec![KeyOffset::default(); aggregated.key_count()];
+                Some(aggregated.user_records_in(slots))
+            }
+            // What the writer wrote, the reader reads: this is an empty writer.
+            Ok(Parsed::Plain(_)) | Err(_) => None,
+        };
+        user_records
+            .into_iter()
+            .flatten()
+            .filter_map(|user_record| {
+                let data = blob.slice_ref(user_record.data());
+                OwnedUserRecord::from_read(&user_record, data).ok()
+            })
+            .chain(too_large_wrapped)
+            .collect()
+    }
+
+    /// Drops all user records.
+    pub fn clear(&mut self) {
+        self.too_large_wrapped = None;
+        self.writer.clear();
+    }
+
+    /// Makes the buffer large enough for the user record, unless the limit
+    /// forbids it anyway.
+    fn make_room(&mut self, user_record: &NewUserRecord<'_>) {
+        let bound = self
+            .writer
+            .encoded_len()
+            .saturating_add(user_record.encoded_len_alone())
+            .saturating_add(INDEX_GROWTH);
+        self.grow(bound.min(self.limits.max_size()));
+    }
+
+    fn grow(&mut self, needed: u32) {
+        let capacity = self.writer.capacity();
+        if capacity >= needed {
+            return;
+        }
+        let len = needed.max(capacity.saturating_mul(2)).max(SMALLEST_BUFFER);
+        let buffer = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+        let nothing = AggregateWriter::with_key_index(Vec::new(), KeyMap::default());
+        let writer = core::mem::replace(&mut self.writer, nothing);
+        self.writer = writer
+            .move_to(buffer)
+            .unwrap_or_else(|(unmoved, _)| unmoved);
+    }
+}
+
+impl Default for RecordAggregator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Bytes of the first buffer.
+const SMALLEST_BUFFER: u32 = 4096;
+
+/// Bytes that a record can take more in an aggregate than alone: its two key
+/// indices and its length, as longer varints.
+const INDEX_GROWTH: u32 = 4 + 4 + 4;
+
+fn len_of(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,454 @@
+//! Kinesis records in, user records out, whatever the Kinesis records hold.
+//!
+//! What the codec finds is turned into what a consumer gets here: a plain
+//! record is delivered as it is, and so is, by default, a malformed one (KCL
+//! behaviour), flagged with its error.
+
+use core::borrow::BorrowMut;
+use core::iter::FusedIterator;
+
+use kinesis_agg_codec::{
+    DecodeError, KeyBytes, KeyOffset, Parsed, PlainReason, UserRecord, UserRecords, parse,
+};
+
+use crate::enclosing::EnclosingRecord;
+use crate::error::MalformedRecord;
+
+/// What a Kinesis record turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a forced `_ =>` in user code would hide a loss"
+)]
+pub enum Outcome {
+    /// Not aggregated; delivered as it is.
+    Plain(PlainReason),
+    /// Aggregated.
+    Aggregated {
+        /// User records in it. Zero is valid, and delivers nothing.
+        record_count: usize,
+    },
+    /// An aggregate that is not valid; delivered as it is, or an error.
+    Malformed(DecodeError),
+}
+
+/// What is delivered: a user record, or a Kinesis record unchanged.
+#[derive(Debug)]
+pub struct Delivered<'a, R: ?Sized> {
+    enclosing: &'a R,
+    record_index: usize,
+    content: Content<'a>,
+}
+
+#[derive(Clone, Debug)]
+enum Content<'a> {
+    UserRecord(UserRecord<'a>),
+    Plain(PlainReason),
+    Malformed(DecodeError),
+}
+
+impl<R: ?Sized> Clone for Delivered<'_, R> {
+    fn clone(&self) -> Self {
+        Self {
+            enclosing: self.enclosing,
+            record_index: self.record_index,
+            content: self.content.clone(),
+        }
+    }
+}
+
+impl<'a, R: EnclosingRecord + ?Sized> Delivered<'a, R> {
+    /// The Kinesis record that it came in.
+    #[must_use]
+    pub const fn enclosing(&self) -> &'a R {
+        self.enclosing
+    }
+
+    /// The place of that among the Kinesis records that went in, from 0.
+    #[must_use]
+    pub const fn record_index(&self) -> usize {
+        self.record_index
+    }
+
+    /// The user record, if it came in an aggregate.
+    #[must_use]
+    pub const fn user_record(&self) -> Option<&UserRecord<'a>> {
+        match &self.content {
+            Content::UserRecord(user_record) => Some(user_record),
+            Content::Plain(_) | Content::Malformed(_) => None,
+        }
+    }
+
+    /// Why it did not come in an aggregate, if so.
+    #[must_use]
+    pub const fn plain_reason(&self) -> Option<PlainReason> {
+        match &self.content {
+            Content::Plain(reason) => Some(*reason),
+            Content::UserRecord(_) | Content::Malformed(_) => None,
+        }
+    }
+
+    /// What is wrong with the aggregate that this is, if it is malformed.
+    #[must_use]
+    pub const fn malformed(&self) -> Option<DecodeError> {
+        match &self.content {
+            Content::Malformed(error) => Some(*error),
+            Content::UserRecord(_) | Content::Plain(_) => None,
+        }
+    }
+
+    /// The data: the user record's, or all that the Kinesis record holds.
+    #[must_use]
+    pub fn data(&self) -> &'a [u8] {
+        match &self.content {
+            Content::UserRecord(user_record) => user_record.data(),
+            Content::Plain(_) | Content::Malformed(_) => self.enclosing.data(),
+        }
+    }
+
+    /// The user record's partition key, or the Kinesis record's, if known.
+    #[must_use]
+    pub fn partition_key(&self) -> Option<KeyBytes<'a>> {
+        match &self.content {
+            Content::UserRecord(user_record) => Some(user_record.partition_key()),
+            Content::Plain(_) | Content::Malformed(_) => {
+                self.enclosing.partition_key().map(KeyBytes::from)
+            }
+        }
+    }
+
+    /// The user record's explicit hash key, or the Kinesis record's, if there
+    /// is one and it is known.
+    #[must_use]
+    pub fn explicit_hash_key(&self) -> Option<KeyBytes<'a>> {
+        match &self.content {
+            Content::UserRecord(user_record) => user_record.explicit_hash_key(),
+            Content::Plain(_) | Content::Malformed(_) => {
+                self.enclosing.explicit_hash_key().map(KeyBytes::from)
+            }
+        }
+    }
+
+    /// The Kinesis record's sequence number, if known: the same for all user
+    /// records of an aggregate.
+    #[must_use]
+    pub fn sequence_number(&self) -> Option<&'a str> {
+        self.enclosing.sequence_number()
+    }
+
+    /// The place in the aggregate, from 0; 0 outside of one (KCL behaviour).
+    #[must_use]
+    pub fn sub_sequence_number(&self) -> u64 {
+        self.user_record()
+            .map_or(0, UserRecord::sub_sequence_number)
+    }
+
+    /// Takes a malformed Kinesis record for an error.
+    ///
+    /// # Errors
+    ///
+    /// [`MalformedRecord`] if that is what this is.
+    pub fn checked(self) -> Result<Self, MalformedRecord> {
+        match self.malformed() {
+            None => Ok(self),
+            Some(source) => Err(MalformedRecord {
+                record_index: self.record_index,
+                sequence_number: self.sequence_number().map(Into::into),
+                source,
+            }),
+        }
+    }
+}
+
+/// Deaggregates one Kinesis record.
+///
+/// ```
+/// use kinesis_agg::{Outcome, PlainReason, deaggregate};
+///
+/// let mut delivered = deaggregate(b"no aggregate".as_slice());
+/// assert_eq!(delivered.outcome(), Outcome::Plain(PlainReason::NoMagic));
+/// assert_eq!(delivered.next().unwrap().data(), b"no aggregate");
+/// ```
+///
+/// Allocates once if the record is aggregated; [`Deaggregator`] does not.
+pub fn deaggregate<R: EnclosingRecord + ?Sized>(record: &R) -> Deaggregated<'_, R> {
+    Deaggregated::new(record, 0, Vec::new())
+}
+
+/// Deaggregates one Kinesis record after the other, in the same memory.
+///
+/// ```
+/// use kinesis_agg::{Deaggregator, KinesisRecord, Outcome};
+///
+/// # let get_records: [KinesisRecord; 0] = [];
+/// let mut deaggregator = Deaggregator::new();
+/// for record in &get_records {
+///     let delivered = deaggregator.deaggregate(record);
+///     if let Outcome::Malformed(error) = delivered.outcome() {
+///         eprintln!("{:?}: {error}", record.sequence_number);
+///     }
+///     for user_record in delivered {
+///         println!("{:?}", user_record.data());
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Deaggregator {
+    slots: Vec<KeyOffset>,
+}
+
+impl Deaggregator {
+    /// One that has not allocated yet. It will, up to the largest number of
+    /// keys in a blob.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { slots: Vec::new() }
+    }
+
+    /// Deaggregates a Kinesis record.
+    pub fn deaggregate<'a, R: EnclosingRecord + ?Sized>(
+        &'a mut self,
+        record: &'a R,
+    ) -> Deaggregated<'a, R, &'a mut Vec<KeyOffset>> {
+        Deaggregated::new(record, 0, &mut self.slots)
+    }
+}
+
+/// What one Kinesis record delivers, in order.
+#[derive(Debug)]
+pub struct Deaggregated<'a, R: ?Sized, S = Vec<KeyOffset>> {
+    enclosing: &'a R,
+    record_index: usize,
+    outcome: Outcome,
+    left: Left<'a, S>,
+}
+
+/// What is still to be delivered.
+#[derive(Debug)]
+enum Left<'a, S> {
+    UserRecords(UserRecords<'a, S>),
+    /// The Kinesis record itself, unless it has been.
+    Whole {
+        delivered: bool,
+        slots: S,
+    },
+}
+
+impl<'a, R, S> Deaggregated<'a, R, S>
+where
+    R: EnclosingRecord + ?Sized,
+    S: BorrowMut<Vec<KeyOffset>> + AsRef<[KeyOffset]> + AsMut<[KeyOffset]>,
+{
+    fn new(enclosing: &'a R, record_index: usize, mut slots: S) -> Self {
+        let (outcome, left) = match parse(enclosing.data()) {
+            Ok(Parsed::Aggregated(aggregated)) => {
+                // What old blobs left in the slots is written over.
+                let vec: &mut Vec<KeyOffset> = slots.borrow_mut();
+                vec.resize(aggregated.key_count(), KeyOffset::default());
+                let record_count = aggregated.record_count();
+                let user_records = aggregated.user_records_in(slots);
+                (
+                    Outcome::Aggregated { record_count },
+                    Left::UserRecords(user_records),
+                )
+            }
+            Ok(Parsed::Plain(reason)) => (Outcome::Plain(reason), Left::whole(slots)),
+            Err(error) => (Outcome::Malformed(error), Left::whole(slots)),
+        };
+        Self {
+            enclosing,
+            record_index,
+            outcome,
+            left,
+        }
+    }
+
+    fn into_slots(self) -> S {
+        match self.left {
+            Left::UserRecords(user_records) => user_records.into_slots(),
+            Left::Whole { slots, .. } => slots,
+        }
+    }
+}
+
+impl<S> Left<'_, S> {
+    fn whole(slots: S) -> Self {
+        Self::Whole {
+            delivered: false,
+            slots,
+        }
+    }
+}
+
+impl<'a, R: EnclosingRecord + ?Sized, S> Deaggregated<'a, R, S> {
+    /// The Kinesis record.
+    #[must_use]
+    pub const fn enclosing(&self) -> &'a R {
+        self.enclosing
+    }
+
+    /// What it turned out to be.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+}
+
+impl<'a, R: EnclosingRecord + ?Sized, S: AsRef<[KeyOffset]>> Iterator for Deaggregated<'a, R, S> {
+    type Item = Delivered<'a, R>;
+
+    fn next(&mut self) -> Option<Delivered<'a, R>> {
+        let content = match &mut self.left {
+            Left::UserRecords(user_records) => Content::UserRecord(user_records.next()?),
+            Left::Whole { delivered, .. } => {
+                if core::mem::replace(delivered, true) {
+                    return None;
+                }
+                match self.outcome {
+                    Outcome::Plain(reason) => Content::Plain(reason),
+                    Outcome::Malformed(error) => Content::Malformed(error),
+                    Outcome::Aggregated { .. } => return None,
+                }
+            }
+        };
+        Some(Delivered {
+            enclosing: self.enclosing,
+            record_index: self.record_index,
+            content,
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = match &self.left {
+            Left::UserRecords(user_records) => user_records.len(),
+            Left::Whole { delivered, .. } => usize::from(!delivered),
+        };
+        (left, Some(left))
+    }
+}
+
+impl<R: EnclosingRecord + ?Sized, S: AsRef<[KeyOffset]>> ExactSizeIterator
+    for Deaggregated<'_, R, S>
+{
+}
+impl<R: EnclosingRecord + ?Sized, S: AsRef<[KeyOffset]>> FusedIterator for Deaggregated<'_, R, S> {}
+
+/// Deaggregates Kinesis records, lazily and in order, as of one GetRecords
+/// answer or one Lambda event.
+///
+/// ```
+/// use kinesis_agg::{KinesisRecord, deaggregate_batch};
+///
+/// let records = [
+///     KinesisRecord { data: "one".into(), ..KinesisRecord::default() },
+///     KinesisRecord { data: "two".into(), ..KinesisRecord::default() },
+/// ];
+/// for delivered in deaggregate_batch(&records).strict() {
+///     let delivered = delivered?;
+///     println!("{:?}: {:?}", delivered.partition_key(), delivered.data());
+/// }
+/// # Ok::<(), kinesis_agg::MalformedRecord>(())
+/// ```
+///
+/// Allocates up to the largest number of keys in a blob, for all blobs
+/// together.
+pub fn deaggregate_batch<'a, R, I>(records: I) -> Batch<'a, R, I::IntoIter>
+where
+    R: EnclosingRecord + ?Sized + 'a,
+    I: IntoIterator<Item = &'a R>,
+{
+    Batch {
+        records: records.into_iter(),
+        record_index: 0,
+        current: None,
+        spare: Vec::new(),
+        observer: |_, _, _| {},
+    }
+}
+
+/// What a row of Kinesis records delivers, in order.
+#[derive(Debug)]
+pub struct Batch<'a, R: ?Sized, I, F = fn(usize, &'a R, Outcome)> {
+    records: I,
+    record_index: usize,
+    current: Option<Deaggregated<'a, R>>,
+    spare: Vec<KeyOffset>,
+    observer: F,
+}
+
+impl<'a, R: ?Sized, I, F> Batch<'a, R, I, F> {
+    /// Calls `observer` with place, Kinesis record and outcome of each input,
+    /// before anything of it is delivered: the way to notice an aggregate
+    /// without user records.
+    #[must_use]
+    pub fn observe<G: FnMut(usize, &'a R, Outcome)>(self, observer: G) -> Batch<'a, R, I, G> {
+        Batch {
+            records: self.records,
+            record_index: self.record_index,
+            current: self.current,
+            spare: self.spare,
+            observer,
+        }
+    }
+
+    /// Ends with an error at the first malformed Kinesis record, instead of
+    /// passing it through.
+    #[must_use]
+    pub const fn strict(self) -> Strict<Self> {
+        Strict {
+            delivered: self,
+            failed: false,
+        }
+    }
+}
+
+impl<'a, R, I, F> Iterator for Batch<'a, R, I, F>
+where
+    R: EnclosingRecord + ?Sized + 'a,
+    I: Iterator<Item = &'a R>,
+    F: FnMut(usize, &'a R, Outcome),
+{
+    type Item = Delivered<'a, R>;
+
+    fn next(&mut self) -> Option<Delivered<'a, R>> {
+        loop {
+            if let Some(delivered) = self.current.as_mut().and_then(Iterator::next) {
+                return Some(delivered);
+            }
+            if let Some(done) = self.current.take() {
+                self.spare = done.into_slots();
+            }
+            let record = self.records.next()?;
+            let record_index = self.record_index;
+            self.record_index = record_index.saturating_add(1);
+            let slots = core::mem::take(&mut self.spare);
+            let current = Deaggregated::new(record, record_index, slots);
+            (self.observer)(record_index, record, current.outcome());
+            self.current = Some(current);
+        }
+    }
+}
+
+/// Takes malformed Kinesis records for errors; ends at the first.
+#[derive(Clone, Debug)]
+pub struct Strict<D> {
+    delivered: D,
+    failed: bool,
+}
+
+impl<'a, R, D> Iterator for Strict<D>
+where
+    R: EnclosingRecord + ?Sized + 'a,
+    D: Iterator<Item = Delivered<'a, R>>,
+{
+    type Item = Result<Delivered<'a, R>, MalformedRecord>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let checked = self.delivered.next()?.checked();
+        self.failed = checked.is_err();
+        Some(checked)
+    }
+}

@@ -1,0 +1,55 @@
+//! The writer's memory of its keys, growing.
+
+use core::hash::{BuildHasher, Hasher};
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use kinesis_agg_codec::{InternedKey, KeyIndex};
+
+/// Finds every key, however many there are. The keys themselves are only in
+/// the writer's buffer.
+#[derive(Clone, Default)]
+pub(crate) struct KeyMap {
+    keys: HashTable<(u64, InternedKey)>,
+    build_hasher: DefaultHashBuilder,
+}
+
+impl KeyMap {
+    fn hash(&self, key: &[u8]) -> u64 {
+        let mut hasher = self.build_hasher.build_hasher();
+        hasher.write(key);
+        hasher.finish()
+    }
+}
+
+impl KeyIndex for KeyMap {
+    fn find(
+        &self,
+        key: &[u8],
+        mut is_same: impl FnMut(InternedKey) -> bool,
+    ) -> Option<InternedKey> {
+        let hash = self.hash(key);
+        self.keys
+            .find(hash, |&(other, interned)| {
+                other == hash && is_same(interned)
+            })
+            .map(|&(_, interned)| interned)
+    }
+
+    fn insert(&mut self, key: &[u8], interned: InternedKey) {
+        let hash = self.hash(key);
+        self.keys
+            .insert_unique(hash, (hash, interned), |&(hash, _)| hash);
+    }
+
+    fn clear(&mut self) {
+        self.keys.clear();
+    }
+}
+
+impl core::fmt::Debug for KeyMap {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("KeyMap")
+            .field("keys", &self.keys.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,177 @@
+//! User records that own what they are made of.
+
+use bytes::Bytes;
+use kinesis_agg_codec::{HashKey, NewUserRecord, RecordTag, RecordTags, UserRecord};
+
+use crate::error::UnfitUserRecord;
+
+/// A user record to be written, on its own feet: for queues, retries and
+/// whatever else outlives the call.
+///
+/// ```
+/// use kinesis_agg::{HashKey, OwnedUserRecord};
+///
+/// let user_record = OwnedUserRecord::new("sensor-7", "21.5")
+///     .with_explicit_hash_key(HashKey::new(7))
+///     .with_tag("unit", Some("C"));
+/// assert_eq!(user_record.tags().count(), 1);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedUserRecord {
+    partition_key: String,
+    explicit_hash_key: Option<HashKey>,
+    data: Bytes,
+    /// As they stand in a record.
+    tags: Vec<u8>,
+}
+
+impl OwnedUserRecord {
+    /// A user record without explicit hash key and tags. The aggregator checks
+    /// the partition key, see [`NewUserRecord::new`].
+    pub fn new(partition_key: impl Into<String>, data: impl Into<Bytes>) -> Self {
+        Self {
+            partition_key: partition_key.into(),
+            explicit_hash_key: None,
+            data: data.into(),
+            tags: Vec::new(),
+        }
+    }
+
+    /// Sets the explicit hash key, or none.
+    #[must_use]
+    pub fn with_explicit_hash_key(self, explicit_hash_key: impl Into<Option<HashKey>>) -> Self {
+        Self {
+            explicit_hash_key: explicit_hash_key.into(),
+            ..self
+        }
+    }
+
+    /// Adds a tag.
+    #[must_use]
+    pub fn with_tag(mut self, key: &str, value: Option<&str>) -> Self {
+        self.push_tag(RecordTag {
+            key: key.into(),
+            value: value.map(Into::into),
+        });
+        self
+    }
+
+    fn push_tag(&mut self, tag: RecordTag<'_>) {
+        let start = self.tags.len();
+        let len = usize::try_from(tag.encoded_len()).unwrap_or(usize::MAX);
+        self.tags.resize(start.saturating_add(len), 0);
+        if let Some(place) = self.tags.get_mut(start..) {
+            // The place has the tag's length.
+            let _written = tag.encode_into(place);
+        }
+    }
+
+    /// The partition key.
+    #[must_use]
+    pub fn partition_key(&self) -> &str {
+        &self.partition_key
+    }
+
+    /// The explicit hash key, if there is one.
+    #[must_use]
+    pub const fn explicit_hash_key(&self) -> Option<HashKey> {
+        self.explicit_hash_key
+    }
+
+    /// The data.
+    #[must_use]
+    pub const fn data(&self) -> &Bytes {
+        &self.data
+    }
+
+    /// The tags, in order.
+    #[must_use]
+    pub fn tags(&self) -> RecordTags<'_> {
+        RecordTags::parse(&self.tags).unwrap_or_default()
+    }
+
+    /// Where on the ring of shards the user record belongs.
+    #[must_use]
+    pub fn hash_key(&self) -> HashKey {
+        self.as_user_record().hash_key()
+    }
+
+    pub(crate) fn into_key_and_data(self) -> (String, Bytes) {
+        (self.partition_key, self.data)
+    }
+
+    /// Copies a user record that was read, so that it can be written again.
+    ///
+    /// `data` is its data, as a copy or as a part of shared memory.
+    ///
+    /// # Errors
+    ///
+    /// [`UnfitUserRecord`] if its keys cannot be written.
+    pub fn from_read(user_record: &UserRecord<'_>, data: Bytes) -> Result<Self, UnfitUserRecord> {
+        let partition_key = user_record
+            .partition_key()
+            .to_str()
+            .map_err(UnfitUserRecord::PartitionKey)?;
+        let explicit_hash_key = match user_record.explicit_hash_key() {
+            Some(_) => Some(
+                user_record
+                    .hash_key()
+                    .map_err(UnfitUserRecord::ExplicitHashKey)?,
+            ),
+            None => None,
+        };
+        let mut owned = Self::new(partition_key, data).with_explicit_hash_key(explicit_hash_key);
+        for tag in user_record.tags() {
+            owned.push_tag(tag);
+        }
+        Ok(owned)
+    }
+}
+
+impl From<&NewUserRecord<'_>> for OwnedUserRecord {
+    /// Copies everything.
+    fn from(user_record: &NewUserRecord<'_>) -> Self {
+        let data = Bytes::copy_from_slice(user_record.data());
+        let mut owned = Self::new(user_record.partition_key(), data)
+            .with_explicit_hash_key(user_record.explicit_hash_key());
+        for tag in user_record.tags() {
+            owned.push_tag(tag);
+        }
+        owned
+    }
+}
+
+/// Copies the data; see [`OwnedUserRecord::from_read`].
+impl TryFrom<&UserRecord<'_>> for OwnedUserRecord {
+    type Error = UnfitUserRecord;
+
+    fn try_from(user_record: &UserRecord<'_>) -> Result<Self, UnfitUserRecord> {
+        Self::from_read(user_record, Bytes::copy_from_slice(user_record.data()))
+    }
+}
+
+/// Whatever can be pushed into an aggregator, and comes back if it is refused.
+pub trait AsUserRecord {
+    /// The user record, borrowed.
+    fn as_user_record(&self) -> NewUserRecord<'_>;
+}
+
+impl AsUserRecord for OwnedUserRecord {
+    fn as_user_record(&self) -> NewUserRecord<'_> {
+        NewUserRecord::new(&self.partition_key, &self.data)
+            .with_explicit_hash_key(self.explicit_hash_key)
+            .with_tags(self.tags())
+    }
+}
+
+impl AsUserRecord for NewUserRecord<'_> {
+    fn as_user_record(&self) -> NewUserRecord<'_> {
+        self.clone()
+    }
+}
+
+impl<U: AsUserRecord + ?Sized> AsUserRecord for &U {
+    fn as_user_record(&self) -> NewUserRecord<'_> {
+        (**self).as_user_record()
+    }
+}
