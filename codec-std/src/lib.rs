@@ -1,4 +1,70 @@
-//! Kinesis aggregated records for programs with a heap.
+//! Kinesis aggregated records (the KPL format): deaggregation for consumers,
+//! aggregation for producers.
+//!
+//! Amazon's Kinesis Producer Library packs many **user records** into one
+//! Kinesis record. This crate takes them out again, and packs them, byte for
+//! byte as the KPL does. The format itself is [`codec`]'s, which runs without
+//! a heap; this crate owns memory.
+//!
+//! # Consuming
+//!
+//! [`deaggregate_batch`] turns Kinesis records into user records, lazily and in
+//! order. Kinesis records that are not aggregated pass through.
+//!
+//! ```
+//! use kinesis_agg::{KinesisRecord, deaggregate_batch};
+//!
+//! # fn get_records() -> Vec<KinesisRecord> { Vec::new() }
+//! let records = get_records();
+//! for delivered in deaggregate_batch(&records) {
+//!     if let Some(error) = delivered.malformed() {
+//!         eprintln!("{:?}: {error}", delivered.sequence_number());
+//!     }
+//!     println!("{:?}: {} bytes", delivered.partition_key(), delivered.data().len());
+//! }
+//! ```
+//!
+//! Any type can be the Kinesis record that implements [`EnclosingRecord`].
+//! What each input turned out to be is its [`Outcome`]:
+//!
+//! | Outcome | Delivered |
+//! |---|---|
+//! | [`Outcome::Plain`]: no aggregate | the Kinesis record, as it is |
+//! | [`Outcome::Aggregated`] | its user records; none if it has none |
+//! | [`Outcome::Malformed`]: magic and digest good, message not valid | the Kinesis record, flagged; or an error, with [`Batch::strict`] |
+//!
+//! User records borrow from their Kinesis record. Those of [`parse_shared`]
+//! share its memory instead and can go to other threads.
+//!
+//! # Producing
+//!
+//! [`RecordAggregator`] takes user records and hands out an aggregate whenever
+//! one is full. A user record that no aggregate can take comes back with the
+//! reason; nothing else changes.
+//!
+//! ```
+//! use kinesis_agg::{HashKey, OwnedUserRecord, RecordAggregator};
+//!
+//! # fn put(_: kinesis_agg::OwnedAggregate) {}
+//! let mut aggregator = RecordAggregator::new();
+//! let user_record = OwnedUserRecord::new("sensor-7", "21.5")
+//!     .with_explicit_hash_key("7".parse::<HashKey>()?);
+//! if let Some(full) = aggregator.push(user_record)? {
+//!     put(full);
+//! }
+//! if let Some(rest) = aggregator.flush() {
+//!     put(rest);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Cost
+//!
+//! Deaggregation copies no data and allocates nothing for a user record;
+//! [`Deaggregator`] and [`Batch`] allocate nothing for a blob either, once
+//! their slots are as many as a blob has keys. Aggregation copies the data
+//! twice (into the buffer, into the finished aggregate) and allocates once for
+//! an aggregate.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),

@@ -1,4 +1,96 @@
-//! Kinesis aggregated records (the KPL format) without a heap.
+//! Kinesis aggregated records (the KPL format) in the caller's memory: no
+//! `std`, no allocation, no `unsafe`, no panic.
+//!
+//! Amazon's Kinesis Producer Library packs many **user records** into the data
+//! of one Kinesis record, an **aggregate**:
+//!
+//! ```text
+//! 0        4                                   n-16        n
+//! | F3 89 9A C2 | AggregatedRecord (protobuf) | MD5 of that |
+//!               |                             |
+//!               | partition key table         |   each key once
+//!               | explicit hash key table     |
+//!               | records: key indices, data  |
+//! ```
+//!
+//! # Reading
+//!
+//! A blob is one of three things, and [`parse`] says which:
+//!
+//! | Outcome | When | What there is |
+//! |---|---|---|
+//! | [`Parsed::Plain`] | no magic, too short, or another digest | one user record, as it stands |
+//! | [`Parsed::Aggregated`] | magic and digest good, message valid | every user record, in order |
+//! | [`DecodeError`] | magic and digest good, message not valid | kind, byte offset, numbers |
+//!
+//! The whole message is checked first. After that, handing out user records
+//! cannot fail, and they borrow from the blob.
+//!
+//! ```
+//! use kinesis_agg_codec::{Parsed, parse};
+//!
+//! # let mut buffer = [0; 256];
+//! # let mut writer = kinesis_agg_codec::AggregateWriter::new(&mut buffer);
+//! # writer.try_push(&kinesis_agg_codec::NewUserRecord::new("sensor-7", "21.5"))?;
+//! # let blob = writer.finish()?.data();
+//! if let Parsed::Aggregated(aggregated) = parse(blob)? {
+//!     for user_record in aggregated.user_records() {
+//!         assert_eq!(user_record.partition_key(), "sensor-7");
+//!         assert_eq!(user_record.data(), b"21.5");
+//!     }
+//! }
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+//!
+//! # Writing
+//!
+//! [`AggregateWriter`] takes a buffer and user records. What does not fit
+//! leaves it as it was:
+//!
+//! ```
+//! use kinesis_agg_codec::{AggregateWriter, NewUserRecord};
+//!
+//! # fn send(_partition_key: &str, _data: &[u8]) {}
+//! let mut buffer = [0; 128];
+//! let mut writer = AggregateWriter::new(&mut buffer);
+//! for reading in 0..100_u32 {
+//!     let data = reading.to_be_bytes();
+//!     let user_record = NewUserRecord::new("sensor-7", &data);
+//!     if !writer.fits(&user_record) {
+//!         let full = writer.finish()?;
+//!         send(full.partition_key(), full.data());
+//!     }
+//!     writer.try_push(&user_record)?;
+//! }
+//! let rest = writer.finish()?;
+//! send(rest.partition_key(), rest.data());
+//! # Ok::<(), kinesis_agg_codec::EncodeError>(())
+//! ```
+//!
+//! The bytes are those of the KPL for the same user records. All of an
+//! aggregate goes to one shard: on a stream of several shards, keep user
+//! records of different [`HashKeyRange`]s in different aggregates.
+//!
+//! # Memory
+//!
+//! Nothing is allocated, nothing is static. What is lent:
+//!
+//! | For | Memory | Too little of it |
+//! |---|---|---|
+//! | reading | a [`KeyOffset`] (4 bytes) a key, [`DEFAULT_KEY_SLOTS`](limits::DEFAULT_KEY_SLOTS) by default | a look-up takes up to ceil(keys / slots) steps |
+//! | writing | the buffer, as long as the blob shall become | the aggregate is full sooner |
+//! | writing | an [`InternedKey`] (8 bytes) a key, as many by default | keys beyond it are stored again at each use |
+//!
+//! # Limits
+//!
+//! The numbers are in [`limits`], each with its source. Keys that are read may
+//! be of any length and any bytes; keys that are written keep to the service's
+//! rules. Blobs of any size are read, up to what 32 bits can address.
+//!
+//! # Features
+//!
+//! None by default, and features only add. `heapless`: a `heapless::Vec` as
+//! the writer's buffer.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
