@@ -8,6 +8,7 @@
 use core::fmt::{self, Write as _};
 use core::str::Utf8Error;
 
+use heapless::Vec;
 use kinesis_agg_codec::*;
 
 unsafe extern "C" {
@@ -516,6 +517,36 @@ roots! {
         buffer: Buffer<'a>,
     ) -> Result<ArrayWriter<'a>, (ArrayWriter<'a>, Buffer<'a>)> {
         array.move_to(buffer)
+    }
+}
+
+// Feature `heapless`.
+roots! {
+    fn AggregateWriter__in_heapless_vec() -> AggregateWriter<Vec<u8, 256>> {
+        AggregateWriter::in_heapless_vec()
+    }
+    fn AggregateWriter__finish_into_vec(
+        writer: &mut AggregateWriter<Vec<u8, 256>>,
+        user_record: &NewUserRecord<'_>,
+    ) -> Result<VecAggregate<256>, EncodeError> {
+        writer.try_push(user_record)?;
+        writer.finish_into_vec()
+    }
+    fn SectionWriter__in_heapless_vec() -> SectionWriter<Vec<u8, 256>> {
+        SectionWriter::in_heapless_vec()
+    }
+    fn SectionWriter__finish_into_vec(
+        writer: &mut SectionWriter<Vec<u8, 256>>,
+        key: &[u8],
+    ) -> Result<Vec<u8, 256>, EncodeError> {
+        writer.intern_partition_key(key)?;
+        writer.finish_into_vec()
+    }
+    fn VecAggregate__as_aggregate(aggregate: &VecAggregate<256>) -> Aggregate<'_> {
+        aggregate.as_aggregate()
+    }
+    fn VecAggregate__into_data(aggregate: VecAggregate<256>) -> Vec<u8, 256> {
+        aggregate.into_data()
     }
 }
 
