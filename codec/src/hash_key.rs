@@ -60,14 +60,16 @@ impl HashKey {
         if digits.is_empty() {
             return Err(HashKeyError::Empty);
         }
-        let first = text.len().saturating_sub(digits.len());
+        if let Some(position) = digits.iter().position(|byte| !byte.is_ascii_digit()) {
+            let first = text.len().saturating_sub(digits.len());
+            return Err(HashKeyError::NotADigit {
+                offset: first.saturating_add(position),
+            });
+        }
         let mut number = 0_u128;
         let mut in_range = true;
-        for (offset, byte) in (first..).zip(digits) {
+        for byte in digits {
             let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                return Err(HashKeyError::NotADigit { offset });
-            }
             // Ten times as two shifts: no 128-bit multiplication on small processors.
             in_range &= number <= u128::MAX / 10;
             let (sum, carry) = (number << 3)
@@ -185,7 +187,8 @@ impl HashKeyDecimal {
 
 impl fmt::Debug for HashKeyDecimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
+        // `str`'s own has panics in it, for a text that needs escapes.
+        write!(f, "\"{}\"", self.as_str())
     }
 }
 

@@ -112,6 +112,8 @@ mod digest;
 mod error;
 mod frame;
 mod hash_key;
+#[cfg(feature = "heapless")]
+mod heapless;
 mod key_bytes;
 mod key_index;
 mod key_table;
@@ -129,6 +131,8 @@ pub use error::{
 };
 pub use frame::{Frame, MAGIC, PlainReason};
 pub use hash_key::{HashKey, HashKeyDecimal, HashKeyRange};
+#[cfg(feature = "heapless")]
+pub use heapless::VecAggregate;
 pub use key_bytes::KeyBytes;
 pub use key_index::{InternedKey, KeyIndex, KeySlots};
 pub use key_table::KeyOffset;

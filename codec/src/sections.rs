@@ -78,6 +78,12 @@ impl<B> Sections<B> {
         self.buffer
     }
 
+    /// Gives the buffer of a finished blob away.
+    #[cfg(feature = "heapless")]
+    pub(crate) fn replace_buffer(&mut self, buffer: B) -> B {
+        core::mem::replace(&mut self.buffer, buffer)
+    }
+
     pub(crate) fn clear(&mut self) {
         self.partition_keys = Part::default();
         self.explicit_hash_keys = Part::default();

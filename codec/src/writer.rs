@@ -105,6 +105,11 @@ impl<B> SectionWriter<B> {
     pub fn into_buffer(self) -> B {
         self.sections.into_buffer()
     }
+
+    #[cfg(feature = "heapless")]
+    pub(crate) fn replace_buffer(&mut self, buffer: B) -> B {
+        self.sections.replace_buffer(buffer)
+    }
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
@@ -347,10 +352,10 @@ impl OuterKey {
 /// under.
 #[derive(Clone, Copy, Debug)]
 pub struct Aggregate<'out> {
-    blob: &'out [u8],
-    partition_key: &'out str,
-    explicit_hash_key: Option<HashKey>,
-    record_count: u32,
+    pub(crate) blob: &'out [u8],
+    pub(crate) partition_key: &'out str,
+    pub(crate) explicit_hash_key: Option<HashKey>,
+    pub(crate) record_count: u32,
 }
 
 impl<'out> Aggregate<'out> {
@@ -420,7 +425,7 @@ impl<'out> UnsealedAggregate<'out> {
 }
 
 /// The partition key that the table of a finished blob starts with.
-fn first_partition_key(blob: &[u8], len: u32) -> &str {
+pub(crate) fn first_partition_key(blob: &[u8], len: u32) -> &str {
     let entry_len = delimited_len(len);
     let end = MESSAGE_START.saturating_add(entry_len);
     let key = usize::try_from(end.saturating_sub(len))
@@ -540,6 +545,16 @@ impl<B, I> AggregateWriter<B, I> {
     #[must_use]
     pub fn into_buffer(self) -> B {
         self.sections.into_buffer()
+    }
+
+    #[cfg(feature = "heapless")]
+    pub(crate) fn replace_buffer(&mut self, buffer: B) -> B {
+        self.sections.replace_buffer(buffer)
+    }
+
+    #[cfg(feature = "heapless")]
+    pub(crate) fn outer_key(&self) -> OuterKey {
+        self.outer_key
     }
 }
 

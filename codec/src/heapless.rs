@@ -1,0 +1,127 @@
+//! A `heapless::Vec<u8, N>` as the writer's buffer, and the blob as one.
+//!
+//! A slice can be lent as it is. What this adds is ownership: a blob that goes
+//! into a queue, to another task or out of a function, without a second buffer.
+//! A vector lends only the bytes that it has, so while it is written to it has
+//! all `N` of them; when finished it has those of the blob.
+
+use heapless::Vec;
+
+use crate::error::EncodeError;
+use crate::hash_key::HashKey;
+use crate::key_index::KeyIndex;
+use crate::writer::{Aggregate, AggregateWriter, OuterKey, SectionWriter, first_partition_key};
+
+impl<const N: usize> AggregateWriter<Vec<u8, N>> {
+    /// A writer that owns its buffer of `N` bytes and remembers up to
+    /// [`DEFAULT_KEY_SLOTS`](crate::limits::DEFAULT_KEY_SLOTS) keys.
+    ///
+    /// For another key index, give
+    /// [`with_key_index`](AggregateWriter::with_key_index) a vector that is
+    /// full, such as `Vec::from_array([0; N])`.
+    ///
+    /// ```
+    /// use heapless::spsc::Queue;
+    /// use kinesis_agg_codec::{AggregateWriter, NewUserRecord, VecAggregate};
+    ///
+    /// let mut to_send = Queue::<VecAggregate<128>, 4>::new();
+    /// let mut writer = AggregateWriter::in_heapless_vec();
+    /// for reading in 0..20_u32 {
+    ///     let data = reading.to_le_bytes();
+    ///     let user_record = NewUserRecord::new("sensor-7", &data);
+    ///     if let Err(error) = writer.try_push(&user_record) {
+    ///         assert!(error.is_full());
+    ///         to_send.enqueue(writer.finish_into_vec()?).unwrap();
+    ///         writer.try_push(&user_record)?;
+    ///     }
+    /// }
+    /// let first = to_send.dequeue().unwrap();
+    /// assert_eq!(first.as_aggregate().partition_key(), "sensor-7");
+    /// assert_eq!(first.as_aggregate().record_count(), 9);
+    /// assert_eq!(first.into_data().len(), 20 + 10 + 9 * 10);
+    /// # Ok::<(), kinesis_agg_codec::EncodeError>(())
+    /// ```
+    #[must_use]
+    pub const fn in_heapless_vec() -> Self {
+        Self::new(Vec::from_array([0; N]))
+    }
+}
+
+impl<const N: usize, I: KeyIndex> AggregateWriter<Vec<u8, N>, I> {
+    /// [`finish`](Self::finish), but hands the buffer out, as long as the blob
+    /// is, and goes on in a new one.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Self::finish).
+    pub fn finish_into_vec(&mut self) -> Result<VecAggregate<N>, EncodeError> {
+        let outer_key = self.outer_key();
+        let aggregate = self.finish()?;
+        let data_len = aggregate.data().len();
+        let mut finished = VecAggregate {
+            data: Vec::new(),
+            outer_key,
+            partition_key_len: u32::try_from(aggregate.partition_key().len()).unwrap_or(u32::MAX),
+            explicit_hash_key: aggregate.explicit_hash_key(),
+            record_count: aggregate.record_count(),
+        };
+        finished.data = self.replace_buffer(Vec::from_array([0; N]));
+        finished.data.truncate(data_len);
+        Ok(finished)
+    }
+}
+
+impl<const N: usize> SectionWriter<Vec<u8, N>> {
+    /// A writer that owns its buffer of `N` bytes.
+    #[must_use]
+    pub const fn in_heapless_vec() -> Self {
+        Self::new(Vec::from_array([0; N]))
+    }
+
+    /// [`finish`](Self::finish), but hands the buffer out, as long as the blob
+    /// is, and goes on in a new one.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Self::finish).
+    pub fn finish_into_vec(&mut self) -> Result<Vec<u8, N>, EncodeError> {
+        let len = self.finish()?.len();
+        let mut blob = self.replace_buffer(Vec::from_array([0; N]));
+        blob.truncate(len);
+        Ok(blob)
+    }
+}
+
+/// A finished aggregate that owns its blob.
+#[derive(Clone, Debug)]
+pub struct VecAggregate<const N: usize> {
+    data: Vec<u8, N>,
+    outer_key: OuterKey,
+    partition_key_len: u32,
+    explicit_hash_key: Option<HashKey>,
+    record_count: u32,
+}
+
+impl<const N: usize> VecAggregate<N> {
+    /// The blob, and what to put it under.
+    #[must_use]
+    pub fn as_aggregate(&self) -> Aggregate<'_> {
+        Aggregate {
+            blob: &self.data,
+            partition_key: match self.outer_key {
+                OuterKey::FirstUserRecord => {
+                    first_partition_key(&self.data, self.partition_key_len)
+                }
+                OuterKey::Kpl => OuterKey::KPL_PARTITION_KEY,
+            },
+            explicit_hash_key: self.explicit_hash_key,
+            record_count: self.record_count,
+        }
+    }
+
+    /// The blob alone.
+    #[must_use]
+    pub fn into_data(self) -> Vec<u8, N> {
+        self.data
+    }
+}

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Proves that no public function of the codec can panic, whatever it is given.
+#
+# src/lib.rs exports a root for each of them, named `Type__function`, and has a
+# panic handler that calls CODEC_PANIC_REACHABLE, which nothing defines. After
+# fat LTO and --gc-sections the symbol is in the list of undefined ones exactly
+# if some root can reach a panic. Arithmetic is checked for overflow throughout,
+# so that a sum that could wrap shows, too.
+#
+# The names of the roots are compared with the public functions in the source,
+# and two controls with a panic in them have to be found out.
+set -euo pipefail
+cd "$(dirname "$0")"
+target_dir=${CARGO_TARGET_DIR:-$PWD/target}
+export CARGO_TARGET_DIR=$target_dir
+
+# Builds with a profile and features; prints the undefined symbols that should not be there.
+unexpected() {
+    local profile=$1 features=$2
+    cargo rustc --quiet --locked --lib --profile "$profile" --features "$features" -- \
+        -C link-args="-nostdlib -nostartfiles -Wl,--gc-sections"
+    nm -D --undefined-only "$target_dir/$profile/libno_panic.so" | awk '{ print $NF }' |
+        grep -vxE 'mem(cpy|move|set|cmp)|bcmp' || true
+}
+
+expected=$(awk -f public-functions.awk ../../codec/src/*.rs | LC_ALL=C sort -u)
+for profile in release small; do
+    for control in control-index control-add; do
+        if ! unexpected "$profile" "$control" | grep -qx CODEC_PANIC_REACHABLE; then
+            echo "no-panic: $control was not found out with profile $profile" >&2
+            exit 1
+        fi
+    done
+    symbols=$(unexpected "$profile" "")
+    if [ -n "$symbols" ]; then
+        echo "no-panic: profile $profile needs: $symbols" >&2
+        exit 1
+    fi
+    roots=$(nm -D --defined-only "$target_dir/$profile/libno_panic.so" |
+        awk '$2 == "T" && $3 !~ /^derived__/ { print $3 }' | LC_ALL=C sort)
+    if ! difference=$(diff <(echo "$expected") <(echo "$roots")); then
+        echo "no-panic: roots (>) and public functions (<) differ: $difference" >&2
+        exit 1
+    fi
+done
+echo "no-panic: $(echo "$roots" | wc -l) public functions at opt-level 3 and s cannot reach a panic; both controls can"

@@ -1,0 +1,599 @@
+//! One exported root for every public function of the codec, named
+//! `Type__function`, and a panic handler that cannot be linked: whatever can
+//! panic leaves an undefined symbol behind. Roots take what they need as
+//! arguments, of which the optimizer knows nothing.
+#![no_std]
+#![allow(non_snake_case, reason = "roots are named Type__function")]
+
+use core::fmt::{self, Write as _};
+use core::str::Utf8Error;
+
+use heapless::Vec;
+use kinesis_agg_codec::*;
+
+unsafe extern "C" {
+    fn CODEC_PANIC_REACHABLE() -> !;
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // SAFETY: nothing defines it, so nothing ever runs it; its name in the
+    // list of undefined symbols is all that it is for.
+    unsafe { CODEC_PANIC_REACHABLE() }
+}
+
+/// Text into borrowed memory; refuses what does not fit.
+pub struct Text<'out> {
+    rest: &'out mut [u8],
+}
+
+impl fmt::Write for Text<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let (head, tail) = core::mem::take(&mut self.rest)
+            .split_at_mut_checked(text.len())
+            .ok_or(fmt::Error)?;
+        head.copy_from_slice(text.as_bytes());
+        self.rest = tail;
+        Ok(())
+    }
+}
+
+type Buffer<'a> = &'a mut [u8];
+type ArrayRecords<'a> = UserRecords<'a>;
+type SliceRecords<'a> = UserRecords<'a, &'a mut [KeyOffset]>;
+type ArrayWriter<'a> = AggregateWriter<Buffer<'a>>;
+type SliceWriter<'a> = AggregateWriter<[u8; 4096], KeySlots<&'a mut [InternedKey]>>;
+
+macro_rules! roots {
+    ($(fn $name:ident $(<$life:lifetime>)? ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block)*) => {
+        $(
+            #[unsafe(no_mangle)]
+            pub fn $name $(<$life>)? ($($arg: $ty),*) $(-> $ret)? $body
+        )*
+    };
+}
+
+// Reading.
+roots! {
+    fn parse(blob: &[u8]) -> Result<Parsed<'_>, DecodeError> {
+        kinesis_agg_codec::parse(blob)
+    }
+    fn parse_with_digest(blob: &[u8], digest: Digest) -> Result<Parsed<'_>, DecodeError> {
+        kinesis_agg_codec::parse_with_digest(blob, digest)
+    }
+    fn parse_trusting_digest(blob: &[u8]) -> Result<Parsed<'_>, DecodeError> {
+        kinesis_agg_codec::parse_trusting_digest(blob)
+    }
+    fn Frame__split(blob: &[u8]) -> Result<Frame<'_>, PlainReason> {
+        Frame::split(blob)
+    }
+    fn Frame__message<'a>(frame: &Frame<'a>) -> &'a [u8] {
+        frame.message()
+    }
+    fn Frame__digest(frame: &Frame<'_>) -> Digest {
+        frame.digest()
+    }
+    fn AggregatedRecord__record_count(aggregated: &AggregatedRecord<'_>) -> usize {
+        aggregated.record_count()
+    }
+    fn AggregatedRecord__partition_key_count(aggregated: &AggregatedRecord<'_>) -> usize {
+        aggregated.partition_key_count()
+    }
+    fn AggregatedRecord__explicit_hash_key_count(aggregated: &AggregatedRecord<'_>) -> usize {
+        aggregated.explicit_hash_key_count()
+    }
+    fn AggregatedRecord__key_count(aggregated: &AggregatedRecord<'_>) -> usize {
+        aggregated.key_count()
+    }
+    fn AggregatedRecord__message<'a>(aggregated: &AggregatedRecord<'a>) -> &'a [u8] {
+        aggregated.message()
+    }
+    fn AggregatedRecord__partition_keys<'a>(aggregated: &AggregatedRecord<'a>) -> Keys<'a> {
+        aggregated.partition_keys()
+    }
+    fn AggregatedRecord__explicit_hash_keys<'a>(aggregated: &AggregatedRecord<'a>) -> Keys<'a> {
+        aggregated.explicit_hash_keys()
+    }
+    fn AggregatedRecord__user_records<'a>(aggregated: &AggregatedRecord<'a>) -> ArrayRecords<'a> {
+        aggregated.user_records()
+    }
+    fn AggregatedRecord__user_records_in<'a>(
+        aggregated: &AggregatedRecord<'a>,
+        slots: &'a mut [KeyOffset],
+    ) -> SliceRecords<'a> {
+        aggregated.user_records_in(slots)
+    }
+    fn AggregatedRecord__into_iter<'a>(
+        aggregated: &AggregatedRecord<'a>,
+    ) -> (ArrayRecords<'a>, ArrayRecords<'a>) {
+        (aggregated.into_iter(), (*aggregated).into_iter())
+    }
+    fn Keys__next<'a>(keys: &mut Keys<'a>) -> Option<KeyBytes<'a>> {
+        keys.next()
+    }
+    fn Keys__size_hint(keys: &Keys<'_>) -> ((usize, Option<usize>), usize) {
+        (keys.size_hint(), keys.len())
+    }
+    fn UserRecord__partition_key<'a>(user_record: &UserRecord<'a>) -> KeyBytes<'a> {
+        user_record.partition_key()
+    }
+    fn UserRecord__explicit_hash_key<'a>(user_record: &UserRecord<'a>) -> Option<KeyBytes<'a>> {
+        user_record.explicit_hash_key()
+    }
+    fn UserRecord__data<'a>(user_record: &UserRecord<'a>) -> &'a [u8] {
+        user_record.data()
+    }
+    fn UserRecord__sub_sequence_number(user_record: &UserRecord<'_>) -> u64 {
+        user_record.sub_sequence_number()
+    }
+    fn UserRecord__tags<'a>(user_record: &UserRecord<'a>) -> RecordTags<'a> {
+        user_record.tags()
+    }
+    fn UserRecord__hash_key(user_record: &UserRecord<'_>) -> Result<HashKey, HashKeyError> {
+        user_record.hash_key()
+    }
+    fn UserRecords__next<'a>(
+        array: &mut ArrayRecords<'a>,
+        slice: &mut SliceRecords<'a>,
+        none: &mut UserRecords<'a, [KeyOffset; 0]>,
+    ) -> [Option<UserRecord<'a>>; 3] {
+        [array.next(), slice.next(), none.next()]
+    }
+    fn UserRecords__size_hint(
+        array: &ArrayRecords<'_>,
+        slice: &SliceRecords<'_>,
+    ) -> ((usize, Option<usize>), usize) {
+        (array.size_hint(), slice.len())
+    }
+    fn UserRecords__into_walk(array: ArrayRecords<'_>) -> UserRecordWalk<[KeyOffset; 16]> {
+        array.into_walk()
+    }
+    fn UserRecordWalk__left(walk: &UserRecordWalk<[KeyOffset; 16]>) -> usize {
+        walk.left()
+    }
+    fn UserRecordWalk__next_in<'a>(
+        walk: &mut UserRecordWalk<&'a mut [KeyOffset]>,
+        message: &'a [u8],
+    ) -> Option<UserRecord<'a>> {
+        walk.next_in(message)
+    }
+    fn RecordTags__next<'a>(tags: &mut RecordTags<'a>) -> Option<RecordTag<'a>> {
+        tags.next()
+    }
+    fn RecordTags__is_empty(tags: &RecordTags<'_>) -> bool {
+        tags.is_empty()
+    }
+    fn RecordTags__default<'a>() -> RecordTags<'a> {
+        RecordTags::default()
+    }
+    fn RecordTags__from<'a>(tags: &'a [RecordTag<'a>]) -> RecordTags<'a> {
+        RecordTags::from(tags)
+    }
+}
+
+// Keys, digests and hash keys.
+roots! {
+    fn KeyBytes__new(bytes: &[u8]) -> KeyBytes<'_> {
+        KeyBytes::new(bytes)
+    }
+    fn KeyBytes__as_bytes<'a>(key: &KeyBytes<'a>) -> &'a [u8] {
+        key.as_bytes()
+    }
+    fn KeyBytes__to_str<'a>(key: &KeyBytes<'a>) -> Result<&'a str, Utf8Error> {
+        key.to_str()
+    }
+    fn KeyBytes__from<'a>(text: &'a str, bytes: &'a [u8]) -> [KeyBytes<'a>; 2] {
+        [KeyBytes::from(text), KeyBytes::from(bytes)]
+    }
+    fn KeyBytes__as_ref<'a>(key: &'a KeyBytes<'_>) -> &'a [u8] {
+        key.as_ref()
+    }
+    fn KeyBytes__eq(key: &KeyBytes<'_>, text: &str) -> (bool, bool) {
+        (key == text, *key == text)
+    }
+    fn KeyBytes__fmt(out: &mut Text<'_>, key: &KeyBytes<'_>) -> fmt::Result {
+        write!(out, "{key:?}")
+    }
+    fn Digest__of(bytes: &[u8]) -> Digest {
+        Digest::of(bytes)
+    }
+    fn Digest__from(bytes: [u8; 16]) -> Digest {
+        Digest::from(bytes)
+    }
+    fn Digest__to_bytes(digest: Digest) -> [u8; 16] {
+        digest.to_bytes()
+    }
+    fn HashKey__new(number: u128) -> HashKey {
+        HashKey::new(number)
+    }
+    fn HashKey__to_u128(hash_key: HashKey) -> u128 {
+        hash_key.to_u128()
+    }
+    fn HashKey__of_partition_key(key: &[u8]) -> HashKey {
+        HashKey::of_partition_key(key)
+    }
+    fn HashKey__from(digest: Digest) -> HashKey {
+        HashKey::from(digest)
+    }
+    fn HashKey__from_decimal(text: &[u8]) -> Result<HashKey, HashKeyError> {
+        HashKey::from_decimal(text)
+    }
+    fn HashKey__from_str(text: &str) -> Result<HashKey, HashKeyError> {
+        text.parse()
+    }
+    fn HashKey__to_decimal(hash_key: HashKey) -> HashKeyDecimal {
+        hash_key.to_decimal()
+    }
+    fn HashKey__fmt(out: &mut Text<'_>, hash_key: HashKey, width: u16) -> fmt::Result {
+        write!(out, "{hash_key} {hash_key:>width$}", width = usize::from(width))
+    }
+    fn HashKeyDecimal__as_bytes(decimal: &HashKeyDecimal) -> &[u8] {
+        decimal.as_bytes()
+    }
+    fn HashKeyDecimal__as_str(decimal: &HashKeyDecimal) -> &str {
+        decimal.as_str()
+    }
+    fn HashKeyDecimal__fmt(
+        out: &mut Text<'_>,
+        decimal: &HashKeyDecimal,
+        width: u16,
+    ) -> fmt::Result {
+        write!(out, "{decimal} {decimal:>width$} {decimal:?}", width = usize::from(width))
+    }
+    fn HashKeyRange__new(start: HashKey, end: HashKey) -> Result<HashKeyRange, ReversedRangeError> {
+        HashKeyRange::new(start, end)
+    }
+    fn HashKeyRange__starting_hash_key(range: &HashKeyRange) -> HashKey {
+        range.starting_hash_key()
+    }
+    fn HashKeyRange__ending_hash_key(range: &HashKeyRange) -> HashKey {
+        range.ending_hash_key()
+    }
+    fn HashKeyRange__contains(range: &HashKeyRange, hash_key: HashKey) -> bool {
+        range.contains(hash_key)
+    }
+    fn Limits__new() -> Limits {
+        Limits::new()
+    }
+    fn Limits__default() -> Limits {
+        Limits::default()
+    }
+    fn Limits__with_max_size(limits: Limits, max_size: u32) -> Result<Limits, LimitError> {
+        limits.with_max_size(max_size)
+    }
+    fn Limits__with_max_count(limits: Limits, max_count: u32) -> Result<Limits, LimitError> {
+        limits.with_max_count(max_count)
+    }
+    fn Limits__max_size(limits: &Limits) -> u32 {
+        limits.max_size()
+    }
+    fn Limits__max_count(limits: &Limits) -> u32 {
+        limits.max_count()
+    }
+}
+
+// Errors. `MissingField` and its kin are reached through their outermost type, and by themselves.
+roots! {
+    fn DecodeError__kind(error: &DecodeError) -> DecodeErrorKind {
+        error.kind()
+    }
+    fn DecodeError__offset(error: &DecodeError) -> usize {
+        error.offset()
+    }
+    fn DecodeError__fmt(out: &mut Text<'_>, error: &DecodeError) -> fmt::Result {
+        write!(out, "{error}")
+    }
+    fn DecodeErrorKind__fmt(out: &mut Text<'_>, kind: &DecodeErrorKind) -> fmt::Result {
+        write!(out, "{kind}")
+    }
+    fn RequiredField__fmt(out: &mut Text<'_>, field: &RequiredField) -> fmt::Result {
+        write!(out, "{field}")
+    }
+    fn PlainReason__fmt(out: &mut Text<'_>, reason: &PlainReason) -> fmt::Result {
+        write!(out, "{reason}")
+    }
+    fn EncodeError__is_full(error: &EncodeError) -> bool {
+        error.is_full()
+    }
+    fn EncodeError__fmt(out: &mut Text<'_>, error: &EncodeError) -> fmt::Result {
+        write!(out, "{error}")
+    }
+    fn HashKeyError__fmt(out: &mut Text<'_>, error: &HashKeyError) -> fmt::Result {
+        write!(out, "{error}")
+    }
+    fn ReversedRangeError__fmt(out: &mut Text<'_>, error: &ReversedRangeError) -> fmt::Result {
+        write!(out, "{error}")
+    }
+    fn LimitError__fmt(out: &mut Text<'_>, error: &LimitError) -> fmt::Result {
+        write!(out, "{error}")
+    }
+}
+
+// Writing.
+roots! {
+    fn KeySlots__new(slots: &mut [InternedKey]) -> KeySlots<&mut [InternedKey]> {
+        KeySlots::new(slots)
+    }
+    fn KeySlots__default() -> KeySlots {
+        KeySlots::default()
+    }
+    fn KeySlots__find(
+        slots: &KeySlots<&mut [InternedKey]>,
+        key: &[u8],
+        same: &mut dyn FnMut(InternedKey) -> bool,
+    ) -> Option<InternedKey> {
+        slots.find(key, same)
+    }
+    fn KeySlots__insert(
+        slots: &mut KeySlots<&mut [InternedKey]>,
+        key: &[u8],
+        interned: InternedKey,
+    ) {
+        slots.insert(key, interned)
+    }
+    fn KeySlots__clear(slots: &mut KeySlots<&mut [InternedKey]>) {
+        slots.clear()
+    }
+    fn SectionWriter__new(buffer: Buffer<'_>) -> SectionWriter<Buffer<'_>> {
+        SectionWriter::new(buffer)
+    }
+    fn SectionWriter__record_count(writer: &SectionWriter<Buffer<'_>>) -> u32 {
+        writer.record_count()
+    }
+    fn SectionWriter__encoded_len(writer: &SectionWriter<Buffer<'_>>) -> u32 {
+        writer.encoded_len()
+    }
+    fn SectionWriter__clear(writer: &mut SectionWriter<Buffer<'_>>) {
+        writer.clear()
+    }
+    fn SectionWriter__into_buffer(writer: SectionWriter<Buffer<'_>>) -> Buffer<'_> {
+        writer.into_buffer()
+    }
+    fn SectionWriter__intern_partition_key(
+        slice: &mut SectionWriter<Buffer<'_>>,
+        array: &mut SectionWriter<[u8; 256]>,
+        key: &[u8],
+    ) -> [Result<PartitionKeyIndex, EncodeError>; 2] {
+        [slice.intern_partition_key(key), array.intern_partition_key(key)]
+    }
+    fn SectionWriter__intern_explicit_hash_key(
+        slice: &mut SectionWriter<Buffer<'_>>,
+        array: &mut SectionWriter<[u8; 256]>,
+        key: &[u8],
+    ) -> [Result<ExplicitHashKeyIndex, EncodeError>; 2] {
+        [slice.intern_explicit_hash_key(key), array.intern_explicit_hash_key(key)]
+    }
+    fn SectionWriter__push(
+        slice: &mut SectionWriter<Buffer<'_>>,
+        array: &mut SectionWriter<[u8; 256]>,
+        partition_key: PartitionKeyIndex,
+        explicit_hash_key: Option<ExplicitHashKeyIndex>,
+        data: &[u8],
+        tags: &RecordTags<'_>,
+    ) -> [Result<(), EncodeError>; 2] {
+        [
+            slice.push(partition_key, explicit_hash_key, data, tags.clone()),
+            array.push(partition_key, explicit_hash_key, data, tags.clone()),
+        ]
+    }
+    fn SectionWriter__finish<'a>(
+        slice: &'a mut SectionWriter<Buffer<'_>>,
+        array: &'a mut SectionWriter<[u8; 256]>,
+    ) -> [Result<&'a [u8], EncodeError>; 2] {
+        [slice.finish(), array.finish()]
+    }
+    fn SectionWriter__finish_unsealed<'a>(
+        slice: &'a mut SectionWriter<Buffer<'_>>,
+    ) -> Result<UnsealedBlob<'a>, EncodeError> {
+        slice.finish_unsealed()
+    }
+    fn UnsealedBlob__message<'a>(blob: &'a UnsealedBlob<'_>) -> &'a [u8] {
+        blob.message()
+    }
+    fn UnsealedBlob__seal(blob: UnsealedBlob<'_>, digest: Digest) -> &[u8] {
+        blob.seal(digest)
+    }
+    fn UnsealedAggregate__message<'a>(aggregate: &'a UnsealedAggregate<'_>) -> &'a [u8] {
+        aggregate.message()
+    }
+    fn UnsealedAggregate__seal(aggregate: UnsealedAggregate<'_>, digest: Digest) -> Aggregate<'_> {
+        aggregate.seal(digest)
+    }
+    fn Aggregate__data<'a>(aggregate: &Aggregate<'a>) -> &'a [u8] {
+        aggregate.data()
+    }
+    fn Aggregate__partition_key<'a>(aggregate: &Aggregate<'a>) -> &'a str {
+        aggregate.partition_key()
+    }
+    fn Aggregate__explicit_hash_key(aggregate: &Aggregate<'_>) -> Option<HashKey> {
+        aggregate.explicit_hash_key()
+    }
+    fn Aggregate__record_count(aggregate: &Aggregate<'_>) -> u32 {
+        aggregate.record_count()
+    }
+    fn NewUserRecord__new<'a>(key: &'a str, data: &'a [u8]) -> NewUserRecord<'a> {
+        NewUserRecord::new(key, data)
+    }
+    fn NewUserRecord__with_explicit_hash_key(
+        user_record: NewUserRecord<'_>,
+        hash_key: Option<HashKey>,
+    ) -> NewUserRecord<'_> {
+        user_record.with_explicit_hash_key(hash_key)
+    }
+    fn NewUserRecord__with_tags<'a>(
+        user_record: NewUserRecord<'a>,
+        tags: RecordTags<'a>,
+    ) -> NewUserRecord<'a> {
+        user_record.with_tags(tags)
+    }
+    fn NewUserRecord__partition_key<'a>(user_record: &NewUserRecord<'a>) -> &'a str {
+        user_record.partition_key()
+    }
+    fn NewUserRecord__explicit_hash_key(user_record: &NewUserRecord<'_>) -> Option<HashKey> {
+        user_record.explicit_hash_key()
+    }
+    fn NewUserRecord__data<'a>(user_record: &NewUserRecord<'a>) -> &'a [u8] {
+        user_record.data()
+    }
+    fn NewUserRecord__tags<'a>(user_record: &NewUserRecord<'a>) -> RecordTags<'a> {
+        user_record.tags()
+    }
+    fn NewUserRecord__hash_key(user_record: &NewUserRecord<'_>) -> HashKey {
+        user_record.hash_key()
+    }
+    fn NewUserRecord__check_partition_key(
+        user_record: &NewUserRecord<'_>,
+    ) -> Result<(), EncodeError> {
+        user_record.check_partition_key()
+    }
+    fn AggregateWriter__new(buffer: Buffer<'_>) -> ArrayWriter<'_> {
+        AggregateWriter::new(buffer)
+    }
+    fn AggregateWriter__with_key_index<'a>(
+        buffer: [u8; 4096],
+        slots: &'a mut [InternedKey],
+    ) -> SliceWriter<'a> {
+        AggregateWriter::with_key_index(buffer, KeySlots::new(slots))
+    }
+    fn AggregateWriter__with_limits(writer: ArrayWriter<'_>, limits: Limits) -> ArrayWriter<'_> {
+        writer.with_limits(limits)
+    }
+    fn AggregateWriter__with_outer_key(
+        writer: ArrayWriter<'_>,
+        outer_key: OuterKey,
+    ) -> ArrayWriter<'_> {
+        writer.with_outer_key(outer_key)
+    }
+    fn AggregateWriter__limits(writer: &ArrayWriter<'_>) -> Limits {
+        writer.limits()
+    }
+    fn AggregateWriter__record_count(writer: &ArrayWriter<'_>) -> u32 {
+        writer.record_count()
+    }
+    fn AggregateWriter__encoded_len(writer: &ArrayWriter<'_>) -> u32 {
+        writer.encoded_len()
+    }
+    fn AggregateWriter__into_buffer(writer: ArrayWriter<'_>) -> Buffer<'_> {
+        writer.into_buffer()
+    }
+    fn AggregateWriter__encoded_len_with(
+        array: &ArrayWriter<'_>,
+        slice: &SliceWriter<'_>,
+        user_record: &NewUserRecord<'_>,
+    ) -> [u32; 2] {
+        [array.encoded_len_with(user_record), slice.encoded_len_with(user_record)]
+    }
+    fn AggregateWriter__fits(
+        array: &ArrayWriter<'_>,
+        slice: &SliceWriter<'_>,
+        user_record: &NewUserRecord<'_>,
+    ) -> [bool; 2] {
+        [array.fits(user_record), slice.fits(user_record)]
+    }
+    fn AggregateWriter__try_push(
+        array: &mut ArrayWriter<'_>,
+        slice: &mut SliceWriter<'_>,
+        user_record: &NewUserRecord<'_>,
+    ) -> [Result<(), EncodeError>; 2] {
+        [array.try_push(user_record), slice.try_push(user_record)]
+    }
+    fn AggregateWriter__finish<'a>(
+        array: &'a mut ArrayWriter<'_>,
+        slice: &'a mut SliceWriter<'_>,
+    ) -> [Result<Aggregate<'a>, EncodeError>; 2] {
+        [array.finish(), slice.finish()]
+    }
+    fn AggregateWriter__finish_unsealed<'a>(
+        array: &'a mut ArrayWriter<'_>,
+    ) -> Result<UnsealedAggregate<'a>, EncodeError> {
+        array.finish_unsealed()
+    }
+    fn AggregateWriter__clear(array: &mut ArrayWriter<'_>, slice: &mut SliceWriter<'_>) {
+        array.clear();
+        slice.clear();
+    }
+    fn AggregateWriter__move_to<'a>(
+        array: ArrayWriter<'a>,
+        buffer: Buffer<'a>,
+    ) -> Result<ArrayWriter<'a>, (ArrayWriter<'a>, Buffer<'a>)> {
+        array.move_to(buffer)
+    }
+}
+
+// Feature `heapless`.
+roots! {
+    fn AggregateWriter__in_heapless_vec() -> AggregateWriter<Vec<u8, 256>> {
+        AggregateWriter::in_heapless_vec()
+    }
+    fn AggregateWriter__finish_into_vec(
+        writer: &mut AggregateWriter<Vec<u8, 256>>,
+        user_record: &NewUserRecord<'_>,
+    ) -> Result<VecAggregate<256>, EncodeError> {
+        writer.try_push(user_record)?;
+        writer.finish_into_vec()
+    }
+    fn SectionWriter__in_heapless_vec() -> SectionWriter<Vec<u8, 256>> {
+        SectionWriter::in_heapless_vec()
+    }
+    fn SectionWriter__finish_into_vec(
+        writer: &mut SectionWriter<Vec<u8, 256>>,
+        key: &[u8],
+    ) -> Result<Vec<u8, 256>, EncodeError> {
+        writer.intern_partition_key(key)?;
+        writer.finish_into_vec()
+    }
+    fn VecAggregate__as_aggregate(aggregate: &VecAggregate<256>) -> Aggregate<'_> {
+        aggregate.as_aggregate()
+    }
+    fn VecAggregate__into_data(aggregate: VecAggregate<256>) -> Vec<u8, 256> {
+        aggregate.into_data()
+    }
+}
+
+// `Debug`, as the compiler derives it. `NewUserRecord` and `Aggregate` are missing: they hold a
+// `str`, and core's `Debug` for that cuts text at places of which the optimizer cannot see that
+// they are between characters.
+roots! {
+    fn derived__debug_reading(
+        out: &mut Text<'_>,
+        parsed: &Result<Parsed<'_>, DecodeError>,
+        frame: &Frame<'_>,
+        keys: &Keys<'_>,
+        user_records: &SliceRecords<'_>,
+        user_record: &UserRecord<'_>,
+        tags: &RecordTags<'_>,
+    ) -> fmt::Result {
+        write!(out, "{parsed:?}{frame:?}{keys:?}{user_records:?}{user_record:?}{tags:?}")
+    }
+    fn derived__debug_writing(
+        out: &mut Text<'_>,
+        writer: &ArrayWriter<'_>,
+        section_writer: &SectionWriter<Buffer<'_>>,
+        aggregate: &UnsealedAggregate<'_>,
+        result: &Result<(), EncodeError>,
+    ) -> fmt::Result {
+        write!(out, "{writer:?}{section_writer:?}{aggregate:?}{result:?}")
+    }
+    fn derived__debug_hash_keys(
+        out: &mut Text<'_>,
+        range: &Result<HashKeyRange, ReversedRangeError>,
+        hash_key: &Result<HashKey, HashKeyError>,
+        limits: &Result<Limits, LimitError>,
+    ) -> fmt::Result {
+        write!(out, "{range:?}{hash_key:?}{limits:?}")
+    }
+}
+
+#[cfg(feature = "control-index")]
+roots! {
+    fn control(bytes: &[u8], index: usize) -> u8 {
+        bytes[index]
+    }
+}
+
+#[cfg(feature = "control-add")]
+roots! {
+    fn control(a: usize, b: usize) -> usize {
+        a + b
+    }
+}
