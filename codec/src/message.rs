@@ -53,41 +53,65 @@ impl<'buf> TopField<'buf> {
     /// The next known field of the aggregated record, or `None` at its end.
     #[inline]
     pub(crate) fn read(cursor: &mut Cursor<'buf>) -> Result<Option<Self>, DecodeError> {
+        let offset = cursor.offset();
+        let kind = match *cursor.rest() {
+            [tag, ..] => TopFieldKind::of(u32::from(tag)),
+            [] => return Ok(None),
+        };
+        let Some(kind) = kind else {
+            return Self::read_any(cursor);
+        };
+        cursor.skip(1)?;
+        Self::read_body(cursor, kind, offset).map(Some)
+    }
+
+    #[inline]
+    fn read_body(
+        cursor: &mut Cursor<'buf>,
+        kind: TopFieldKind,
+        offset: usize,
+    ) -> Result<Self, DecodeError> {
+        Ok(Self {
+            kind,
+            offset,
+            len_offset: cursor.offset(),
+            body: cursor.message(offset)?,
+        })
+    }
+
+    /// [`read`](Self::read) where unknown fields or oddly written tags come
+    /// first.
+    #[cold]
+    fn read_any(cursor: &mut Cursor<'buf>) -> Result<Option<Self>, DecodeError> {
         while !cursor.is_empty() {
             let offset = cursor.offset();
-            let kind = match cursor.tag()? {
-                RECORD => TopFieldKind::Record,
-                PARTITION_KEY => TopFieldKind::PartitionKey,
-                EXPLICIT_HASH_KEY => TopFieldKind::ExplicitHashKey,
-                unknown => {
-                    field::skip_unknown(cursor, unknown, offset, 0)?;
-                    continue;
-                }
-            };
-            return Ok(Some(Self {
-                kind,
-                offset,
-                len_offset: cursor.offset(),
-                body: cursor.message(offset)?,
-            }));
+            let tag = cursor.tag()?;
+            match TopFieldKind::of(tag) {
+                Some(kind) => return Self::read_body(cursor, kind, offset).map(Some),
+                None => field::skip_unknown(cursor, tag, offset, 0)?,
+            }
         }
         Ok(None)
     }
 }
 
-/// A key index as it stands in a record.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct IndexField {
-    pub(crate) value: u64,
-    /// Where its tag stands.
-    pub(crate) offset: usize,
+impl TopFieldKind {
+    #[inline]
+    fn of(tag: u32) -> Option<Self> {
+        match tag {
+            RECORD => Some(Self::Record),
+            PARTITION_KEY => Some(Self::PartitionKey),
+            EXPLICIT_HASH_KEY => Some(Self::ExplicitHashKey),
+            _ => None,
+        }
+    }
 }
 
 /// The fields of a record; of a field given twice, the last.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecordFields<'buf> {
-    pub(crate) partition_key_index: IndexField,
-    pub(crate) explicit_hash_key_index: Option<IndexField>,
+    pub(crate) partition_key_index: u64,
+    pub(crate) explicit_hash_key_index: Option<u64>,
     pub(crate) data: &'buf [u8],
     /// The record from its first tag on; empty if it has none.
     pub(crate) tags: Cursor<'buf>,
@@ -97,6 +121,37 @@ impl<'buf> RecordFields<'buf> {
     /// Reads and checks the record `body` whose tag stands at `record_offset`.
     #[inline]
     pub(crate) fn read(body: Cursor<'buf>, record_offset: usize) -> Result<Self, DecodeError> {
+        match Self::read_usual(body) {
+            Some(fields) => Ok(fields),
+            None => Self::read_any(body, record_offset),
+        }
+    }
+
+    /// Reads a record as every known producer writes it: each field once, in
+    /// order, without tags, small numbers. `None` for all else, good or bad.
+    #[inline]
+    fn read_usual(body: Cursor<'buf>) -> Option<Self> {
+        let rest = strip_tag(body.rest(), PARTITION_KEY_INDEX)?;
+        let (partition_key_index, rest) = varint::decode_short(rest)?;
+        let (explicit_hash_key_index, rest) = match strip_tag(rest, EXPLICIT_HASH_KEY_INDEX) {
+            Some(rest) => {
+                let (index, rest) = varint::decode_short(rest)?;
+                (Some(u64::from(index)), rest)
+            }
+            None => (None, rest),
+        };
+        let rest = strip_tag(rest, DATA)?;
+        let (data, rest) = varint::decode_short_delimited(rest)?;
+        rest.is_empty().then_some(Self {
+            partition_key_index: u64::from(partition_key_index),
+            explicit_hash_key_index,
+            data,
+            tags: Cursor::new(rest, 0),
+        })
+    }
+
+    #[cold]
+    fn read_any(body: Cursor<'buf>, record_offset: usize) -> Result<Self, DecodeError> {
         let mut cursor = body;
         let mut partition_key_index = None;
         let mut explicit_hash_key_index = None;
@@ -106,14 +161,8 @@ impl<'buf> RecordFields<'buf> {
             let at_field = cursor;
             let offset = cursor.offset();
             match cursor.tag()? {
-                PARTITION_KEY_INDEX => {
-                    let value = cursor.varint(offset)?;
-                    partition_key_index = Some(IndexField { value, offset });
-                }
-                EXPLICIT_HASH_KEY_INDEX => {
-                    let value = cursor.varint(offset)?;
-                    explicit_hash_key_index = Some(IndexField { value, offset });
-                }
+                PARTITION_KEY_INDEX => partition_key_index = Some(cursor.varint(offset)?),
+                EXPLICIT_HASH_KEY_INDEX => explicit_hash_key_index = Some(cursor.varint(offset)?),
                 DATA => data = Some(cursor.bytes(offset)?),
                 RECORD_TAG => {
                     RecordTag::read(cursor.message(offset)?, offset)?;
@@ -131,6 +180,34 @@ impl<'buf> RecordFields<'buf> {
             data: data.ok_or_else(|| missing(RequiredField::Data))?,
             tags: tags.unwrap_or(cursor),
         })
+    }
+
+    /// Where in a checked record the tags of its two indices stand, the last
+    /// of each.
+    pub(crate) fn index_offsets(body: Cursor<'buf>) -> Result<[usize; 2], DecodeError> {
+        let mut cursor = body;
+        let mut offsets = [body.offset(); 2];
+        let [partition_key, explicit_hash_key] = &mut offsets;
+        while !cursor.is_empty() {
+            let offset = cursor.offset();
+            let tag = cursor.tag()?;
+            match tag {
+                PARTITION_KEY_INDEX => *partition_key = offset,
+                EXPLICIT_HASH_KEY_INDEX => *explicit_hash_key = offset,
+                _ => {}
+            }
+            field::skip_unknown(&mut cursor, tag, offset, 1)?;
+        }
+        Ok(offsets)
+    }
+}
+
+/// What follows a tag of one byte.
+#[inline]
+fn strip_tag(input: &[u8], tag: u32) -> Option<&[u8]> {
+    match *input {
+        [byte, ref rest @ ..] if u32::from(byte) == tag => Some(rest),
+        _ => None,
     }
 }
 

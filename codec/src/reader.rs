@@ -149,12 +149,11 @@ impl<'buf> AggregatedRecord<'buf> {
                     let record = RecordFields::read(field.body, field.offset)?;
                     partition_keys_used = record
                         .partition_key_index
-                        .value
                         .saturating_add(1)
                         .max(partition_keys_used);
                     if let Some(index) = record.explicit_hash_key_index {
                         explicit_hash_keys_used =
-                            index.value.saturating_add(1).max(explicit_hash_keys_used);
+                            index.saturating_add(1).max(explicit_hash_keys_used);
                     }
                     if checked.record_count == 0 {
                         checked.first_record = field.offset;
@@ -180,26 +179,18 @@ impl<'buf> AggregatedRecord<'buf> {
                 continue;
             }
             let record = RecordFields::read(field.body, field.offset)?;
+            let [partition_key_offset, explicit_hash_key_offset] =
+                RecordFields::index_offsets(field.body)?;
             let index = record.partition_key_index;
             let count = u64::from(self.partition_keys.count);
-            if index.value >= count {
-                return Err(DecodeError::new(
-                    DecodeErrorKind::PartitionKeyIndex {
-                        index: index.value,
-                        count,
-                    },
-                    index.offset,
-                ));
+            if index >= count {
+                let kind = DecodeErrorKind::PartitionKeyIndex { index, count };
+                return Err(DecodeError::new(kind, partition_key_offset));
             }
             let count = u64::from(self.explicit_hash_keys.count);
-            if let Some(index) = record.explicit_hash_key_index.filter(|i| i.value >= count) {
-                return Err(DecodeError::new(
-                    DecodeErrorKind::ExplicitHashKeyIndex {
-                        index: index.value,
-                        count,
-                    },
-                    index.offset,
-                ));
+            if let Some(index) = record.explicit_hash_key_index.filter(|&i| i >= count) {
+                let kind = DecodeErrorKind::ExplicitHashKeyIndex { index, count };
+                return Err(DecodeError::new(kind, explicit_hash_key_offset));
             }
         }
         Ok(())
@@ -514,12 +505,12 @@ impl<S: AsRef<[KeyOffset]>> UserRecordWalk<S> {
                 message,
                 slots,
                 Table::PartitionKeys,
-                record.partition_key_index.value,
+                record.partition_key_index,
             )?;
             let explicit_hash_key = match record.explicit_hash_key_index {
                 Some(index) => {
                     let table = Table::ExplicitHashKeys;
-                    let key = self.keys.key(message, slots, table, index.value)?;
+                    let key = self.keys.key(message, slots, table, index)?;
                     Some(KeyBytes::new(key))
                 }
                 None => None,

@@ -40,8 +40,8 @@ impl<'buf> Cursor<'buf> {
     /// Reads a field tag: field number times 8 plus wire type, any 32 bits.
     #[inline]
     pub(crate) fn tag(&mut self) -> Result<u32, DecodeError> {
-        match self.rest.split_first() {
-            Some((&byte, rest)) if byte < 0x80 => {
+        match *self.rest {
+            [byte @ ..0x80, ref rest @ ..] => {
                 self.rest = rest;
                 Ok(u32::from(byte))
             }
@@ -60,12 +60,12 @@ impl<'buf> Cursor<'buf> {
     /// Reads the value of a varint field whose tag stands at `field_offset`.
     #[inline]
     pub(crate) fn varint(&mut self, field_offset: usize) -> Result<u64, DecodeError> {
-        match self.rest.split_first() {
-            Some((&byte, rest)) if byte < 0x80 => {
+        match varint::decode_short(self.rest) {
+            Some((value, rest)) => {
                 self.rest = rest;
-                Ok(u64::from(byte))
+                Ok(u64::from(value))
             }
-            _ => Ok(self.long_varint(field_offset, MAX_VARINT_LEN)?.value),
+            None => Ok(self.long_varint(field_offset, MAX_VARINT_LEN)?.value),
         }
     }
 
@@ -73,37 +73,36 @@ impl<'buf> Cursor<'buf> {
     /// `field_offset`.
     #[inline]
     pub(crate) fn bytes(&mut self, field_offset: usize) -> Result<&'buf [u8], DecodeError> {
-        let len = match self.rest.split_first() {
-            Some((&byte, rest)) if byte < 0x80 => {
+        match varint::decode_short_delimited(self.rest) {
+            Some((bytes, rest)) => {
                 self.rest = rest;
-                u64::from(byte)
+                Ok(bytes)
             }
-            _ => {
-                let len = self.long_varint(field_offset, MAX_VARINT_LEN)?;
-                if len.overflows {
-                    let limit = MAX_VARINT_LEN;
-                    return Err(DecodeError::new(
-                        DecodeErrorKind::VarintTooLong { limit },
-                        field_offset,
-                    ));
-                }
-                len.value
+            None => self.long_bytes(field_offset),
+        }
+    }
+
+    /// [`bytes`](Self::bytes) for any length, and for what is wrong with it.
+    #[cold]
+    fn long_bytes(&mut self, field_offset: usize) -> Result<&'buf [u8], DecodeError> {
+        let len = self.long_varint(field_offset, MAX_VARINT_LEN)?;
+        let limit = MAX_VARINT_LEN;
+        let kind = if len.overflows {
+            DecodeErrorKind::VarintTooLong { limit }
+        } else {
+            let taken = usize::try_from(len.value)
+                .ok()
+                .and_then(|len| self.rest.split_at_checked(len));
+            if let Some((bytes, rest)) = taken {
+                self.rest = rest;
+                return Ok(bytes);
+            }
+            DecodeErrorKind::LengthOverrun {
+                claimed: len.value,
+                available: u64::try_from(self.rest.len()).unwrap_or(u64::MAX),
             }
         };
-        let taken = usize::try_from(len)
-            .ok()
-            .and_then(|len| self.rest.split_at_checked(len));
-        let Some((bytes, rest)) = taken else {
-            return Err(DecodeError::new(
-                DecodeErrorKind::LengthOverrun {
-                    claimed: len,
-                    available: u64::try_from(self.rest.len()).unwrap_or(u64::MAX),
-                },
-                field_offset,
-            ));
-        };
-        self.rest = rest;
-        Ok(bytes)
+        Err(DecodeError::new(kind, field_offset))
     }
 
     /// Reads a nested message whose tag stands at `field_offset`.
@@ -122,6 +121,7 @@ impl<'buf> Cursor<'buf> {
         Ok(())
     }
 
+    #[cold]
     fn long_varint(
         &mut self,
         field_offset: usize,
