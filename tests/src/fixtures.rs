@@ -1,0 +1,465 @@
+//! The files of `fixtures/`; its README explains their columns.
+
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+fn text(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(file);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn lines<T: DeserializeOwned>(file: &str, count: usize) -> Vec<T> {
+    let lines: Vec<T> = text(file)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    assert_eq!(lines.len(), count, "a fixture was lost or added: {file}");
+    lines
+}
+
+fn unhex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    hex::decode(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+fn unhex_option<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<u8>>, D::Error> {
+    Option::<String>::deserialize(deserializer)?
+        .map(|text| hex::decode(text).map_err(serde::de::Error::custom))
+        .transpose()
+}
+
+fn unhex_all<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<u8>>, D::Error> {
+    Vec::<String>::deserialize(deserializer)?
+        .into_iter()
+        .map(|text| hex::decode(text).map_err(serde::de::Error::custom))
+        .collect()
+}
+
+fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(serde::de::Error::custom)
+}
+
+fn number_option<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<u64>, D::Error> {
+    Option::<String>::deserialize(deserializer)?
+        .map(|text| text.parse().map_err(serde::de::Error::custom))
+        .transpose()
+}
+
+/// What the case owes the consumer.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "the classes of the fixtures")]
+pub enum Class {
+    /// Plain.
+    NotAggregated,
+    /// Structurally wrong.
+    Malformed,
+    /// Exactly the KCL's user records.
+    Records,
+    /// An index outside its table.
+    BadIndex,
+    /// Keys that are no text.
+    InvalidUtf8,
+    /// Explicit hash keys that are no number.
+    EhkNotANumber,
+    /// Explicit hash keys of 2^128 or more.
+    EhkOutOfRange,
+    /// Aggregated and empty.
+    NoRecords,
+    /// The protobuf runtimes differ.
+    RuntimesDisagree,
+}
+
+/// A line of `decode.jsonl`.
+#[derive(Debug, Deserialize)]
+pub struct DecodeCase {
+    /// Its name.
+    pub id: String,
+    /// What is owed.
+    pub class: Class,
+    /// The blob.
+    #[serde(rename = "input_hex", deserialize_with = "unhex")]
+    pub blob: Vec<u8>,
+    /// What the KCL yields.
+    pub kcl: Consumer,
+    /// What C++ protobuf reads; only where the digest is good.
+    pub cpp_protobuf_3_21_12: Option<Message>,
+}
+
+/// What a consumer yields.
+#[derive(Debug, Deserialize)]
+pub struct Consumer {
+    /// User records; none if the blob was handed through.
+    #[serde(default)]
+    pub records: Vec<DecodedRecord>,
+}
+
+/// A user record of a consumer.
+#[derive(Debug, Deserialize)]
+pub struct DecodedRecord {
+    /// The partition key.
+    pub partition_key: Option<String>,
+    /// The explicit hash key.
+    pub explicit_hash_key: Option<String>,
+    /// The data.
+    #[serde(rename = "data_hex", deserialize_with = "unhex")]
+    pub data: Vec<u8>,
+    /// The place in the aggregate.
+    pub sub_sequence: u64,
+}
+
+/// A message as C++ protobuf reads it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Message {
+    /// It is one.
+    pub parses: bool,
+    /// All required fields are there.
+    pub initialized: bool,
+    /// The partition key table.
+    #[serde(rename = "partition_keys_hex", deserialize_with = "unhex_all")]
+    pub partition_keys: Vec<Vec<u8>>,
+    /// The explicit hash key table.
+    #[serde(rename = "explicit_hash_keys_hex", deserialize_with = "unhex_all")]
+    pub explicit_hash_keys: Vec<Vec<u8>>,
+    /// The records.
+    pub records: Vec<MessageRecord>,
+}
+
+/// A record as C++ protobuf reads it.
+#[derive(Debug, Deserialize)]
+pub struct MessageRecord {
+    /// `partition_key_index`.
+    #[serde(deserialize_with = "number")]
+    pub pk_index: u64,
+    /// `explicit_hash_key_index`.
+    #[serde(deserialize_with = "number_option")]
+    pub ehk_index: Option<u64>,
+    /// `data`.
+    #[serde(rename = "data_hex", deserialize_with = "unhex")]
+    pub data: Vec<u8>,
+    /// How many `tags`.
+    pub tags: usize,
+}
+
+/// All of `decode.jsonl`.
+#[must_use]
+pub fn decode_cases() -> Vec<DecodeCase> {
+    lines("decode.jsonl", 573)
+}
+
+/// A user record that is to be written, its explicit hash key as text.
+#[derive(Debug)]
+pub struct Given {
+    /// The partition key.
+    pub partition_key: String,
+    /// The explicit hash key as somebody typed it.
+    pub explicit_hash_key: Option<String>,
+    /// The data.
+    pub data: Vec<u8>,
+}
+
+/// A line of `encode.jsonl`.
+#[derive(Debug)]
+pub struct EncodeCase {
+    /// Its name.
+    pub id: String,
+    /// What is to be written.
+    pub user_records: Vec<Given>,
+    /// What the KPL wrote.
+    pub kpl: Option<Output>,
+    /// What the Python module wrote, if it was not long.
+    pub python: Option<Vec<u8>>,
+    /// What the Node module wrote, if it was not long.
+    pub node: Option<Vec<u8>>,
+    /// What the Kinesis record is put under.
+    pub outer: Outer,
+    /// The KPL sends the one user record raw.
+    pub is_raw_in_kpl: bool,
+    /// The KPL refuses a user record.
+    pub is_refused_by_kpl: bool,
+}
+
+/// What peers put the Kinesis record under: partition key and explicit hash
+/// key.
+#[derive(Debug, Deserialize)]
+pub struct Outer {
+    /// The KPL.
+    pub kpl: Option<(String, String)>,
+    /// The Python module.
+    pub python: Option<(String, Option<String>)>,
+}
+
+/// What a peer wrote.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "the forms of the fixtures")]
+pub enum Output {
+    /// The blob.
+    Blob(Vec<u8>),
+    /// Length and SHA-256 of a long one.
+    Hash(usize, Vec<u8>),
+}
+
+#[derive(Deserialize)]
+struct EncodeLine {
+    id: String,
+    n: usize,
+    records: Option<Vec<EncodeRecord>>,
+    #[serde(rename = "gen")]
+    generator: Option<Generator>,
+    #[serde(deserialize_with = "unhex_option")]
+    kpl_hex: Option<Vec<u8>>,
+    kpl_len: Option<usize>,
+    #[serde(default, deserialize_with = "unhex_option")]
+    kpl_sha256: Option<Vec<u8>>,
+    kpl_single: Option<String>,
+    kpl_error: Option<String>,
+    #[serde(deserialize_with = "unhex_option")]
+    python_hex: Option<Vec<u8>>,
+    #[serde(deserialize_with = "unhex_option")]
+    node_hex: Option<Vec<u8>>,
+    outer: Outer,
+}
+
+#[derive(Deserialize)]
+struct EncodeRecord {
+    partition_key: String,
+    explicit_hash_key: Option<String>,
+    #[serde(default, deserialize_with = "unhex_option")]
+    data_hex: Option<Vec<u8>>,
+    data_rep: Option<Repeated>,
+}
+
+#[derive(Deserialize)]
+struct Repeated {
+    byte: u8,
+    len: usize,
+}
+
+impl From<EncodeRecord> for Given {
+    fn from(record: EncodeRecord) -> Self {
+        let data = match (record.data_hex, record.data_rep) {
+            (Some(data), None) => data,
+            (None, Some(repeated)) => vec![repeated.byte; repeated.len],
+            _ => panic!("data in none or both of its forms"),
+        };
+        Self {
+            partition_key: record.partition_key,
+            explicit_hash_key: record.explicit_hash_key,
+            data,
+        }
+    }
+}
+
+/// All of `encode.jsonl`.
+#[must_use]
+pub fn encode_cases() -> Vec<EncodeCase> {
+    lines("encode.jsonl", 61)
+        .into_iter()
+        .map(|line: EncodeLine| {
+            let user_records: Vec<Given> = match (line.records, line.generator) {
+                (Some(records), None) => records.into_iter().map(Given::from).collect(),
+                (None, Some(generator)) => generator.user_records(),
+                _ => panic!("{}: records in none or both of their forms", line.id),
+            };
+            assert_eq!(user_records.len(), line.n, "{}", line.id);
+            let hash = line.kpl_len.zip(line.kpl_sha256);
+            let kpl = line
+                .kpl_hex
+                .map(Output::Blob)
+                .or_else(|| hash.map(|(len, hash)| Output::Hash(len, hash)));
+            EncodeCase {
+                id: line.id,
+                user_records,
+                kpl,
+                python: line.python_hex,
+                node: line.node_hex,
+                outer: line.outer,
+                is_raw_in_kpl: line.kpl_single.is_some(),
+                is_refused_by_kpl: line.kpl_error.is_some(),
+            }
+        })
+        .collect()
+}
+
+/// `sm64-v1`: user records from a seed.
+#[derive(Deserialize)]
+struct Generator {
+    kind: String,
+    n: usize,
+    npk: u64,
+    nehk: u64,
+    maxlen: u64,
+    seed: u64,
+    pk_prefix: String,
+}
+
+impl Generator {
+    fn user_records(&self) -> Vec<Given> {
+        assert_eq!(self.kind, "sm64-v1");
+        let mut random = SplitMix64(self.seed);
+        (0..self.n)
+            .map(|_| {
+                let [a, b, c, d] = [(); 4].map(|()| random.next());
+                let explicit_hash_key = (self.nehk != 0 && b % 2 == 1).then(|| {
+                    let number = u128::from((b >> 1) % self.nehk) * ((1 << 64) + 1);
+                    number.to_string()
+                });
+                let data = (0..c % (self.maxlen + 1))
+                    .map(|j| d.wrapping_add(31 * j).to_le_bytes()[0])
+                    .collect();
+                Given {
+                    partition_key: format!("{}{}", self.pk_prefix, a % self.npk),
+                    explicit_hash_key,
+                    data,
+                }
+            })
+            .collect()
+    }
+}
+
+/// The random numbers of the fixtures, and of tests that want the same ones
+/// each time.
+#[derive(Clone, Debug)]
+pub struct SplitMix64(
+    /// The seed.
+    pub u64,
+);
+
+impl SplitMix64 {
+    /// The next number.
+    #[expect(clippy::should_implement_trait, reason = "it never ends")]
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = self.0;
+        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// A line of `hashkeys.jsonl`.
+#[derive(Debug, Deserialize)]
+pub struct HashKeyCase {
+    /// The partition key.
+    pub partition_key: String,
+    /// Its hash key in decimal.
+    pub hash_key: String,
+}
+
+/// All of `hashkeys.jsonl`.
+#[must_use]
+pub fn hash_key_cases() -> Vec<HashKeyCase> {
+    lines("hashkeys.jsonl", 64)
+}
+
+/// A line of `range.jsonl`.
+#[derive(Debug, Deserialize)]
+pub struct RangeCase {
+    /// Its name.
+    pub id: String,
+    /// The blobs of a batch.
+    #[serde(rename = "inputs_hex", deserialize_with = "unhex_all")]
+    pub blobs: Vec<Vec<u8>>,
+    /// The hash key of each user record of each blob.
+    pub effective_hash_keys: Vec<Option<Vec<String>>>,
+}
+
+/// All of `range.jsonl`.
+#[must_use]
+pub fn range_cases() -> Vec<RangeCase> {
+    lines("range.jsonl", 29)
+}
+
+/// A line of `limits.jsonl`.
+#[derive(Debug, Deserialize)]
+pub struct LimitCase {
+    /// Its name.
+    pub id: String,
+    /// What is to be written.
+    pub input: Vec<LimitInput>,
+}
+
+/// User records of one kind.
+#[derive(Debug, Deserialize)]
+pub struct LimitInput {
+    /// How many.
+    pub count: usize,
+    /// The partition key; `{i}` is the running number.
+    pub partition_key: String,
+    /// The explicit hash key.
+    pub explicit_hash_key: Option<String>,
+    /// The length of the data, all zeros.
+    pub zero_bytes: usize,
+}
+
+/// All of `limits.jsonl`.
+#[must_use]
+pub fn limit_cases() -> Vec<LimitCase> {
+    lines("limits.jsonl", 21)
+}
+
+/// A Kinesis record that the KPL made.
+#[derive(Debug, Deserialize)]
+pub struct KplCase {
+    /// Its name.
+    pub id: String,
+    /// Its data.
+    #[serde(rename = "input_hex", deserialize_with = "unhex")]
+    pub blob: Vec<u8>,
+    /// It holds user records.
+    pub aggregated: bool,
+    /// The user records that were put.
+    pub expected_records: Vec<KplRecord>,
+}
+
+/// A user record that was put with the KPL.
+#[derive(Debug, Deserialize)]
+pub struct KplRecord {
+    /// The partition key.
+    pub partition_key: String,
+    /// The explicit hash key.
+    pub explicit_hash_key: Option<String>,
+    /// The data.
+    #[serde(rename = "data_hex", deserialize_with = "unhex")]
+    pub data: Vec<u8>,
+}
+
+/// All of `kpl.json`.
+#[must_use]
+pub fn kpl_cases() -> Vec<KplCase> {
+    #[derive(Deserialize)]
+    struct File {
+        fixtures: Vec<KplCase>,
+    }
+    let File { fixtures } = serde_json::from_str(&text("kpl.json")).unwrap();
+    assert_eq!(fixtures.len(), 4);
+    fixtures
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_generator_is_that_of_the_fixtures() {
+        let mut random = SplitMix64(1000);
+        assert_eq!(
+            [(); 3].map(|()| random.next()),
+            [
+                0x3c1e_ba8b_4dcc_c148,
+                0xd07a_9d82_d4f4_bbaf,
+                0xc5fe_6a1c_2fc9_b651
+            ]
+        );
+    }
+}

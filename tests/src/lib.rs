@@ -1,0 +1,160 @@
+//! What the tests share: fixtures, a small protobuf writer, user records that
+//! own their bytes.
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a helper of tests panics in order to fail them"
+)]
+
+pub mod fixtures;
+pub mod wire;
+
+use kinesis_agg_codec::{
+    AggregatedRecord, Digest, HashKey, KeyOffset, MAGIC, NewUserRecord, Parsed, RecordTag,
+    UserRecord, parse,
+};
+
+/// Frames a message, whatever it holds, under its right digest.
+#[must_use]
+pub fn reseal(message: &[u8]) -> Vec<u8> {
+    [&MAGIC, message, &Digest::of(message).to_bytes()].concat()
+}
+
+/// The view of a blob that has to be aggregated.
+#[must_use]
+pub fn aggregated(blob: &[u8]) -> AggregatedRecord<'_> {
+    match parse(blob) {
+        Ok(Parsed::Aggregated(aggregated)) => aggregated,
+        other => panic!("not aggregated: {other:?}"),
+    }
+}
+
+/// A user record as it was read, with all that can be read of it but its hash
+/// key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// The partition key's bytes.
+    pub partition_key: Vec<u8>,
+    /// The explicit hash key's bytes.
+    pub explicit_hash_key: Option<Vec<u8>>,
+    /// The data.
+    pub data: Vec<u8>,
+    /// Key and value of each tag.
+    pub tags: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// The place in the aggregate.
+    pub sub_sequence_number: u64,
+}
+
+impl From<&UserRecord<'_>> for Read {
+    fn from(user_record: &UserRecord<'_>) -> Self {
+        Self {
+            partition_key: user_record.partition_key().as_bytes().to_vec(),
+            explicit_hash_key: user_record
+                .explicit_hash_key()
+                .map(|key| key.as_bytes().to_vec()),
+            data: user_record.data().to_vec(),
+            tags: user_record
+                .tags()
+                .map(|tag| {
+                    let value = tag.value.map(|value| value.as_bytes().to_vec());
+                    (tag.key.as_bytes().to_vec(), value)
+                })
+                .collect(),
+            sub_sequence_number: user_record.sub_sequence_number(),
+        }
+    }
+}
+
+/// All user records of a view, read through that many key slots; checks on the
+/// way that the iterator says exactly how many are left, and that its end is
+/// one for good.
+#[must_use]
+pub fn read_with_slots(aggregated: &AggregatedRecord<'_>, slot_count: usize) -> Vec<Read> {
+    read_in(aggregated, &mut vec![KeyOffset::default(); slot_count])
+}
+
+/// As [`read_with_slots`], through slots that may be dirty.
+#[must_use]
+pub fn read_in(aggregated: &AggregatedRecord<'_>, slots: &mut [KeyOffset]) -> Vec<Read> {
+    let mut user_records = aggregated.user_records_in(slots);
+    let mut read = Vec::new();
+    for left in (0..aggregated.record_count()).rev() {
+        assert_eq!(user_records.len(), left + 1);
+        read.push(Read::from(&user_records.next().unwrap()));
+    }
+    assert_eq!(user_records.len(), 0);
+    assert!(user_records.next().is_none());
+    assert!(user_records.next().is_none());
+    read
+}
+
+/// A user record to be written, which owns its bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owned {
+    /// The partition key.
+    pub partition_key: String,
+    /// The explicit hash key.
+    pub explicit_hash_key: Option<u128>,
+    /// The data.
+    pub data: Vec<u8>,
+    /// Key and value of each tag.
+    pub tags: Vec<(String, Option<String>)>,
+}
+
+impl Owned {
+    /// The user record in the codec's form; `tags` are [`Self::tag_list`].
+    #[must_use]
+    pub fn borrow<'a>(&'a self, tags: &'a [RecordTag<'a>]) -> NewUserRecord<'a> {
+        NewUserRecord::new(&self.partition_key, &self.data)
+            .with_explicit_hash_key(self.explicit_hash_key.map(HashKey::new))
+            .with_tags(tags.into())
+    }
+
+    /// The tags in the codec's form.
+    #[must_use]
+    pub fn tag_list(&self) -> Vec<RecordTag<'_>> {
+        self.tags
+            .iter()
+            .map(|(key, value)| RecordTag {
+                key: key.as_str().into(),
+                value: value.as_deref().map(Into::into),
+            })
+            .collect()
+    }
+
+    /// What is to be read again.
+    #[must_use]
+    pub fn to_read(&self, sub_sequence_number: usize) -> Read {
+        Read {
+            partition_key: self.partition_key.clone().into_bytes(),
+            explicit_hash_key: self
+                .explicit_hash_key
+                .map(|key| key.to_string().into_bytes()),
+            data: self.data.clone(),
+            tags: self
+                .tags
+                .iter()
+                .map(|(key, value)| {
+                    let value = value.as_ref().map(|value| value.clone().into_bytes());
+                    (key.clone().into_bytes(), value)
+                })
+                .collect(),
+            sub_sequence_number: u64::try_from(sub_sequence_number).unwrap(),
+        }
+    }
+}
+
+/// What is to be read of an aggregate of these user records.
+#[must_use]
+pub fn expected(user_records: &[Owned]) -> Vec<Read> {
+    user_records
+        .iter()
+        .enumerate()
+        .map(|(place, user_record)| user_record.to_read(place))
+        .collect()
+}
+
+/// The first message that a blob frames.
+#[must_use]
+pub fn message_of(blob: &[u8]) -> &[u8] {
+    &blob[MAGIC.len()..blob.len() - 16]
+}

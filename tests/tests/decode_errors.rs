@@ -1,0 +1,546 @@
+//! Every kind of malformed message, in literal bytes, with its exact offset.
+//! Protects what an operator is told, and that a fault anywhere refuses the
+//! whole blob.
+
+use kinesis_agg_codec::DecodeErrorKind::{
+    self, BlobTooLong, ExplicitHashKeyIndex, InvalidTag, LengthOverrun, MismatchedEndGroup,
+    MissingField, NestingTooDeep, PartitionKeyIndex, Truncated, UnexpectedEndGroup, VarintTooLong,
+};
+use kinesis_agg_codec::{MAGIC, Parsed, RequiredField, parse, parse_trusting_digest};
+use kinesis_agg_tests::{aggregated, reseal};
+
+/// A message, what is wrong with it and at which byte of the blob, of which
+/// the message is at byte 4.
+type Case = (&'static [u8], DecodeErrorKind, usize);
+
+/// The bytes end within a field: at the end of the message around it.
+const TRUNCATED: &[Case] = &[
+    (b"\x80", Truncated, 5),
+    (b"\x0a\x01a\x0a", Truncated, 8),
+    (b"\x0a\x80", Truncated, 6),
+    (b"\x28\xff", Truncated, 6),
+    (b"\x29\0\0\0\0\0\0\0", Truncated, 12),
+    (b"\x2d\0\0\0", Truncated, 8),
+    // A group that does not end.
+    (b"\x2b", Truncated, 5),
+    (b"\x2b\x30\x01", Truncated, 7),
+    (b"\x2b\x33\x34", Truncated, 7),
+    // A record that ends within a field although the message goes on.
+    (b"\x1a\x03\x08\0\x80\x0a\x01a", Truncated, 9),
+    (b"\x1a\x03\x08\0\x1a\x0a\x01a", Truncated, 9),
+    (b"\x1a\x02\x08\x80\x01\x0a\x01a", Truncated, 8),
+    (b"\x1a\x03\x08\0\x2b\x2c\x0a\x01a", Truncated, 9),
+    (b"\x1a\x04\x08\0\x29\0\0\0\0\0\0\0", Truncated, 10),
+    // A tag that ends within a field although its record goes on.
+    (b"\x1a\x08\x08\0\x22\x01\x0a\x1a\x01x", Truncated, 11),
+    (
+        b"\x1a\x0b\x08\0\x22\x04\x0a\x01k\x2b\x1a\x01x",
+        Truncated,
+        14,
+    ),
+];
+
+/// A varint of more bytes than it may have: at the field's tag.
+const VARINT_TOO_LONG: &[Case] = &[
+    // A value.
+    (
+        b"\x28\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        VarintTooLong { limit: 10 },
+        4,
+    ),
+    (
+        b"\x1a\x0e\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\0\x1a\0",
+        VarintTooLong { limit: 10 },
+        6,
+    ),
+    (
+        b"\x2b\x30\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\0\x2c",
+        VarintTooLong { limit: 10 },
+        5,
+    ),
+    // A length, in more than ten bytes or in more than 64 bits.
+    (
+        b"\x0a\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\0",
+        VarintTooLong { limit: 10 },
+        4,
+    ),
+    (
+        b"\x0a\x81\x80\x80\x80\x80\x80\x80\x80\x80\x02a",
+        VarintTooLong { limit: 10 },
+        4,
+    ),
+    (
+        b"\x1a\x0d\x08\0\x1a\x80\x80\x80\x80\x80\x80\x80\x80\x80\x7e",
+        VarintTooLong { limit: 10 },
+        8,
+    ),
+    // A tag, at whatever level.
+    (
+        b"\x0a\x01a\x8a\x80\x80\x80\x80\0\x01a",
+        VarintTooLong { limit: 5 },
+        7,
+    ),
+    (
+        b"\x1a\x08\x88\x80\x80\x80\x80\0\x1a\0",
+        VarintTooLong { limit: 5 },
+        6,
+    ),
+    (
+        b"\x1a\x0d\x08\0\x22\x07\x8a\x80\x80\x80\x80\0\0\x1a\0",
+        VarintTooLong { limit: 5 },
+        10,
+    ),
+    (b"\x2b\xac\x80\x80\x80\x80\0", VarintTooLong { limit: 5 }, 5),
+];
+
+/// Tags that no field has: at the tag.
+const INVALID_TAG: &[Case] = &[
+    (b"\0", InvalidTag { tag: 0 }, 4),
+    (b"\x0a\x01a\x02\0", InvalidTag { tag: 2 }, 7),
+    (b"\x04", InvalidTag { tag: 4 }, 4),
+    (b"\x06", InvalidTag { tag: 6 }, 4),
+    (b"\x0e", InvalidTag { tag: 14 }, 4),
+    (b"\x0f", InvalidTag { tag: 15 }, 4),
+    (b"\x82\0\0", InvalidTag { tag: 2 }, 4),
+    (b"\x1a\x05\x08\0\x1f\x1a\0", InvalidTag { tag: 31 }, 8),
+    (
+        b"\x1a\x09\x08\0\x22\x03\x0a\0\x16\x1a\0",
+        InvalidTag { tag: 22 },
+        12,
+    ),
+    (b"\x2b\0\x2c", InvalidTag { tag: 0 }, 5),
+    (
+        b"\x82\x80\x80\x80\x10\0",
+        InvalidTag { tag: 0x1_0000_0002 },
+        4,
+    ),
+    (
+        b"\x1a\x07\xff\xff\xff\xff\x7f\x1a\0",
+        InvalidTag { tag: 0x7_ffff_ffff },
+        6,
+    ),
+    (
+        b"\x2b\xac\x80\x80\x80\x10",
+        InvalidTag { tag: 0x1_0000_002c },
+        5,
+    ),
+];
+
+/// A length beyond what its message has left: at the field's tag.
+const LENGTH_OVERRUN: &[Case] = &[
+    (
+        b"\x0a\x05a",
+        LengthOverrun {
+            claimed: 5,
+            available: 1,
+        },
+        4,
+    ),
+    (
+        b"\x0a\x01",
+        LengthOverrun {
+            claimed: 1,
+            available: 0,
+        },
+        4,
+    ),
+    (
+        b"\x0a\x01a\x12\x80\x01",
+        LengthOverrun {
+            claimed: 128,
+            available: 0,
+        },
+        7,
+    ),
+    (
+        b"\x1a\x06\x08\0\x1a\x01x",
+        LengthOverrun {
+            claimed: 6,
+            available: 5,
+        },
+        4,
+    ),
+    (
+        b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        LengthOverrun {
+            claimed: u64::MAX,
+            available: 0,
+        },
+        4,
+    ),
+    (
+        b"\x0a\x81\x80\x80\x80\x10a",
+        LengthOverrun {
+            claimed: 0x1_0000_0001,
+            available: 1,
+        },
+        4,
+    ),
+    // Data beyond its record, though not beyond the message.
+    (
+        b"\x1a\x05\x08\0\x1a\x02x\x0a\x01a",
+        LengthOverrun {
+            claimed: 2,
+            available: 1,
+        },
+        8,
+    ),
+    // A tag beyond its record, a tag's key beyond its tag.
+    (
+        b"\x1a\x08\x1a\0\x08\0\x22\x03\x0a\0\x0a\x01a",
+        LengthOverrun {
+            claimed: 3,
+            available: 2,
+        },
+        10,
+    ),
+    (
+        b"\x1a\x08\x08\0\x22\x02\x0a\x02\x1a\0",
+        LengthOverrun {
+            claimed: 2,
+            available: 0,
+        },
+        10,
+    ),
+    // An unknown field, by itself and in a group.
+    (
+        b"\x2a\x02x",
+        LengthOverrun {
+            claimed: 2,
+            available: 1,
+        },
+        4,
+    ),
+    (
+        b"\x2b\x32\x02\x2c",
+        LengthOverrun {
+            claimed: 2,
+            available: 1,
+        },
+        5,
+    ),
+];
+
+/// Ends of groups: at the end's tag.
+const GROUPS: &[Case] = &[
+    (b"\x2c", UnexpectedEndGroup { field_number: 5 }, 4),
+    (b"\x0a\x01a\x0c", UnexpectedEndGroup { field_number: 1 }, 7),
+    (b"\x2b\x2c\x2c", UnexpectedEndGroup { field_number: 5 }, 6),
+    (
+        b"\x1a\x05\x08\0\x0c\x1a\0",
+        UnexpectedEndGroup { field_number: 1 },
+        8,
+    ),
+    (
+        b"\x1a\x09\x08\0\x22\x03\x0a\0\x14\x1a\0",
+        UnexpectedEndGroup { field_number: 2 },
+        12,
+    ),
+    // A group does not reach out of its record.
+    (
+        b"\x2b\x1a\x01\x2c\x2c\x2c",
+        UnexpectedEndGroup { field_number: 5 },
+        9,
+    ),
+    (
+        b"\x2b\x34",
+        MismatchedEndGroup {
+            started: 5,
+            ended: 6,
+        },
+        5,
+    ),
+    (
+        b"\x2b\x33\x2c\x34",
+        MismatchedEndGroup {
+            started: 6,
+            ended: 5,
+        },
+        6,
+    ),
+    (
+        b"\x1a\x06\x08\0\x1b\x0c\x1a\0",
+        MismatchedEndGroup {
+            started: 3,
+            ended: 1,
+        },
+        9,
+    ),
+    (
+        b"\x1a\x0a\x08\0\x22\x04\x0a\0\x3b\x34\x1a\0",
+        MismatchedEndGroup {
+            started: 7,
+            ended: 6,
+        },
+        13,
+    ),
+];
+
+const PARTITION_KEY_INDEX: DecodeErrorKind = MissingField {
+    field: RequiredField::PartitionKeyIndex,
+};
+const DATA: DecodeErrorKind = MissingField {
+    field: RequiredField::Data,
+};
+const TAG_KEY: DecodeErrorKind = MissingField {
+    field: RequiredField::TagKey,
+};
+
+/// Required fields: at the tag of the message that lacks one.
+const MISSING: &[Case] = &[
+    (b"\x0a\x01a\x1a\x02\x1a\0", PARTITION_KEY_INDEX, 7),
+    (b"\x0a\x01a\x1a\0", PARTITION_KEY_INDEX, 7),
+    (b"\x0a\x01a\x1a\x02\x08\0", DATA, 7),
+    (
+        b"\x0a\x01a\x1a\x04\x08\0\x1a\0\x1a\x04\x08\0\x10\0",
+        DATA,
+        13,
+    ),
+    // A known number with another wire type is another, unknown field.
+    (b"\x0a\x01a\x1a\x05\x0a\x01\0\x1a\0", PARTITION_KEY_INDEX, 7),
+    (b"\x0a\x01a\x1a\x04\x08\0\x18\0", DATA, 7),
+    (b"\x0a\x01a\x1a\x06\x08\0\x1a\0\x22\0", TAG_KEY, 13),
+    (
+        b"\x0a\x01a\x1a\x09\x08\0\x1a\0\x22\x03\x12\x01v",
+        TAG_KEY,
+        13,
+    ),
+    (b"\x0a\x01a\x1a\x08\x08\0\x1a\0\x22\x02\x08\0", TAG_KEY, 13),
+    (
+        b"\x0a\x01a\x1a\x0a\x22\x02\x0a\0\x22\0\x08\0\x1a\0",
+        TAG_KEY,
+        13,
+    ),
+];
+
+const fn partition_key_index(index: u64, count: u64) -> DecodeErrorKind {
+    PartitionKeyIndex { index, count }
+}
+
+const fn explicit_hash_key_index(index: u64, count: u64) -> DecodeErrorKind {
+    ExplicitHashKeyIndex { index, count }
+}
+
+/// Indices outside their tables: at the tag of the index.
+const INDICES: &[Case] = &[
+    (b"\x1a\x04\x08\0\x1a\0", partition_key_index(0, 0), 6),
+    (
+        b"\x0a\x01a\x1a\x04\x08\x01\x1a\0",
+        partition_key_index(1, 1),
+        9,
+    ),
+    (
+        b"\x0a\x01a\x1a\x04\x1a\0\x08\x01",
+        partition_key_index(1, 1),
+        11,
+    ),
+    // Explicit hash keys are no partition keys.
+    (
+        b"\x0a\x01a\x12\x01\x37\x1a\x04\x08\x01\x1a\0",
+        partition_key_index(1, 1),
+        12,
+    ),
+    (
+        b"\x0a\x01a\x1a\x06\x08\0\x10\0\x1a\0",
+        explicit_hash_key_index(0, 0),
+        11,
+    ),
+    (
+        b"\x0a\x01a\x0a\x01b\x12\x01\x37\x1a\x06\x08\x01\x10\x01\x1a\0",
+        explicit_hash_key_index(1, 1),
+        17,
+    ),
+    // 2^32 is not 0, nor is 2^64 - 1 less than that.
+    (
+        b"\x0a\x01a\x1a\x08\x08\x80\x80\x80\x80\x10\x1a\0",
+        partition_key_index(1 << 32, 1),
+        9,
+    ),
+    (
+        b"\x0a\x01a\x1a\x0d\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x1a\0",
+        partition_key_index(u64::MAX, 1),
+        9,
+    ),
+    (
+        b"\x0a\x01a\x12\x01\x37\x1a\x0f\x08\0\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x1a\0",
+        explicit_hash_key_index(u64::MAX, 1),
+        14,
+    ),
+    // Of an index given twice, the last counts.
+    (
+        b"\x0a\x01a\x1a\x06\x08\0\x08\x01\x1a\0",
+        partition_key_index(1, 1),
+        11,
+    ),
+    // The table may follow.
+    (
+        b"\x1a\x04\x08\x02\x1a\0\x0a\x01a\x0a\x01b",
+        partition_key_index(2, 2),
+        6,
+    ),
+    // Faults in record order.
+    (
+        b"\x0a\x01a\x1a\x04\x08\0\x1a\0\x1a\x04\x08\x07\x1a\0\x1a\x04\x08\x08\x1a\0",
+        partition_key_index(7, 1),
+        15,
+    ),
+    (
+        b"\x0a\x01a\x1a\x06\x08\0\x10\x03\x1a\0\x1a\x04\x08\x09\x1a\0",
+        explicit_hash_key_index(3, 0),
+        11,
+    ),
+    // Structural faults come before all index faults.
+    (
+        b"\x1a\x04\x08\x05\x1a\0\x2c",
+        UnexpectedEndGroup { field_number: 5 },
+        10,
+    ),
+    (b"\x1a\x04\x08\x05\x1a\0\x1a\x02\x08\0", DATA, 10),
+];
+
+/// Structural faults in the order of the bytes.
+const ORDER: &[Case] = &[
+    (b"\x2c\0", UnexpectedEndGroup { field_number: 5 }, 4),
+    (b"\0\x2c", InvalidTag { tag: 0 }, 4),
+    // What is missing is known at the record's end.
+    (b"\x1a\x03\x08\0\0", InvalidTag { tag: 0 }, 8),
+    (b"\x1a\x02\x08\0\0", DATA, 4),
+];
+
+const ALL: &[&[Case]] = &[
+    TRUNCATED,
+    VARINT_TOO_LONG,
+    INVALID_TAG,
+    LENGTH_OVERRUN,
+    GROUPS,
+    MISSING,
+    INDICES,
+    ORDER,
+];
+
+#[test]
+fn a_fault_has_its_kind_and_offset() {
+    for &(message, kind, offset) in ALL.iter().copied().flatten() {
+        let blob = reseal(message);
+        match parse(&blob) {
+            Err(error) => assert_eq!(
+                (error.kind(), error.offset()),
+                (kind, offset),
+                "{}",
+                hex::encode(message)
+            ),
+            Ok(valid) => panic!("{}: {valid:?}", hex::encode(message)),
+        }
+    }
+}
+
+/// Groups to this depth around nothing, in the field that `start` opens.
+fn groups(depth: usize) -> Vec<u8> {
+    [[0x2b].repeat(depth), [0x2c].repeat(depth)].concat()
+}
+
+#[test]
+fn groups_nest_up_to_100_levels_enclosing_messages_included() {
+    use kinesis_agg_tests::wire;
+    for (limit, first_group, message) in [
+        (100, 7, (|depth| groups(depth)) as fn(usize) -> Vec<u8>),
+        (99, 14, |depth| {
+            let body = [b"\x08\0\x1a\0".to_vec(), groups(depth)].concat();
+            wire::bytes(3, &body)
+        }),
+        (98, 20, |depth| {
+            let tag = [b"\x0a\x01k".to_vec(), groups(depth)].concat();
+            let body = [b"\x08\0\x1a\0".to_vec(), wire::bytes(4, &tag)].concat();
+            wire::bytes(3, &body)
+        }),
+    ] {
+        let blob = |depth| reseal(&[b"\x0a\x01a".to_vec(), message(depth)].concat());
+        let deepest = blob(limit);
+        assert_eq!(aggregated(&deepest).partition_key_count(), 1);
+        let too_deep = blob(limit + 1);
+        let error = parse(&too_deep).unwrap_err();
+        assert_eq!(error.kind(), NestingTooDeep);
+        assert_eq!(error.offset(), first_group + limit, "limit {limit}");
+    }
+}
+
+/// Offsets have 32 bits. The memory is claimed, but only its start is touched.
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn a_blob_beyond_32_bits_is_refused_before_it_is_read() {
+    let mut blob = vec![0; (1 << 32) + 16];
+    blob[..4].copy_from_slice(&MAGIC);
+    let error = parse_trusting_digest(&blob).unwrap_err();
+    assert_eq!((error.kind(), error.offset()), (BlobTooLong, 0));
+    // One byte less is read, and found to start with field number 0.
+    let error = parse_trusting_digest(&blob[..blob.len() - 1]).unwrap_err();
+    assert_eq!((error.kind(), error.offset()), (InvalidTag { tag: 0 }, 4));
+}
+
+#[test]
+fn a_wrong_digest_is_no_fault_and_a_fault_needs_no_right_one() {
+    for &(message, kind, offset) in ALL.iter().copied().flatten() {
+        let mut blob = reseal(message);
+        *blob.last_mut().unwrap() ^= 1;
+        assert!(matches!(parse(&blob), Ok(Parsed::Plain(_))));
+        let error = parse_trusting_digest(&blob).unwrap_err();
+        assert_eq!((error.kind(), error.offset()), (kind, offset));
+    }
+}
+
+#[test]
+fn errors_say_what_is_wrong() {
+    for (kind, text) in [
+        (Truncated, "message ends within a field"),
+        (VarintTooLong { limit: 5 }, "varint too long for 5 bytes"),
+        (InvalidTag { tag: 2 }, "field number 0"),
+        (InvalidTag { tag: 6 }, "field number 0"),
+        (InvalidTag { tag: 14 }, "wire type 6 does not exist"),
+        (InvalidTag { tag: 15 }, "wire type 7 does not exist"),
+        (
+            InvalidTag { tag: (1 << 32) + 2 },
+            "field tag 4294967298 does not fit 32 bits",
+        ),
+        (
+            LengthOverrun {
+                claimed: 5,
+                available: 1,
+            },
+            "field of 5 bytes where 1 are left",
+        ),
+        (
+            UnexpectedEndGroup { field_number: 5 },
+            "end of group 5 without its start",
+        ),
+        (
+            MismatchedEndGroup {
+                started: 5,
+                ended: 6,
+            },
+            "group 5 ends as group 6",
+        ),
+        (NestingTooDeep, "groups nest too deep"),
+        (
+            PARTITION_KEY_INDEX,
+            "required field partition_key_index is missing",
+        ),
+        (DATA, "required field data is missing"),
+        (TAG_KEY, "required field key is missing"),
+        (
+            partition_key_index(7, 3),
+            "partition key index 7 outside table of 3",
+        ),
+        (
+            explicit_hash_key_index(7, 3),
+            "explicit hash key index 7 outside table of 3",
+        ),
+        (BlobTooLong, "blob longer than 32 bits can address"),
+    ] {
+        assert_eq!(kind.to_string(), text);
+    }
+    let blob = reseal(b"\x0a\x01a\x1a\x04\x08\x01\x1a\0");
+    assert_eq!(
+        parse(&blob).unwrap_err().to_string(),
+        "partition key index 1 outside table of 1 at byte 9"
+    );
+}

@@ -1,0 +1,347 @@
+//! Every reason to refuse a user record, a key or an aggregate, at its edge.
+//! Protects that a refusal names the right reason and leaves no trace.
+
+use kinesis_agg_codec::{
+    AggregateWriter, EncodeError, HashKey, InternedKey, KeySlots, LimitError, Limits,
+    NewUserRecord, OuterKey, RecordTag, RecordTags, SectionWriter, limits,
+};
+
+type Writer = AggregateWriter<Vec<u8>, KeySlots<Vec<InternedKey>>>;
+
+fn writer(buffer_len: usize) -> Writer {
+    let slots = KeySlots::new(vec![InternedKey::EMPTY; 8]);
+    AggregateWriter::with_key_index(vec![0xa5; buffer_len], slots)
+}
+
+fn user_record(partition_key: &str) -> NewUserRecord<'_> {
+    NewUserRecord::new(partition_key, b"data")
+}
+
+/// Blob, outer partition key and outer explicit hash key, if it were finished.
+fn finished(writer: &Writer) -> Result<(Vec<u8>, String, Option<HashKey>), EncodeError> {
+    writer.clone().finish().map(|aggregate| {
+        let partition_key = aggregate.partition_key().to_owned();
+        (
+            aggregate.data().to_vec(),
+            partition_key,
+            aggregate.explicit_hash_key(),
+        )
+    })
+}
+
+/// Pushes a user record that has to be refused, twice; the writer has to stand
+/// as before.
+#[track_caller]
+fn refuse(writer: &mut Writer, refused: &NewUserRecord<'_>, error: EncodeError) {
+    let before = (
+        writer.encoded_len(),
+        writer.record_count(),
+        finished(writer),
+    );
+    for _ in 0..2 {
+        assert!(!writer.fits(refused));
+        assert_eq!(writer.try_push(refused), Err(error));
+        let after = (
+            writer.encoded_len(),
+            writer.record_count(),
+            finished(writer),
+        );
+        assert_eq!(after, before);
+    }
+}
+
+#[track_caller]
+fn accept(writer: &mut Writer, user_record: &NewUserRecord<'_>) {
+    assert!(writer.fits(user_record));
+    let promised = writer.encoded_len_with(user_record);
+    assert_eq!(writer.try_push(user_record), Ok(()));
+    assert_eq!(writer.encoded_len(), promised);
+}
+
+#[test]
+fn a_partition_key_has_1_to_256_utf16_units() {
+    let too_long = |utf16_len| EncodeError::PartitionKeyTooLong {
+        utf16_len,
+        limit: limits::MAX_PARTITION_KEY_UTF16_LEN,
+    };
+    // Of one, two, three and four bytes, the last being two units.
+    for (fits, refused, utf16_len) in [
+        ("k".repeat(256), "k".repeat(257), 257),
+        ("\u{e9}".repeat(256), "\u{e9}".repeat(257), 257),
+        ("\u{ffff}".repeat(256), "\u{ffff}".repeat(300), 300),
+        ("\u{10000}".repeat(128), "\u{10000}".repeat(129), 258),
+        (
+            "\u{10ffff}".repeat(127) + "kk",
+            "\u{10ffff}".repeat(127) + "kkk",
+            257,
+        ),
+    ] {
+        for is_first in [true, false] {
+            let mut writer = writer(10_000);
+            if !is_first {
+                accept(&mut writer, &user_record("first"));
+            }
+            refuse(
+                &mut writer,
+                &user_record(""),
+                EncodeError::EmptyPartitionKey,
+            );
+            refuse(&mut writer, &user_record(&refused), too_long(utf16_len));
+            accept(&mut writer, &user_record(&fits));
+            accept(&mut writer, &user_record("k"));
+        }
+    }
+}
+
+/// What is wrong with a key does not depend on the room there is.
+#[test]
+fn a_bad_key_is_refused_before_the_size_is_looked_at() {
+    refuse(
+        &mut writer(0),
+        &user_record(""),
+        EncodeError::EmptyPartitionKey,
+    );
+}
+
+#[test]
+fn a_buffer_is_full_to_the_byte() {
+    let first = user_record("a").with_explicit_hash_key(HashKey::MAX);
+    let tags = [RecordTag {
+        key: "k".into(),
+        value: None,
+    }];
+    // magic, table, records, digest
+    let first_len = 4 + 3 + 41 + (2 + 2 + 2 + 6) + 16;
+    for (second, second_len) in [
+        (user_record("a"), 2 + 2 + 6),
+        (user_record("bc"), 4 + 2 + 2 + 6),
+        (
+            user_record("a").with_explicit_hash_key(HashKey::MAX),
+            2 + 4 + 6,
+        ),
+        (
+            user_record("a").with_explicit_hash_key(HashKey::MIN),
+            3 + 2 + 4 + 6,
+        ),
+        (user_record("a").with_tags(tags[..].into()), 2 + 2 + 6 + 5),
+    ] {
+        for buffer_len in 0..first_len + second_len {
+            let limit = u64::try_from(buffer_len).unwrap();
+            let mut writer = writer(buffer_len);
+            let needed = u64::try_from(first_len).unwrap();
+            if limit < needed {
+                refuse(&mut writer, &first, EncodeError::TooLarge { needed, limit });
+                continue;
+            }
+            accept(&mut writer, &first);
+            let needed = u64::try_from(first_len + second_len).unwrap();
+            refuse(&mut writer, &second, EncodeError::Full { needed, limit });
+        }
+        let mut writer = writer(first_len + second_len);
+        accept(&mut writer, &first);
+        accept(&mut writer, &second);
+        assert_eq!(finished(&writer).unwrap().0.len(), first_len + second_len);
+    }
+}
+
+#[test]
+fn the_size_limit_counts_the_outer_partition_key() {
+    let one = user_record("key\u{e9}");
+    let blob_len = 20 + 7 + 10;
+    for (outer_key, outer_len) in [(OuterKey::FirstUserRecord, 5), (OuterKey::Kpl, 1)] {
+        let sized = |max_size| {
+            let limits = Limits::new().with_max_size(max_size).unwrap();
+            writer(1000).with_limits(limits).with_outer_key(outer_key)
+        };
+        let size = blob_len + outer_len;
+        let too_large = EncodeError::TooLarge {
+            needed: u64::from(size),
+            limit: u64::from(size - 1),
+        };
+        refuse(&mut sized(size - 1), &one, too_large);
+        refuse(
+            &mut sized(1),
+            &one,
+            EncodeError::TooLarge {
+                needed: u64::from(size),
+                limit: 1,
+            },
+        );
+
+        let mut writer = sized(size);
+        accept(&mut writer, &one);
+        let full = EncodeError::Full {
+            needed: u64::from(size) + 10,
+            limit: u64::from(size),
+        };
+        refuse(&mut writer, &one, full);
+        // The outer key is the first one's, however long that of the refused record is.
+        let long = "k".repeat(40);
+        let alone = 20 + 42 + 10 + if outer_len == 1 { 1 } else { 40 };
+        let too_large = EncodeError::TooLarge {
+            needed: alone,
+            limit: u64::from(size),
+        };
+        refuse(&mut writer, &user_record(&long), too_large);
+
+        let mut writer = sized(size + 10);
+        accept(&mut writer, &one);
+        accept(&mut writer, &one);
+    }
+}
+
+#[test]
+fn the_count_limit_is_reached() {
+    for limit in [1, 2, 3, 200] {
+        let limits = Limits::new().with_max_count(limit).unwrap();
+        let mut writer = writer(10_000).with_limits(limits);
+        assert_eq!(writer.limits(), limits);
+        for _ in 0..limit {
+            accept(&mut writer, &user_record("a"));
+        }
+        let reached = EncodeError::CountReached { limit };
+        assert!(reached.is_full());
+        refuse(&mut writer, &user_record("a"), reached);
+        // What would not fit the next aggregate either is not told to wait for it.
+        let data = [0; 10_000];
+        let large = NewUserRecord::new("a", &data);
+        let error = writer.try_push(&large).unwrap_err();
+        assert!(
+            matches!(error, EncodeError::TooLarge { limit: 10_000, .. }),
+            "{error}"
+        );
+        assert!(!error.is_full());
+        refuse(&mut writer, &large, error);
+        // Finishing makes room.
+        assert_eq!(writer.finish().unwrap().record_count(), limit);
+        accept(&mut writer, &user_record("a"));
+    }
+}
+
+#[test]
+fn limits_are_within_what_the_service_takes() {
+    let limit = limits::LARGEST_MAX_SIZE;
+    for max_size in [1, limits::DEFAULT_MAX_SIZE, limit] {
+        let limits = Limits::new().with_max_size(max_size).unwrap();
+        assert_eq!(limits.max_size(), max_size);
+    }
+    for max_size in [0, limit + 1, u32::MAX] {
+        let refused = LimitError::Size { max_size, limit };
+        assert_eq!(Limits::new().with_max_size(max_size), Err(refused));
+    }
+    assert_eq!(Limits::new().with_max_count(0), Err(LimitError::Count));
+    assert_eq!(Limits::default().max_size(), 1_048_576);
+    assert_eq!(Limits::default().max_count(), u32::MAX);
+}
+
+#[test]
+fn an_aggregate_without_user_records_is_never_written() {
+    let mut writer = writer(1000);
+    assert_eq!(finished(&writer), Err(EncodeError::Empty));
+    accept(&mut writer, &user_record("a"));
+    assert!(writer.finish().is_ok());
+    assert_eq!(finished(&writer), Err(EncodeError::Empty));
+    accept(&mut writer, &user_record("a"));
+    writer.clear();
+    assert_eq!(finished(&writer), Err(EncodeError::Empty));
+    assert_eq!((writer.record_count(), writer.encoded_len()), (0, 20));
+}
+
+/// Blob of a section writer, if it were finished.
+fn sections(writer: &SectionWriter<Vec<u8>>) -> Result<Vec<u8>, EncodeError> {
+    writer.clone().finish().map(<[u8]>::to_vec)
+}
+
+#[test]
+fn the_section_writer_refuses_without_a_trace() {
+    let mut other = SectionWriter::new(vec![0xa5; 100]);
+    let pk0 = other.intern_partition_key(b"a").unwrap();
+    let pk1 = other.intern_partition_key(b"a").unwrap();
+    let ehk0 = other.intern_explicit_hash_key(b"7").unwrap();
+    // Keys are none without a user record, and stay.
+    assert_eq!(other.finish().err(), Some(EncodeError::Empty));
+    assert_eq!(other.encoded_len(), 20 + 3 * 3);
+
+    let tags = RecordTags::default;
+    let mut writer = SectionWriter::new(vec![0xa5; 40]);
+    let unknown = |index, count| Err(EncodeError::UnknownKeyIndex { index, count });
+    assert_eq!(writer.push(pk0, None, b"", tags()), unknown(0, 0));
+    let key = writer.intern_partition_key(b"a").unwrap();
+    assert_eq!(writer.push(pk1, None, b"", tags()), unknown(1, 1));
+    assert_eq!(writer.push(key, Some(ehk0), b"", tags()), unknown(0, 0));
+    assert_eq!((writer.record_count(), writer.encoded_len()), (0, 23));
+    writer.push(key, None, b"xy", tags()).unwrap();
+    let blob = sections(&writer).unwrap();
+    assert_eq!(blob.len(), 31);
+
+    // 9 bytes are left.
+    let full = |needed| EncodeError::Full { needed, limit: 40 };
+    let too_large = |needed| EncodeError::TooLarge { needed, limit: 40 };
+    for (len, error) in [(8, full(41)), (18, full(51)), (19, too_large(41))] {
+        let key = vec![b'k'; len];
+        assert_eq!(writer.intern_partition_key(&key), Err(error));
+        assert_eq!(writer.intern_explicit_hash_key(&key), Err(error));
+    }
+    for (len, error) in [(4, full(41)), (14, full(51)), (15, too_large(41))] {
+        assert_eq!(writer.push(key, None, &vec![0; len], tags()), Err(error));
+    }
+    assert_eq!(sections(&writer), Ok(blob));
+    writer.push(key, None, b"xyz", tags()).unwrap();
+    assert_eq!(sections(&writer).unwrap().len(), 40);
+    writer.clear();
+    assert_eq!(sections(&writer), Err(EncodeError::Empty));
+    assert_eq!(writer.push(key, None, b"", tags()), unknown(0, 0));
+}
+
+#[test]
+fn errors_say_what_is_wrong() {
+    for (error, text) in [
+        (
+            EncodeError::Full {
+                needed: 41,
+                limit: 40,
+            },
+            "aggregate is full: 41 bytes needed of 40",
+        ),
+        (
+            EncodeError::CountReached { limit: 3 },
+            "aggregate is full: it holds its 3 user records",
+        ),
+        (
+            EncodeError::TooLarge {
+                needed: 41,
+                limit: 40,
+            },
+            "user record needs 41 bytes alone, 40 is the limit",
+        ),
+        (EncodeError::EmptyPartitionKey, "partition key is empty"),
+        (
+            EncodeError::PartitionKeyTooLong {
+                utf16_len: 257,
+                limit: 256,
+            },
+            "partition key has 257 UTF-16 units, 256 is the limit",
+        ),
+        (
+            EncodeError::UnknownKeyIndex { index: 7, count: 3 },
+            "key index 7 outside table of 3",
+        ),
+        (EncodeError::Empty, "no user record to finish"),
+    ] {
+        assert_eq!(error.to_string(), text);
+        let is_full = text.starts_with("aggregate is full");
+        assert_eq!(error.is_full(), is_full);
+    }
+    for (error, text) in [
+        (
+            LimitError::Size {
+                max_size: 0,
+                limit: 10,
+            },
+            "maximum size 0 is not in 1..=10",
+        ),
+        (LimitError::Count, "maximum count is zero"),
+    ] {
+        assert_eq!(error.to_string(), text);
+    }
+}

@@ -1,0 +1,168 @@
+//! The bytes that the KPL writes for the same user records. Protects the wire
+//! order, the deduplication of keys, the outer keys and the writer's sizes, in
+//! a buffer with room and in one without a byte to spare.
+
+use kinesis_agg_codec::{
+    Aggregate, AggregateWriter, EncodeError, HashKey, HashKeyError, InternedKey, KeySlots,
+    NewUserRecord, OuterKey,
+};
+use kinesis_agg_tests::fixtures::{EncodeCase, Given, Output, encode_cases};
+use sha2::{Digest as _, Sha256};
+
+type Writer = AggregateWriter<Vec<u8>, KeySlots<Vec<InternedKey>>>;
+
+/// A writer into a dirty buffer that remembers all keys of `case`.
+fn writer(case: &EncodeCase, buffer_len: usize) -> Writer {
+    let slots = vec![InternedKey::EMPTY; 3 * case.user_records.len()];
+    AggregateWriter::with_key_index(vec![0xa5; buffer_len], KeySlots::new(slots))
+}
+
+fn parse_keys(given: &[Given]) -> Result<Vec<NewUserRecord<'_>>, HashKeyError> {
+    let user_records = given.iter().map(|given| {
+        let explicit_hash_key = given.explicit_hash_key.as_deref();
+        let explicit_hash_key = explicit_hash_key.map(str::parse).transpose()?;
+        Ok(NewUserRecord::new(&given.partition_key, &given.data)
+            .with_explicit_hash_key(explicit_hash_key))
+    });
+    user_records.collect()
+}
+
+fn push_all(writer: &mut Writer, user_records: &[NewUserRecord<'_>]) {
+    for user_record in user_records {
+        let promised = writer.encoded_len_with(user_record);
+        assert!(writer.fits(user_record));
+        writer.try_push(user_record).unwrap();
+        assert_eq!(writer.encoded_len(), promised);
+    }
+}
+
+fn is_written_by_kpl(blob: &[u8], kpl: &Output) -> bool {
+    match kpl {
+        Output::Blob(expected) => blob == expected,
+        Output::Hash(len, hash) => blob.len() == *len && Sha256::digest(blob)[..] == hash[..],
+    }
+}
+
+fn outer(aggregate: &Aggregate<'_>) -> (String, Option<HashKey>) {
+    let partition_key = aggregate.partition_key().to_owned();
+    (partition_key, aggregate.explicit_hash_key())
+}
+
+#[test]
+fn a_blob_is_the_kpls_to_the_byte() {
+    let mut compared = 0;
+    for case in encode_cases().iter().filter(|case| !case.is_refused_by_kpl) {
+        let id = &case.id;
+        let user_records = parse_keys(&case.user_records).unwrap();
+
+        let mut roomy = writer(case, 1 << 20);
+        push_all(&mut roomy, &user_records);
+        let encoded_len = usize::try_from(roomy.encoded_len()).unwrap();
+        let blob = roomy.finish().unwrap().data().to_vec();
+        assert_eq!(blob.len(), encoded_len, "{id}");
+
+        // A user record that the KPL sends raw is wrapped as by the modules.
+        if let Some(kpl) = &case.kpl {
+            assert!(
+                is_written_by_kpl(&blob, kpl),
+                "{id}: {}",
+                hex::encode(&blob)
+            );
+            compared += 1;
+        } else {
+            assert!(case.is_raw_in_kpl, "{id}");
+            assert_eq!(case.python.as_ref(), Some(&blob), "{id}");
+            assert_eq!(case.node.as_ref(), Some(&blob), "{id}");
+        }
+
+        for buffer_len in [blob.len(), 2 * blob.len()] {
+            let mut writer = writer(case, buffer_len);
+            push_all(&mut writer, &user_records);
+            let aggregate = writer.finish().unwrap();
+            assert_eq!(aggregate.data(), blob, "{id} in {buffer_len} bytes");
+            assert_eq!(
+                usize::try_from(aggregate.record_count()).unwrap(),
+                user_records.len()
+            );
+        }
+    }
+    assert_eq!(compared, 58);
+}
+
+#[test]
+fn a_byte_less_refuses_the_last_user_record_and_keeps_the_others() {
+    for case in encode_cases().iter().filter(|case| !case.is_refused_by_kpl) {
+        let id = &case.id;
+        let user_records = parse_keys(&case.user_records).unwrap();
+        let (last, others) = user_records.split_last().unwrap();
+
+        let mut roomy = writer(case, 1 << 20);
+        push_all(&mut roomy, others);
+        let needed = roomy.encoded_len_with(last);
+        let others_blob = roomy.finish().map(|aggregate| aggregate.data().to_vec());
+
+        let limit = needed - 1;
+        let mut writer = writer(case, usize::try_from(limit).unwrap());
+        push_all(&mut writer, others);
+        assert!(!writer.fits(last), "{id}");
+        let (needed, limit) = (u64::from(needed), u64::from(limit));
+        let refused = if others.is_empty() {
+            EncodeError::TooLarge { needed, limit }
+        } else {
+            EncodeError::Full { needed, limit }
+        };
+        assert_eq!(writer.try_push(last), Err(refused), "{id}");
+        let kept = writer.finish().map(|aggregate| aggregate.data().to_vec());
+        assert_eq!(kept, others_blob, "{id}");
+    }
+}
+
+#[test]
+fn what_the_kpl_refuses_is_refused() {
+    let cases = encode_cases();
+    let refused: Vec<_> = cases.iter().filter(|case| case.is_refused_by_kpl).collect();
+    assert_eq!(refused.len(), 2);
+    for case in refused {
+        match case.id.as_str() {
+            "pklen-256-emoji-codepoints" => {
+                let mut writer = writer(case, 1 << 20);
+                assert_eq!(
+                    writer.try_push(&parse_keys(&case.user_records).unwrap()[0]),
+                    Err(EncodeError::PartitionKeyTooLong {
+                        utf16_len: 512,
+                        limit: 256
+                    })
+                );
+                assert_eq!(writer.finish().err(), Some(EncodeError::Empty));
+            }
+            "ehk-odd-6" => assert_eq!(
+                parse_keys(&case.user_records).err(),
+                Some(HashKeyError::NotADigit { offset: 0 })
+            ),
+            other => panic!("{other}"),
+        }
+    }
+}
+
+#[test]
+fn the_kinesis_record_is_put_under_the_keys_of_either_convention() {
+    let mut compared = 0;
+    for case in encode_cases().iter().filter(|case| !case.is_refused_by_kpl) {
+        let user_records = parse_keys(&case.user_records).unwrap();
+        let key = |text: &str| text.parse::<HashKey>().unwrap();
+
+        let (partition_key, hash_key) = case.outer.kpl.as_ref().unwrap();
+        let mut kpl = writer(case, 1 << 20).with_outer_key(OuterKey::Kpl);
+        push_all(&mut kpl, &user_records);
+        let expected = (partition_key.clone(), Some(key(hash_key)));
+        assert_eq!(outer(&kpl.finish().unwrap()), expected, "{}", case.id);
+
+        let (partition_key, explicit_hash_key) = case.outer.python.as_ref().unwrap();
+        let mut first = writer(case, 1 << 20);
+        push_all(&mut first, &user_records);
+        let expected = (partition_key.clone(), explicit_hash_key.as_deref().map(key));
+        assert_eq!(outer(&first.finish().unwrap()), expected, "{}", case.id);
+        compared += 1;
+    }
+    assert_eq!(compared, 59);
+}

@@ -1,0 +1,75 @@
+//! Hash keys that the KPL, the KCL and AWS's aggregation module agree on.
+//! Protects which shard a user record belongs to.
+
+use kinesis_agg_codec::{
+    Digest, HashKey, HashKeyError, HashKeyRange, NewUserRecord, Parsed, parse,
+};
+use kinesis_agg_tests::aggregated;
+use kinesis_agg_tests::fixtures::{hash_key_cases, range_cases};
+
+#[test]
+fn a_partition_key_has_the_hash_key_that_the_peers_compute() {
+    for case in hash_key_cases() {
+        let expected: u128 = case.hash_key.parse().unwrap();
+        let key = case.partition_key.as_bytes();
+        let hash_key = HashKey::of_partition_key(key);
+        assert_eq!(hash_key.to_u128(), expected, "{}", case.partition_key);
+        assert_eq!(HashKey::from(Digest::of(key)), hash_key);
+        assert_eq!(hash_key.to_string(), case.hash_key);
+        assert_eq!(
+            HashKey::from_decimal(case.hash_key.as_bytes()),
+            Ok(hash_key)
+        );
+        let user_record = NewUserRecord::new(&case.partition_key, b"");
+        assert_eq!(user_record.hash_key(), hash_key);
+        let explicit = user_record.with_explicit_hash_key(HashKey::new(7));
+        assert_eq!(explicit.hash_key(), HashKey::new(7));
+    }
+}
+
+#[test]
+fn a_user_record_that_was_read_has_its_effective_hash_key() {
+    let mut compared = 0;
+    for case in range_cases() {
+        assert_eq!(case.blobs.len(), case.effective_hash_keys.len());
+        for (blob, hash_keys) in case.blobs.iter().zip(&case.effective_hash_keys) {
+            let Some(hash_keys) = hash_keys else {
+                // No number as explicit hash key, or no partition key at all.
+                if let Ok(Parsed::Aggregated(aggregated)) = parse(blob) {
+                    assert!(aggregated.user_records().any(|r| r.hash_key().is_err()));
+                }
+                continue;
+            };
+            let expected: Vec<_> = hash_keys
+                .iter()
+                .map(|text| text.parse::<u128>().map_err(|_| HashKeyError::OutOfRange))
+                .collect();
+            let found: Vec<_> = aggregated(blob)
+                .user_records()
+                .map(|user_record| user_record.hash_key().map(HashKey::to_u128))
+                .collect();
+            assert_eq!(found, expected, "{}", case.id);
+            compared += found.len();
+        }
+    }
+    assert_eq!(compared, 97);
+}
+
+#[test]
+fn errors_say_what_is_wrong() {
+    let reversed = HashKeyRange::new(HashKey::MAX, HashKey::MIN).unwrap_err();
+    for (error, text) in [
+        (HashKeyError::Empty.to_string(), "hash key has no digit"),
+        (
+            HashKeyError::NotADigit { offset: 3 }.to_string(),
+            "hash key is no decimal number: byte 3 is no digit",
+        ),
+        (
+            HashKeyError::OutOfRange.to_string(),
+            "hash key is 2^128 or more",
+        ),
+        (reversed.to_string(), "hash key range starts above its end"),
+    ] {
+        assert_eq!(error, text);
+    }
+}

@@ -1,0 +1,135 @@
+//! Few key slots cost time, never correctness: every number of keys with every
+//! number of slots, records that refer to keys in any order, tables anywhere.
+
+use kinesis_agg_codec::KeyOffset;
+use kinesis_agg_tests::{Read, aggregated, read_in, reseal, wire};
+
+/// Orders in which records refer to `count` keys.
+fn orders(count: usize) -> Vec<Vec<usize>> {
+    let forward: Vec<_> = (0..count).collect();
+    let backward: Vec<_> = (0..count).rev().collect();
+    // Away from where the last look-up ended, each time.
+    let zigzag = (0..count).map(|i| if i % 2 == 0 { i / 2 } else { count - 1 - i / 2 });
+    // Each key after each other one, and after itself.
+    let pairs = (0..count * count).flat_map(|i| [i / count, i % count]);
+    vec![forward, backward, zigzag.collect(), pairs.collect()]
+}
+
+fn key(prefix: &str, index: usize) -> Vec<u8> {
+    // Lengths differ, one key is empty.
+    format!("{prefix}{index}").repeat(index).into_bytes()
+}
+
+/// Tables and records put together in different ways, the order within each
+/// kept.
+fn arrangements(
+    partition_keys: &[Vec<u8>],
+    explicit_hash_keys: &[Vec<u8>],
+    records: &[Vec<u8>],
+) -> [Vec<u8>; 6] {
+    let unknown = b"\x28\x07\x2b\x1a\x01x\x2c";
+    let (early, late) = records.split_at(records.len() / 2);
+    let alternating = |parts: [&[Vec<u8>]; 3]| {
+        let longest = parts
+            .iter()
+            .map(|part| part.len())
+            .max()
+            .unwrap_or_default();
+        let mut message = Vec::new();
+        for place in 0..longest {
+            for part in parts {
+                message.extend(part.get(place).into_iter().flatten());
+            }
+            message.extend(unknown);
+        }
+        message
+    };
+    [
+        [partition_keys, explicit_hash_keys, records]
+            .concat()
+            .concat(),
+        [records, explicit_hash_keys, partition_keys]
+            .concat()
+            .concat(),
+        [early, partition_keys, explicit_hash_keys, late]
+            .concat()
+            .concat(),
+        [partition_keys, records, explicit_hash_keys]
+            .concat()
+            .concat(),
+        alternating([partition_keys, explicit_hash_keys, records]),
+        alternating([records, explicit_hash_keys, partition_keys]),
+    ]
+}
+
+fn check(partition_keys: usize, explicit_hash_keys: usize, slots: &mut [KeyOffset]) {
+    let pks: Vec<_> = (0..partition_keys).map(|i| key("pk", i)).collect();
+    let ehks: Vec<_> = (0..explicit_hash_keys).map(|i| key("7", i)).collect();
+    let mut ehk_orders = orders(explicit_hash_keys);
+    // Not the same order in both tables.
+    ehk_orders.rotate_left(1);
+    for (pk_order, ehk_order) in orders(partition_keys).iter().zip(&ehk_orders) {
+        let mut ehk_indices = ehk_order.iter().cycle();
+        let mut records = Vec::new();
+        let mut expected = Vec::new();
+        for (place, &pk) in pk_order.iter().enumerate() {
+            let ehk = (place % 3 != 2)
+                .then(|| ehk_indices.next().copied())
+                .flatten();
+            let number = |index| u64::try_from(index).unwrap();
+            let data = place.to_le_bytes();
+            records.push(wire::record(number(pk), ehk.map(number), &data));
+            expected.push(Read {
+                partition_key: pks[pk].clone(),
+                explicit_hash_key: ehk.map(|ehk| ehks[ehk].clone()),
+                data: data.to_vec(),
+                tags: Vec::new(),
+                sub_sequence_number: number(place),
+            });
+        }
+        let pk_table: Vec<_> = pks.iter().map(|key| wire::partition_key(key)).collect();
+        let ehk_table: Vec<_> = ehks
+            .iter()
+            .map(|key| wire::explicit_hash_key(key))
+            .collect();
+        for message in arrangements(&pk_table, &ehk_table, &records) {
+            // Without keys there is no message that could be aggregated.
+            if message.is_empty() {
+                continue;
+            }
+            let blob = reseal(&message);
+            let view = aggregated(&blob);
+            assert_eq!(view.key_count(), partition_keys + explicit_hash_keys);
+            assert!(
+                read_in(&view, slots) == expected,
+                "{partition_keys} partition keys, {explicit_hash_keys} explicit hash keys, \
+                 {} slots: {}",
+                slots.len(),
+                hex::encode(message)
+            );
+        }
+    }
+}
+
+#[test]
+fn any_number_of_slots_finds_every_key() {
+    for slot_count in 0..=13 {
+        // Used again and again, so dirty from the second blob on.
+        let mut slots = [KeyOffset::default(); 13];
+        for partition_keys in 0..=6 {
+            for explicit_hash_keys in 0..=6 {
+                check(partition_keys, explicit_hash_keys, &mut slots[..slot_count]);
+            }
+        }
+    }
+}
+
+#[test]
+fn many_keys_are_found_through_few_slots() {
+    let mut slots = vec![KeyOffset::default(); 64];
+    for slot_count in [0, 1, 2, 7, 16, 31, 39, 40, 41, 64] {
+        for (partition_keys, explicit_hash_keys) in [(40, 0), (1, 39), (33, 8), (17, 16)] {
+            check(partition_keys, explicit_hash_keys, &mut slots[..slot_count]);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! ARCHITECTURE.md's file map, held against the sources. Protects the order of
+//! the codec's files: an arrow that goes up is where cycles begin.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each file of `codec/src`, lowest first; a file uses only files of lines
+/// above its own. This is the file map of ARCHITECTURE.md.
+const LAYERS: &[&[&str]] = &[
+    &["error", "key_bytes"],
+    &["limits"],
+    &["wire::varint"],
+    &["wire::cursor", "wire::sink"],
+    &["wire::field"],
+    &["wire"],
+    &["message", "digest"],
+    &["frame", "hash_key", "key_table", "key_index"],
+    &["reader", "sections"],
+    &["writer"],
+    &["lib"],
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Module path and code of each file, without comments and unit tests.
+fn sources() -> Vec<(String, String)> {
+    let source = root().join("codec/src");
+    let mut files = Vec::new();
+    for directory in [source.clone(), source.join("wire")] {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
+            let module = path.strip_prefix(&source).unwrap().with_extension("");
+            let module = module.to_str().unwrap().replace(['/', '\\'], "::");
+            let module = module.trim_end_matches("::mod").to_owned();
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+            let is_code = |line: &&str| !line.trim_start().starts_with("//");
+            let code: Vec<_> = code.lines().filter(is_code).collect();
+            files.push((module, code.join("\n")));
+        }
+    }
+    files
+}
+
+fn layer(module: &str) -> usize {
+    LAYERS
+        .iter()
+        .position(|layer| layer.contains(&module))
+        .unwrap_or_else(|| panic!("{module} has no place in the file map"))
+}
+
+/// The modules that `crate::` paths in `code` name.
+fn uses(code: &str) -> Vec<String> {
+    let segment = |path: &str| -> String {
+        path.chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect()
+    };
+    let paths = code.split("crate::").skip(1);
+    let modules = paths.map(|path| {
+        let first = segment(path);
+        assert!(!first.is_empty(), "one module a line: crate::{path:.20}");
+        match path.strip_prefix("wire::") {
+            Some(rest) => format!("wire::{}", segment(rest)),
+            None => first,
+        }
+    });
+    modules.collect()
+}
+
+#[test]
+fn no_file_uses_one_above_it() {
+    let mut arrows = 0;
+    for (module, code) in sources().iter().filter(|(module, _)| module != "lib") {
+        for used in uses(code) {
+            assert!(
+                layer(&used) < layer(module),
+                "{module} uses {used}, which is not below it"
+            );
+            arrows += 1;
+        }
+        assert!(!code.contains("super::"), "{module}: say crate::");
+    }
+    assert!(arrows > 40, "only {arrows} arrows found");
+}
+
+#[test]
+fn the_file_map_names_every_file_and_no_other() {
+    let architecture = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let map = architecture.split("| File (`codec/src`) |").nth(1).unwrap();
+    let map = map.split("\n\n").next().unwrap();
+    let mut listed: Vec<_> = LAYERS.concat();
+    let mut found: Vec<_> = sources().into_iter().map(|(module, _)| module).collect();
+    listed.sort_unstable();
+    found.sort_unstable();
+    assert_eq!(listed, found);
+    for module in listed
+        .iter()
+        .filter(|&&module| module != "wire" && module != "lib")
+    {
+        let file = format!("{}.rs", module.trim_start_matches("wire::"));
+        assert!(map.contains(&file), "ARCHITECTURE.md lacks {file}");
+    }
+    assert_eq!(map.matches(".rs").count(), listed.len() - 2);
+}
+
+#[test]
+fn wire_knows_no_kinesis_word_and_one_file_names_an_md5() {
+    for (module, code) in sources() {
+        let code = code.to_lowercase();
+        assert_eq!(code.contains("md5"), module == "digest", "{module}");
+        if module.starts_with("wire") {
+            for word in ["kinesis", "partition", "hash_key", "aggregat", "shard"] {
+                assert!(!code.contains(word), "{module} knows {word}");
+            }
+        }
+    }
+}
+
+#[test]
+fn errors_and_key_bytes_import_only_core() {
+    for (module, code) in sources() {
+        if layer(&module) == 0 {
+            let imports = code.lines().filter(|line| line.starts_with("use "));
+            for import in imports {
+                assert!(import.starts_with("use core::"), "{module}: {import}");
+            }
+        }
+    }
+}
