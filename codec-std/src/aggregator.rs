@@ -185,8 +185,10 @@ impl RecordAggregator {
         if self.is_empty() && self.raw_size(&user_record).is_some() {
             return true;
         }
+        let max_size = self.limits.max_size();
         self.record_count() < self.limits.max_count()
-            && self.writer.size_with(&user_record) <= self.limits.max_size()
+            && self.writer.size_with(&user_record) <= max_size
+            && self.writer.size_alone(&user_record) <= max_size
     }
 
     /// Adds a user record. Returns the aggregate so far if that is complete

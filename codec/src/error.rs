@@ -194,8 +194,8 @@ pub enum EncodeError {
         /// User records that it may hold.
         limit: u32,
     },
-    /// The user record fits no aggregate, not even alone. Bytes as in
-    /// [`Full`](Self::Full).
+    /// The user record does not fit alone, and so is not taken in company
+    /// either. Bytes as in [`Full`](Self::Full).
     TooLarge {
         /// Bytes that it needs alone.
         needed: u64,

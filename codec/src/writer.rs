@@ -587,6 +587,16 @@ where
             .saturating_add(self.outer_key_len(user_record))
     }
 
+    /// Bytes of the Kinesis record that carries `user_record` and no other,
+    /// under the outer key of this writer. More than [`Limits::max_size`] is
+    /// [`EncodeError::TooLarge`], in any company.
+    #[must_use]
+    pub fn size_alone(&self, user_record: &NewUserRecord<'_>) -> u32 {
+        user_record
+            .encoded_len_alone()
+            .saturating_add(self.outer_key.len(user_record.partition_key))
+    }
+
     /// Bytes of the longest blob that the buffer can hold.
     #[must_use]
     pub fn capacity(&self) -> u32 {
@@ -687,19 +697,19 @@ where
         encoded_len: u32,
     ) -> Result<(), EncodeError> {
         let outer_key_len = self.outer_key_len(user_record);
-        let Err((needed, limit)) = self.check_size(encoded_len, outer_key_len) else {
-            return if self.record_count() < self.limits.max_count() {
-                Ok(())
-            } else {
-                Err(self.refuse(
-                    user_record,
-                    EncodeError::CountReached {
-                        limit: self.limits.max_count(),
-                    },
-                ))
-            };
+        let full = match self.check_size(encoded_len, outer_key_len) {
+            Err((needed, limit)) => EncodeError::Full { needed, limit },
+            Ok(()) if self.record_count() >= self.limits.max_count() => EncodeError::CountReached {
+                limit: self.limits.max_count(),
+            },
+            // Whoever is taken in company can also go alone, under an outer key of their own.
+            Ok(()) if self.outer_key.len(user_record.partition_key) > outer_key_len => {
+                return self.check_alone(user_record);
+            }
+            Ok(()) => return Ok(()),
         };
-        Err(self.refuse(user_record, EncodeError::Full { needed, limit }))
+        self.check_alone(user_record)?;
+        Err(full)
     }
 
     /// Bytes needed and allowed, if the former are more.
@@ -715,16 +725,11 @@ where
         Ok(())
     }
 
-    /// What to say of a user record that does not fit now: not even alone, or
-    /// `full`.
     #[cold]
-    fn refuse(&self, user_record: &NewUserRecord<'_>, full: EncodeError) -> EncodeError {
-        let alone = user_record.encoded_len_alone();
+    fn check_alone(&self, user_record: &NewUserRecord<'_>) -> Result<(), EncodeError> {
         let outer_key_len = self.outer_key.len(user_record.partition_key);
-        match self.check_size(alone, outer_key_len) {
-            Ok(()) => full,
-            Err((needed, limit)) => EncodeError::TooLarge { needed, limit },
-        }
+        self.check_size(user_record.encoded_len_alone(), outer_key_len)
+            .map_err(|(needed, limit)| EncodeError::TooLarge { needed, limit })
     }
 
     fn intern(

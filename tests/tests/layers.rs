@@ -17,6 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["frame", "hash_key", "key_table", "key_index"],
     &["reader", "sections"],
     &["writer"],
+    &["heapless"],
     &["lib"],
 ];
 
