@@ -73,30 +73,38 @@ impl<'buf> Cursor<'buf> {
     /// `field_offset`.
     #[inline]
     pub(crate) fn bytes(&mut self, field_offset: usize) -> Result<&'buf [u8], DecodeError> {
-        let len = match self.rest.split_first() {
-            Some((&byte, rest)) if byte < 0x80 => {
-                self.rest = rest;
-                u64::from(byte)
-            }
-            _ => {
-                let len = self.long_varint(field_offset, MAX_VARINT_LEN)?;
-                if len.overflows {
-                    let limit = MAX_VARINT_LEN;
-                    return Err(DecodeError::new(
-                        DecodeErrorKind::VarintTooLong { limit },
-                        field_offset,
-                    ));
-                }
-                len.value
-            }
+        let short = match self.rest.split_first() {
+            Some((&len, rest)) if len < 0x80 => rest.split_at_checked(usize::from(len)),
+            _ => None,
         };
-        let taken = usize::try_from(len)
+        match short {
+            Some((bytes, rest)) => {
+                self.rest = rest;
+                Ok(bytes)
+            }
+            None => self.long_bytes(field_offset),
+        }
+    }
+
+    /// [`bytes`](Self::bytes) of any length, and its errors; out of line,
+    /// because there are many callers.
+    #[inline(never)]
+    fn long_bytes(&mut self, field_offset: usize) -> Result<&'buf [u8], DecodeError> {
+        let len = self.long_varint(field_offset, MAX_VARINT_LEN)?;
+        if len.overflows {
+            let limit = MAX_VARINT_LEN;
+            return Err(DecodeError::new(
+                DecodeErrorKind::VarintTooLong { limit },
+                field_offset,
+            ));
+        }
+        let taken = usize::try_from(len.value)
             .ok()
             .and_then(|len| self.rest.split_at_checked(len));
         let Some((bytes, rest)) = taken else {
             return Err(DecodeError::new(
                 DecodeErrorKind::LengthOverrun {
-                    claimed: len,
+                    claimed: len.value,
                     available: u64::try_from(self.rest.len()).unwrap_or(u64::MAX),
                 },
                 field_offset,
