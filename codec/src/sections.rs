@@ -18,12 +18,12 @@
 
 use crate::error::EncodeError;
 use crate::frame::{MAGIC, MESSAGE_START};
-use crate::limits::FRAME_LEN;
+use crate::limits::{FRAME_LEN, MAX_VARINT_LEN};
 use crate::message::{
     EXPLICIT_HASH_KEY, NewRecord, PARTITION_KEY, bytes_field_len, write_bytes_field,
 };
-use crate::wire::cursor::Cursor;
 use crate::wire::sink::Sink;
+use crate::wire::varint;
 
 /// The key tables, by the tags of their entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,9 +170,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
     pub(crate) fn key(&self, kind: KeyKind, from_end: u32) -> Option<&[u8]> {
         let buffer = self.buffer.as_ref();
         let start = buffer.len().checked_sub(usize::try_from(from_end).ok()?)?;
-        let mut cursor = Cursor::new(buffer.get(start..)?, start);
-        let tag = cursor.tag().ok()?;
-        (tag == kind.tag()).then_some(cursor.bytes(start).ok()?)
+        let (tag, key, _) = split_entry(buffer.get(start..)?)?;
+        (tag == kind.tag()).then_some(key)
     }
 
     pub(crate) fn push_record(&mut self, record: &NewRecord<'_>) -> Result<(), EncodeError> {
@@ -381,8 +380,15 @@ fn run_len(keys: &[u8], tag: u32) -> Option<usize> {
 
 /// Tag and length of the key entry that `keys` starts with.
 fn key_entry(keys: &[u8]) -> Option<(u32, usize)> {
-    let mut cursor = Cursor::new(keys, 0);
-    let tag = cursor.tag().ok()?;
-    cursor.bytes(0).ok()?;
-    Some((tag, cursor.offset()))
+    let (tag, _, rest) = split_entry(keys)?;
+    Some((tag, keys.len().checked_sub(rest.len())?))
+}
+
+/// Tag and bytes of the key that `entries` starts with, and the entries behind
+/// it. They were written here, so their tags have one byte.
+fn split_entry(entries: &[u8]) -> Option<(u32, &[u8], &[u8])> {
+    let (&tag, rest) = entries.split_first()?;
+    let (len, rest) = varint::decode(rest, MAX_VARINT_LEN).ok()?;
+    let (key, rest) = rest.split_at_checked(usize::try_from(len.value).ok()?)?;
+    Some((u32::from(tag), key, rest))
 }
