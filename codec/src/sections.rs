@@ -323,15 +323,15 @@ fn order_in_place(body: &mut [u8], keys_len: usize, records_len: usize) -> Optio
     while !rest.is_empty() {
         let (_, len) = key_entry(rest)?;
         let (entry, tail) = rest.split_at_mut_checked(len)?;
-        entry.reverse();
+        reverse(entry);
         rest = tail;
     }
     let behind_records = body.get_mut(records_len..)?;
     let distance = behind_records.len().checked_sub(keys_len)?;
     behind_records.copy_within(distance.., 0);
     let ordered = body.get_mut(..keys_len.checked_add(records_len)?)?;
-    ordered.reverse();
-    ordered.get_mut(keys_len..)?.reverse();
+    reverse(ordered);
+    reverse(ordered.get_mut(keys_len..)?);
     Some(())
 }
 
@@ -351,9 +351,9 @@ fn part_keys(keys: &mut [u8]) -> Option<()> {
             let (inner, tail) = mixed.split_at_mut_checked(explicit.checked_add(partition)?)?;
             if partition != 0 {
                 let (explicit, partition) = inner.split_at_mut_checked(explicit)?;
-                explicit.reverse();
-                partition.reverse();
-                inner.reverse();
+                reverse(explicit);
+                reverse(partition);
+                reverse(inner);
                 exchanged = true;
             }
             let explicit = run_len(tail, EXPLICIT_HASH_KEY)?;
@@ -363,6 +363,12 @@ fn part_keys(keys: &mut [u8]) -> Option<()> {
             return Some(());
         }
     }
+}
+
+/// The one copy of this code; there are many callers.
+#[inline(never)]
+fn reverse(bytes: &mut [u8]) {
+    bytes.reverse();
 }
 
 /// Bytes of the key entries with this tag that `keys` starts with.
