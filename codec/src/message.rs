@@ -320,13 +320,20 @@ pub struct RecordTags<'buf>(Source<'buf>);
 #[derive(Clone, Debug)]
 enum Source<'buf> {
     Listed(core::slice::Iter<'buf, RecordTag<'buf>>),
-    /// A checked record, from its first tag on.
-    Record(Cursor<'buf>),
+    /// A checked record, from its first tag on, and how to read it: a writer
+    /// that is given listed tags only does not carry the reader's code along.
+    Record(Cursor<'buf>, ReadNext),
 }
+
+type ReadNext = for<'buf> fn(Cursor<'buf>) -> Option<(RecordTag<'buf>, Cursor<'buf>)>;
 
 impl<'buf> RecordTags<'buf> {
     pub(crate) fn in_record(checked: Cursor<'buf>) -> Self {
-        Self(Source::Record(checked))
+        Self(Source::Record(checked, |mut cursor| {
+            // The record was checked, so there is no error to lose.
+            let tag = RecordTag::next_of(&mut cursor).ok().flatten()?;
+            Some((tag, cursor))
+        }))
     }
 
     /// Reads tags as they stand in a record, one `tags` field after the other;
@@ -358,7 +365,7 @@ impl<'buf> RecordTags<'buf> {
     pub fn is_empty(&self) -> bool {
         match &self.0 {
             Source::Listed(tags) => tags.len() == 0,
-            Source::Record(_) => self.clone().next().is_none(),
+            Source::Record(..) => self.clone().next().is_none(),
         }
     }
 
@@ -387,8 +394,11 @@ impl<'buf> Iterator for RecordTags<'buf> {
     fn next(&mut self) -> Option<RecordTag<'buf>> {
         match &mut self.0 {
             Source::Listed(tags) => tags.next().copied(),
-            // The record was checked, so there is no error to lose.
-            Source::Record(cursor) => RecordTag::next_of(cursor).ok().flatten(),
+            Source::Record(cursor, read_next) => {
+                let (tag, rest) = read_next(*cursor)?;
+                *cursor = rest;
+                Some(tag)
+            }
         }
     }
 }

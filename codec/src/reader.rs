@@ -123,6 +123,8 @@ pub struct AggregatedRecord<'buf> {
 }
 
 impl<'buf> AggregatedRecord<'buf> {
+    // Not inlined, so that its stack is not there while the digest is computed.
+    #[inline(never)]
     fn check(message: &'buf [u8]) -> Result<Self, DecodeError> {
         // Offsets are noted in 32 bits; none lies behind the end.
         if u32::try_from(message.len().saturating_add(MAGIC_LEN)).is_err() {

@@ -18,12 +18,12 @@
 
 use crate::error::EncodeError;
 use crate::frame::{MAGIC, MESSAGE_START};
-use crate::limits::FRAME_LEN;
+use crate::limits::{FRAME_LEN, MAX_VARINT_LEN};
 use crate::message::{
     EXPLICIT_HASH_KEY, NewRecord, PARTITION_KEY, bytes_field_len, write_bytes_field,
 };
-use crate::wire::cursor::Cursor;
 use crate::wire::sink::Sink;
+use crate::wire::varint;
 
 /// The key tables, by the tags of their entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,9 +176,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
     pub(crate) fn key(&self, kind: KeyKind, from_end: u32) -> Option<&[u8]> {
         let buffer = self.buffer.as_ref();
         let start = buffer.len().checked_sub(usize::try_from(from_end).ok()?)?;
-        let mut cursor = Cursor::new(buffer.get(start..)?, start);
-        let tag = cursor.tag().ok()?;
-        (tag == kind.tag()).then_some(cursor.bytes(start).ok()?)
+        let (tag, key, _) = split_entry(buffer.get(start..)?)?;
+        (tag == kind.tag()).then_some(key)
     }
 
     pub(crate) fn push_record(&mut self, record: &NewRecord<'_>) -> Result<(), EncodeError> {
@@ -332,15 +331,15 @@ fn order_in_place(body: &mut [u8], keys_len: usize, records_len: usize) -> Optio
     while !rest.is_empty() {
         let (_, len) = key_entry(rest)?;
         let (entry, tail) = rest.split_at_mut_checked(len)?;
-        entry.reverse();
+        reverse(entry);
         rest = tail;
     }
     let behind_records = body.get_mut(records_len..)?;
     let distance = behind_records.len().checked_sub(keys_len)?;
     behind_records.copy_within(distance.., 0);
     let ordered = body.get_mut(..keys_len.checked_add(records_len)?)?;
-    ordered.reverse();
-    ordered.get_mut(keys_len..)?.reverse();
+    reverse(ordered);
+    reverse(ordered.get_mut(keys_len..)?);
     Some(())
 }
 
@@ -360,9 +359,9 @@ fn part_keys(keys: &mut [u8]) -> Option<()> {
             let (inner, tail) = mixed.split_at_mut_checked(explicit.checked_add(partition)?)?;
             if partition != 0 {
                 let (explicit, partition) = inner.split_at_mut_checked(explicit)?;
-                explicit.reverse();
-                partition.reverse();
-                inner.reverse();
+                reverse(explicit);
+                reverse(partition);
+                reverse(inner);
                 exchanged = true;
             }
             let explicit = run_len(tail, EXPLICIT_HASH_KEY)?;
@@ -372,6 +371,12 @@ fn part_keys(keys: &mut [u8]) -> Option<()> {
             return Some(());
         }
     }
+}
+
+/// The one copy of this code; there are many callers.
+#[inline(never)]
+fn reverse(bytes: &mut [u8]) {
+    bytes.reverse();
 }
 
 /// Bytes of the key entries with this tag that `keys` starts with.
@@ -389,8 +394,15 @@ fn run_len(keys: &[u8], tag: u32) -> Option<usize> {
 
 /// Tag and length of the key entry that `keys` starts with.
 fn key_entry(keys: &[u8]) -> Option<(u32, usize)> {
-    let mut cursor = Cursor::new(keys, 0);
-    let tag = cursor.tag().ok()?;
-    cursor.bytes(0).ok()?;
-    Some((tag, cursor.offset()))
+    let (tag, _, rest) = split_entry(keys)?;
+    Some((tag, keys.len().checked_sub(rest.len())?))
+}
+
+/// Tag and bytes of the key that `entries` starts with, and the entries behind
+/// it. They were written here, so their tags have one byte.
+fn split_entry(entries: &[u8]) -> Option<(u32, &[u8], &[u8])> {
+    let (&tag, rest) = entries.split_first()?;
+    let (len, rest) = varint::decode(rest, MAX_VARINT_LEN).ok()?;
+    let (key, rest) = rest.split_at_checked(usize::try_from(len.value).ok()?)?;
+    Some((u32::from(tag), key, rest))
 }

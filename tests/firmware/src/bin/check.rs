@@ -1,0 +1,168 @@
+//! Reads and writes the KPL's aggregates, is refused what does not fit, and
+//! measures stack and instructions.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+
+use firmware::kpl::{FIXTURES, Fixture, ONE_KEY};
+use firmware::{Memory, instructions_of, print, print_number, stack_of};
+use kinesis_agg_codec::{
+    AggregateWriter, EncodeError, HashKey, InternedKey, KeyOffset, KeySlots, NewUserRecord, Parsed,
+    parse,
+};
+
+type Writer = AggregateWriter<&'static mut [u8; 1024]>;
+
+static BUFFER: Memory<[u8; 1024]> = Memory::new([0; 1024]);
+
+#[unsafe(no_mangle)]
+fn firmware_main() -> u32 {
+    // SAFETY: called once.
+    let mut writer = AggregateWriter::new(unsafe { BUFFER.lend() });
+    for (number, fixture) in (1..).zip(FIXTURES) {
+        if !reads(fixture) {
+            return number;
+        }
+        if !writes(fixture, &mut writer) {
+            return number | 0x10;
+        }
+    }
+    if !refuses_what_does_not_fit() {
+        return 0x20;
+    }
+    if !writes_more_keys_than_it_remembers() {
+        return 0x21;
+    }
+    measure(&mut writer);
+    print("OK check\n");
+    0
+}
+
+/// All user records, with as many slots as keys, with few and with none.
+fn reads(fixture: &Fixture) -> bool {
+    let Ok(Parsed::Aggregated(aggregated)) = parse(fixture.blob) else {
+        return false;
+    };
+    let mut few_slots = [KeyOffset::default(); 3];
+    let with_many = aggregated.user_records();
+    let with_few = aggregated.user_records_in(&mut few_slots[..]);
+    let with_none = aggregated.user_records_in([]);
+    aggregated.record_count() == fixture.user_records.len()
+        && with_many
+            .zip(with_few)
+            .zip(with_none)
+            .zip(fixture.user_records)
+            .all(|(((a, b), c), &(partition_key, explicit_hash_key, data))| {
+                [a, b, c].iter().all(|user_record| {
+                    user_record.partition_key() == partition_key
+                        && user_record.explicit_hash_key() == explicit_hash_key.map(Into::into)
+                        && user_record.data() == data.as_bytes()
+                })
+            })
+}
+
+/// The KPL's bytes.
+fn writes(fixture: &Fixture, writer: &mut Writer) -> bool {
+    fixture
+        .user_records
+        .iter()
+        .all(|user_record| push(user_record, writer))
+        && writer
+            .finish()
+            .is_ok_and(|aggregate| aggregate.data() == fixture.blob)
+}
+
+fn push(
+    &(partition_key, explicit_hash_key, data): &firmware::kpl::Expected,
+    writer: &mut Writer,
+) -> bool {
+    let explicit_hash_key = explicit_hash_key.and_then(|text| text.parse::<HashKey>().ok());
+    let user_record =
+        NewUserRecord::new(partition_key, data).with_explicit_hash_key(explicit_hash_key);
+    writer.try_push(&user_record).is_ok()
+}
+
+/// What is refused leaves no trace.
+fn refuses_what_does_not_fit() -> bool {
+    let mut buffer = [0xa5; 64];
+    let mut writer = AggregateWriter::new(&mut buffer);
+    let long_key = core::str::from_utf8(&[b'k'; 257]).unwrap_or_default();
+    let five = NewUserRecord::new("key", b"five.");
+    let refusals = [
+        writer.try_push(&NewUserRecord::new("", b"five.")) == Err(EncodeError::EmptyPartitionKey),
+        writer.try_push(&NewUserRecord::new(long_key, b"five."))
+            == Err(EncodeError::PartitionKeyTooLong {
+                utf16_len: 257,
+                limit: 256,
+            }),
+        writer.try_push(&NewUserRecord::new("key", &[0; 64]))
+            == Err(EncodeError::TooLarge {
+                needed: 20 + 5 + 70,
+                limit: 64,
+            }),
+        writer
+            .finish()
+            .is_err_and(|error| error == EncodeError::Empty),
+        writer.encoded_len() == 20,
+        writer.try_push(&five).is_ok(),
+        writer.try_push(&five).is_ok(),
+        writer.try_push(&five).is_ok(),
+        writer.try_push(&five)
+            == Err(EncodeError::Full {
+                needed: 20 + 5 + 4 * 11,
+                limit: 64,
+            }),
+        writer.encoded_len() == 20 + 5 + 3 * 11,
+    ];
+    let finished = writer.finish().is_ok_and(|aggregate| {
+        let parsed = parse(aggregate.data());
+        matches!(parsed, Ok(Parsed::Aggregated(aggregated))
+            if aggregated.user_records().filter(|read| read.data() == b"five.").count() == 3)
+    });
+    refusals == [true; 10] && finished && writer.try_push(&five).is_ok()
+}
+
+/// Keys that are forgotten are stored again; every user record keeps its own.
+fn writes_more_keys_than_it_remembers() -> bool {
+    let keys = ["a", "b", "c", "d", "e", "a", "b", "c", "d", "e"];
+    let mut buffer = [0xa5; 128];
+    let mut slots = [InternedKey::EMPTY; 2];
+    let mut writer = AggregateWriter::with_key_index(&mut buffer, KeySlots::new(&mut slots));
+    keys.iter()
+        .all(|key| writer.try_push(&NewUserRecord::new(key, key)).is_ok())
+        && writer.finish().is_ok_and(|aggregate| {
+            let parsed = parse(aggregate.data());
+            matches!(parsed, Ok(Parsed::Aggregated(aggregated))
+            if aggregated.partition_key_count() == 8
+                && aggregated.record_count() == 10
+                && aggregated.user_records().zip(keys).all(|(read, key)| {
+                    read.partition_key() == key && read.data() == key.as_bytes()
+                }))
+        })
+}
+
+/// One short key, four user records of 32 bytes, as a sensor would write them: without an explicit
+/// hash key. What is read has one.
+fn measure(writer: &mut Writer) {
+    let mut encode = || {
+        for &(partition_key, _, data) in ONE_KEY.user_records {
+            let user_record = NewUserRecord::new(black_box(partition_key), black_box(data))
+                .with_explicit_hash_key(black_box(None::<HashKey>));
+            black_box(black_box(&mut *writer).try_push(&user_record).is_ok());
+        }
+        black_box(writer.finish().is_ok());
+    };
+    print_number("stack_encode", stack_of(&mut encode));
+    print_number("instructions_encode", instructions_of(&mut encode));
+    let mut decode = || {
+        if let Ok(Parsed::Aggregated(aggregated)) = parse(black_box(ONE_KEY.blob)) {
+            for user_record in aggregated.user_records() {
+                black_box(user_record);
+            }
+        }
+    };
+    print_number("stack_decode", stack_of(&mut decode));
+    print_number("instructions_decode", instructions_of(&mut decode));
+    print_number("records", ONE_KEY.user_records.len() as u32);
+}
