@@ -7,6 +7,7 @@
 
 use crate::message::{TopField, TopFieldKind};
 use crate::wire::cursor::Cursor;
+use crate::wire::fault::Fault;
 
 /// A slot of the reader's key index: where in the message one key stands.
 ///
@@ -109,7 +110,7 @@ impl KeyTables {
         let mut seen = [0_u32; 2];
         let mut left = key_count;
         while left > 0 {
-            let Ok(Some(field)) = TopField::read(&mut cursor) else {
+            let Ok(Some(field)) = TopField::read(&mut cursor, &mut Fault::room()) else {
                 break;
             };
             let [partition_keys, explicit_hash_keys] = &mut seen;
@@ -210,15 +211,18 @@ fn blocks_after_first(count: u32, stride: u32) -> u32 {
 /// The key whose length stands at `len_offset` of `message`.
 #[inline]
 fn key_at(message: &[u8], len_offset: u32) -> Option<&[u8]> {
-    from_offset(message, len_offset)?.bytes(0).ok()
+    from_offset(message, len_offset)?
+        .bytes(0, &mut Fault::room())
+        .ok()
 }
 
 /// Where the length of the next key of the same table stands.
 fn next_key(message: &[u8], len_offset: u32, field: TopFieldKind) -> Option<u32> {
     let mut cursor = from_offset(message, len_offset)?;
-    cursor.bytes(0).ok()?;
+    let fault = &mut Fault::room();
+    cursor.bytes(0, fault).ok()?;
     loop {
-        let next = TopField::read(&mut cursor).ok()??;
+        let next = TopField::read(&mut cursor, fault).ok()??;
         if next.kind == field {
             return u32::try_from(next.len_offset).ok();
         }

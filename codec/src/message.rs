@@ -4,6 +4,7 @@
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, RequiredField};
 use crate::key_bytes::KeyBytes;
 use crate::wire::cursor::Cursor;
+use crate::wire::fault::{Fault, Faulted};
 use crate::wire::field::{self, WireType};
 use crate::wire::sink::Sink;
 use crate::wire::varint;
@@ -52,58 +53,29 @@ pub(crate) enum TopFieldKind {
 impl<'buf> TopField<'buf> {
     /// The next known field of the aggregated record, or `None` at its end.
     #[inline]
-    pub(crate) fn read(cursor: &mut Cursor<'buf>) -> Result<Option<Self>, DecodeError> {
-        let offset = cursor.offset();
-        let kind = match *cursor.rest() {
-            [tag, ..] => TopFieldKind::of(u32::from(tag)),
-            [] => return Ok(None),
-        };
-        let Some(kind) = kind else {
-            return Self::read_any(cursor);
-        };
-        cursor.skip(1)?;
-        Self::read_body(cursor, kind, offset).map(Some)
-    }
-
-    #[inline]
-    fn read_body(
+    pub(crate) fn read(
         cursor: &mut Cursor<'buf>,
-        kind: TopFieldKind,
-        offset: usize,
-    ) -> Result<Self, DecodeError> {
-        Ok(Self {
-            kind,
-            offset,
-            len_offset: cursor.offset(),
-            body: cursor.message(offset)?,
-        })
-    }
-
-    /// [`read`](Self::read) where unknown fields or oddly written tags come
-    /// first.
-    #[cold]
-    fn read_any(cursor: &mut Cursor<'buf>) -> Result<Option<Self>, DecodeError> {
+        fault: &mut Fault,
+    ) -> Result<Option<Self>, Faulted> {
         while !cursor.is_empty() {
             let offset = cursor.offset();
-            let tag = cursor.tag()?;
-            match TopFieldKind::of(tag) {
-                Some(kind) => return Self::read_body(cursor, kind, offset).map(Some),
-                None => field::skip_unknown(cursor, tag, offset, 0)?,
-            }
+            let kind = match cursor.tag(fault)? {
+                RECORD => TopFieldKind::Record,
+                PARTITION_KEY => TopFieldKind::PartitionKey,
+                EXPLICIT_HASH_KEY => TopFieldKind::ExplicitHashKey,
+                unknown => {
+                    field::skip_unknown(cursor, unknown, offset, 0, fault)?;
+                    continue;
+                }
+            };
+            return Ok(Some(Self {
+                kind,
+                offset,
+                len_offset: cursor.offset(),
+                body: cursor.message(offset, fault)?,
+            }));
         }
         Ok(None)
-    }
-}
-
-impl TopFieldKind {
-    #[inline]
-    fn of(tag: u32) -> Option<Self> {
-        match tag {
-            RECORD => Some(Self::Record),
-            PARTITION_KEY => Some(Self::PartitionKey),
-            EXPLICIT_HASH_KEY => Some(Self::ExplicitHashKey),
-            _ => None,
-        }
     }
 }
 
@@ -114,25 +86,29 @@ pub(crate) struct RecordFields<'buf> {
     pub(crate) explicit_hash_key_index: Option<u64>,
     pub(crate) data: &'buf [u8],
     /// The record from its first tag on; empty if it has none.
-    pub(crate) tags: Cursor<'buf>,
+    pub(crate) tags: &'buf [u8],
 }
 
 impl<'buf> RecordFields<'buf> {
     /// Reads and checks the record `body` whose tag stands at `record_offset`.
     #[inline]
-    pub(crate) fn read(body: Cursor<'buf>, record_offset: usize) -> Result<Self, DecodeError> {
-        match Self::read_usual(body) {
+    pub(crate) fn read(
+        body: Cursor<'buf>,
+        record_offset: usize,
+        fault: &mut Fault,
+    ) -> Result<Self, Faulted> {
+        match Self::read_usual(body.rest()) {
             Some(fields) => Ok(fields),
-            None => Self::read_any(body, record_offset),
+            None => Self::read_any(body, record_offset, fault),
         }
     }
 
     /// Reads a record as every known producer writes it: each field once, in
     /// order, without tags, small numbers. `None` for all else, good or bad.
     #[inline]
-    fn read_usual(body: Cursor<'buf>) -> Option<Self> {
-        let rest = strip_tag(body.rest(), PARTITION_KEY_INDEX)?;
-        let (partition_key_index, rest) = varint::decode_short(rest)?;
+    fn read_usual(body: &'buf [u8]) -> Option<Self> {
+        let (partition_key_index, rest) =
+            varint::decode_short(strip_tag(body, PARTITION_KEY_INDEX)?)?;
         let (explicit_hash_key_index, rest) = match strip_tag(rest, EXPLICIT_HASH_KEY_INDEX) {
             Some(rest) => {
                 let (index, rest) = varint::decode_short(rest)?;
@@ -140,63 +116,78 @@ impl<'buf> RecordFields<'buf> {
             }
             None => (None, rest),
         };
-        let rest = strip_tag(rest, DATA)?;
-        let (data, rest) = varint::decode_short_delimited(rest)?;
-        rest.is_empty().then_some(Self {
+        let (len, data) = varint::decode_short(strip_tag(rest, DATA)?)?;
+        (usize::try_from(len) == Ok(data.len())).then_some(Self {
             partition_key_index: u64::from(partition_key_index),
             explicit_hash_key_index,
             data,
-            tags: Cursor::new(rest, 0),
+            tags: &[],
         })
     }
 
     #[cold]
-    fn read_any(body: Cursor<'buf>, record_offset: usize) -> Result<Self, DecodeError> {
+    fn read_any(
+        body: Cursor<'buf>,
+        record_offset: usize,
+        fault: &mut Fault,
+    ) -> Result<Self, Faulted> {
         let mut cursor = body;
         let mut partition_key_index = None;
         let mut explicit_hash_key_index = None;
         let mut data = None;
-        let mut tags = None;
+        let mut tags: &[u8] = &[];
         while !cursor.is_empty() {
             let at_field = cursor;
             let offset = cursor.offset();
-            match cursor.tag()? {
-                PARTITION_KEY_INDEX => partition_key_index = Some(cursor.varint(offset)?),
-                EXPLICIT_HASH_KEY_INDEX => explicit_hash_key_index = Some(cursor.varint(offset)?),
-                DATA => data = Some(cursor.bytes(offset)?),
-                RECORD_TAG => {
-                    RecordTag::read(cursor.message(offset)?, offset)?;
-                    tags = tags.or(Some(at_field));
+            match cursor.tag(fault)? {
+                PARTITION_KEY_INDEX => partition_key_index = Some(cursor.varint(offset, fault)?),
+                EXPLICIT_HASH_KEY_INDEX => {
+                    explicit_hash_key_index = Some(cursor.varint(offset, fault)?);
                 }
-                unknown => field::skip_unknown(&mut cursor, unknown, offset, 1)?,
+                DATA => data = Some(cursor.bytes(offset, fault)?),
+                RECORD_TAG => {
+                    RecordTag::read(cursor.message(offset, fault)?, offset, fault)?;
+                    if tags.is_empty() {
+                        tags = at_field.rest();
+                    }
+                }
+                unknown => field::skip_unknown(&mut cursor, unknown, offset, 1, fault)?,
             }
         }
-        let missing =
-            |field| DecodeError::new(DecodeErrorKind::MissingField { field }, record_offset);
-        Ok(Self {
-            partition_key_index: partition_key_index
-                .ok_or_else(|| missing(RequiredField::PartitionKeyIndex))?,
-            explicit_hash_key_index,
-            data: data.ok_or_else(|| missing(RequiredField::Data))?,
-            tags: tags.unwrap_or(cursor),
-        })
+        match (partition_key_index, data) {
+            (Some(partition_key_index), Some(data)) => Ok(Self {
+                partition_key_index,
+                explicit_hash_key_index,
+                data,
+                tags,
+            }),
+            (None, _) => Err(missing(
+                RequiredField::PartitionKeyIndex,
+                record_offset,
+                fault,
+            )),
+            (_, None) => Err(missing(RequiredField::Data, record_offset, fault)),
+        }
     }
 
     /// Where in a checked record the tags of its two indices stand, the last
     /// of each.
-    pub(crate) fn index_offsets(body: Cursor<'buf>) -> Result<[usize; 2], DecodeError> {
+    pub(crate) fn index_offsets(
+        body: Cursor<'buf>,
+        fault: &mut Fault,
+    ) -> Result<[usize; 2], Faulted> {
         let mut cursor = body;
         let mut offsets = [body.offset(); 2];
         let [partition_key, explicit_hash_key] = &mut offsets;
         while !cursor.is_empty() {
             let offset = cursor.offset();
-            let tag = cursor.tag()?;
+            let tag = cursor.tag(fault)?;
             match tag {
                 PARTITION_KEY_INDEX => *partition_key = offset,
                 EXPLICIT_HASH_KEY_INDEX => *explicit_hash_key = offset,
                 _ => {}
             }
-            field::skip_unknown(&mut cursor, tag, offset, 1)?;
+            field::skip_unknown(&mut cursor, tag, offset, 1, fault)?;
         }
         Ok(offsets)
     }
@@ -209,6 +200,10 @@ fn strip_tag(input: &[u8], tag: u32) -> Option<&[u8]> {
         [byte, ref rest @ ..] if u32::from(byte) == tag => Some(rest),
         _ => None,
     }
+}
+
+fn missing(field: RequiredField, offset: usize, fault: &mut Fault) -> Faulted {
+    fault.record(DecodeErrorKind::MissingField { field }, offset)
 }
 
 /// A tag of a user record: a name and perhaps a value, which the KPL's format
@@ -226,33 +221,35 @@ pub struct RecordTag<'buf> {
 }
 
 impl<'buf> RecordTag<'buf> {
-    fn read(body: Cursor<'buf>, tag_offset: usize) -> Result<Self, DecodeError> {
+    fn read(body: Cursor<'buf>, tag_offset: usize, fault: &mut Fault) -> Result<Self, Faulted> {
         let mut cursor = body;
         let mut key = None;
         let mut value = None;
         while !cursor.is_empty() {
             let offset = cursor.offset();
-            match cursor.tag()? {
-                TAG_KEY => key = Some(KeyBytes::new(cursor.bytes(offset)?)),
-                TAG_VALUE => value = Some(KeyBytes::new(cursor.bytes(offset)?)),
-                unknown => field::skip_unknown(&mut cursor, unknown, offset, 2)?,
+            match cursor.tag(fault)? {
+                TAG_KEY => key = Some(KeyBytes::new(cursor.bytes(offset, fault)?)),
+                TAG_VALUE => value = Some(KeyBytes::new(cursor.bytes(offset, fault)?)),
+                unknown => field::skip_unknown(&mut cursor, unknown, offset, 2, fault)?,
             }
         }
-        let key = key.ok_or_else(|| {
-            let field = RequiredField::TagKey;
-            DecodeError::new(DecodeErrorKind::MissingField { field }, tag_offset)
-        })?;
-        Ok(Self { key, value })
+        match key {
+            Some(key) => Ok(Self { key, value }),
+            None => Err(missing(RequiredField::TagKey, tag_offset, fault)),
+        }
     }
 
     /// The next tag of a record, or `None` at its end.
-    fn next_of(cursor: &mut Cursor<'buf>) -> Result<Option<Self>, DecodeError> {
+    fn next_of(cursor: &mut Cursor<'buf>, fault: &mut Fault) -> Result<Option<Self>, Faulted> {
         while !cursor.is_empty() {
             let offset = cursor.offset();
-            match cursor.tag()? {
-                RECORD_TAG => return Self::read(cursor.message(offset)?, offset).map(Some),
+            match cursor.tag(fault)? {
+                RECORD_TAG => {
+                    let body = cursor.message(offset, fault)?;
+                    return Self::read(body, offset, fault).map(Some);
+                }
                 // Indices and data are unknown to someone who looks for tags.
-                other => field::skip_unknown(cursor, other, offset, 1)?,
+                other => field::skip_unknown(cursor, other, offset, 1, fault)?,
             }
         }
         Ok(None)
@@ -322,17 +319,19 @@ enum Source<'buf> {
     Listed(core::slice::Iter<'buf, RecordTag<'buf>>),
     /// A checked record, from its first tag on, and how to read it: a writer
     /// that is given listed tags only does not carry the reader's code along.
-    Record(Cursor<'buf>, ReadNext),
+    Record(&'buf [u8], ReadNext),
 }
 
-type ReadNext = for<'buf> fn(Cursor<'buf>) -> Option<(RecordTag<'buf>, Cursor<'buf>)>;
+type ReadNext = for<'buf> fn(&'buf [u8]) -> Option<(RecordTag<'buf>, &'buf [u8])>;
 
 impl<'buf> RecordTags<'buf> {
-    pub(crate) fn in_record(checked: Cursor<'buf>) -> Self {
-        Self(Source::Record(checked, |mut cursor| {
-            // The record was checked, so there is no error to lose.
-            let tag = RecordTag::next_of(&mut cursor).ok().flatten()?;
-            Some((tag, cursor))
+    /// The tags of a checked record, from its first tag on.
+    pub(crate) fn in_record(checked: &'buf [u8]) -> Self {
+        Self(Source::Record(checked, |rest| {
+            let mut cursor = Cursor::new(rest, 0);
+            // The record was checked, so there is no fault to lose.
+            let tag = RecordTag::next_of(&mut cursor, &mut Fault::room());
+            Some((tag.ok().flatten()?, cursor.rest()))
         }))
     }
 
@@ -344,10 +343,15 @@ impl<'buf> RecordTags<'buf> {
     /// [`DecodeError`] as for the fields of a record; offsets count from the
     /// start of `fields`.
     pub fn parse(fields: &'buf [u8]) -> Result<Self, DecodeError> {
-        let tags = Cursor::new(fields, 0);
-        let mut cursor = tags;
-        while RecordTag::next_of(&mut cursor)?.is_some() {}
-        Ok(Self::in_record(tags))
+        let mut cursor = Cursor::new(fields, 0);
+        let mut fault = Fault::room();
+        loop {
+            match RecordTag::next_of(&mut cursor, &mut fault) {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(Self::in_record(fields)),
+                Err(faulted) => return Err(fault.error(faulted)),
+            }
+        }
     }
 
     /// The bytes that [`parse`](Self::parse) reads, if the tags came from some:
@@ -356,7 +360,7 @@ impl<'buf> RecordTags<'buf> {
     pub fn as_encoded(&self) -> Option<&'buf [u8]> {
         match &self.0 {
             Source::Listed(_) => None,
-            Source::Record(cursor) => Some(cursor.rest()),
+            Source::Record(rest, _) => Some(rest),
         }
     }
 
@@ -394,9 +398,9 @@ impl<'buf> Iterator for RecordTags<'buf> {
     fn next(&mut self) -> Option<RecordTag<'buf>> {
         match &mut self.0 {
             Source::Listed(tags) => tags.next().copied(),
-            Source::Record(cursor, read_next) => {
-                let (tag, rest) = read_next(*cursor)?;
-                *cursor = rest;
+            Source::Record(rest, read_next) => {
+                let (tag, behind) = read_next(rest)?;
+                *rest = behind;
                 Some(tag)
             }
         }

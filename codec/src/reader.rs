@@ -15,6 +15,7 @@ use crate::key_table::{KeyOffset, KeyTable, KeyTables, Table};
 use crate::limits::{DEFAULT_KEY_SLOTS, MAGIC_LEN};
 use crate::message::{RecordFields, RecordTags, TopField, TopFieldKind};
 use crate::wire::cursor::Cursor;
+use crate::wire::fault::{Fault, Faulted};
 
 /// What a blob is, if it is not malformed.
 #[derive(Clone, Copy, Debug)]
@@ -130,6 +131,11 @@ impl<'buf> AggregatedRecord<'buf> {
         if u32::try_from(message.len().saturating_add(MAGIC_LEN)).is_err() {
             return Err(DecodeError::new(DecodeErrorKind::BlobTooLong, 0));
         }
+        let mut fault = Fault::room();
+        Self::check_structure(message, &mut fault).map_err(|faulted| fault.error(faulted))
+    }
+
+    fn check_structure(message: &'buf [u8], fault: &mut Fault) -> Result<Self, Faulted> {
         let mut checked = Self {
             message,
             partition_keys: KeyTable::default(),
@@ -141,14 +147,12 @@ impl<'buf> AggregatedRecord<'buf> {
         let mut partition_keys_used = 0;
         let mut explicit_hash_keys_used = 0;
         let mut cursor = Cursor::new(message, MAGIC_LEN);
-        while let Some(field) = TopField::read(&mut cursor)? {
-            let len_offset = field.len_offset.saturating_sub(MAGIC_LEN);
-            let len_offset = u32::try_from(len_offset).unwrap_or(u32::MAX);
-            match field.kind {
-                TopFieldKind::PartitionKey => checked.partition_keys.note(len_offset),
-                TopFieldKind::ExplicitHashKey => checked.explicit_hash_keys.note(len_offset),
+        while let Some(field) = TopField::read(&mut cursor, fault)? {
+            let table = match field.kind {
+                TopFieldKind::PartitionKey => &mut checked.partition_keys,
+                TopFieldKind::ExplicitHashKey => &mut checked.explicit_hash_keys,
                 TopFieldKind::Record => {
-                    let record = RecordFields::read(field.body, field.offset)?;
+                    let record = RecordFields::read(field.body, field.offset, fault)?;
                     partition_keys_used = record
                         .partition_key_index
                         .saturating_add(1)
@@ -161,38 +165,41 @@ impl<'buf> AggregatedRecord<'buf> {
                         checked.first_record = field.offset;
                     }
                     checked.record_count = checked.record_count.saturating_add(1);
+                    continue;
                 }
-            }
+            };
+            let len_offset = field.len_offset.saturating_sub(MAGIC_LEN);
+            table.note(u32::try_from(len_offset).unwrap_or(u32::MAX));
         }
         if partition_keys_used > u64::from(checked.partition_keys.count)
             || explicit_hash_keys_used > u64::from(checked.explicit_hash_keys.count)
         {
-            checked.check_indices()?;
+            checked.check_indices(fault)?;
         }
         Ok(checked)
     }
 
     /// Finds the first index outside its table.
     #[cold]
-    fn check_indices(&self) -> Result<(), DecodeError> {
+    fn check_indices(&self, fault: &mut Fault) -> Result<(), Faulted> {
         let mut cursor = self.cursor_at(self.first_record);
-        while let Some(field) = TopField::read(&mut cursor)? {
+        while let Some(field) = TopField::read(&mut cursor, fault)? {
             if field.kind != TopFieldKind::Record {
                 continue;
             }
-            let record = RecordFields::read(field.body, field.offset)?;
+            let record = RecordFields::read(field.body, field.offset, fault)?;
             let [partition_key_offset, explicit_hash_key_offset] =
-                RecordFields::index_offsets(field.body)?;
+                RecordFields::index_offsets(field.body, fault)?;
             let index = record.partition_key_index;
             let count = u64::from(self.partition_keys.count);
             if index >= count {
                 let kind = DecodeErrorKind::PartitionKeyIndex { index, count };
-                return Err(DecodeError::new(kind, partition_key_offset));
+                return Err(fault.record(kind, partition_key_offset));
             }
             let count = u64::from(self.explicit_hash_keys.count);
             if let Some(index) = record.explicit_hash_key_index.filter(|&i| i >= count) {
                 let kind = DecodeErrorKind::ExplicitHashKeyIndex { index, count };
-                return Err(DecodeError::new(kind, explicit_hash_key_offset));
+                return Err(fault.record(kind, explicit_hash_key_offset));
             }
         }
         Ok(())
@@ -329,7 +336,9 @@ impl<'buf> Iterator for Keys<'buf> {
 
     fn next(&mut self) -> Option<KeyBytes<'buf>> {
         while self.left > 0 {
-            let field = TopField::read(&mut self.cursor).ok().flatten()?;
+            let field = TopField::read(&mut self.cursor, &mut Fault::room())
+                .ok()
+                .flatten()?;
             if field.kind == self.table {
                 self.left = self.left.wrapping_sub(1);
                 return Some(KeyBytes::new(field.body.rest()));
@@ -353,7 +362,7 @@ pub struct UserRecord<'buf> {
     partition_key: KeyBytes<'buf>,
     explicit_hash_key: Option<KeyBytes<'buf>>,
     data: &'buf [u8],
-    tags: Cursor<'buf>,
+    tags: &'buf [u8],
     sub_sequence_number: u32,
 }
 
@@ -495,13 +504,14 @@ impl<S: AsRef<[KeyOffset]>> UserRecordWalk<S> {
         }
         let rest = message.get(self.offset.saturating_sub(MAGIC_LEN)..)?;
         let mut cursor = Cursor::new(rest, self.offset);
+        // The message was checked: neither a fault nor its end can come here.
+        let fault = &mut Fault::room();
         loop {
-            // The message was checked: neither an error nor its end can come here.
-            let field = TopField::read(&mut cursor).ok().flatten()?;
+            let field = TopField::read(&mut cursor, fault).ok().flatten()?;
             if field.kind != TopFieldKind::Record {
                 continue;
             }
-            let record = RecordFields::read(field.body, field.offset).ok()?;
+            let record = RecordFields::read(field.body, field.offset, fault).ok()?;
             let slots = self.slots.as_ref();
             let partition_key = self.keys.key(
                 message,

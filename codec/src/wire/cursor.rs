@@ -1,8 +1,9 @@
 //! The input: what is left of one message, and where in the blob that is.
 
-use crate::error::{DecodeError, DecodeErrorKind};
+use crate::error::DecodeErrorKind;
 use crate::limits::{MAX_TAG_LEN, MAX_VARINT_LEN};
-use crate::wire::varint::{self, VarintError};
+use crate::wire::fault::{Fault, Faulted};
+use crate::wire::varint::{self, Varint, VarintError};
 
 /// The unread bytes of one message.
 ///
@@ -16,76 +17,91 @@ pub(crate) struct Cursor<'buf> {
 
 impl<'buf> Cursor<'buf> {
     /// A cursor over `message`, which starts at `offset` of the blob.
+    #[inline]
     pub(crate) fn new(message: &'buf [u8], offset: usize) -> Self {
         Self {
             rest: message,
-            end: offset.saturating_add(message.len()),
+            end: offset.wrapping_add(message.len()),
         }
     }
 
     /// Offset of the next byte from the start of the blob.
+    #[inline]
     pub(crate) fn offset(&self) -> usize {
-        self.end.saturating_sub(self.rest.len())
+        self.end.wrapping_sub(self.rest.len())
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// All unread bytes.
+    #[inline]
     pub(crate) fn rest(&self) -> &'buf [u8] {
         self.rest
     }
 
     /// Reads a field tag: field number times 8 plus wire type, any 32 bits.
     #[inline]
-    pub(crate) fn tag(&mut self) -> Result<u32, DecodeError> {
+    pub(crate) fn tag(&mut self, fault: &mut Fault) -> Result<u32, Faulted> {
         match *self.rest {
             [byte @ ..0x80, ref rest @ ..] => {
                 self.rest = rest;
                 Ok(u32::from(byte))
             }
-            _ => self.long_tag(),
+            _ => self.long_tag(fault),
         }
     }
 
     #[cold]
-    fn long_tag(&mut self) -> Result<u32, DecodeError> {
+    fn long_tag(&mut self, fault: &mut Fault) -> Result<u32, Faulted> {
         let offset = self.offset();
-        let tag = self.long_varint(offset, MAX_TAG_LEN)?.value;
-        u32::try_from(tag)
-            .map_err(|_| DecodeError::new(DecodeErrorKind::InvalidTag { tag }, offset))
+        let tag = self.long_varint(offset, MAX_TAG_LEN, fault)?.value;
+        u32::try_from(tag).map_err(|_| fault.record(DecodeErrorKind::InvalidTag { tag }, offset))
     }
 
     /// Reads the value of a varint field whose tag stands at `field_offset`.
     #[inline]
-    pub(crate) fn varint(&mut self, field_offset: usize) -> Result<u64, DecodeError> {
+    pub(crate) fn varint(
+        &mut self,
+        field_offset: usize,
+        fault: &mut Fault,
+    ) -> Result<u64, Faulted> {
         match varint::decode_short(self.rest) {
             Some((value, rest)) => {
                 self.rest = rest;
                 Ok(u64::from(value))
             }
-            None => Ok(self.long_varint(field_offset, MAX_VARINT_LEN)?.value),
+            None => Ok(self.long_varint(field_offset, MAX_VARINT_LEN, fault)?.value),
         }
     }
 
     /// Reads the bytes of a length-delimited field whose tag stands at
     /// `field_offset`.
     #[inline]
-    pub(crate) fn bytes(&mut self, field_offset: usize) -> Result<&'buf [u8], DecodeError> {
+    pub(crate) fn bytes(
+        &mut self,
+        field_offset: usize,
+        fault: &mut Fault,
+    ) -> Result<&'buf [u8], Faulted> {
         match varint::decode_short_delimited(self.rest) {
             Some((bytes, rest)) => {
                 self.rest = rest;
                 Ok(bytes)
             }
-            None => self.long_bytes(field_offset),
+            None => self.long_bytes(field_offset, fault),
         }
     }
 
     /// [`bytes`](Self::bytes) for any length, and for what is wrong with it.
     #[cold]
-    fn long_bytes(&mut self, field_offset: usize) -> Result<&'buf [u8], DecodeError> {
-        let len = self.long_varint(field_offset, MAX_VARINT_LEN)?;
+    fn long_bytes(
+        &mut self,
+        field_offset: usize,
+        fault: &mut Fault,
+    ) -> Result<&'buf [u8], Faulted> {
+        let len = self.long_varint(field_offset, MAX_VARINT_LEN, fault)?;
         let limit = MAX_VARINT_LEN;
         let kind = if len.overflows {
             DecodeErrorKind::VarintTooLong { limit }
@@ -102,13 +118,17 @@ impl<'buf> Cursor<'buf> {
                 available: u64::try_from(self.rest.len()).unwrap_or(u64::MAX),
             }
         };
-        Err(DecodeError::new(kind, field_offset))
+        Err(fault.record(kind, field_offset))
     }
 
     /// Reads a nested message whose tag stands at `field_offset`.
     #[inline]
-    pub(crate) fn message(&mut self, field_offset: usize) -> Result<Self, DecodeError> {
-        let rest = self.bytes(field_offset)?;
+    pub(crate) fn message(
+        &mut self,
+        field_offset: usize,
+        fault: &mut Fault,
+    ) -> Result<Self, Faulted> {
+        let rest = self.bytes(field_offset, fault)?;
         Ok(Self {
             rest,
             end: self.offset(),
@@ -116,9 +136,14 @@ impl<'buf> Cursor<'buf> {
     }
 
     /// Passes over `len` bytes.
-    pub(crate) fn skip(&mut self, len: usize) -> Result<(), DecodeError> {
-        self.rest = self.rest.get(len..).ok_or_else(|| self.truncated())?;
-        Ok(())
+    pub(crate) fn skip(&mut self, len: usize, fault: &mut Fault) -> Result<(), Faulted> {
+        match self.rest.get(len..) {
+            Some(rest) => {
+                self.rest = rest;
+                Ok(())
+            }
+            None => Err(fault.record(DecodeErrorKind::Truncated, self.end)),
+        }
     }
 
     #[cold]
@@ -126,21 +151,17 @@ impl<'buf> Cursor<'buf> {
         &mut self,
         field_offset: usize,
         limit: u8,
-    ) -> Result<varint::Varint, DecodeError> {
+        fault: &mut Fault,
+    ) -> Result<Varint, Faulted> {
         match varint::decode(self.rest, limit) {
             Ok((varint, rest)) => {
                 self.rest = rest;
                 Ok(varint)
             }
-            Err(VarintError::Truncated) => Err(self.truncated()),
-            Err(VarintError::TooLong { limit }) => Err(DecodeError::new(
-                DecodeErrorKind::VarintTooLong { limit },
-                field_offset,
-            )),
+            Err(VarintError::Truncated) => Err(fault.record(DecodeErrorKind::Truncated, self.end)),
+            Err(VarintError::TooLong { limit }) => {
+                Err(fault.record(DecodeErrorKind::VarintTooLong { limit }, field_offset))
+            }
         }
-    }
-
-    fn truncated(&self) -> DecodeError {
-        DecodeError::new(DecodeErrorKind::Truncated, self.end)
     }
 }

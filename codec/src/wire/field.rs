@@ -1,8 +1,9 @@
 //! Field tags, and passing over fields that the schema does not have.
 
-use crate::error::{DecodeError, DecodeErrorKind};
+use crate::error::DecodeErrorKind;
 use crate::limits::MAX_NESTING;
 use crate::wire::cursor::Cursor;
+use crate::wire::fault::{Fault, Faulted};
 
 /// The wire types that the schema uses.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +30,7 @@ struct FieldHeader {
 }
 
 impl FieldHeader {
-    fn of(tag: u32, offset: usize) -> Result<Self, DecodeError> {
+    fn of(tag: u32, offset: usize, fault: &mut Fault) -> Result<Self, Faulted> {
         let header = Self {
             field_number: tag >> 3,
             wire_type: tag & 7,
@@ -37,10 +38,7 @@ impl FieldHeader {
         };
         if header.field_number == 0 || header.wire_type > 5 {
             let tag = u64::from(tag);
-            return Err(DecodeError::new(
-                DecodeErrorKind::InvalidTag { tag },
-                offset,
-            ));
+            return Err(fault.record(DecodeErrorKind::InvalidTag { tag }, offset));
         }
         Ok(header)
     }
@@ -56,25 +54,29 @@ pub(crate) fn skip_unknown(
     tag: u32,
     offset: usize,
     enclosing: usize,
-) -> Result<(), DecodeError> {
-    let header = FieldHeader::of(tag, offset)?;
+    fault: &mut Fault,
+) -> Result<(), Faulted> {
+    let header = FieldHeader::of(tag, offset, fault)?;
     match header.wire_type {
-        3 => skip_group(cursor, header, enclosing),
+        3 => skip_group(cursor, header, enclosing, fault),
         4 => {
             let field_number = header.field_number;
-            let kind = DecodeErrorKind::UnexpectedEndGroup { field_number };
-            Err(DecodeError::new(kind, offset))
+            Err(fault.record(DecodeErrorKind::UnexpectedEndGroup { field_number }, offset))
         }
-        _ => skip_value(cursor, header),
+        _ => skip_value(cursor, header, fault),
     }
 }
 
-fn skip_value(cursor: &mut Cursor<'_>, header: FieldHeader) -> Result<(), DecodeError> {
+fn skip_value(
+    cursor: &mut Cursor<'_>,
+    header: FieldHeader,
+    fault: &mut Fault,
+) -> Result<(), Faulted> {
     match header.wire_type {
-        0 => cursor.varint(header.offset).map(drop),
-        1 => cursor.skip(8),
-        5 => cursor.skip(4),
-        _ => cursor.bytes(header.offset).map(drop),
+        0 => cursor.varint(header.offset, fault).map(drop),
+        1 => cursor.skip(8, fault),
+        5 => cursor.skip(4, fault),
+        _ => cursor.bytes(header.offset, fault).map(drop),
     }
 }
 
@@ -85,7 +87,8 @@ fn skip_group(
     cursor: &mut Cursor<'_>,
     start: FieldHeader,
     enclosing: usize,
-) -> Result<(), DecodeError> {
+    fault: &mut Fault,
+) -> Result<(), Faulted> {
     let mut open = [0_u32; MAX_NESTING];
     let mut depth = 0_usize;
     let limit = MAX_NESTING.saturating_sub(enclosing);
@@ -95,8 +98,7 @@ fn skip_group(
             3 => {
                 let slot = open.get_mut(depth).filter(|_| depth < limit);
                 let Some(slot) = slot else {
-                    let kind = DecodeErrorKind::NestingTooDeep;
-                    return Err(DecodeError::new(kind, header.offset));
+                    return Err(fault.record(DecodeErrorKind::NestingTooDeep, header.offset));
                 };
                 *slot = header.field_number;
                 depth = depth.saturating_add(1);
@@ -107,15 +109,15 @@ fn skip_group(
                 let ended = header.field_number;
                 if started != ended {
                     let kind = DecodeErrorKind::MismatchedEndGroup { started, ended };
-                    return Err(DecodeError::new(kind, header.offset));
+                    return Err(fault.record(kind, header.offset));
                 }
                 if depth == 0 {
                     return Ok(());
                 }
             }
-            _ => skip_value(cursor, header)?,
+            _ => skip_value(cursor, header, fault)?,
         }
         let offset = cursor.offset();
-        header = FieldHeader::of(cursor.tag()?, offset)?;
+        header = FieldHeader::of(cursor.tag(fault)?, offset, fault)?;
     }
 }

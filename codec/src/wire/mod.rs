@@ -3,6 +3,7 @@
 //! Source: <https://protobuf.dev/programming-guides/encoding/>.
 
 pub(crate) mod cursor;
+pub(crate) mod fault;
 pub(crate) mod field;
 pub(crate) mod sink;
 pub(crate) mod varint;
