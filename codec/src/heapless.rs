@@ -112,7 +112,7 @@ impl<const N: usize> VecAggregate<N> {
                 OuterKey::FirstUserRecord => {
                     first_partition_key(&self.data, self.partition_key_len)
                 }
-                OuterKey::Kpl => OuterKey::KPL_PARTITION_KEY,
+                OuterKey::Kpl => OuterKey::KPL_PARTITION_KEY.into(),
             },
             explicit_hash_key: self.explicit_hash_key,
             record_count: self.record_count,

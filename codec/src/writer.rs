@@ -8,6 +8,7 @@ use crate::digest::Digest;
 use crate::error::EncodeError;
 use crate::frame::MESSAGE_START;
 use crate::hash_key::HashKey;
+use crate::key_bytes::KeyBytes;
 use crate::key_index::{InternedKey, KeyIndex, KeySlots};
 use crate::limits::{
     DEFAULT_KEY_SLOTS, DIGEST_LEN, FRAME_LEN, Limits, MAGIC_LEN, MAX_PARTITION_KEY_UTF16_LEN,
@@ -353,7 +354,9 @@ impl OuterKey {
 #[derive(Clone, Copy, Debug)]
 pub struct Aggregate<'out> {
     pub(crate) blob: &'out [u8],
-    pub(crate) partition_key: &'out str,
+    /// Text, which is checked only when somebody asks for it: the check is a large part of a writer
+    /// on a small processor.
+    pub(crate) partition_key: KeyBytes<'out>,
     pub(crate) explicit_hash_key: Option<HashKey>,
     pub(crate) record_count: u32,
 }
@@ -368,7 +371,11 @@ impl<'out> Aggregate<'out> {
     /// The outer partition key.
     #[must_use]
     pub const fn partition_key(&self) -> &'out str {
-        self.partition_key
+        match self.partition_key.to_str() {
+            Ok(text) => text,
+            // It was text when it was pushed.
+            Err(_) => "",
+        }
     }
 
     /// The outer explicit hash key, if there is to be one.
@@ -410,7 +417,7 @@ impl<'out> UnsealedAggregate<'out> {
         let (partition_key, explicit_hash_key) = match self.outer_key {
             OuterKey::FirstUserRecord => (first, self.first_explicit_hash_key),
             OuterKey::Kpl => (
-                OuterKey::KPL_PARTITION_KEY,
+                OuterKey::KPL_PARTITION_KEY.into(),
                 self.first_explicit_hash_key
                     .or_else(|| Some(HashKey::of_partition_key(first.as_bytes()))),
             ),
@@ -425,7 +432,7 @@ impl<'out> UnsealedAggregate<'out> {
 }
 
 /// The partition key that the table of a finished blob starts with.
-pub(crate) fn first_partition_key(blob: &[u8], len: u32) -> &str {
+pub(crate) fn first_partition_key(blob: &[u8], len: u32) -> KeyBytes<'_> {
     let entry_len = delimited_len(len);
     let end = MESSAGE_START.saturating_add(entry_len);
     let key = usize::try_from(end.saturating_sub(len))
@@ -433,7 +440,7 @@ pub(crate) fn first_partition_key(blob: &[u8], len: u32) -> &str {
         .zip(usize::try_from(end).ok())
         .and_then(|(start, end)| blob.get(start..end))
         .unwrap_or_default();
-    core::str::from_utf8(key).unwrap_or_default()
+    KeyBytes::new(key)
 }
 
 /// Writes user records into an aggregate, each key stored once.

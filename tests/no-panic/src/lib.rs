@@ -550,9 +550,9 @@ roots! {
     }
 }
 
-// `Debug`, as the compiler derives it. `NewUserRecord` and `Aggregate` are missing: they hold a
-// `str`, and core's `Debug` for that cuts text at places of which the optimizer cannot see that
-// they are between characters.
+// `Debug`, as the compiler derives it. `NewUserRecord` is missing: it holds a `str`, and core's
+// `Debug` for that cuts text at places of which the optimizer cannot see that they are between
+// characters.
 roots! {
     fn derived__debug_reading(
         out: &mut Text<'_>,
@@ -570,7 +570,7 @@ roots! {
         writer: &ArrayWriter<'_>,
         section_writer: &SectionWriter<Buffer<'_>>,
         aggregate: &UnsealedAggregate<'_>,
-        result: &Result<(), EncodeError>,
+        result: &Result<Aggregate<'_>, EncodeError>,
     ) -> fmt::Result {
         write!(out, "{writer:?}{section_writer:?}{aggregate:?}{result:?}")
     }

@@ -9,7 +9,7 @@ use firmware::kpl::{FIXTURES, Fixture, ONE_KEY};
 use firmware::{Memory, instructions_of, print, print_number, stack_of};
 use kinesis_agg_codec::{
     AggregateWriter, EncodeError, HashKey, InternedKey, KeyOffset, KeySlots, NewUserRecord, Parsed,
-    parse,
+    RecordTags, SectionWriter, parse,
 };
 
 type Writer = AggregateWriter<&'static mut [u8; 1024]>;
@@ -155,6 +155,23 @@ fn measure(writer: &mut Writer) {
     };
     print_number("stack_encode", stack_of(&mut encode));
     print_number("instructions_encode", instructions_of(&mut encode));
+    let mut buffer = [0; 256];
+    let mut section_writer = SectionWriter::new(&mut buffer);
+    let mut encode_sections = || {
+        let Ok(key) = section_writer.intern_partition_key(black_box(b"sensor-7")) else {
+            return;
+        };
+        for (_, _, data) in ONE_KEY.user_records {
+            let data = black_box(data).as_bytes();
+            black_box(
+                section_writer
+                    .push(key, None, data, RecordTags::default())
+                    .is_ok(),
+            );
+        }
+        black_box(section_writer.finish().is_ok());
+    };
+    print_number("stack_encode_sections", stack_of(&mut encode_sections));
     let mut decode = || {
         if let Ok(Parsed::Aggregated(aggregated)) = parse(black_box(ONE_KEY.blob)) {
             for user_record in aggregated.user_records() {
