@@ -179,7 +179,8 @@ fn explicit_hash_key(fields: &Fields<'_>) -> anyhow::Result<Option<HashKey>> {
 type OwnedTag = (String, Option<String>);
 
 fn parse_tags(tags: &RawValue) -> anyhow::Result<Vec<OwnedTag>> {
-    let tags: Vec<Fields<'_>> = serde_json::from_str(tags.get())?;
+    let tags = serde_json::from_str::<Vec<Fields<'_>>>(tags.get());
+    let tags = tags.ok().context("not an array of objects")?;
     tags.iter()
         .map(|tag| {
             let key = tag.text_or_base64("key", "keyBase64")?.context("no key")?;

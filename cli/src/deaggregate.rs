@@ -28,7 +28,7 @@ Examples:
   {\"record\":0,\"aggregated\":true,\"subSequenceNumber\":1,\"partitionKey\":\"b\",\
 \"explicitHashKey\":null,\"data\":\"eQ==\"}
 
-  # What GetRecords returned; arrival time, sequence number and so on go along.
+  # What `aws kinesis get-records` printed; sequence number and the like go along.
   $ jq -c '.Records[] | {data: .Data, partitionKey: .PartitionKey,
       sequenceNumber: .SequenceNumber}' records.json \\
       | kinesis-agg deaggregate --from ndjson")]

@@ -1,5 +1,6 @@
 //! Files and standard input, line by line or as a whole, and the blobs in them.
 
+use alloc::vec;
 use core::fmt;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
@@ -44,7 +45,7 @@ impl fmt::Display for Place<'_> {
 /// Several files as one input. Holds one line, or one whole file, at a time.
 #[derive(Debug)]
 pub(crate) struct Input {
-    files: std::vec::IntoIter<PathBuf>,
+    files: vec::IntoIter<PathBuf>,
     current: Option<Opened>,
     content: Vec<u8>,
 }

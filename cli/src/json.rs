@@ -1,9 +1,9 @@
 //! JSON objects whose values are left as they were written.
 
+use alloc::borrow::Cow;
 use core::fmt;
-use std::borrow::Cow;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -42,7 +42,7 @@ pub(crate) struct Fields<'a>(IndexMap<Cow<'a, str>, Field<'a>>);
 impl<'a> Fields<'a> {
     pub(crate) fn parse(line: &'a [u8]) -> anyhow::Result<Self> {
         let text = str::from_utf8(line).context("not UTF-8")?;
-        serde_json::from_str(text).context("not a JSON object")
+        serde_json::from_str(text).map_err(|error| anyhow!("not a JSON object: {}", told(&error)))
     }
 
     /// A field that is there and not null.
@@ -67,7 +67,10 @@ impl<'a> Fields<'a> {
     /// A string, if the field is there and not null.
     pub(crate) fn text(&self, name: &str) -> anyhow::Result<Option<Cow<'a, str>>> {
         self.get(name)
-            .map(|value| text_of(value).with_context(|| format!("{name} is not a string")))
+            .map(|value| {
+                let text = text_of(value).ok();
+                text.with_context(|| format!("{name} is not a string of Unicode text"))
+            })
             .transpose()
     }
 
@@ -99,8 +102,18 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The error without its line number, which counts from the start of our line.
+fn told(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match text.strip_suffix(&place) {
+        Some(what) => format!("{what} at column {}", error.column()),
+        None => text,
+    }
+}
+
 /// The text of a JSON string.
-fn text_of(value: &RawValue) -> anyhow::Result<Cow<'_, str>> {
+fn text_of(value: &RawValue) -> serde_json::Result<Cow<'_, str>> {
     let written = value.get();
     let inner = written
         .strip_prefix('"')
@@ -108,7 +121,7 @@ fn text_of(value: &RawValue) -> anyhow::Result<Cow<'_, str>> {
     match inner {
         // Without an escape, a string stands for itself.
         Some(inner) if !inner.contains('\\') => Ok(inner.into()),
-        _ => Ok(Cow::Owned(serde_json::from_str(written)?)),
+        _ => serde_json::from_str(written).map(Cow::Owned),
     }
 }
 

@@ -15,6 +15,8 @@
     )
 )]
 
+extern crate alloc;
+
 mod aggregate;
 mod deaggregate;
 mod hash_key;
