@@ -229,8 +229,12 @@ const COLUMNS: usize = 5;
 
 const TITLES: [&str; COLUMNS] = ["#", "partition key", "explicit hash key", "tags", "size"];
 
-/// Characters of the widest key or tags in the table.
-const CELL_WIDTH: usize = 20;
+/// Characters of the widest key in the table. Six are left for the data next to
+/// all columns, a million user records and a size of eight digits.
+const KEY_WIDTH: usize = 18;
+
+/// Characters of the widest tags in the table.
+const TAGS_WIDTH: usize = 12;
 
 impl Table {
     fn of(aggregated: &AggregatedRecord<'_>) -> Self {
@@ -289,17 +293,17 @@ fn cells(user_record: &UserRecord<'_>) -> [String; COLUMNS] {
     let tags: Vec<_> = user_record.tags().map(shown_tag).collect();
     [
         user_record.sub_sequence_number().to_string(),
-        shown_key(user_record.partition_key(), CELL_WIDTH),
-        explicit_hash_key.map_or_else(String::new, |key| shown_key(key, CELL_WIDTH)),
-        cut(&tags.join(","), CELL_WIDTH),
+        shown_key(user_record.partition_key(), KEY_WIDTH),
+        explicit_hash_key.map_or_else(String::new, |key| shown_key(key, KEY_WIDTH)),
+        cut(&tags.join(","), TAGS_WIDTH),
         user_record.data().len().to_string(),
     ]
 }
 
 fn shown_tag(tag: RecordTag<'_>) -> String {
-    let key = shown(tag.key.as_bytes(), CELL_WIDTH);
+    let key = shown(tag.key.as_bytes(), TAGS_WIDTH);
     match tag.value {
-        Some(value) => format!("{key}={}", shown(value.as_bytes(), CELL_WIDTH)),
+        Some(value) => format!("{key}={}", shown(value.as_bytes(), TAGS_WIDTH)),
         None => key,
     }
 }
