@@ -175,7 +175,8 @@ pub fn deaggregate<R: EnclosingRecord + ?Sized>(record: &R) -> Deaggregated<'_, 
     Deaggregated::new(record, 0, Vec::new())
 }
 
-/// Deaggregates one Kinesis record after the other, in the same memory.
+/// Deaggregates one Kinesis record after the other, in the same memory, and
+/// counts them.
 ///
 /// ```
 /// use kinesis_agg::{Deaggregator, KinesisRecord, Outcome};
@@ -195,6 +196,7 @@ pub fn deaggregate<R: EnclosingRecord + ?Sized>(record: &R) -> Deaggregated<'_, 
 #[derive(Clone, Debug, Default)]
 pub struct Deaggregator {
     slots: Vec<KeyOffset>,
+    next_record_index: usize,
 }
 
 impl Deaggregator {
@@ -202,7 +204,10 @@ impl Deaggregator {
     /// keys in a blob.
     #[must_use]
     pub const fn new() -> Self {
-        Self { slots: Vec::new() }
+        Self {
+            slots: Vec::new(),
+            next_record_index: 0,
+        }
     }
 
     /// Deaggregates a Kinesis record.
@@ -210,7 +215,9 @@ impl Deaggregator {
         &'a mut self,
         record: &'a R,
     ) -> Deaggregated<'a, R, &'a mut Vec<KeyOffset>> {
-        Deaggregated::new(record, 0, &mut self.slots)
+        let record_index = self.next_record_index;
+        self.next_record_index = record_index.saturating_add(1);
+        Deaggregated::new(record, record_index, &mut self.slots)
     }
 }
 
@@ -285,6 +292,12 @@ impl<'a, R: EnclosingRecord + ?Sized, S> Deaggregated<'a, R, S> {
     #[must_use]
     pub const fn enclosing(&self) -> &'a R {
         self.enclosing
+    }
+
+    /// The place of that among the Kinesis records that went in, from 0.
+    #[must_use]
+    pub const fn record_index(&self) -> usize {
+        self.record_index
     }
 
     /// What it turned out to be.
@@ -450,5 +463,26 @@ where
         let checked = self.delivered.next()?.checked();
         self.failed = checked.is_err();
         Some(checked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_counted_whether_they_come_one_by_one_or_in_a_row() {
+        let records: [&[u8]; 3] = [b"", b"one", b"two"];
+        let mut deaggregator = Deaggregator::new();
+        for (place, record) in records.into_iter().enumerate() {
+            let deaggregated = deaggregator.deaggregate(record);
+            assert_eq!(deaggregated.record_index(), place);
+            let in_delivered: Vec<_> = deaggregated.map(|d| d.record_index()).collect();
+            assert_eq!(in_delivered, [place]);
+        }
+        let in_a_row: Vec<_> = deaggregate_batch(records)
+            .map(|delivered| delivered.record_index())
+            .collect();
+        assert_eq!(in_a_row, [0, 1, 2]);
     }
 }

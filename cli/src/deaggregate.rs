@@ -1,0 +1,243 @@
+//! Kinesis records in, user records out, a JSON object each.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use clap::ValueEnum;
+use kinesis_agg::{
+    Deaggregator, Delivered, KeyBytes, Outcome, PlainReason, RecordTags, UserRecord,
+};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+
+use crate::input::{Blob, Blobs, Format};
+use crate::output::{JsonLines, JsonObject, Out, cannot_write, note};
+
+/// Take Kinesis records apart into their user records, a JSON object a line.
+///
+/// A record that is not aggregated is printed as it is, with the reason; so is
+/// a malformed one, with the error. An aggregate without user records prints a
+/// line on standard error.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  $ echo f3899ac20a01610a01621a0508001a01781a0508011a0179b0031909ae75891ca94acec2ecce3125 \\
+      | kinesis-agg deaggregate --from hex
+  {\"record\":0,\"aggregated\":true,\"subSequenceNumber\":0,\"partitionKey\":\"a\",\
+\"explicitHashKey\":null,\"data\":\"eA==\"}
+  {\"record\":0,\"aggregated\":true,\"subSequenceNumber\":1,\"partitionKey\":\"b\",\
+\"explicitHashKey\":null,\"data\":\"eQ==\"}
+
+  # What `aws kinesis get-records` printed; sequence number and the like go along.
+  $ jq -c '.Records[] | {data: .Data, partitionKey: .PartitionKey,
+      sequenceNumber: .SequenceNumber}' records.json \\
+      | kinesis-agg deaggregate --from ndjson")]
+pub(crate) struct Args {
+    /// Files to read in order; `-` is standard input, and so is none at all.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// How Kinesis records are written in the files.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    from: Format,
+
+    /// What to do about an aggregate that is not valid.
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = Malformed::Pass)]
+    malformed: Malformed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Malformed {
+    /// Print it as it is, with the error, and go on.
+    Pass,
+    /// Stop there with exit status 1.
+    Fail,
+}
+
+pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
+    let mut blobs = Blobs::new(&args.files, args.from);
+    let mut deaggregator = Deaggregator::new();
+    let mut lines = JsonLines::new(out);
+    loop {
+        if blobs.is_drained() {
+            // Nobody waits for user records while this waits for input.
+            lines.flush().map_err(cannot_write)?;
+        }
+        let Some(blob) = blobs.next()? else {
+            return Ok(());
+        };
+        let deaggregated = deaggregator.deaggregate(&blob);
+        if let Outcome::Aggregated { record_count: 0 } = deaggregated.outcome() {
+            let record = deaggregated.record_index();
+            note(format_args!(
+                "{}: record {record} is an aggregate without user records",
+                blob.place
+            ));
+        }
+        for mut delivered in deaggregated {
+            if args.malformed == Malformed::Fail {
+                delivered = delivered
+                    .checked()
+                    .map_err(|malformed| anyhow!("{}: {malformed}", blob.place))?;
+            }
+            print(&delivered, &mut lines).map_err(cannot_write)?;
+        }
+    }
+}
+
+fn print<W: Write>(
+    delivered: &Delivered<'_, Blob<'_>>,
+    lines: &mut JsonLines<W>,
+) -> io::Result<()> {
+    let mut object = lines.object();
+    object
+        .value("record", &delivered.record_index())?
+        .value("aggregated", &delivered.user_record().is_some())?;
+    let enclosing = delivered.enclosing();
+    let ours: &[&str] = match (delivered.user_record(), delivered.malformed()) {
+        (Some(user_record), _) => {
+            print_user_record(user_record, &mut object)?;
+            &USER_RECORD_FIELDS
+        }
+        (None, malformed) => {
+            let reason = delivered.plain_reason().map_or("malformed", name_of);
+            object.value("reason", reason)?;
+            if let Some(error) = malformed {
+                object.value("error", &error.to_string())?;
+            }
+            for key in OUTER_KEYS {
+                if let Some(field) = enclosing.fields.written(key) {
+                    object.raw(field.name, field.value)?;
+                }
+            }
+            object.base64("data", delivered.data())?;
+            if malformed.is_some() {
+                &MALFORMED_FIELDS
+            } else {
+                &PLAIN_FIELDS
+            }
+        }
+    };
+    for field in enclosing.fields.without(ours) {
+        object.raw(field.name, field.value)?;
+    }
+    object.end()
+}
+
+/// What a Kinesis record was put under.
+const OUTER_KEYS: [&str; 2] = ["partitionKey", "explicitHashKey"];
+
+// Names that say something about a line, whether or not it has the field: what
+// the input has by the same name does not go along.
+
+const USER_RECORD_FIELDS: [&str; 9] = [
+    "record",
+    "aggregated",
+    "subSequenceNumber",
+    "partitionKey",
+    "partitionKeyBase64",
+    "explicitHashKey",
+    "explicitHashKeyBase64",
+    "data",
+    "tags",
+];
+
+/// The outer keys stand before the data.
+const PLAIN_FIELDS: [&str; 6] = [
+    "record",
+    "aggregated",
+    "reason",
+    "partitionKey",
+    "explicitHashKey",
+    "data",
+];
+
+const MALFORMED_FIELDS: [&str; 7] = [
+    "record",
+    "aggregated",
+    "reason",
+    "error",
+    "partitionKey",
+    "explicitHashKey",
+    "data",
+];
+
+fn print_user_record<W: Write>(
+    user_record: &UserRecord<'_>,
+    object: &mut JsonObject<'_, W>,
+) -> io::Result<()> {
+    object.value("subSequenceNumber", &user_record.sub_sequence_number())?;
+    print_key(
+        object,
+        ["partitionKey", "partitionKeyBase64"],
+        user_record.partition_key(),
+    )?;
+    let names = ["explicitHashKey", "explicitHashKeyBase64"];
+    match user_record.explicit_hash_key() {
+        Some(key) => print_key(object, names, key)?,
+        None => {
+            object.value("explicitHashKey", &())?;
+        }
+    }
+    object.base64("data", user_record.data())?;
+    let tags = user_record.tags();
+    if !tags.is_empty() {
+        object.value("tags", &Tags(tags))?;
+    }
+    Ok(())
+}
+
+fn print_key<W: Write>(
+    object: &mut JsonObject<'_, W>,
+    [name, name_base64]: [&str; 2],
+    key: KeyBytes<'_>,
+) -> io::Result<()> {
+    match key.to_str() {
+        Ok(text) => object.value(name, text)?,
+        Err(_) => object.base64(name_base64, key.as_bytes())?,
+    };
+    Ok(())
+}
+
+const fn name_of(reason: PlainReason) -> &'static str {
+    match reason {
+        PlainReason::NoMagic => "no_magic",
+        PlainReason::TooShort => "too_short",
+        PlainReason::DigestMismatch => "digest_mismatch",
+    }
+}
+
+struct Tags<'a>(RecordTags<'a>);
+
+impl Serialize for Tags<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.clone().map(|tag| Tag {
+            key: tag.key,
+            value: tag.value,
+        }))
+    }
+}
+
+struct Tag<'a> {
+    key: KeyBytes<'a>,
+    value: Option<KeyBytes<'a>>,
+}
+
+impl Serialize for Tag<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        for (name, name_base64, text) in [
+            ("key", "keyBase64", Some(self.key)),
+            ("value", "valueBase64", self.value),
+        ] {
+            match text.map(|text| (text.to_str(), text)) {
+                None => map.serialize_entry(name, &())?,
+                Some((Ok(text), _)) => map.serialize_entry(name, text)?,
+                Some((Err(_), bytes)) => {
+                    map.serialize_entry(name_base64, &crate::json::to_base64(bytes.as_bytes()))?;
+                }
+            }
+        }
+        map.end()
+    }
+}

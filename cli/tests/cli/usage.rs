@@ -1,0 +1,61 @@
+use crate::run;
+
+#[test]
+fn wrong_usage_exits_with_2_and_says_so_on_stderr_only() {
+    let cases: &[&[&str]] = &[
+        &[],
+        &["unknown"],
+        &["deaggregate"],
+        &["deaggregate", "--from", "xml"],
+        &["deaggregate", "--from", "hex", "--malformed", "drop"],
+        &["aggregate", "--from", "hex"],
+        &["aggregate", "--max-size", "0"],
+        &["aggregate", "--max-size", "10485761"],
+        &["aggregate", "--max-size", "-1"],
+        &["aggregate", "--max-size", "1k"],
+        &["aggregate", "--max-count", "0"],
+        &["aggregate", "--max-count", "4294967296"],
+        &["aggregate", "--outer-key", "last"],
+        &["aggregate", "--lone", "never"],
+        &["hash-key"],
+    ];
+    for args in cases {
+        let ended = run(args, "");
+        assert_eq!((ended.status, ended.stdout.as_str()), (2, ""), "{args:?}");
+        assert!(!ended.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn help_shows_what_the_tool_really_prints() {
+    for (command, input, args) in [
+        ("deaggregate", format!("{}\n", crate::TWO), &["--from", "hex"][..]),
+        (
+            "aggregate",
+            "{\"partitionKey\":\"a\",\"data\":\"eA==\"}\n{\"partitionKey\":\"b\",\"data\":\"eQ==\"}\n".into(),
+            &[],
+        ),
+        ("hash-key", String::new(), &["a"]),
+    ] {
+        let help = run(&[command, "--help"], "");
+        let printed = run(&[&[command], args].concat(), input);
+        assert!(help.lines().len() > 5);
+        for line in printed.lines() {
+            assert!(help.stdout.contains(line), "{line}: {}", help.stdout);
+        }
+    }
+}
+
+#[test]
+fn hash_keys_are_printed_a_line_each() {
+    let ended = run(&["hash-key", "a", "", "é", "--", "-"], "");
+    assert_eq!(
+        ended.lines(),
+        [
+            "16955237001963240173058271559858726497",
+            "281949768489412648962353822266799178366",
+            "136732923097551493579404309126273812335",
+            "68358509610070717889884130747296293671",
+        ]
+    );
+}
