@@ -372,6 +372,37 @@ pub struct RangeCase {
     pub blobs: Vec<Vec<u8>>,
     /// The hash key of each user record of each blob.
     pub effective_hash_keys: Vec<Option<Vec<String>>>,
+    /// The first hash key of the shard.
+    pub starting_hash_key: String,
+    /// The last hash key of the shard.
+    pub ending_hash_key: String,
+    /// What the KCL delivers.
+    pub kcl: Within,
+}
+
+/// What the KCL delivers of a batch.
+#[derive(Debug, Deserialize)]
+pub struct Within {
+    /// In order.
+    pub records: Vec<WithinRecord>,
+}
+
+/// A user record that the KCL delivers, or a Kinesis record as it is.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub struct WithinRecord {
+    /// The place of its blob in the batch.
+    pub input: usize,
+    /// It came in an aggregate.
+    pub aggregated: bool,
+    /// The partition key.
+    pub partition_key: String,
+    /// The explicit hash key.
+    pub explicit_hash_key: Option<String>,
+    /// The data.
+    #[serde(rename = "data_hex", deserialize_with = "unhex")]
+    pub data: Vec<u8>,
+    /// The place in the aggregate.
+    pub sub_sequence: u64,
 }
 
 /// All of `range.jsonl`.
