@@ -90,6 +90,8 @@ mod error;
 mod filtered;
 mod hash_key_filter;
 mod key_map;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 mod owned;
 mod shared;
 

@@ -234,8 +234,10 @@ fn two_shards_see_each_user_record_once() {
         let mut aggregator = kinesis_agg::RecordAggregator::new();
         let count = random.next() % 12 + 1;
         for n in 0..count {
-            let key =
-                (random.next() % 3 == 0).then(|| HashKey::new(u128::from(random.next()) << 64));
+            let key = random
+                .next()
+                .is_multiple_of(3)
+                .then(|| HashKey::new(u128::from(random.next()) << 64));
             let user_record =
                 kinesis_agg::OwnedUserRecord::new(format!("k{}", random.next() % 5), n.to_string())
                     .with_explicit_hash_key(key);
