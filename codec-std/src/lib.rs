@@ -62,6 +62,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | Feature | For | Crates more | Rust |
+//! |---|---|---|---|
+//! | `aws-sdk` | records of the AWS SDK in, its entries out: module `aws_sdk` | 56 | 1.94.1 |
+//! | `lambda` | events of Lambda, Firehose and Analytics, the Python module's shape: module `lambda` | 8 | 1.87 |
+//!
 //! # Cost
 //!
 //! Deaggregation copies no data and allocates nothing for a user record;
@@ -83,6 +92,8 @@
 )]
 
 mod aggregator;
+#[cfg(feature = "aws-sdk")]
+pub mod aws_sdk;
 mod checkpoint;
 mod deaggregate;
 mod enclosing;

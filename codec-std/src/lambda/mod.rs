@@ -28,7 +28,7 @@
 //! (1.2.1). Whoever has its types already implements
 //! [`EnclosingRecord`](crate::EnclosingRecord) for a wrapper around them.
 //!
-//! Feature `lambda`, not on by default; see `Cargo.toml` for what it adds.
+//! Feature `lambda`, not on by default.
 
 mod answer;
 mod event;
