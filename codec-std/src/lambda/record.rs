@@ -250,11 +250,20 @@ impl EventRecord {
         self.metadata.get(name).filter(|_| !is_data)
     }
 
-    /// The fields beside `kinesis` and `data`.
-    pub(crate) fn other_fields(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+    /// The fields beside `kinesis` (or what takes its place) and the data, in
+    /// order, as they were written.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         let names = self.shape.names();
         let is_other = move |name: &str| names.metadata != Some(name) && name != names.data;
         self.fields.iter().filter(move |(name, _)| is_other(name))
+    }
+
+    /// The fields under `kinesis` (or what takes its place) but the data, in
+    /// order, as they were written.
+    pub fn metadata_fields(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+        let names = self.shape.names();
+        let is_data = move |name: &str| names.is_data_inside && name == names.data;
+        self.metadata.iter().filter(move |(name, _)| !is_data(name))
     }
 }
 

@@ -78,7 +78,7 @@ impl Serialize for UserRecordEvent<'_> {
         };
         map.serialize_entry("kinesis", &kinesis)?;
         if is_kinesis {
-            for (name, value) in enclosing.other_fields() {
+            for (name, value) in enclosing.fields() {
                 map.serialize_entry(name, value)?;
             }
         }
