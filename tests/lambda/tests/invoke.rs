@@ -65,10 +65,27 @@ fn answer(mut stream: &TcpStream, status: &str, headers: &str, body: &str) {
     .unwrap();
 }
 
+/// What runs the function: itself, or, with `LAMBDA_RUNNER`, a program that can
+/// run what was built for another processor, of which `LAMBDA_PROGRAM` is one.
+fn command(function: &str) -> Command {
+    match (
+        std::env::var("LAMBDA_RUNNER"),
+        std::env::var("LAMBDA_PROGRAM"),
+    ) {
+        (Ok(runner), Ok(program)) => {
+            let mut words = runner.split_whitespace();
+            let mut command = Command::new(words.next().unwrap());
+            command.args(words).arg(program);
+            command
+        }
+        _ => Command::new(function),
+    }
+}
+
 /// Starts the function, hands it one event, and returns what it posts where.
 fn invoke(function: &str, event: &Value) -> (String, Value) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let child = Command::new(function)
+    let child = command(function)
         .env(
             "AWS_LAMBDA_RUNTIME_API",
             listener.local_addr().unwrap().to_string(),
