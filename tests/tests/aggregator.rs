@@ -333,7 +333,7 @@ fn the_largest_user_record_goes_and_one_byte_more_does_not() {
         for _ in 0..2 {
             assert_eq!(aggregator.push(&small).unwrap(), None);
             let before = aggregator.push(&fits).unwrap().unwrap();
-            assert_eq!(consume(&before), [small.clone()]);
+            assert_eq!(consume(&before), core::slice::from_ref(&small));
             assert_eq!(aggregator.record_count(), 1);
 
             let refused = aggregator.push(&too_large).unwrap_err();
@@ -344,8 +344,11 @@ fn the_largest_user_record_goes_and_one_byte_more_does_not() {
 
             let largest = aggregator.push(&small).unwrap().unwrap();
             assert_eq!(size(&largest), max);
-            assert_eq!(consume(&largest), [fits.clone()]);
-            assert_eq!(consume(&aggregator.flush().unwrap()), [small.clone()]);
+            assert_eq!(consume(&largest), core::slice::from_ref(&fits));
+            assert_eq!(
+                consume(&aggregator.flush().unwrap()),
+                core::slice::from_ref(&small)
+            );
         }
     }
 }
