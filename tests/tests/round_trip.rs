@@ -238,23 +238,31 @@ fn interleave(parts: Vec<Vec<Vec<u8>>>, picks: &[usize]) -> Vec<u8> {
     message
 }
 
-/// A record with its fields in any order, and one that no schema has among
-/// them.
+/// A tag in which each field is given twice.
+fn doubled_tag(tag: &Tag) -> Vec<u8> {
+    let stale = |number| wire::bytes(number, b"stale");
+    let key = wire::bytes(1, tag.key.as_bytes());
+    let value = tag
+        .value
+        .as_ref()
+        .map(|value| wire::bytes(2, value.as_bytes()));
+    let value = value.map(|value| [stale(2), value].concat());
+    let body = [stale(1), value.unwrap_or_default(), key].concat();
+    wire::bytes(4, &body)
+}
+
+/// A record with its fields in any order, each given twice, and one that no
+/// schema has among them.
 fn shuffled_record(record: &Record, picks: &[usize]) -> Vec<u8> {
-    let index = wire::number(1, record.partition_key_index);
-    let ehk_index = record
-        .explicit_hash_key_index
-        .map(|index| wire::number(2, index));
-    let tags = record
-        .tags
-        .iter()
-        .map(|tag| wire::bytes(4, &tag.encode_to_vec()));
+    let stale_index = |number| wire::number(number, u64::MAX);
+    let ehk_index = record.explicit_hash_key_index;
+    let ehk_index = ehk_index.map(|index| vec![stale_index(2), wire::number(2, index)]);
     let parts = vec![
-        tags.collect(),
-        vec![wire::bytes(3, &record.data)],
-        ehk_index.into_iter().collect(),
+        record.tags.iter().map(doubled_tag).collect(),
+        vec![wire::bytes(3, b"stale"), wire::bytes(3, &record.data)],
+        ehk_index.unwrap_or_default(),
         vec![wire::number(77, u64::MAX)],
-        vec![index],
+        vec![stale_index(1), wire::number(1, record.partition_key_index)],
     ];
     wire::bytes(3, &interleave(parts, picks))
 }
