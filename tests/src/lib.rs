@@ -153,7 +153,7 @@ pub fn expected(user_records: &[Owned]) -> Vec<Read> {
         .collect()
 }
 
-/// The first message that a blob frames.
+/// The message that a blob frames.
 #[must_use]
 pub fn message_of(blob: &[u8]) -> &[u8] {
     &blob[MAGIC.len()..blob.len() - 16]

@@ -1,10 +1,11 @@
 //! Counts allocations over the whole codec. Protects the promise that memory is
 //! the caller's to lend, on targets that have a heap, too.
 
+use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
 use core::fmt::{self, Write};
 use core::hint::black_box;
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::System;
 
 use kinesis_agg_codec::{
     AggregateWriter, DecodeErrorKind, Digest, EncodeError, Frame, HashKey, HashKeyRange,
