@@ -5,7 +5,7 @@ use crate::error::{DecodeError, DecodeErrorKind, EncodeError, RequiredField};
 use crate::key_bytes::KeyBytes;
 use crate::wire::cursor::Cursor;
 use crate::wire::fault::{Fault, Faulted};
-use crate::wire::field::{self, WireType};
+use crate::wire::field::{self, Field, WireType};
 use crate::wire::sink::Sink;
 use crate::wire::varint;
 
@@ -52,30 +52,68 @@ pub(crate) enum TopFieldKind {
 
 impl<'buf> TopField<'buf> {
     /// The next known field of the aggregated record, or `None` at its end.
+    ///
+    /// What every known producer writes is read in place, all else out of line.
     #[inline]
     pub(crate) fn read(
         cursor: &mut Cursor<'buf>,
         fault: &mut Fault,
     ) -> Result<Option<Self>, Faulted> {
-        while !cursor.is_empty() {
-            let offset = cursor.offset();
-            let kind = match cursor.tag(fault)? {
-                RECORD => TopFieldKind::Record,
-                PARTITION_KEY => TopFieldKind::PartitionKey,
-                EXPLICIT_HASH_KEY => TopFieldKind::ExplicitHashKey,
-                unknown => {
-                    field::skip_unknown(cursor, unknown, offset, 0, fault)?;
-                    continue;
-                }
-            };
-            return Ok(Some(Self {
-                kind,
-                offset,
-                len_offset: cursor.offset(),
-                body: cursor.message(offset, fault)?,
-            }));
+        let kind = match *cursor.rest() {
+            [tag, ..] => TopFieldKind::of(u32::from(tag)),
+            [] => return Ok(None),
+        };
+        match kind.and_then(|kind| Self::read_usual(cursor, kind)) {
+            Some(field) => Ok(Some(field)),
+            None => Self::read_any(cursor, fault),
+        }
+    }
+
+    /// Reads a field of this kind with a short length.
+    #[inline]
+    fn read_usual(cursor: &mut Cursor<'buf>, kind: TopFieldKind) -> Option<Self> {
+        let offset = cursor.offset();
+        let mut behind = *cursor;
+        let body = behind.short_message()?;
+        *cursor = behind;
+        Some(Self {
+            kind,
+            offset,
+            len_offset: offset.wrapping_add(1),
+            body,
+        })
+    }
+
+    /// Reads any field, good or bad.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn read_any(
+        cursor: &mut Cursor<'buf>,
+        fault: &mut Fault,
+    ) -> Result<Option<Self>, Faulted> {
+        while let Some(field) = Field::read(cursor, 0, fault)? {
+            if let Some(kind) = TopFieldKind::of(field.tag) {
+                return Ok(Some(Self {
+                    kind,
+                    offset: field.offset,
+                    len_offset: field.value_offset,
+                    body: field.bytes,
+                }));
+            }
         }
         Ok(None)
+    }
+}
+
+impl TopFieldKind {
+    #[inline]
+    fn of(tag: u32) -> Option<Self> {
+        match tag {
+            RECORD => Some(Self::Record),
+            PARTITION_KEY => Some(Self::PartitionKey),
+            EXPLICIT_HASH_KEY => Some(Self::ExplicitHashKey),
+            _ => None,
+        }
     }
 }
 
@@ -125,7 +163,9 @@ impl<'buf> RecordFields<'buf> {
         })
     }
 
+    /// Reads any record, good or bad.
     #[cold]
+    #[inline(never)]
     fn read_any(
         body: Cursor<'buf>,
         record_offset: usize,
@@ -136,22 +176,22 @@ impl<'buf> RecordFields<'buf> {
         let mut explicit_hash_key_index = None;
         let mut data = None;
         let mut tags: &[u8] = &[];
-        while !cursor.is_empty() {
-            let at_field = cursor;
-            let offset = cursor.offset();
-            match cursor.tag(fault)? {
-                PARTITION_KEY_INDEX => partition_key_index = Some(cursor.varint(offset, fault)?),
-                EXPLICIT_HASH_KEY_INDEX => {
-                    explicit_hash_key_index = Some(cursor.varint(offset, fault)?);
-                }
-                DATA => data = Some(cursor.bytes(offset, fault)?),
+        loop {
+            let at_field = cursor.rest();
+            let Some(field) = Field::read(&mut cursor, 1, fault)? else {
+                break;
+            };
+            match field.tag {
+                PARTITION_KEY_INDEX => partition_key_index = Some(field.number),
+                EXPLICIT_HASH_KEY_INDEX => explicit_hash_key_index = Some(field.number),
+                DATA => data = Some(field.bytes.rest()),
                 RECORD_TAG => {
-                    RecordTag::read(cursor.message(offset, fault)?, offset, fault)?;
+                    RecordTag::read(&field, fault)?;
                     if tags.is_empty() {
-                        tags = at_field.rest();
+                        tags = at_field;
                     }
                 }
-                unknown => field::skip_unknown(&mut cursor, unknown, offset, 1, fault)?,
+                _ => {}
             }
         }
         match (partition_key_index, data) {
@@ -179,15 +219,12 @@ impl<'buf> RecordFields<'buf> {
         let mut cursor = body;
         let mut offsets = [body.offset(); 2];
         let [partition_key, explicit_hash_key] = &mut offsets;
-        while !cursor.is_empty() {
-            let offset = cursor.offset();
-            let tag = cursor.tag(fault)?;
-            match tag {
-                PARTITION_KEY_INDEX => *partition_key = offset,
-                EXPLICIT_HASH_KEY_INDEX => *explicit_hash_key = offset,
+        while let Some(field) = Field::read(&mut cursor, 1, fault)? {
+            match field.tag {
+                PARTITION_KEY_INDEX => *partition_key = field.offset,
+                EXPLICIT_HASH_KEY_INDEX => *explicit_hash_key = field.offset,
                 _ => {}
             }
-            field::skip_unknown(&mut cursor, tag, offset, 1, fault)?;
         }
         Ok(offsets)
     }
@@ -221,35 +258,29 @@ pub struct RecordTag<'buf> {
 }
 
 impl<'buf> RecordTag<'buf> {
-    fn read(body: Cursor<'buf>, tag_offset: usize, fault: &mut Fault) -> Result<Self, Faulted> {
-        let mut cursor = body;
+    /// Reads the record's field that holds a tag.
+    fn read(field: &Field<'buf>, fault: &mut Fault) -> Result<Self, Faulted> {
+        let mut cursor = field.bytes;
         let mut key = None;
         let mut value = None;
-        while !cursor.is_empty() {
-            let offset = cursor.offset();
-            match cursor.tag(fault)? {
-                TAG_KEY => key = Some(KeyBytes::new(cursor.bytes(offset, fault)?)),
-                TAG_VALUE => value = Some(KeyBytes::new(cursor.bytes(offset, fault)?)),
-                unknown => field::skip_unknown(&mut cursor, unknown, offset, 2, fault)?,
+        while let Some(inner) = Field::read(&mut cursor, 2, fault)? {
+            match inner.tag {
+                TAG_KEY => key = Some(KeyBytes::new(inner.bytes.rest())),
+                TAG_VALUE => value = Some(KeyBytes::new(inner.bytes.rest())),
+                _ => {}
             }
         }
         match key {
             Some(key) => Ok(Self { key, value }),
-            None => Err(missing(RequiredField::TagKey, tag_offset, fault)),
+            None => Err(missing(RequiredField::TagKey, field.offset, fault)),
         }
     }
 
     /// The next tag of a record, or `None` at its end.
     fn next_of(cursor: &mut Cursor<'buf>, fault: &mut Fault) -> Result<Option<Self>, Faulted> {
-        while !cursor.is_empty() {
-            let offset = cursor.offset();
-            match cursor.tag(fault)? {
-                RECORD_TAG => {
-                    let body = cursor.message(offset, fault)?;
-                    return Self::read(body, offset, fault).map(Some);
-                }
-                // Indices and data are unknown to someone who looks for tags.
-                other => field::skip_unknown(cursor, other, offset, 1, fault)?,
+        while let Some(field) = Field::read(cursor, 1, fault)? {
+            if field.tag == RECORD_TAG {
+                return Self::read(&field, fault).map(Some);
             }
         }
         Ok(None)

@@ -135,6 +135,19 @@ impl<'buf> Cursor<'buf> {
         })
     }
 
+    /// Passes over a tag of one byte and reads the nested message behind it if
+    /// its length is short; `None` for all else, good or bad.
+    #[inline]
+    pub(crate) fn short_message(&mut self) -> Option<Self> {
+        let (_tag, rest) = self.rest.split_first()?;
+        let (bytes, rest) = varint::decode_short_delimited(rest)?;
+        self.rest = rest;
+        Some(Self {
+            rest: bytes,
+            end: self.offset(),
+        })
+    }
+
     /// Passes over `len` bytes.
     pub(crate) fn skip(&mut self, len: usize, fault: &mut Fault) -> Result<(), Faulted> {
         match self.rest.get(len..) {
