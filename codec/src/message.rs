@@ -166,7 +166,7 @@ impl<'buf> RecordFields<'buf> {
     /// Reads any record, good or bad.
     #[cold]
     #[inline(never)]
-    fn read_any(
+    pub(crate) fn read_any(
         body: Cursor<'buf>,
         record_offset: usize,
         fault: &mut Fault,
