@@ -5,6 +5,7 @@
     reason = "a helper of tests panics in order to fail them"
 )]
 
+pub mod counting;
 pub mod fixtures;
 pub mod wire;
 
@@ -158,3 +159,10 @@ pub fn expected(user_records: &[Owned]) -> Vec<Read> {
 pub fn message_of(blob: &[u8]) -> &[u8] {
     &blob[MAGIC.len()..blob.len() - 16]
 }
+
+/// The README's examples, as they stand there.
+#[doc = include_str!("../../README.md")]
+#[cfg(doctest)]
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Readme;
