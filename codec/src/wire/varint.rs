@@ -44,20 +44,22 @@ pub(crate) fn decode(input: &[u8], limit: u8) -> Result<(Varint, &[u8]), VarintE
     Err(VarintError::TooLong { limit })
 }
 
-/// Reads a varint of one or two bytes, which nearly all are; `None` for all
-/// else, good or bad.
+/// Reads a varint of up to three bytes, which nearly all are: the index of the
+/// last of two million keys has as many. `None` for all else, good or bad.
 #[inline]
 pub(crate) fn decode_short(input: &[u8]) -> Option<(u32, &[u8])> {
+    let bits = |byte: u8| u32::from(byte & 0x7f);
     match *input {
-        [low @ ..0x80, ref rest @ ..] => Some((u32::from(low), rest)),
-        [low, high @ ..0x80, ref rest @ ..] => {
-            Some((u32::from(low & 0x7f) | u32::from(high) << 7, rest))
+        [a @ ..0x80, ref rest @ ..] => Some((u32::from(a), rest)),
+        [a, b @ ..0x80, ref rest @ ..] => Some((bits(a) | bits(b) << 7, rest)),
+        [a, b, c @ ..0x80, ref rest @ ..] => {
+            Some((bits(a) | bits(b) << 7 | bits(c) << 14, rest))
         }
         _ => None,
     }
 }
 
-/// Reads a length of one or two bytes and as many bytes as it says; `None`
+/// Reads a length of up to three bytes and as many bytes as it says; `None`
 /// for all else, good or bad.
 #[inline]
 pub(crate) fn decode_short_delimited(input: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -132,7 +134,7 @@ mod tests {
         for &(expected, bytes) in EDGES {
             assert_eq!(value(bytes), Ok(expected));
             let short = decode_short(bytes).map(|(value, _)| u64::from(value));
-            assert_eq!(short, (bytes.len() <= 2).then_some(expected));
+            assert_eq!(short, (bytes.len() <= 3).then_some(expected));
             for len in 0..bytes.len() {
                 assert_eq!(value(&bytes[..len]), Err(VarintError::Truncated));
             }
