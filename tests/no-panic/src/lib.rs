@@ -148,6 +148,12 @@ roots! {
     fn UserRecords__into_walk(array: ArrayRecords<'_>) -> UserRecordWalk<[KeyOffset; 16]> {
         array.into_walk()
     }
+    fn UserRecords__into_slots<'a>(
+        array: ArrayRecords<'_>,
+        slice: SliceRecords<'a>,
+    ) -> ([KeyOffset; 16], &'a mut [KeyOffset]) {
+        (array.into_slots(), slice.into_slots())
+    }
     fn UserRecordWalk__left(walk: &UserRecordWalk<[KeyOffset; 16]>) -> usize {
         walk.left()
     }
@@ -156,6 +162,21 @@ roots! {
         message: &'a [u8],
     ) -> Option<UserRecord<'a>> {
         walk.next_in(message)
+    }
+    fn RecordTag__encoded_len(tag: &RecordTag<'_>) -> u32 {
+        tag.encoded_len()
+    }
+    fn RecordTag__encode_into<'a>(
+        tag: &RecordTag<'_>,
+        out: &'a mut [u8],
+    ) -> Result<&'a [u8], EncodeError> {
+        tag.encode_into(out)
+    }
+    fn RecordTags__parse(fields: &[u8]) -> Result<RecordTags<'_>, DecodeError> {
+        RecordTags::parse(fields)
+    }
+    fn RecordTags__as_encoded<'a>(tags: &RecordTags<'a>) -> Option<&'a [u8]> {
+        tags.as_encoded()
     }
     fn RecordTags__next<'a>(tags: &mut RecordTags<'a>) -> Option<RecordTag<'a>> {
         tags.next()
@@ -441,6 +462,9 @@ roots! {
     fn NewUserRecord__hash_key(user_record: &NewUserRecord<'_>) -> HashKey {
         user_record.hash_key()
     }
+    fn NewUserRecord__encoded_len_alone(user_record: &NewUserRecord<'_>) -> u32 {
+        user_record.encoded_len_alone()
+    }
     fn NewUserRecord__check_partition_key(
         user_record: &NewUserRecord<'_>,
     ) -> Result<(), EncodeError> {
@@ -482,6 +506,25 @@ roots! {
         user_record: &NewUserRecord<'_>,
     ) -> [u32; 2] {
         [array.encoded_len_with(user_record), slice.encoded_len_with(user_record)]
+    }
+    fn AggregateWriter__size_with(
+        array: &ArrayWriter<'_>,
+        slice: &SliceWriter<'_>,
+        user_record: &NewUserRecord<'_>,
+    ) -> [u32; 2] {
+        [array.size_with(user_record), slice.size_with(user_record)]
+    }
+    fn AggregateWriter__size_alone(
+        array: &ArrayWriter<'_>,
+        user_record: &NewUserRecord<'_>,
+    ) -> u32 {
+        array.size_alone(user_record)
+    }
+    fn AggregateWriter__capacity(array: &ArrayWriter<'_>, slice: &SliceWriter<'_>) -> [u32; 2] {
+        [array.capacity(), slice.capacity()]
+    }
+    fn AggregateWriter__roomy_len(writer: &ArrayWriter<'_>) -> u32 {
+        writer.roomy_len()
     }
     fn AggregateWriter__fits(
         array: &ArrayWriter<'_>,
