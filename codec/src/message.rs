@@ -321,6 +321,18 @@ impl<'buf> RecordTag<'buf> {
         Ok(place)
     }
 
+    fn stream(&self, put: &mut Put<'_>) -> Option<()> {
+        put_head(put, |sink| {
+            sink.put_varint(RECORD_TAG)?;
+            sink.put_varint(self.body_len())
+        })?;
+        stream_bytes_field(put, TAG_KEY, self.key.as_bytes())?;
+        match self.value {
+            Some(value) => stream_bytes_field(put, TAG_VALUE, value.as_bytes()),
+            None => Some(()),
+        }
+    }
+
     fn write(&self, sink: &mut Sink<'_>) -> Option<()> {
         sink.put_varint(RECORD_TAG)?;
         sink.put_varint(self.body_len())?;
@@ -468,6 +480,26 @@ impl NewRecord<'_> {
     }
 
     pub(crate) fn write(&self, sink: &mut Sink<'_>) -> Option<()> {
+        self.write_head(sink)?;
+        sink.put(self.data)?;
+        for tag in self.tags.clone() {
+            tag.write(sink)?;
+        }
+        Some(())
+    }
+
+    /// Hands the record to `put` piece by piece, until it refuses one.
+    pub(crate) fn stream(&self, put: &mut Put<'_>) -> Option<()> {
+        put_head(put, |sink| self.write_head(sink))?;
+        put(self.data)?;
+        for tag in self.tags.clone() {
+            tag.stream(put)?;
+        }
+        Some(())
+    }
+
+    /// All that stands before the data.
+    fn write_head(&self, sink: &mut Sink<'_>) -> Option<()> {
         sink.put_varint(RECORD)?;
         sink.put_varint(self.body_len())?;
         sink.put_varint(PARTITION_KEY_INDEX)?;
@@ -476,12 +508,29 @@ impl NewRecord<'_> {
             sink.put_varint(EXPLICIT_HASH_KEY_INDEX)?;
             sink.put_varint(index)?;
         }
-        write_bytes_field(sink, DATA, self.data)?;
-        for tag in self.tags.clone() {
-            tag.write(sink)?;
-        }
-        Some(())
+        write_bytes_head(sink, DATA, self.data)
     }
+}
+
+/// Takes a piece of a message, or refuses it and all that would follow.
+pub(crate) type Put<'a> = dyn FnMut(&[u8]) -> Option<()> + 'a;
+
+/// Bytes of the longest head: that of a record, four tags and four numbers.
+const MAX_HEAD_LEN: usize = 4 * (1 + 5);
+
+/// Hands over what stands before a field's content, as one piece.
+fn put_head(put: &mut Put<'_>, write: impl FnOnce(&mut Sink<'_>) -> Option<()>) -> Option<()> {
+    let mut head = [0; MAX_HEAD_LEN];
+    let mut sink = Sink::new(&mut head);
+    write(&mut sink)?;
+    let len = MAX_HEAD_LEN.checked_sub(sink.free_len())?;
+    put(head.get(..len)?)
+}
+
+/// Hands a field that holds `bytes` to `put`.
+pub(crate) fn stream_bytes_field(put: &mut Put<'_>, tag: u32, bytes: &[u8]) -> Option<()> {
+    put_head(put, |sink| write_bytes_head(sink, tag, bytes))?;
+    put(bytes)
 }
 
 /// Bytes of a table entry of `key`, or of any field that holds `bytes`.
@@ -497,7 +546,12 @@ pub(crate) fn delimited_len(body_len: u32) -> u32 {
 }
 
 pub(crate) fn write_bytes_field(sink: &mut Sink<'_>, tag: u32, bytes: &[u8]) -> Option<()> {
-    sink.put_varint(tag)?;
-    sink.put_varint(u32::try_from(bytes.len()).ok()?)?;
+    write_bytes_head(sink, tag, bytes)?;
     sink.put(bytes)
+}
+
+/// All of a field that holds `bytes` but these.
+fn write_bytes_head(sink: &mut Sink<'_>, tag: u32, bytes: &[u8]) -> Option<()> {
+    sink.put_varint(tag)?;
+    sink.put_varint(u32::try_from(bytes.len()).ok()?)
 }

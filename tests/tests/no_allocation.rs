@@ -7,7 +7,8 @@ use core::hint::black_box;
 use kinesis_agg_codec::{
     AggregateWriter, DecodeErrorKind, Digest, EncodeError, Frame, HashKey, HashKeyRange,
     InternedKey, KeyOffset, KeySlots, LimitError, Limits, NewUserRecord, OuterKey, Parsed,
-    RecordTag, RecordTags, SectionWriter, parse, parse_trusting_digest, parse_with_digest,
+    RecordTag, RecordTags, SectionWriter, StreamWriter, parse, parse_trusting_digest,
+    parse_with_digest,
 };
 use kinesis_agg_tests::counting::{Counting, allocations};
 use kinesis_agg_tests::fixtures::decode_cases;
@@ -125,9 +126,30 @@ fn writing_never_allocates() {
         let explicit_hash_key = writer.intern_explicit_hash_key(decimal.as_bytes()).unwrap();
         let tags = RecordTags::from(&tags[..]);
         writer
-            .push(partition_key, Some(explicit_hash_key), b"data", tags)
+            .push(
+                partition_key,
+                Some(explicit_hash_key),
+                b"data",
+                tags.clone(),
+            )
             .unwrap();
         black_box(writer.finish().unwrap().len());
+
+        let mut writer = StreamWriter::new(|bytes: &[u8]| match bytes.len() {
+            0..100 => Ok(()),
+            _ => Err(fmt::Error),
+        });
+        let partition_key = writer.intern_partition_key(b"a").unwrap();
+        let explicit_hash_key = writer.intern_explicit_hash_key(decimal.as_bytes()).unwrap();
+        let mut push = |data: &[u8]| {
+            let tags = tags.clone();
+            writer.push(partition_key, Some(explicit_hash_key), data, tags)
+        };
+        push(b"data").unwrap();
+        print(push(&[0; 100]).unwrap_err());
+        print(push(b"data").unwrap_err());
+        writer.clear();
+        print(writer.finish().unwrap_err());
     };
     assert_eq!(allocations(write), 0);
 }
