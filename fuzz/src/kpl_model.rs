@@ -1,6 +1,7 @@
 //! What a writer has to write, from lists and without a buffer: each question
 //! is answered from all user records anew.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use kinesis_agg_codec::{HashKey, MAGIC, OuterKey};
@@ -9,10 +10,11 @@ use kinesis_agg_tests::{Owned, reseal, wire};
 /// User records, and how many keys are remembered.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// The user records so far.
-    pub user_records: Vec<Rc<Owned>>,
+    user_records: Vec<Rc<Owned>>,
     /// Keys beyond these are stored again at each use.
-    pub slot_count: usize,
+    slot_count: usize,
+    /// Bytes of the key tables, and of the records, once somebody asked.
+    lens: OnceCell<(usize, usize)>,
 }
 
 /// A key table entry.
@@ -61,20 +63,39 @@ impl Tables {
 }
 
 impl Model {
+    /// An empty one of a writer that remembers so many keys.
+    #[must_use]
+    pub fn new(slot_count: usize) -> Self {
+        Self {
+            user_records: Vec::new(),
+            slot_count,
+            lens: OnceCell::new(),
+        }
+    }
+
     /// One that holds a user record alone.
     #[must_use]
     pub fn alone(user_record: &Rc<Owned>) -> Self {
-        let nobody = Self {
-            user_records: Vec::new(),
-            slot_count: usize::MAX,
-        };
-        nobody.with(user_record)
+        Self::new(2).with(user_record)
+    }
+
+    /// One without user records.
+    #[must_use]
+    pub fn cleared(&self) -> Self {
+        Self::new(self.slot_count)
+    }
+
+    /// The user records so far.
+    #[must_use]
+    pub fn user_records(&self) -> &[Rc<Owned>] {
+        &self.user_records
     }
 
     /// With one user record more.
     #[must_use]
     pub fn with(&self, user_record: &Rc<Owned>) -> Self {
-        let mut with = self.clone();
+        let mut with = self.cleared();
+        with.user_records.extend_from_slice(&self.user_records);
         with.user_records.push(Rc::clone(user_record));
         with
     }
@@ -126,8 +147,11 @@ impl Model {
         reseal(&message)
     }
 
-    /// The lengths of the key tables, and of the records.
     fn lens(&self) -> (usize, usize) {
+        *self.lens.get_or_init(|| self.compute_lens())
+    }
+
+    fn compute_lens(&self) -> (usize, usize) {
         let (tables, indices) = self.tables();
         let keys = tables.keys.iter().map(|(_, key)| field_len(key.len()));
         let records = self.user_records.iter().zip(indices).map(|(record, of)| {

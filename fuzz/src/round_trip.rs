@@ -192,10 +192,7 @@ fn run(input: Input) {
     let slots = KeySlots::new(vec![InternedKey::EMPTY; slot_count]);
     let mut pair = Pair {
         writer: AggregateWriter::with_key_index(vec![0xa5; capacity], slots),
-        model: Model {
-            user_records: Vec::new(),
-            slot_count,
-        },
+        model: Model::new(slot_count),
         capacity,
         limits: Limits::new(),
         outer_key: OuterKey::FirstUserRecord,
@@ -222,7 +219,7 @@ fn run(input: Input) {
             Step::FinishUnsealed => pair.finish(true),
             Step::Clear => {
                 pair.writer.clear();
-                pair.model.user_records.clear();
+                pair.model = pair.model.cleared();
             }
             Step::Set(settings) => pair.set(&settings),
             Step::SetLimitAt(user_record, distance) => {
@@ -287,7 +284,7 @@ impl Pair {
         self.check_size(&self.model.with(user_record))
             .map_err(|(needed, limit)| EncodeError::Full { needed, limit })?;
         let limit = self.limits.max_count();
-        if self.model.user_records.len() >= usize::try_from(limit).unwrap() {
+        if self.model.user_records().len() >= usize::try_from(limit).unwrap() {
             return Err(EncodeError::CountReached { limit });
         }
         Ok(())
@@ -316,7 +313,7 @@ impl Pair {
 
     fn compare(&self) {
         let count = usize::try_from(self.writer.record_count()).unwrap();
-        assert_eq!(count, self.model.user_records.len());
+        assert_eq!(count, self.model.user_records().len());
         let len = usize::try_from(self.writer.encoded_len()).unwrap();
         assert_eq!(len, self.model.blob_len());
         let roomy_len = usize::try_from(self.writer.roomy_len()).unwrap();
@@ -344,7 +341,7 @@ impl Pair {
     }
 
     fn finish(&mut self, unsealed: bool) {
-        if self.model.user_records.is_empty() {
+        if self.model.user_records().is_empty() {
             assert_eq!(self.writer.finish().err(), Some(EncodeError::Empty));
             return;
         }
@@ -358,7 +355,7 @@ impl Pair {
             let blob = self.model.blob();
             assert_eq!(self.writer.clone().into_buffer()[..blob.len()], blob);
         }
-        self.model.user_records.clear();
+        self.model = self.model.cleared();
     }
 }
 
@@ -367,10 +364,10 @@ fn check_aggregate(aggregate: &Aggregate<'_>, model: &Model, outer_key: OuterKey
     let outer = (aggregate.partition_key(), aggregate.explicit_hash_key());
     assert_eq!(outer, model.outer(outer_key));
     let count = usize::try_from(aggregate.record_count()).unwrap();
-    assert_eq!(count, model.user_records.len());
+    assert_eq!(count, model.user_records().len());
 
     assert_eq!(aggregate.data().len(), model.blob_len());
-    let user_records = model.user_records.iter().enumerate();
+    let user_records = model.user_records().iter().enumerate();
     let expected: Vec<_> = user_records
         .map(|(place, user_record)| user_record.to_read(place))
         .collect();
