@@ -1,65 +1,37 @@
-//! What a writer has to write, from lists and without a buffer: each question
-//! is answered from all user records anew.
+//! What a writer has to write, from lists and without a buffer.
 
-use std::cell::OnceCell;
 use std::rc::Rc;
 
 use kinesis_agg_codec::{HashKey, MAGIC, OuterKey};
 use kinesis_agg_tests::{Owned, reseal, wire};
 
-/// User records, and how many keys are remembered.
+/// User records, and the tables that they make.
 #[derive(Clone, Debug)]
 pub struct Model {
     user_records: Vec<Rc<Owned>>,
+    /// Indices of the partition key and of the explicit hash key of each.
+    indices: Vec<(u64, Option<u64>)>,
+    /// Keys of both tables, as they came.
+    keys: Vec<Rc<Key>>,
+    /// Places in `keys` that a look-up finds.
+    remembered: Vec<usize>,
     /// Keys beyond these are stored again at each use.
     slot_count: usize,
-    /// Bytes of the key tables, and of the records, once somebody asked.
-    lens: OnceCell<(usize, usize)>,
+    keys_len: usize,
+    records_len: usize,
 }
 
 /// A key table entry.
-type Key = (Table, Vec<u8>);
+#[derive(Debug, PartialEq, Eq)]
+struct Key {
+    table: Table,
+    text: String,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Table {
     PartitionKeys,
     ExplicitHashKeys,
-}
-
-#[derive(Default)]
-struct Tables {
-    keys: Vec<Key>,
-    /// Places in `keys` that a look-up finds.
-    remembered: Vec<usize>,
-}
-
-impl Tables {
-    /// The index of a key, as a field of a record.
-    fn index(&mut self, table: Table, key: &[u8], slot_count: usize) -> u64 {
-        let wanted = (table, key.to_vec());
-        let found = self
-            .remembered
-            .iter()
-            .find(|&&place| self.keys[place] == wanted);
-        let place = match found {
-            Some(&place) => place,
-            None => {
-                let place = self.keys.len();
-                self.keys.push(wanted);
-                if self.remembered.len() < slot_count {
-                    self.remembered.push(place);
-                }
-                place
-            }
-        };
-        let before = self.keys[..place].iter().filter(|(kind, _)| *kind == table);
-        u64::try_from(before.count()).unwrap()
-    }
-
-    fn entries(&self, table: Table, entry: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
-        let keys = self.keys.iter().filter(|(kind, _)| *kind == table);
-        keys.flat_map(|(_, key)| entry(key)).collect()
-    }
 }
 
 impl Model {
@@ -68,15 +40,19 @@ impl Model {
     pub fn new(slot_count: usize) -> Self {
         Self {
             user_records: Vec::new(),
+            indices: Vec::new(),
+            keys: Vec::new(),
+            remembered: Vec::new(),
             slot_count,
-            lens: OnceCell::new(),
+            keys_len: 0,
+            records_len: 0,
         }
     }
 
     /// One that holds a user record alone.
     #[must_use]
     pub fn alone(user_record: &Rc<Owned>) -> Self {
-        Self::new(2).with(user_record)
+        Self::new(0).with(user_record)
     }
 
     /// One without user records.
@@ -94,43 +70,62 @@ impl Model {
     /// With one user record more.
     #[must_use]
     pub fn with(&self, user_record: &Rc<Owned>) -> Self {
-        let mut with = self.cleared();
-        with.user_records.extend_from_slice(&self.user_records);
+        let mut with = self.clone();
+        let partition_key = with.index(Table::PartitionKeys, user_record.partition_key.clone());
+        let explicit_hash_key = user_record
+            .explicit_hash_key
+            .map(|number| with.index(Table::ExplicitHashKeys, number.to_string()));
+        with.indices.push((partition_key, explicit_hash_key));
         with.user_records.push(Rc::clone(user_record));
+
+        let tags = user_record.tags.iter().map(|(key, value)| {
+            let value = value.as_ref().map_or(0, |value| field_len(value.len()));
+            field_len(field_len(key.len()) + value)
+        });
+        let indices = [Some(partition_key), explicit_hash_key];
+        let indices = indices.iter().flatten();
+        let indices_len: usize = indices.map(|&index| 1 + wire::varint(index).len()).sum();
+        let data_len = field_len(user_record.data.len());
+        with.records_len += field_len(indices_len + data_len + tags.sum::<usize>());
         with
     }
 
-    /// Both tables, and the indices of each user record.
-    fn tables(&self) -> (Tables, Vec<(u64, Option<u64>)>) {
-        let mut tables = Tables::default();
-        let mut index = |table, key: &[u8]| tables.index(table, key, self.slot_count);
-        let indices = self
-            .user_records
-            .iter()
-            .map(|user_record| {
-                let key = user_record.partition_key.as_bytes();
-                let partition_key = index(Table::PartitionKeys, key);
-                let explicit_hash_key = user_record.explicit_hash_key.map(|number| {
-                    let key = number.to_string();
-                    index(Table::ExplicitHashKeys, key.as_bytes())
-                });
-                (partition_key, explicit_hash_key)
-            })
-            .collect();
-        (tables, indices)
+    /// The index of a key in its table, where it is put if it is not found.
+    fn index(&mut self, table: Table, text: String) -> u64 {
+        let wanted = Key { table, text };
+        let mut remembered = self.remembered.iter();
+        let found = remembered.find(|&&place| *self.keys[place] == wanted);
+        let place = match found {
+            Some(&place) => place,
+            None => {
+                let place = self.keys.len();
+                self.keys_len += field_len(wanted.text.len());
+                self.keys.push(Rc::new(wanted));
+                if self.remembered.len() < self.slot_count {
+                    self.remembered.push(place);
+                }
+                place
+            }
+        };
+        let before = self.keys[..place].iter().filter(|key| key.table == table);
+        u64::try_from(before.count()).unwrap()
+    }
+
+    fn entries(&self, table: Table, entry: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+        let keys = self.keys.iter().filter(|key| key.table == table);
+        keys.flat_map(|key| entry(key.text.as_bytes())).collect()
     }
 
     /// The blob.
     #[must_use]
     pub fn blob(&self) -> Vec<u8> {
-        let (tables, indices) = self.tables();
         let mut message = [
-            tables.entries(Table::PartitionKeys, wire::partition_key),
-            tables.entries(Table::ExplicitHashKeys, wire::explicit_hash_key),
+            self.entries(Table::PartitionKeys, wire::partition_key),
+            self.entries(Table::ExplicitHashKeys, wire::explicit_hash_key),
         ]
         .concat();
-        for (user_record, (partition_key, explicit_hash_key)) in
-            self.user_records.iter().zip(indices)
+        for (user_record, &(partition_key, explicit_hash_key)) in
+            self.user_records.iter().zip(&self.indices)
         {
             let mut body = wire::number(1, partition_key);
             if let Some(index) = explicit_hash_key {
@@ -147,40 +142,16 @@ impl Model {
         reseal(&message)
     }
 
-    fn lens(&self) -> (usize, usize) {
-        *self.lens.get_or_init(|| self.compute_lens())
-    }
-
-    fn compute_lens(&self) -> (usize, usize) {
-        let (tables, indices) = self.tables();
-        let keys = tables.keys.iter().map(|(_, key)| field_len(key.len()));
-        let records = self.user_records.iter().zip(indices).map(|(record, of)| {
-            let (partition_key, explicit_hash_key) = of;
-            let tags = record.tags.iter().map(|(key, value)| {
-                let value = value.as_ref().map_or(0, |value| field_len(value.len()));
-                field_len(field_len(key.len()) + value)
-            });
-            let indices = [Some(partition_key), explicit_hash_key]
-                .into_iter()
-                .flatten();
-            let indices = indices.map(|index| 1 + wire::varint(index).len());
-            let body = indices.sum::<usize>() + field_len(record.data.len()) + tags.sum::<usize>();
-            field_len(body)
-        });
-        (keys.sum(), records.sum())
-    }
-
     /// The length of the blob.
     #[must_use]
     pub fn blob_len(&self) -> usize {
-        let (keys, records) = self.lens();
-        MAGIC.len() + keys + records + 16
+        MAGIC.len() + self.keys_len + self.records_len + 16
     }
 
     /// The length of the blob and of its keys once more.
     #[must_use]
     pub fn roomy_len(&self) -> usize {
-        self.blob_len() + self.lens().0
+        self.blob_len() + self.keys_len
     }
 
     /// What the Kinesis record is put under.

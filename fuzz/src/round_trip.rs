@@ -198,15 +198,16 @@ fn run(input: Input) {
         outer_key: OuterKey::FirstUserRecord,
     };
     pair.set(&input.settings);
-    // The model starts anew at each question: that many are quick.
-    let mut pushes_left = 100;
+    // More than a varint of one byte can count.
+    let mut pushes_left = 300_u16;
     for step in input.steps.into_iter().take(60) {
         match step {
             Step::Push(user_record) => pair.push(&user_record.owned()),
             Step::PushTimes(user_record, times) => {
                 let user_record = user_record.owned();
-                for _ in 0..times.min(pushes_left) {
-                    pushes_left -= 1;
+                let times = u16::from(times).min(pushes_left);
+                pushes_left -= times;
+                for _ in 0..times {
                     pair.push(&user_record);
                 }
             }
