@@ -5,6 +5,7 @@
     reason = "a helper of tests panics in order to fail them"
 )]
 
+pub mod aggregator_model;
 pub mod counting;
 pub mod fixtures;
 pub mod wire;
