@@ -78,12 +78,15 @@
     )
 )]
 
+extern crate alloc;
+
 mod aggregator;
 mod deaggregate;
 mod enclosing;
 mod error;
 mod key_map;
 mod owned;
+mod shard_map;
 mod shared;
 
 pub use kinesis_agg_codec as codec;
@@ -99,4 +102,5 @@ pub use deaggregate::{
 pub use enclosing::{EnclosingRecord, KinesisRecord};
 pub use error::{MalformedRecord, PushError, UnfitUserRecord};
 pub use owned::{AsUserRecord, OwnedUserRecord};
+pub use shard_map::{Shard, ShardMap, ShardMapDiff, ShardMapError};
 pub use shared::{SharedParsed, SharedUserRecord, SharedUserRecords, parse_shared};
