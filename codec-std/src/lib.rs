@@ -87,6 +87,7 @@ mod error;
 mod key_map;
 mod owned;
 mod shard_map;
+mod sharded_aggregator;
 mod shared;
 
 pub use kinesis_agg_codec as codec;
@@ -103,4 +104,8 @@ pub use enclosing::{EnclosingRecord, KinesisRecord};
 pub use error::{MalformedRecord, PushError, UnfitUserRecord};
 pub use owned::{AsUserRecord, OwnedUserRecord};
 pub use shard_map::{Shard, ShardMap, ShardMapDiff, ShardMapError};
+pub use sharded_aggregator::{
+    DEFAULT_MAX_AGE, DEFAULT_MAX_BUFFERED_LEN, RefusalReason, RefusedUserRecord, ShardAggregate,
+    ShardedAggregator, ShardedLimits,
+};
 pub use shared::{SharedParsed, SharedUserRecord, SharedUserRecords, parse_shared};
