@@ -406,7 +406,18 @@ impl<T> ShardedAggregator<T> {
         core::iter::from_fn(|| self.flush_due(Duration::MAX)).collect()
     }
 
-    fn flush_place(&mut self, place: usize) -> Option<ShardAggregate<T>> {
+    /// When the oldest user record that waits for the shard of this place came.
+    pub(crate) fn waiting_since(&self, place: usize) -> Option<Duration> {
+        Some(self.lanes.get(place)?.filling?.since)
+    }
+
+    /// When the aggregate of the shard of this place is due.
+    pub(crate) fn deadline(&self, place: usize) -> Option<Duration> {
+        let filling = self.lanes.get(place)?.filling?;
+        Some(self.limits.deadline(&filling))
+    }
+
+    pub(crate) fn flush_place(&mut self, place: usize) -> Option<ShardAggregate<T>> {
         let shard = self.map.open_shards().get(place)?;
         let lane = self.lanes.get_mut(place)?;
         let filling = lane.filling?;

@@ -5,7 +5,10 @@
     reason = "a helper of tests panics in order to fail them"
 )]
 
+extern crate alloc;
+
 pub mod fixtures;
+pub mod simulation;
 pub mod wire;
 
 use kinesis_agg_codec::{
