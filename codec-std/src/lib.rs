@@ -78,12 +78,17 @@
     )
 )]
 
+extern crate alloc;
+
 mod aggregator;
 mod deaggregate;
 mod enclosing;
 mod error;
 mod key_map;
 mod owned;
+mod producer;
+mod shard_map;
+mod sharded_aggregator;
 mod shared;
 
 pub use kinesis_agg_codec as codec;
@@ -99,4 +104,15 @@ pub use deaggregate::{
 pub use enclosing::{EnclosingRecord, KinesisRecord};
 pub use error::{MalformedRecord, PushError, UnfitUserRecord};
 pub use owned::{AsUserRecord, OwnedUserRecord};
+pub use producer::{
+    Attempt, AttemptOutcome, DEFAULT_BYTES_PER_SECOND, DEFAULT_MAX_REQUEST_LEN,
+    DEFAULT_RECORDS_PER_SECOND, DEFAULT_TTL, Delivery, Failure, FailureReason, MAX_REQUEST_COUNT,
+    ProducerCore, ProducerCounters, ProducerEvent, ProducerSettings, PutRecord, PutRequest,
+    PutResult, RequestFailure, RequestId, UnknownRequest,
+};
+pub use shard_map::{Shard, ShardMap, ShardMapDiff, ShardMapError};
+pub use sharded_aggregator::{
+    DEFAULT_MAX_AGE, DEFAULT_MAX_BUFFERED_LEN, RefusalReason, RefusedUserRecord, ShardAggregate,
+    ShardedAggregator, ShardedLimits,
+};
 pub use shared::{SharedParsed, SharedUserRecord, SharedUserRecords, parse_shared};

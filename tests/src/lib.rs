@@ -5,9 +5,12 @@
     reason = "a helper of tests panics in order to fail them"
 )]
 
+extern crate alloc;
+
 pub mod aggregator_model;
 pub mod counting;
 pub mod fixtures;
+pub mod simulation;
 pub mod wire;
 
 use kinesis_agg_codec::{
