@@ -8,11 +8,13 @@ use core::borrow::BorrowMut;
 use core::iter::FusedIterator;
 
 use kinesis_agg_codec::{
-    DecodeError, KeyBytes, KeyOffset, Parsed, PlainReason, UserRecord, UserRecords, parse,
+    AggregatedRecord, DecodeError, KeyBytes, KeyOffset, Parsed, PlainReason, UserRecord,
+    UserRecords, parse,
 };
 
 use crate::enclosing::EnclosingRecord;
 use crate::error::MalformedRecord;
+use crate::hash_key_filter::HashKeyFilter;
 
 /// What a Kinesis record turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,12 +230,14 @@ pub struct Deaggregated<'a, R: ?Sized, S = Vec<KeyOffset>> {
     record_index: usize,
     outcome: Outcome,
     left: Left<'a, S>,
+    /// A filter leaves the whole aggregate out.
+    is_left_out: bool,
 }
 
 /// What is still to be delivered.
 #[derive(Debug)]
 enum Left<'a, S> {
-    UserRecords(UserRecords<'a, S>),
+    UserRecords(AggregatedRecord<'a>, UserRecords<'a, S>),
     /// The Kinesis record itself, unless it has been.
     Whole {
         delivered: bool,
@@ -256,7 +260,7 @@ where
                 let user_records = aggregated.user_records_in(slots);
                 (
                     Outcome::Aggregated { record_count },
-                    Left::UserRecords(user_records),
+                    Left::UserRecords(aggregated, user_records),
                 )
             }
             Ok(Parsed::Plain(reason)) => (Outcome::Plain(reason), Left::whole(slots)),
@@ -267,14 +271,35 @@ where
             record_index,
             outcome,
             left,
+            is_left_out: false,
         }
     }
 
     fn into_slots(self) -> S {
         match self.left {
-            Left::UserRecords(user_records) => user_records.into_slots(),
+            Left::UserRecords(_, user_records) => user_records.into_slots(),
             Left::Whole { slots, .. } => slots,
         }
+    }
+
+    /// Looks at all user records, if the filter judges the aggregate as a
+    /// whole; those that were delivered already count, too.
+    pub(crate) fn judge(mut self, filter: HashKeyFilter) -> Self {
+        let HashKeyFilter::WholeAggregate(_) = filter else {
+            return self;
+        };
+        let Left::UserRecords(aggregated, user_records) = self.left else {
+            return self;
+        };
+        let left = user_records.len();
+        let mut slots = user_records.into_slots();
+        self.is_left_out = aggregated
+            .user_records_in(slots.as_mut())
+            .any(|user_record| !filter.contains(&user_record));
+        let mut user_records = aggregated.user_records_in(slots);
+        while user_records.len() > left && user_records.next().is_some() {}
+        self.left = Left::UserRecords(aggregated, user_records);
+        self
     }
 }
 
@@ -305,6 +330,10 @@ impl<'a, R: EnclosingRecord + ?Sized, S> Deaggregated<'a, R, S> {
     pub const fn outcome(&self) -> Outcome {
         self.outcome
     }
+
+    pub(crate) const fn is_left_out(&self) -> bool {
+        self.is_left_out
+    }
 }
 
 impl<'a, R: EnclosingRecord + ?Sized, S: AsRef<[KeyOffset]>> Iterator for Deaggregated<'a, R, S> {
@@ -312,7 +341,7 @@ impl<'a, R: EnclosingRecord + ?Sized, S: AsRef<[KeyOffset]>> Iterator for Deaggr
 
     fn next(&mut self) -> Option<Delivered<'a, R>> {
         let content = match &mut self.left {
-            Left::UserRecords(user_records) => Content::UserRecord(user_records.next()?),
+            Left::UserRecords(_, user_records) => Content::UserRecord(user_records.next()?),
             Left::Whole { delivered, .. } => {
                 if core::mem::replace(delivered, true) {
                     return None;
@@ -333,7 +362,7 @@ impl<'a, R: EnclosingRecord + ?Sized, S: AsRef<[KeyOffset]>> Iterator for Deaggr
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = match &self.left {
-            Left::UserRecords(user_records) => user_records.len(),
+            Left::UserRecords(_, user_records) => user_records.len(),
             Left::Whole { delivered, .. } => usize::from(!delivered),
         };
         (left, Some(left))
@@ -376,6 +405,7 @@ where
         current: None,
         spare: Vec::new(),
         observer: |_, _, _| {},
+        filter: None,
     }
 }
 
@@ -387,6 +417,8 @@ pub struct Batch<'a, R: ?Sized, I, F = fn(usize, &'a R, Outcome)> {
     current: Option<Deaggregated<'a, R>>,
     spare: Vec<KeyOffset>,
     observer: F,
+    /// Judges each aggregate before it is delivered.
+    filter: Option<HashKeyFilter>,
 }
 
 impl<'a, R: ?Sized, I, F> Batch<'a, R, I, F> {
@@ -401,6 +433,7 @@ impl<'a, R: ?Sized, I, F> Batch<'a, R, I, F> {
             current: self.current,
             spare: self.spare,
             observer,
+            filter: self.filter,
         }
     }
 
@@ -408,10 +441,20 @@ impl<'a, R: ?Sized, I, F> Batch<'a, R, I, F> {
     /// passing it through.
     #[must_use]
     pub const fn strict(self) -> Strict<Self> {
-        Strict {
-            delivered: self,
-            failed: false,
-        }
+        Strict::new(self)
+    }
+}
+
+impl<'a, R: EnclosingRecord + ?Sized, I, F> Batch<'a, R, I, F> {
+    pub(crate) fn judge(mut self, filter: HashKeyFilter) -> Self {
+        self.filter = Some(filter);
+        self.current = self.current.map(|current| current.judge(filter));
+        self
+    }
+
+    /// Of the Kinesis record that was delivered from last.
+    pub(crate) fn is_left_out(&self) -> bool {
+        self.current.as_ref().is_some_and(Deaggregated::is_left_out)
     }
 }
 
@@ -435,7 +478,10 @@ where
             let record_index = self.record_index;
             self.record_index = record_index.saturating_add(1);
             let slots = core::mem::take(&mut self.spare);
-            let current = Deaggregated::new(record, record_index, slots);
+            let mut current = Deaggregated::new(record, record_index, slots);
+            if let Some(filter) = self.filter {
+                current = current.judge(filter);
+            }
             (self.observer)(record_index, record, current.outcome());
             self.current = Some(current);
         }
@@ -447,6 +493,15 @@ where
 pub struct Strict<D> {
     delivered: D,
     failed: bool,
+}
+
+impl<D> Strict<D> {
+    pub(crate) const fn new(delivered: D) -> Self {
+        Self {
+            delivered,
+            failed: false,
+        }
+    }
 }
 
 impl<'a, R, D> Iterator for Strict<D>

@@ -33,6 +33,10 @@
 //! | [`Outcome::Aggregated`] | its user records; none if it has none |
 //! | [`Outcome::Malformed`]: magic and digest good, message not valid | the Kinesis record, flagged; or an error, with [`Batch::strict`] |
 //!
+//! A consumer that may only see one shard's hash keys asks for a
+//! [`HashKeyFilter`] ([`Batch::filter_by`]); one that stopped in the middle of
+//! an aggregate goes on with [`Batch::resume_after`].
+//!
 //! User records borrow from their Kinesis record. Those of [`parse_shared`]
 //! share its memory instead and can go to other threads.
 //!
@@ -58,6 +62,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | Feature | For | Crates more | Rust |
+//! |---|---|---|---|
+//! | `aws-sdk` | records of the AWS SDK in, its entries out: module `aws_sdk` | 56 | 1.94.1 |
+//! | `lambda` | events of Lambda, Firehose and Analytics, the Python module's shape: module `lambda` | 8 | 1.87 |
+//!
 //! # Cost
 //!
 //! Deaggregation copies no data and allocates nothing for a user record;
@@ -81,10 +94,17 @@
 extern crate alloc;
 
 mod aggregator;
+#[cfg(feature = "aws-sdk")]
+pub mod aws_sdk;
+mod checkpoint;
 mod deaggregate;
 mod enclosing;
 mod error;
+mod filtered;
+mod hash_key_filter;
 mod key_map;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 mod owned;
 mod producer;
 mod shard_map;
@@ -94,15 +114,22 @@ mod shared;
 pub use kinesis_agg_codec as codec;
 pub use kinesis_agg_codec::{
     DecodeError, DecodeErrorKind, EncodeError, HashKey, HashKeyError, HashKeyRange, KeyBytes,
-    LimitError, Limits, NewUserRecord, OuterKey, PlainReason, RecordTag, RecordTags, UserRecord,
+    LimitError, Limits, NewUserRecord, OuterKey, PlainReason, RecordTag, RecordTags,
+    ReversedRangeError, UserRecord,
 };
 
 pub use aggregator::{LoneUserRecord, OwnedAggregate, RecordAggregator};
+pub use checkpoint::{
+    ExtendedSequenceNumber, MAX_SEQUENCE_NUMBER_LEN, Resumed, SequenceDigits, SequenceNumber,
+    SequenceNumberError,
+};
 pub use deaggregate::{
     Batch, Deaggregated, Deaggregator, Delivered, Outcome, Strict, deaggregate, deaggregate_batch,
 };
 pub use enclosing::{EnclosingRecord, KinesisRecord};
 pub use error::{MalformedRecord, PushError, UnfitUserRecord};
+pub use filtered::Filtered;
+pub use hash_key_filter::HashKeyFilter;
 pub use owned::{AsUserRecord, OwnedUserRecord};
 pub use producer::{
     Attempt, AttemptOutcome, DEFAULT_BYTES_PER_SECOND, DEFAULT_MAX_REQUEST_LEN,
