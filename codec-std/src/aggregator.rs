@@ -312,23 +312,7 @@ impl RecordAggregator {
         let buffered =
             buffered.map(|unsealed| unsealed.seal(Digest::from([0; limits::DIGEST_LEN])));
         let blob = buffered.map_or_else(Bytes::new, |blob| Bytes::copy_from_slice(blob.data()));
-        let user_records = match parse_trusting_digest(&blob) {
-            Ok(Parsed::Aggregated(aggregated)) => {
-                let slots = vec![KeyOffset::default(); aggregated.key_count()];
-                Some(aggregated.user_records_in(slots))
-            }
-            // What the writer wrote, the reader reads: this is an empty writer.
-            Ok(Parsed::Plain(_)) | Err(_) => None,
-        };
-        user_records
-            .into_iter()
-            .flatten()
-            .filter_map(|user_record| {
-                let data = blob.slice_ref(user_record.data());
-                OwnedUserRecord::from_read(&user_record, data).ok()
-            })
-            .chain(too_large_wrapped)
-            .collect()
+        read_back(&blob).chain(too_large_wrapped).collect()
     }
 
     /// Drops all user records.
@@ -361,6 +345,25 @@ impl RecordAggregator {
             .move_to(buffer)
             .unwrap_or_else(|(unmoved, _)| unmoved);
     }
+}
+
+/// The user records of a blob that this crate wrote.
+pub(crate) fn read_back(blob: &Bytes) -> impl Iterator<Item = OwnedUserRecord> {
+    let user_records = match parse_trusting_digest(blob) {
+        Ok(Parsed::Aggregated(aggregated)) => {
+            let slots = vec![KeyOffset::default(); aggregated.key_count()];
+            Some(aggregated.user_records_in(slots))
+        }
+        // What the writer wrote, the reader reads: this is an empty writer.
+        Ok(Parsed::Plain(_)) | Err(_) => None,
+    };
+    user_records
+        .into_iter()
+        .flatten()
+        .filter_map(|user_record| {
+            let data = blob.slice_ref(user_record.data());
+            OwnedUserRecord::from_read(&user_record, data).ok()
+        })
 }
 
 impl Default for RecordAggregator {

@@ -91,6 +91,8 @@
     )
 )]
 
+extern crate alloc;
+
 mod aggregator;
 #[cfg(feature = "aws-sdk")]
 pub mod aws_sdk;
@@ -104,6 +106,9 @@ mod key_map;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 mod owned;
+mod producer;
+mod shard_map;
+mod sharded_aggregator;
 mod shared;
 
 pub use kinesis_agg_codec as codec;
@@ -126,4 +131,15 @@ pub use error::{MalformedRecord, PushError, UnfitUserRecord};
 pub use filtered::Filtered;
 pub use hash_key_filter::HashKeyFilter;
 pub use owned::{AsUserRecord, OwnedUserRecord};
+pub use producer::{
+    Attempt, AttemptOutcome, DEFAULT_BYTES_PER_SECOND, DEFAULT_MAX_REQUEST_LEN,
+    DEFAULT_RECORDS_PER_SECOND, DEFAULT_TTL, Delivery, Failure, FailureReason, MAX_REQUEST_COUNT,
+    ProducerCore, ProducerCounters, ProducerEvent, ProducerSettings, PutRecord, PutRequest,
+    PutResult, RequestFailure, RequestId, UnknownRequest,
+};
+pub use shard_map::{Shard, ShardMap, ShardMapDiff, ShardMapError};
+pub use sharded_aggregator::{
+    DEFAULT_MAX_AGE, DEFAULT_MAX_BUFFERED_LEN, RefusalReason, RefusedUserRecord, ShardAggregate,
+    ShardedAggregator, ShardedLimits,
+};
 pub use shared::{SharedParsed, SharedUserRecord, SharedUserRecords, parse_shared};

@@ -5,7 +5,7 @@ use crate::error::{DecodeError, DecodeErrorKind, EncodeError, RequiredField};
 use crate::key_bytes::KeyBytes;
 use crate::wire::cursor::Cursor;
 use crate::wire::fault::{Fault, Faulted};
-use crate::wire::field::{self, WireType};
+use crate::wire::field::{self, Field, WireType};
 use crate::wire::sink::Sink;
 use crate::wire::varint;
 
@@ -52,30 +52,68 @@ pub(crate) enum TopFieldKind {
 
 impl<'buf> TopField<'buf> {
     /// The next known field of the aggregated record, or `None` at its end.
+    ///
+    /// What every known producer writes is read in place, all else out of line.
     #[inline]
     pub(crate) fn read(
         cursor: &mut Cursor<'buf>,
         fault: &mut Fault,
     ) -> Result<Option<Self>, Faulted> {
-        while !cursor.is_empty() {
-            let offset = cursor.offset();
-            let kind = match cursor.tag(fault)? {
-                RECORD => TopFieldKind::Record,
-                PARTITION_KEY => TopFieldKind::PartitionKey,
-                EXPLICIT_HASH_KEY => TopFieldKind::ExplicitHashKey,
-                unknown => {
-                    field::skip_unknown(cursor, unknown, offset, 0, fault)?;
-                    continue;
-                }
-            };
-            return Ok(Some(Self {
-                kind,
-                offset,
-                len_offset: cursor.offset(),
-                body: cursor.message(offset, fault)?,
-            }));
+        let kind = match *cursor.rest() {
+            [tag, ..] => TopFieldKind::of(u32::from(tag)),
+            [] => return Ok(None),
+        };
+        match kind.and_then(|kind| Self::read_usual(cursor, kind)) {
+            Some(field) => Ok(Some(field)),
+            None => Self::read_any(cursor, fault),
+        }
+    }
+
+    /// Reads a field of this kind with a short length.
+    #[inline]
+    fn read_usual(cursor: &mut Cursor<'buf>, kind: TopFieldKind) -> Option<Self> {
+        let offset = cursor.offset();
+        let mut behind = *cursor;
+        let body = behind.short_message()?;
+        *cursor = behind;
+        Some(Self {
+            kind,
+            offset,
+            len_offset: offset.wrapping_add(1),
+            body,
+        })
+    }
+
+    /// Reads any field, good or bad.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn read_any(
+        cursor: &mut Cursor<'buf>,
+        fault: &mut Fault,
+    ) -> Result<Option<Self>, Faulted> {
+        while let Some(field) = Field::read(cursor, 0, fault)? {
+            if let Some(kind) = TopFieldKind::of(field.tag) {
+                return Ok(Some(Self {
+                    kind,
+                    offset: field.offset,
+                    len_offset: field.value_offset,
+                    body: field.bytes,
+                }));
+            }
         }
         Ok(None)
+    }
+}
+
+impl TopFieldKind {
+    #[inline]
+    fn of(tag: u32) -> Option<Self> {
+        match tag {
+            RECORD => Some(Self::Record),
+            PARTITION_KEY => Some(Self::PartitionKey),
+            EXPLICIT_HASH_KEY => Some(Self::ExplicitHashKey),
+            _ => None,
+        }
     }
 }
 
@@ -125,8 +163,10 @@ impl<'buf> RecordFields<'buf> {
         })
     }
 
+    /// Reads any record, good or bad.
     #[cold]
-    fn read_any(
+    #[inline(never)]
+    pub(crate) fn read_any(
         body: Cursor<'buf>,
         record_offset: usize,
         fault: &mut Fault,
@@ -136,22 +176,22 @@ impl<'buf> RecordFields<'buf> {
         let mut explicit_hash_key_index = None;
         let mut data = None;
         let mut tags: &[u8] = &[];
-        while !cursor.is_empty() {
-            let at_field = cursor;
-            let offset = cursor.offset();
-            match cursor.tag(fault)? {
-                PARTITION_KEY_INDEX => partition_key_index = Some(cursor.varint(offset, fault)?),
-                EXPLICIT_HASH_KEY_INDEX => {
-                    explicit_hash_key_index = Some(cursor.varint(offset, fault)?);
-                }
-                DATA => data = Some(cursor.bytes(offset, fault)?),
+        loop {
+            let at_field = cursor.rest();
+            let Some(field) = Field::read(&mut cursor, 1, fault)? else {
+                break;
+            };
+            match field.tag {
+                PARTITION_KEY_INDEX => partition_key_index = Some(field.number),
+                EXPLICIT_HASH_KEY_INDEX => explicit_hash_key_index = Some(field.number),
+                DATA => data = Some(field.bytes.rest()),
                 RECORD_TAG => {
-                    RecordTag::read(cursor.message(offset, fault)?, offset, fault)?;
+                    RecordTag::read(&field, fault)?;
                     if tags.is_empty() {
-                        tags = at_field.rest();
+                        tags = at_field;
                     }
                 }
-                unknown => field::skip_unknown(&mut cursor, unknown, offset, 1, fault)?,
+                _ => {}
             }
         }
         match (partition_key_index, data) {
@@ -179,15 +219,12 @@ impl<'buf> RecordFields<'buf> {
         let mut cursor = body;
         let mut offsets = [body.offset(); 2];
         let [partition_key, explicit_hash_key] = &mut offsets;
-        while !cursor.is_empty() {
-            let offset = cursor.offset();
-            let tag = cursor.tag(fault)?;
-            match tag {
-                PARTITION_KEY_INDEX => *partition_key = offset,
-                EXPLICIT_HASH_KEY_INDEX => *explicit_hash_key = offset,
+        while let Some(field) = Field::read(&mut cursor, 1, fault)? {
+            match field.tag {
+                PARTITION_KEY_INDEX => *partition_key = field.offset,
+                EXPLICIT_HASH_KEY_INDEX => *explicit_hash_key = field.offset,
                 _ => {}
             }
-            field::skip_unknown(&mut cursor, tag, offset, 1, fault)?;
         }
         Ok(offsets)
     }
@@ -221,35 +258,29 @@ pub struct RecordTag<'buf> {
 }
 
 impl<'buf> RecordTag<'buf> {
-    fn read(body: Cursor<'buf>, tag_offset: usize, fault: &mut Fault) -> Result<Self, Faulted> {
-        let mut cursor = body;
+    /// Reads the record's field that holds a tag.
+    fn read(field: &Field<'buf>, fault: &mut Fault) -> Result<Self, Faulted> {
+        let mut cursor = field.bytes;
         let mut key = None;
         let mut value = None;
-        while !cursor.is_empty() {
-            let offset = cursor.offset();
-            match cursor.tag(fault)? {
-                TAG_KEY => key = Some(KeyBytes::new(cursor.bytes(offset, fault)?)),
-                TAG_VALUE => value = Some(KeyBytes::new(cursor.bytes(offset, fault)?)),
-                unknown => field::skip_unknown(&mut cursor, unknown, offset, 2, fault)?,
+        while let Some(inner) = Field::read(&mut cursor, 2, fault)? {
+            match inner.tag {
+                TAG_KEY => key = Some(KeyBytes::new(inner.bytes.rest())),
+                TAG_VALUE => value = Some(KeyBytes::new(inner.bytes.rest())),
+                _ => {}
             }
         }
         match key {
             Some(key) => Ok(Self { key, value }),
-            None => Err(missing(RequiredField::TagKey, tag_offset, fault)),
+            None => Err(missing(RequiredField::TagKey, field.offset, fault)),
         }
     }
 
     /// The next tag of a record, or `None` at its end.
     fn next_of(cursor: &mut Cursor<'buf>, fault: &mut Fault) -> Result<Option<Self>, Faulted> {
-        while !cursor.is_empty() {
-            let offset = cursor.offset();
-            match cursor.tag(fault)? {
-                RECORD_TAG => {
-                    let body = cursor.message(offset, fault)?;
-                    return Self::read(body, offset, fault).map(Some);
-                }
-                // Indices and data are unknown to someone who looks for tags.
-                other => field::skip_unknown(cursor, other, offset, 1, fault)?,
+        while let Some(field) = Field::read(cursor, 1, fault)? {
+            if field.tag == RECORD_TAG {
+                return Self::read(&field, fault).map(Some);
             }
         }
         Ok(None)
@@ -288,6 +319,18 @@ impl<'buf> RecordTag<'buf> {
             .ok_or(too_large)?;
         self.write(&mut Sink::new(place)).ok_or(too_large)?;
         Ok(place)
+    }
+
+    fn stream(&self, put: &mut Put<'_>) -> Option<()> {
+        put_head(put, |sink| {
+            sink.put_varint(RECORD_TAG)?;
+            sink.put_varint(self.body_len())
+        })?;
+        stream_bytes_field(put, TAG_KEY, self.key.as_bytes())?;
+        match self.value {
+            Some(value) => stream_bytes_field(put, TAG_VALUE, value.as_bytes()),
+            None => Some(()),
+        }
     }
 
     fn write(&self, sink: &mut Sink<'_>) -> Option<()> {
@@ -437,6 +480,26 @@ impl NewRecord<'_> {
     }
 
     pub(crate) fn write(&self, sink: &mut Sink<'_>) -> Option<()> {
+        self.write_head(sink)?;
+        sink.put(self.data)?;
+        for tag in self.tags.clone() {
+            tag.write(sink)?;
+        }
+        Some(())
+    }
+
+    /// Hands the record to `put` piece by piece, until it refuses one.
+    pub(crate) fn stream(&self, put: &mut Put<'_>) -> Option<()> {
+        put_head(put, |sink| self.write_head(sink))?;
+        put(self.data)?;
+        for tag in self.tags.clone() {
+            tag.stream(put)?;
+        }
+        Some(())
+    }
+
+    /// All that stands before the data.
+    fn write_head(&self, sink: &mut Sink<'_>) -> Option<()> {
         sink.put_varint(RECORD)?;
         sink.put_varint(self.body_len())?;
         sink.put_varint(PARTITION_KEY_INDEX)?;
@@ -445,12 +508,29 @@ impl NewRecord<'_> {
             sink.put_varint(EXPLICIT_HASH_KEY_INDEX)?;
             sink.put_varint(index)?;
         }
-        write_bytes_field(sink, DATA, self.data)?;
-        for tag in self.tags.clone() {
-            tag.write(sink)?;
-        }
-        Some(())
+        write_bytes_head(sink, DATA, self.data)
     }
+}
+
+/// Takes a piece of a message, or refuses it and all that would follow.
+pub(crate) type Put<'a> = dyn FnMut(&[u8]) -> Option<()> + 'a;
+
+/// Bytes of the longest head: that of a record, four tags and four numbers.
+const MAX_HEAD_LEN: usize = 4 * (1 + 5);
+
+/// Hands over what stands before a field's content, as one piece.
+fn put_head(put: &mut Put<'_>, write: impl FnOnce(&mut Sink<'_>) -> Option<()>) -> Option<()> {
+    let mut head = [0; MAX_HEAD_LEN];
+    let mut sink = Sink::new(&mut head);
+    write(&mut sink)?;
+    let len = MAX_HEAD_LEN.checked_sub(sink.free_len())?;
+    put(head.get(..len)?)
+}
+
+/// Hands a field that holds `bytes` to `put`.
+pub(crate) fn stream_bytes_field(put: &mut Put<'_>, tag: u32, bytes: &[u8]) -> Option<()> {
+    put_head(put, |sink| write_bytes_head(sink, tag, bytes))?;
+    put(bytes)
 }
 
 /// Bytes of a table entry of `key`, or of any field that holds `bytes`.
@@ -466,7 +546,12 @@ pub(crate) fn delimited_len(body_len: u32) -> u32 {
 }
 
 pub(crate) fn write_bytes_field(sink: &mut Sink<'_>, tag: u32, bytes: &[u8]) -> Option<()> {
-    sink.put_varint(tag)?;
-    sink.put_varint(u32::try_from(bytes.len()).ok()?)?;
+    write_bytes_head(sink, tag, bytes)?;
     sink.put(bytes)
+}
+
+/// All of a field that holds `bytes` but these.
+fn write_bytes_head(sink: &mut Sink<'_>, tag: u32, bytes: &[u8]) -> Option<()> {
+    sink.put_varint(tag)?;
+    sink.put_varint(u32::try_from(bytes.len()).ok()?)
 }

@@ -33,7 +33,7 @@ pub(crate) enum KeyKind {
 }
 
 impl KeyKind {
-    const fn tag(self) -> u32 {
+    pub(crate) const fn tag(self) -> u32 {
         match self {
             Self::Partition => PARTITION_KEY,
             Self::ExplicitHash => EXPLICIT_HASH_KEY,
@@ -348,7 +348,7 @@ fn order_in_place(body: &mut [u8], keys_len: usize, records_len: usize) -> Optio
 /// A pass exchanges the inner two of four runs of the same kind, and so halves
 /// the number of runs.
 fn part_keys(keys: &mut [u8]) -> Option<()> {
-    loop {
+    for _halving in 0..=u32::BITS {
         let mut rest = &mut *keys;
         let mut exchanged = false;
         while !rest.is_empty() {
@@ -371,6 +371,7 @@ fn part_keys(keys: &mut [u8]) -> Option<()> {
             return Some(());
         }
     }
+    None
 }
 
 /// The one copy of this code; there are many callers.

@@ -45,12 +45,12 @@ impl<'out> UnsealedBlob<'out> {
 /// The index of a partition key in the table of the aggregate that is being
 /// written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PartitionKeyIndex(u32);
+pub struct PartitionKeyIndex(pub(crate) u32);
 
 /// The index of an explicit hash key in the table of the aggregate that is
 /// being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ExplicitHashKeyIndex(u32);
+pub struct ExplicitHashKeyIndex(pub(crate) u32);
 
 /// Writes keys and records into their sections, and remembers neither.
 ///

@@ -5,7 +5,12 @@
     reason = "a helper of tests panics in order to fail them"
 )]
 
+extern crate alloc;
+
+pub mod aggregator_model;
+pub mod counting;
 pub mod fixtures;
+pub mod simulation;
 pub mod wire;
 
 use kinesis_agg_codec::{
@@ -153,8 +158,15 @@ pub fn expected(user_records: &[Owned]) -> Vec<Read> {
         .collect()
 }
 
-/// The first message that a blob frames.
+/// The message that a blob frames.
 #[must_use]
 pub fn message_of(blob: &[u8]) -> &[u8] {
     &blob[MAGIC.len()..blob.len() - 16]
 }
+
+/// The README's examples, as they stand there.
+#[doc = include_str!("../../README.md")]
+#[cfg(doctest)]
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Readme;

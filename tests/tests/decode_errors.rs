@@ -7,7 +7,7 @@ use kinesis_agg_codec::DecodeErrorKind::{
     MissingField, NestingTooDeep, PartitionKeyIndex, Truncated, UnexpectedEndGroup, VarintTooLong,
 };
 use kinesis_agg_codec::{MAGIC, Parsed, RequiredField, parse, parse_trusting_digest};
-use kinesis_agg_tests::{aggregated, reseal};
+use kinesis_agg_tests::{aggregated, reseal, wire};
 
 /// A message, what is wrong with it and at which byte of the blob, of which
 /// the message is at byte 4.
@@ -434,31 +434,24 @@ fn a_fault_has_its_kind_and_offset() {
     }
 }
 
-/// Groups to this depth around nothing, in the field that `start` opens.
-fn groups(depth: usize) -> Vec<u8> {
-    [[0x2b].repeat(depth), [0x2c].repeat(depth)].concat()
-}
-
 #[test]
 fn groups_nest_up_to_100_levels_enclosing_messages_included() {
-    use kinesis_agg_tests::wire;
-    for (limit, first_group, message) in [
-        (100, 7, (|depth| groups(depth)) as fn(usize) -> Vec<u8>),
-        (99, 14, |depth| {
-            let body = [b"\x08\0\x1a\0".to_vec(), groups(depth)].concat();
-            wire::bytes(3, &body)
-        }),
-        (98, 20, |depth| {
-            let tag = [b"\x0a\x01k".to_vec(), groups(depth)].concat();
-            let body = [b"\x08\0\x1a\0".to_vec(), wire::bytes(4, &tag)].concat();
-            wire::bytes(3, &body)
-        }),
-    ] {
+    let groups = |depth| [[0x2b].repeat(depth), [0x2c].repeat(depth)].concat();
+    let record = |rest: &[u8]| wire::bytes(3, &[b"\x08\0\x1a\0", rest].concat());
+    let tag = |rest: &[u8]| wire::bytes(4, &[b"\x0a\x01k", rest].concat());
+    let in_message = |depth| groups(depth);
+    let in_record = |depth| record(&groups(depth));
+    let in_tag = |depth| record(&tag(&groups(depth)));
+    let levels: [(_, _, &dyn Fn(usize) -> Vec<u8>); 3] = [
+        (100, 7, &in_message),
+        (99, 14, &in_record),
+        (98, 20, &in_tag),
+    ];
+    for (limit, first_group, message) in levels {
         let blob = |depth| reseal(&[b"\x0a\x01a".to_vec(), message(depth)].concat());
         let deepest = blob(limit);
         assert_eq!(aggregated(&deepest).partition_key_count(), 1);
-        let too_deep = blob(limit + 1);
-        let error = parse(&too_deep).unwrap_err();
+        let error = parse(&blob(limit + 1)).unwrap_err();
         assert_eq!(error.kind(), NestingTooDeep);
         assert_eq!(error.offset(), first_group + limit, "limit {limit}");
     }

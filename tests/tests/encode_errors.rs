@@ -218,6 +218,28 @@ fn the_count_limit_is_reached() {
     }
 }
 
+/// Alone, a user record has to bring its own partition key twice, into the
+/// table and as the outer key.
+#[test]
+fn what_does_not_fit_first_is_not_taken_second_either() {
+    let long = "k".repeat(200);
+    let needed = 20 + 203 + 10 + 200;
+    let limits = Limits::new().with_max_size(needed - 1).unwrap();
+    let too_large = EncodeError::TooLarge {
+        needed: u64::from(needed),
+        limit: u64::from(needed) - 1,
+    };
+    let second = user_record(&long);
+    refuse(&mut writer(1000).with_limits(limits), &second, too_large);
+
+    // Second, it would fit. But then nothing could take it if it had to be sent again alone.
+    let mut writer = writer(1000).with_limits(limits);
+    accept(&mut writer, &user_record("a"));
+    refuse(&mut writer, &second, too_large);
+    let mut full = writer.with_limits(limits.with_max_count(1).unwrap());
+    refuse(&mut full, &second, too_large);
+}
+
 #[test]
 fn limits_are_within_what_the_service_takes() {
     let limit = limits::LARGEST_MAX_SIZE;

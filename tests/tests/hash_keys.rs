@@ -6,6 +6,7 @@ use kinesis_agg_codec::{
 };
 use kinesis_agg_tests::aggregated;
 use kinesis_agg_tests::fixtures::{hash_key_cases, range_cases};
+use proptest::prelude::*;
 
 #[test]
 fn a_partition_key_has_the_hash_key_that_the_peers_compute() {
@@ -53,6 +54,20 @@ fn a_user_record_that_was_read_has_its_effective_hash_key() {
         }
     }
     assert_eq!(compared, 97);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Numbers of any length, on both sides of 2^128 and far beyond.
+    #[test]
+    fn decimal_is_read_as_the_number_it_is(text in "[+]?(34028236692093846346337460743176821)?[0-9]{1,45}") {
+        let expected = text.parse::<u128>().map_err(|_| HashKeyError::OutOfRange);
+        let found = HashKey::from_decimal(text.as_bytes()).map(HashKey::to_u128);
+        prop_assert_eq!(found, expected);
+        let padded = format!(" \t\r\n\x0c{text} ");
+        prop_assert_eq!(padded.parse::<HashKey>().map(HashKey::to_u128), expected);
+    }
 }
 
 #[test]

@@ -21,49 +21,90 @@ pub(crate) const fn tag(field_number: u32, wire_type: WireType) -> u32 {
     (field_number << 3) | wire_type
 }
 
-/// A tag that was read, taken apart.
+/// A tag that was read and is one.
 #[derive(Clone, Copy, Debug)]
 struct FieldHeader {
-    field_number: u32,
-    wire_type: u32,
+    tag: u32,
     offset: usize,
 }
 
 impl FieldHeader {
-    fn of(tag: u32, offset: usize, fault: &mut Fault) -> Result<Self, Faulted> {
-        let header = Self {
-            field_number: tag >> 3,
-            wire_type: tag & 7,
-            offset,
-        };
-        if header.field_number == 0 || header.wire_type > 5 {
+    fn read(cursor: &mut Cursor<'_>, fault: &mut Fault) -> Result<Self, Faulted> {
+        let offset = cursor.offset();
+        let tag = cursor.tag(fault)?;
+        let header = Self { tag, offset };
+        if header.field_number() == 0 || header.wire_type() > 5 {
             let tag = u64::from(tag);
             return Err(fault.record(DecodeErrorKind::InvalidTag { tag }, offset));
         }
         Ok(header)
     }
+
+    fn field_number(self) -> u32 {
+        self.tag >> 3
+    }
+
+    fn wire_type(self) -> u32 {
+        self.tag & 7
+    }
 }
 
-/// Passes over the rest of an unknown field whose `tag` was read at `offset`.
-///
-/// `enclosing` messages lie between the field and the top of the blob: 0 at
-/// the top, 1 in a record, 2 in a record's tag.
-#[cold]
-pub(crate) fn skip_unknown(
-    cursor: &mut Cursor<'_>,
-    tag: u32,
-    offset: usize,
-    enclosing: usize,
-    fault: &mut Fault,
-) -> Result<(), Faulted> {
-    let header = FieldHeader::of(tag, offset, fault)?;
-    match header.wire_type {
-        3 => skip_group(cursor, header, enclosing, fault),
-        4 => {
-            let field_number = header.field_number;
-            Err(fault.record(DecodeErrorKind::UnexpectedEndGroup { field_number }, offset))
+/// A field that a message has, known to the schema or not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Field<'buf> {
+    pub(crate) tag: u32,
+    /// Where the tag stands.
+    pub(crate) offset: usize,
+    /// Where the value stands, or its length.
+    pub(crate) value_offset: usize,
+    /// The value of a varint field.
+    pub(crate) number: u64,
+    /// The value of a length-delimited field.
+    pub(crate) bytes: Cursor<'buf>,
+}
+
+impl<'buf> Field<'buf> {
+    /// Reads the next field that is a number or bytes, `None` at the end of
+    /// the message. All other fields are unknown to the schema and passed over.
+    ///
+    /// `enclosing` messages lie between the field and the top of the blob: 0
+    /// at the top, 1 in a record, 2 in a record's tag.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn read(
+        cursor: &mut Cursor<'buf>,
+        enclosing: usize,
+        fault: &mut Fault,
+    ) -> Result<Option<Self>, Faulted> {
+        while !cursor.is_empty() {
+            let header = FieldHeader::read(cursor, fault)?;
+            let mut field = Self {
+                tag: header.tag,
+                offset: header.offset,
+                value_offset: cursor.offset(),
+                number: 0,
+                bytes: Cursor::new(&[], 0),
+            };
+            match header.wire_type() {
+                0 => field.number = cursor.varint(header.offset, fault)?,
+                2 => field.bytes = cursor.message(header.offset, fault)?,
+                3 => {
+                    skip_group(cursor, header, enclosing, fault)?;
+                    continue;
+                }
+                4 => {
+                    let field_number = header.field_number();
+                    let kind = DecodeErrorKind::UnexpectedEndGroup { field_number };
+                    return Err(fault.record(kind, header.offset));
+                }
+                _ => {
+                    skip_value(cursor, header, fault)?;
+                    continue;
+                }
+            }
+            return Ok(Some(field));
         }
-        _ => skip_value(cursor, header, fault),
+        Ok(None)
     }
 }
 
@@ -72,7 +113,7 @@ fn skip_value(
     header: FieldHeader,
     fault: &mut Fault,
 ) -> Result<(), Faulted> {
-    match header.wire_type {
+    match header.wire_type() {
         0 => cursor.varint(header.offset, fault).map(drop),
         1 => cursor.skip(8, fault),
         5 => cursor.skip(4, fault),
@@ -94,19 +135,19 @@ fn skip_group(
     let limit = MAX_NESTING.saturating_sub(enclosing);
     let mut header = start;
     loop {
-        match header.wire_type {
+        match header.wire_type() {
             3 => {
                 let slot = open.get_mut(depth).filter(|_| depth < limit);
                 let Some(slot) = slot else {
                     return Err(fault.record(DecodeErrorKind::NestingTooDeep, header.offset));
                 };
-                *slot = header.field_number;
+                *slot = header.field_number();
                 depth = depth.saturating_add(1);
             }
             4 => {
                 depth = depth.saturating_sub(1);
                 let started = open.get(depth).copied().unwrap_or_default();
-                let ended = header.field_number;
+                let ended = header.field_number();
                 if started != ended {
                     let kind = DecodeErrorKind::MismatchedEndGroup { started, ended };
                     return Err(fault.record(kind, header.offset));
@@ -117,7 +158,6 @@ fn skip_group(
             }
             _ => skip_value(cursor, header, fault)?,
         }
-        let offset = cursor.offset();
-        header = FieldHeader::of(cursor.tag(fault)?, offset, fault)?;
+        header = FieldHeader::read(cursor, fault)?;
     }
 }

@@ -1,0 +1,1421 @@
+//! User records in, PutRecords requests out, and every user record accounted
+//! for.
+//!
+//! A state machine without clock, sockets and threads. What it has to get
+//! right is one rule, in [`ProducerCore::judge`]: a user record is delivered
+//! only if a consumer that drops whole aggregates (the KCL) gets it.
+//!
+//! ```text
+//! push -> aggregate being filled -> outbox -\
+//!                                            > request -> answer -> delivered
+//!           returned <- taken apart <- retries            |   \-> undecided
+//!                            ^---------------- wrong shard, refused, no answer
+//! ```
+//!
+//! Each open shard has a lane with these queues. What is in flight blocks the
+//! lanes that its hash keys touch. So the user records of one hash key are
+//! never in two requests at once, which is what keeps them in order.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
+use core::fmt;
+use core::time::Duration;
+
+use bytes::Bytes;
+use kinesis_agg_codec::{EncodeError, HashKey, HashKeyRange, Limits};
+use thiserror::Error;
+
+use crate::aggregator::{OwnedAggregate, RecordAggregator, read_back};
+use crate::error::PushError;
+use crate::owned::OwnedUserRecord;
+use crate::shard_map::ShardMap;
+use crate::sharded_aggregator::{
+    RefusalReason, RefusedUserRecord, ShardAggregate, ShardedAggregator, ShardedLimits,
+    buffered_len, check_room,
+};
+
+/// Records of the largest PutRecords request.
+///
+/// Source: Kinesis service quota.
+pub const MAX_REQUEST_COUNT: usize = 500;
+
+/// Bytes of the largest PutRecords request: data and partition keys.
+///
+/// Source: Kinesis service quota.
+pub const DEFAULT_MAX_REQUEST_LEN: usize = 10 << 20;
+
+/// Records that a shard takes in a second.
+///
+/// Source: Kinesis service quota.
+pub const DEFAULT_RECORDS_PER_SECOND: u32 = 1_000;
+
+/// Bytes that a shard takes in a second.
+///
+/// Source: Kinesis service quota.
+pub const DEFAULT_BYTES_PER_SECOND: u32 = 1_000_000;
+
+/// How long a user record may stay by default before it goes back.
+///
+/// Source: the KPL's `RecordTtl`.
+pub const DEFAULT_TTL: Duration = Duration::from_secs(30);
+
+/// How a [`ProducerCore`] behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerSettings {
+    sharded: ShardedLimits,
+    max_request_count: usize,
+    max_request_len: usize,
+    max_requests_in_flight: usize,
+    records_per_second: u32,
+    bytes_per_second: u32,
+    ttl: Duration,
+    max_attempts: usize,
+    shortest_backoff: Duration,
+    longest_backoff: Duration,
+}
+
+impl ProducerSettings {
+    /// The service's limits, the KPL's times.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            sharded: ShardedLimits::new(),
+            max_request_count: MAX_REQUEST_COUNT,
+            max_request_len: DEFAULT_MAX_REQUEST_LEN,
+            max_requests_in_flight: 16,
+            records_per_second: DEFAULT_RECORDS_PER_SECOND,
+            bytes_per_second: DEFAULT_BYTES_PER_SECOND,
+            ttl: DEFAULT_TTL,
+            max_attempts: usize::MAX,
+            shortest_backoff: Duration::from_millis(50),
+            longest_backoff: Duration::from_secs(5),
+        }
+    }
+
+    /// Sets how large an aggregate may become.
+    #[must_use]
+    pub const fn with_limits(self, limits: Limits) -> Self {
+        let sharded = self.sharded.with_limits(limits);
+        Self { sharded, ..self }
+    }
+
+    /// Sets how long a user record waits for company.
+    #[must_use]
+    pub const fn with_max_age(self, max_age: Duration) -> Self {
+        let sharded = self.sharded.with_max_age(max_age);
+        Self { sharded, ..self }
+    }
+
+    /// Sets how many bytes of user records are held at once, from the push to
+    /// the taking of their end. Counted as in
+    /// [`ShardedLimits::with_max_buffered_len`].
+    #[must_use]
+    pub const fn with_max_buffered_len(self, max_buffered_len: usize) -> Self {
+        let sharded = self.sharded.with_max_buffered_len(max_buffered_len);
+        Self { sharded, ..self }
+    }
+
+    /// Sets how many Kinesis records a request may have: 1 to
+    /// [`MAX_REQUEST_COUNT`], to which other numbers are moved.
+    #[must_use]
+    pub fn with_max_request_count(self, max_request_count: usize) -> Self {
+        Self {
+            max_request_count: max_request_count.clamp(1, MAX_REQUEST_COUNT),
+            ..self
+        }
+    }
+
+    /// Sets how many bytes a request may have: data and partition keys. An
+    /// aggregate that is larger goes alone.
+    #[must_use]
+    pub const fn with_max_request_len(self, max_request_len: usize) -> Self {
+        Self {
+            max_request_len,
+            ..self
+        }
+    }
+
+    /// Sets how many requests may wait for their answers, at least one.
+    #[must_use]
+    pub fn with_max_requests_in_flight(self, max_requests_in_flight: usize) -> Self {
+        Self {
+            max_requests_in_flight: max_requests_in_flight.max(1),
+            ..self
+        }
+    }
+
+    /// Sets what is sent to a shard in a second at most; 0 is no limit.
+    #[must_use]
+    pub const fn with_shard_rate(self, records_per_second: u32, bytes_per_second: u32) -> Self {
+        Self {
+            records_per_second,
+            bytes_per_second,
+            ..self
+        }
+    }
+
+    /// Sets how long after its push a user record is given up, if it is not in
+    /// flight then.
+    #[must_use]
+    pub const fn with_ttl(self, ttl: Duration) -> Self {
+        Self { ttl, ..self }
+    }
+
+    /// Sets how often a user record is sent at most, at least once. Any number
+    /// by default.
+    #[must_use]
+    pub fn with_max_attempts(self, max_attempts: usize) -> Self {
+        Self {
+            max_attempts: max_attempts.max(1),
+            ..self
+        }
+    }
+
+    /// Sets the pauses between attempts: random times of up to `shortest`
+    /// after the first, up to twice as much after each further one, and never
+    /// more than `longest` (exponential backoff with full jitter).
+    #[must_use]
+    pub const fn with_backoff(self, shortest: Duration, longest: Duration) -> Self {
+        Self {
+            shortest_backoff: shortest,
+            longest_backoff: longest,
+            ..self
+        }
+    }
+
+    /// How large an aggregate may become.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        self.sharded.limits()
+    }
+}
+
+impl Default for ProducerSettings {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The name of a request, unlike that of any other of its producer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(u64);
+
+/// A PutRecords request to be made.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PutRequest {
+    /// To be given back with the answer.
+    pub id: RequestId,
+    /// The records, at least one, in the order in which the answer has them.
+    pub records: Vec<PutRecord>,
+}
+
+/// A Kinesis record to be put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PutRecord {
+    /// The data.
+    pub data: Bytes,
+    /// The partition key.
+    pub partition_key: String,
+    /// The explicit hash key, if any.
+    pub explicit_hash_key: Option<HashKey>,
+}
+
+/// What a PutRecords answer says of one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "the service has no third answer")]
+pub enum PutResult {
+    /// It is in the stream.
+    Stored {
+        /// In this shard.
+        shard_id: Arc<str>,
+        /// Under this number.
+        sequence_number: Arc<str>,
+    },
+    /// It is not.
+    Rejected {
+        /// The error code, as `ProvisionedThroughputExceededException`.
+        code: Arc<str>,
+        /// What is said beside it.
+        message: Arc<str>,
+    },
+}
+
+/// Why a request has no answer record by record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "refused or not is what matters")]
+pub enum RequestFailure {
+    /// The service refused it as a whole. One of its records may be the cause:
+    /// each is sent in a request of its own next.
+    Refused(Arc<str>),
+    /// Nobody knows what became of it: no connection, no answer in time, a
+    /// fault of the service.
+    NoAnswer(Arc<str>),
+}
+
+/// An answer to a request that is not in flight: never made, or answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("request is not in flight")]
+#[non_exhaustive]
+pub struct UnknownRequest {}
+
+/// One attempt to put a user record into the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// When the request was handed out.
+    pub sent_at: Duration,
+    /// When its answer came.
+    pub answered_at: Duration,
+    /// What became of it.
+    pub outcome: AttemptOutcome,
+}
+
+/// Why an attempt was not the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AttemptOutcome {
+    /// The service rejected the record, with error code and message.
+    Rejected {
+        /// The error code.
+        code: Arc<str>,
+        /// What was said beside it.
+        message: Arc<str>,
+    },
+    /// The request failed as a whole.
+    RequestFailed(RequestFailure),
+    /// The answer was not one of as many results as there were records, so
+    /// that none is known to be whose.
+    CountMismatch {
+        /// Records of the request.
+        sent: usize,
+        /// Results of the answer.
+        answered: usize,
+    },
+    /// The aggregate is in a shard that does not have all of its user records,
+    /// or that no map knows. A consumer may drop it, or see this user record
+    /// twice.
+    WrongShard {
+        /// The shard.
+        shard_id: Arc<str>,
+        /// The number under which it is there.
+        sequence_number: Arc<str>,
+    },
+}
+
+/// How a user record ended. Each token that was taken comes in exactly one.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a forced `_ =>` in user code would hide a loss"
+)]
+pub enum ProducerEvent<T> {
+    /// It is in the stream, where every consumer gets it.
+    Delivered {
+        /// What was pushed with it.
+        token: T,
+        /// Where it is.
+        delivery: Delivery,
+    },
+    /// It was given up. Earlier attempts may have put it into the stream.
+    Failed {
+        /// What was pushed with it.
+        token: T,
+        /// The user record and its story.
+        failure: Failure,
+    },
+}
+
+/// Where a user record is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// The shard.
+    pub shard_id: Arc<str>,
+    /// The sequence number of its aggregate.
+    pub sequence_number: Arc<str>,
+    /// Its place in the aggregate, from 0.
+    pub sub_sequence_number: u64,
+    /// The attempts, this one included.
+    pub attempt_count: usize,
+}
+
+/// A user record that was given up.
+#[derive(Clone, Error)]
+#[error("user record was given up after {} attempts: {reason}", attempts.len())]
+#[non_exhaustive]
+pub struct Failure {
+    /// The user record, as it was pushed.
+    pub user_record: OwnedUserRecord,
+    /// Why.
+    #[source]
+    pub reason: FailureReason,
+    /// The attempts, the first one first.
+    pub attempts: Arc<[Attempt]>,
+}
+
+/// Without the user record, which may be large and need not be printable.
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failure")
+            .field("reason", &self.reason)
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a user record was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FailureReason {
+    /// Its time was over ([`ProducerSettings::with_ttl`]).
+    #[error("expired")]
+    Expired,
+    /// It was sent as often as allowed ([`ProducerSettings::with_max_attempts`]).
+    #[error("attempts exhausted")]
+    AttemptsExhausted,
+    /// No aggregate can take it, although one did before.
+    #[error(transparent)]
+    Unfit(EncodeError),
+}
+
+/// What a producer did so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProducerCounters {
+    /// User records taken.
+    pub user_records_in: u64,
+    /// User records delivered.
+    pub user_records_delivered: u64,
+    /// User records given up.
+    pub user_records_failed: u64,
+    /// Requests handed out.
+    pub requests: u64,
+    /// Aggregates in them, each attempt counted.
+    pub aggregates: u64,
+    /// Bytes of them: data and partition keys.
+    pub bytes: u64,
+    /// Attempts that delivered nothing, in aggregates.
+    pub retries: u64,
+    /// Aggregates that the service put into a shard that does not have all of
+    /// their user records.
+    pub wrong_shard: u64,
+    /// From the push to the first attempt, over all user records.
+    pub buffering_time: Duration,
+}
+
+/// Takes user records, hands out PutRecords requests, and tells how each user
+/// record ended.
+///
+/// It has no clock and no sockets. `now` is the time since any moment, as long
+/// as it is always the same. The caller
+/// 1. calls [`poll_request`](Self::poll_request) until there is none, after
+///    each other call and when [`poll_timeout`](Self::poll_timeout) says;
+/// 2. makes the requests and gives each its
+///    [`handle_answer`](Self::handle_answer) or
+///    [`handle_failure`](Self::handle_failure), in any order, sooner or later;
+/// 3. takes the [events](Self::poll_event);
+/// 4. lists the shards when [`wants_refresh`](Self::wants_refresh) and calls
+///    [`replace_map`](Self::replace_map).
+///
+/// # What is delivered
+///
+/// A consumer that filters by hash key range, as the KCL, drops an aggregate
+/// as a whole if one user record is another shard's. So an aggregate counts as
+/// delivered only in a shard that has all of its user records. Anywhere else,
+/// all of them are aggregated anew and sent again. A consumer without filter
+/// can see them twice: delivery is at least once.
+///
+/// # Order
+///
+/// Two user records of one effective hash key that are both delivered are
+/// stored in the order of their pushes, whatever is throttled, lost or
+/// resharded in between: the later one is not sent before the earlier one has
+/// ended. What can come late is a copy of a user record: of an attempt that
+/// counted as lost and was not. User records of different hash keys have no
+/// order.
+///
+/// # Memory
+///
+/// From the push to the taking of its event, a user record counts towards
+/// [`ProducerSettings::with_max_buffered_len`]; a push beyond it is refused.
+#[derive(Debug)]
+pub struct ProducerCore<T> {
+    settings: ProducerSettings,
+    aggregator: ShardedAggregator<Pushed<T>>,
+    /// One for each open shard, in the map's order.
+    lanes: Vec<Lane<T>>,
+    /// When lanes can send, of those that can.
+    ready: BTreeSet<(Duration, usize)>,
+    /// When the oldest user records of lanes expire.
+    expiries: BTreeSet<(Duration, usize)>,
+    in_flight: BTreeMap<RequestId, InFlight<T>>,
+    /// Stored in shards that no map knows yet. They still block their lanes.
+    undecided: Vec<Undecided<T>>,
+    events: VecDeque<(ProducerEvent<T>, usize)>,
+    buffered_len: usize,
+    buffered_count: usize,
+    next_number: u64,
+    next_request: u64,
+    wants_refresh: bool,
+    random: SplitMix,
+    counters: ProducerCounters,
+}
+
+/// Attempts of the past, shared by the user records that made them together.
+type Past = Arc<[Attempt]>;
+
+/// What goes with a user record.
+#[derive(Debug)]
+struct Pushed<T> {
+    token: T,
+    /// Its place among all that were pushed.
+    number: u64,
+    at: Duration,
+    buffered_len: usize,
+    /// Attempts before it was aggregated anew.
+    past: Option<Past>,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    user_record: OwnedUserRecord,
+    pushed: Pushed<T>,
+}
+
+/// A complete aggregate, to be sent or sent again as it is.
+#[derive(Debug)]
+struct Sealed<T> {
+    shard_id: Arc<str>,
+    span: HashKeyRange,
+    aggregate: OwnedAggregate,
+    pushed: Vec<Pushed<T>>,
+    oldest: Duration,
+    /// The most attempts of a user record before this aggregate.
+    past_attempts: usize,
+    attempts: Vec<Attempt>,
+    not_before: Duration,
+    /// To be the only one in its request.
+    alone: bool,
+}
+
+#[derive(Debug)]
+struct InFlight<T> {
+    sent_at: Duration,
+    sealed: Vec<Sealed<T>>,
+}
+
+#[derive(Debug)]
+struct Undecided<T> {
+    sealed: Sealed<T>,
+    sent_at: Duration,
+    answered_at: Duration,
+    shard_id: Arc<str>,
+    sequence_number: Arc<str>,
+}
+
+#[derive(Debug)]
+struct Lane<T> {
+    /// First to be sent; of several, no two share a hash key.
+    retries: VecDeque<Sealed<T>>,
+    /// Next: to be aggregated anew, in order of their numbers.
+    returned: VecDeque<Waiting<T>>,
+    /// Then; and last what the aggregator holds.
+    outbox: VecDeque<Sealed<T>>,
+    /// Aggregates in flight that have hash keys of this lane.
+    blockers: usize,
+    /// Nothing is sent before: the map is likely to be stale.
+    held_until: Duration,
+    /// When what was sent is within the rate, by records and by bytes.
+    records_even_at: Duration,
+    bytes_even_at: Duration,
+    /// As they stand in the two sets.
+    ready_at: Option<Duration>,
+    expires_at: Option<Duration>,
+}
+
+impl<T> Default for Lane<T> {
+    fn default() -> Self {
+        Self {
+            retries: VecDeque::new(),
+            returned: VecDeque::new(),
+            outbox: VecDeque::new(),
+            blockers: 0,
+            held_until: Duration::ZERO,
+            records_even_at: Duration::ZERO,
+            bytes_even_at: Duration::ZERO,
+            ready_at: None,
+            expires_at: None,
+        }
+    }
+}
+
+/// Vigna's SplitMix64: all that jitter needs.
+#[derive(Debug)]
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A time from zero to `longest`.
+    fn up_to(&mut self, longest: Duration) -> Duration {
+        let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
+        // The high half of the product of two numbers of 64 bits.
+        let product = u128::from(self.next()).wrapping_mul(u128::from(nanos).wrapping_add(1));
+        Duration::from_nanos(u64::try_from(product >> 64).unwrap_or(nanos))
+    }
+}
+
+/// Whether an aggregate that the service stored counts.
+enum Verdict {
+    Delivered,
+    WrongShard,
+    UnknownShard,
+}
+
+impl<T> Sealed<T> {
+    fn len(&self) -> usize {
+        let data_len = self.aggregate.data().len();
+        data_len.saturating_add(self.aggregate.partition_key().len())
+    }
+
+    fn attempt_count(&self) -> usize {
+        self.past_attempts.saturating_add(self.attempts.len())
+    }
+}
+
+impl<T> From<ShardAggregate<Pushed<T>>> for Sealed<T> {
+    fn from(complete: ShardAggregate<Pushed<T>>) -> Self {
+        let oldest = complete.tokens.iter().map(|pushed| pushed.at).min();
+        let past_attempts = complete.tokens.iter().map(Pushed::attempt_count).max();
+        Self {
+            shard_id: complete.shard_id,
+            span: complete.hash_key_span,
+            aggregate: complete.aggregate,
+            pushed: complete.tokens,
+            oldest: oldest.unwrap_or_default(),
+            past_attempts: past_attempts.unwrap_or_default(),
+            attempts: Vec::new(),
+            not_before: Duration::ZERO,
+            alone: false,
+        }
+    }
+}
+
+impl<T> Pushed<T> {
+    fn attempt_count(&self) -> usize {
+        self.past.as_ref().map_or(0, |past| past.len())
+    }
+}
+
+impl<T> ProducerCore<T> {
+    /// A producer for a stream of these shards. `seed` decides on the jitter
+    /// of the pauses, and on nothing else.
+    #[must_use]
+    pub fn new(map: ShardMap, settings: ProducerSettings, seed: u64) -> Self {
+        // The whole of the memory is counted here, not the part of it there.
+        let unbounded = settings.sharded.with_max_buffered_len(usize::MAX);
+        let lanes = map.open_shards().iter().map(|_| Lane::default()).collect();
+        Self {
+            settings,
+            aggregator: ShardedAggregator::new(map, unbounded),
+            lanes,
+            ready: BTreeSet::new(),
+            expiries: BTreeSet::new(),
+            in_flight: BTreeMap::new(),
+            undecided: Vec::new(),
+            events: VecDeque::new(),
+            buffered_len: 0,
+            buffered_count: 0,
+            next_number: 0,
+            next_request: 0,
+            wants_refresh: false,
+            random: SplitMix(seed),
+            counters: ProducerCounters::default(),
+        }
+    }
+
+    /// The current map.
+    #[must_use]
+    pub const fn map(&self) -> &ShardMap {
+        self.aggregator.map()
+    }
+
+    /// Bytes of user records that are held.
+    #[must_use]
+    pub const fn buffered_len(&self) -> usize {
+        self.buffered_len
+    }
+
+    /// User records that are held.
+    #[must_use]
+    pub const fn buffered_count(&self) -> usize {
+        self.buffered_count
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub const fn counters(&self) -> ProducerCounters {
+        self.counters
+    }
+
+    /// True if an answer shows that the shards are no longer those of the map.
+    #[must_use]
+    pub const fn wants_refresh(&self) -> bool {
+        self.wants_refresh
+    }
+
+    /// Takes a user record, and a token that comes back with its end.
+    ///
+    /// # Errors
+    ///
+    /// [`RefusedUserRecord`] with both. Where the buffer is full, all that
+    /// waits for company goes out without it, so that there is room soon.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the user record goes back as it came, without a box"
+    )]
+    pub fn push(
+        &mut self,
+        user_record: OwnedUserRecord,
+        token: T,
+        now: Duration,
+    ) -> Result<(), RefusedUserRecord<OwnedUserRecord, T>> {
+        let needed = buffered_len::<Pushed<T>, _>(&user_record);
+        let limit = self.settings.sharded.max_buffered_len();
+        if let Err(reason) = check_room(needed, self.buffered_len, limit) {
+            if matches!(reason, RefusalReason::BufferFull { .. }) {
+                self.flush();
+            }
+            return Err(RefusedUserRecord::new(user_record, token, reason));
+        }
+        let place = self.map().place_of(user_record.hash_key());
+        let pushed = Pushed {
+            token,
+            number: self.next_number,
+            at: now,
+            buffered_len: needed,
+            past: None,
+        };
+        let complete = match self.aggregator.push_unbounded(user_record, pushed, now) {
+            Ok(complete) => complete,
+            Err(refused) => {
+                let (user_record, token) = (refused.user_record, refused.token.token);
+                return Err(RefusedUserRecord::new(user_record, token, refused.reason));
+            }
+        };
+        self.next_number = self.next_number.wrapping_add(1);
+        self.buffered_len = self.buffered_len.saturating_add(needed);
+        self.buffered_count = self.buffered_count.saturating_add(1);
+        count(&mut self.counters.user_records_in, 1);
+        if let (Some(complete), Some(lane)) = (complete, self.lanes.get_mut(place)) {
+            lane.outbox.push_back(Sealed::from(complete));
+        }
+        self.schedule(place);
+        Ok(())
+    }
+
+    /// Lets nothing wait for company any longer.
+    pub fn flush(&mut self) {
+        for complete in self.aggregator.flush_all() {
+            self.enqueue(complete);
+        }
+    }
+
+    fn enqueue(&mut self, complete: ShardAggregate<Pushed<T>>) {
+        let place = self
+            .map()
+            .place_of(complete.hash_key_span.starting_hash_key());
+        if let Some(lane) = self.lanes.get_mut(place) {
+            lane.outbox.push_back(Sealed::from(complete));
+        }
+        self.schedule(place);
+    }
+
+    /// When [`poll_request`](Self::poll_request) has something to do again, if
+    /// nothing else happens. At once, if the time is not in the future.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let ready = self.ready.first().map(|&(at, _)| at);
+        let may_send = self.in_flight.len() < self.settings.max_requests_in_flight;
+        let expiry = self.expiries.first().map(|&(at, _)| at);
+        let undecided = self.undecided.iter();
+        let undecided = undecided.map(|undecided| self.expiry(undecided.sealed.oldest));
+        [ready.filter(|_| may_send), expiry, undecided.min()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The next request to be made, if one may be made now. Ends user records
+    /// whose time is over.
+    pub fn poll_request(&mut self, now: Duration) -> Option<PutRequest> {
+        self.expire(now);
+        if self.in_flight.len() >= self.settings.max_requests_in_flight {
+            return None;
+        }
+        let mut sealed: Vec<Sealed<T>> = Vec::new();
+        let mut request_len: usize = 0;
+        while let Some(place) = first_until(&self.ready, now) {
+            if sealed.len() >= self.settings.max_request_count {
+                break;
+            }
+            self.prepare(place, now);
+            let Some(next) = self.lanes.get(place).and_then(Lane::next_sealed) else {
+                // The lane had nothing but what no aggregate takes.
+                self.schedule(place);
+                continue;
+            };
+            let (next_len, alone) = (next.len(), next.alone);
+            let in_time = next.not_before <= now && self.expiry(next.oldest) > now;
+            if !in_time || self.within_rate_at(place, next_len) > now {
+                self.expire_lane(place, now);
+                self.schedule(place);
+                continue;
+            }
+            let len = request_len.saturating_add(next_len);
+            let has_room = len <= self.settings.max_request_len && !alone;
+            if !sealed.is_empty() && !has_room {
+                break;
+            }
+            let Some(next) = self.lanes.get_mut(place).and_then(Lane::take_next) else {
+                break;
+            };
+            self.charge_rate(place, next_len, now);
+            request_len = len;
+            self.block(next.span);
+            sealed.push(next);
+            if alone {
+                break;
+            }
+        }
+        if sealed.is_empty() {
+            return None;
+        }
+        let id = RequestId(self.next_request);
+        self.next_request = self.next_request.wrapping_add(1);
+        count(&mut self.counters.requests, 1);
+        count(&mut self.counters.aggregates, sealed.len());
+        count(&mut self.counters.bytes, request_len);
+        for first in sealed.iter().filter(|sealed| sealed.attempts.is_empty()) {
+            let fresh = first.pushed.iter().filter(|pushed| pushed.past.is_none());
+            for pushed in fresh {
+                let waited = now.saturating_sub(pushed.at);
+                let sum = self.counters.buffering_time.saturating_add(waited);
+                self.counters.buffering_time = sum;
+            }
+        }
+        let records = sealed.iter().map(|sealed| PutRecord {
+            data: sealed.aggregate.data().clone(),
+            partition_key: sealed.aggregate.partition_key().into(),
+            explicit_hash_key: sealed.aggregate.explicit_hash_key(),
+        });
+        let records = records.collect();
+        let sent_at = now;
+        self.in_flight.insert(id, InFlight { sent_at, sealed });
+        Some(PutRequest { id, records })
+    }
+
+    /// Takes the answer to a request: a result for each record, in order.
+    ///
+    /// An answer of another length tells of no record what became of it; all
+    /// are sent again.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownRequest`] if the request is not in flight; nothing is changed.
+    pub fn handle_answer(
+        &mut self,
+        id: RequestId,
+        results: Vec<PutResult>,
+        now: Duration,
+    ) -> Result<(), UnknownRequest> {
+        let InFlight { sent_at, sealed } = self.take_in_flight(id)?;
+        let attempt = |outcome| Attempt {
+            sent_at,
+            answered_at: now,
+            outcome,
+        };
+        if sealed.len() != results.len() {
+            let outcome = AttemptOutcome::CountMismatch {
+                sent: sealed.len(),
+                answered: results.len(),
+            };
+            for sealed in sealed {
+                self.try_again(sealed, attempt(outcome.clone()), now);
+            }
+            return Ok(());
+        }
+        for (sealed, result) in sealed.into_iter().zip(results) {
+            match result {
+                PutResult::Rejected { code, message } => {
+                    let outcome = AttemptOutcome::Rejected { code, message };
+                    self.try_again(sealed, attempt(outcome), now);
+                }
+                PutResult::Stored {
+                    shard_id,
+                    sequence_number,
+                } => self.stored(
+                    Undecided {
+                        sealed,
+                        sent_at,
+                        answered_at: now,
+                        shard_id,
+                        sequence_number,
+                    },
+                    now,
+                    true,
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes note that a request has no answer. All of it is sent again.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownRequest`] if the request is not in flight; nothing is changed.
+    pub fn handle_failure(
+        &mut self,
+        id: RequestId,
+        failure: RequestFailure,
+        now: Duration,
+    ) -> Result<(), UnknownRequest> {
+        let InFlight { sent_at, sealed } = self.take_in_flight(id)?;
+        let is_refused = matches!(failure, RequestFailure::Refused(_));
+        for mut sealed in sealed {
+            sealed.alone = is_refused;
+            let attempt = Attempt {
+                sent_at,
+                answered_at: now,
+                outcome: AttemptOutcome::RequestFailed(failure.clone()),
+            };
+            self.try_again(sealed, attempt, now);
+        }
+        Ok(())
+    }
+
+    /// How the next user record ended, if one did.
+    pub fn poll_event(&mut self) -> Option<ProducerEvent<T>> {
+        let (event, buffered_len) = self.events.pop_front()?;
+        self.buffered_len = self.buffered_len.saturating_sub(buffered_len);
+        self.buffered_count = self.buffered_count.saturating_sub(1);
+        Some(event)
+    }
+
+    /// From now on, routes by this map. What waits for shards that are no
+    /// longer open is routed anew, in order. Answers that named shards unknown
+    /// until now are judged.
+    ///
+    /// Make the map of [`map`](Self::map)`().refreshed(…)`, so that it knows the
+    /// shards to which requests are on their way.
+    pub fn replace_map(&mut self, map: ShardMap, now: Duration) {
+        self.wants_refresh = false;
+        let fresh = map.open_shards().iter().map(|_| Lane::default());
+        let fresh = fresh.collect();
+        let old_shards = self.map().open_shards().to_vec();
+        let old_lanes = core::mem::replace(&mut self.lanes, fresh);
+        self.ready.clear();
+        self.expiries.clear();
+        let complete = self.aggregator.replace_map(map);
+        let mut homeless = Vec::new();
+        for (shard, mut lane) in old_shards.iter().zip(old_lanes) {
+            let place = self.map().place_of_id(shard.id());
+            if let Some(home) = place.and_then(|place| self.lanes.get_mut(place)) {
+                (lane.blockers, lane.ready_at, lane.expires_at) = (0, None, None);
+                *home = lane;
+                continue;
+            }
+            for sealed in lane.retries.into_iter().chain(lane.outbox) {
+                homeless.extend(take_apart(sealed));
+            }
+            homeless.extend(lane.returned);
+        }
+        homeless.sort_by_key(|waiting: &Waiting<T>| waiting.pushed.number);
+        for waiting in homeless {
+            self.give_back(waiting, now);
+        }
+        for complete in complete {
+            self.enqueue(complete);
+        }
+        let in_flight = self.in_flight.values().flat_map(|request| &request.sealed);
+        let spans: Vec<_> = in_flight.map(|sealed| sealed.span).collect();
+        for span in spans {
+            self.block(span);
+        }
+        let undecided = core::mem::take(&mut self.undecided);
+        for undecided in undecided {
+            self.stored(undecided, now, false);
+        }
+        for place in 0..self.lanes.len() {
+            self.schedule(place);
+        }
+    }
+
+    fn take_in_flight(&mut self, id: RequestId) -> Result<InFlight<T>, UnknownRequest> {
+        let request = self.in_flight.remove(&id).ok_or(UnknownRequest {})?;
+        for sealed in &request.sealed {
+            for place in self.places(sealed.span) {
+                if let Some(lane) = self.lanes.get_mut(place) {
+                    lane.blockers = lane.blockers.saturating_sub(1);
+                }
+                self.schedule(place);
+            }
+        }
+        Ok(request)
+    }
+
+    /// The rule of this file. Either way the ranges are those of shards, not
+    /// of what the map said when the aggregate was made.
+    fn judge(&self, sealed: &Sealed<T>, shard_id: &Arc<str>) -> Verdict {
+        if sealed.shard_id == *shard_id {
+            return Verdict::Delivered;
+        }
+        let Some(shard) = self.map().find(shard_id) else {
+            return Verdict::UnknownShard;
+        };
+        let (range, span) = (shard.hash_key_range(), sealed.span);
+        if range.contains(span.starting_hash_key()) && range.contains(span.ending_hash_key()) {
+            Verdict::Delivered
+        } else {
+            Verdict::WrongShard
+        }
+    }
+
+    /// Ends the user records of an aggregate that is in the stream, or has
+    /// them sent again, or waits for a map that can tell.
+    fn stored(&mut self, stored: Undecided<T>, now: Duration, may_wait: bool) {
+        let verdict = self.judge(&stored.sealed, &stored.shard_id);
+        match verdict {
+            Verdict::Delivered => self.delivered(stored),
+            Verdict::UnknownShard if may_wait => {
+                self.wants_refresh = true;
+                self.block(stored.sealed.span);
+                self.undecided.push(stored);
+            }
+            Verdict::WrongShard | Verdict::UnknownShard => {
+                let mut sealed = stored.sealed;
+                count(&mut self.counters.wrong_shard, 1);
+                sealed.attempts.push(Attempt {
+                    sent_at: stored.sent_at,
+                    answered_at: stored.answered_at,
+                    outcome: AttemptOutcome::WrongShard {
+                        shard_id: stored.shard_id,
+                        sequence_number: stored.sequence_number,
+                    },
+                });
+                // A map that has not changed since would lead to the same place.
+                let is_unchanged = self.map().place_of_id(&sealed.shard_id).is_some();
+                let is_unknown = matches!(verdict, Verdict::UnknownShard);
+                self.wants_refresh |= is_unchanged || is_unknown;
+                self.aggregate_anew(sealed, is_unchanged || is_unknown, now);
+            }
+        }
+    }
+
+    fn delivered(&mut self, stored: Undecided<T>) {
+        let attempts = stored.sealed.attempts.len().saturating_add(1);
+        for (place, pushed) in stored.sealed.pushed.into_iter().enumerate() {
+            let delivery = Delivery {
+                shard_id: Arc::clone(&stored.shard_id),
+                sequence_number: Arc::clone(&stored.sequence_number),
+                sub_sequence_number: u64::try_from(place).unwrap_or(u64::MAX),
+                attempt_count: pushed.attempt_count().saturating_add(attempts),
+            };
+            count(&mut self.counters.user_records_delivered, 1);
+            let token = pushed.token;
+            let event = ProducerEvent::Delivered { token, delivery };
+            self.events.push_back((event, pushed.buffered_len));
+        }
+    }
+
+    fn failed(&mut self, waiting: Waiting<T>, reason: FailureReason) {
+        count(&mut self.counters.user_records_failed, 1);
+        let Waiting {
+            user_record,
+            pushed,
+        } = waiting;
+        let failure = Failure {
+            user_record,
+            reason,
+            attempts: pushed.past.unwrap_or_default(),
+        };
+        let token = pushed.token;
+        let event = ProducerEvent::Failed { token, failure };
+        self.events.push_back((event, pushed.buffered_len));
+    }
+
+    /// Has an aggregate that is not known to be in the stream sent again: as
+    /// it is, if all of it still is one shard's.
+    fn try_again(&mut self, mut sealed: Sealed<T>, attempt: Attempt, now: Duration) {
+        sealed.attempts.push(attempt);
+        let has_ended = self.expiry(sealed.oldest) <= now
+            || sealed.attempt_count() >= self.settings.max_attempts;
+        let place = self.map().place_of(sealed.span.starting_hash_key());
+        let shard = self.map().shard_of(sealed.span.starting_hash_key());
+        let fits = shard
+            .hash_key_range()
+            .contains(sealed.span.ending_hash_key());
+        if has_ended || !fits {
+            self.aggregate_anew(sealed, true, now);
+            return;
+        }
+        sealed.shard_id = Arc::clone(shard.id());
+        count(&mut self.counters.retries, 1);
+        sealed.not_before = now.saturating_add(self.backoff(sealed.attempt_count()));
+        if let Some(lane) = self.lanes.get_mut(place) {
+            lane.retries.push_back(sealed);
+        }
+        self.schedule(place);
+    }
+
+    /// Gives the user records of an aggregate back to their lanes, after a
+    /// pause if `hold`; those whose time or attempts are over end.
+    fn aggregate_anew(&mut self, sealed: Sealed<T>, hold: bool, now: Duration) {
+        let places = self.places(sealed.span);
+        if hold {
+            let held_until = now.saturating_add(self.backoff(sealed.attempt_count()));
+            for place in places.clone() {
+                if let Some(lane) = self.lanes.get_mut(place) {
+                    lane.held_until = lane.held_until.max(held_until);
+                }
+            }
+        }
+        count(&mut self.counters.retries, 1);
+        for waiting in take_apart(sealed) {
+            self.give_back(waiting, now);
+        }
+        for place in places {
+            self.schedule(place);
+        }
+    }
+
+    fn give_back(&mut self, waiting: Waiting<T>, now: Duration) {
+        if self.expiry(waiting.pushed.at) <= now {
+            return self.failed(waiting, FailureReason::Expired);
+        }
+        if waiting.pushed.attempt_count() >= self.settings.max_attempts {
+            return self.failed(waiting, FailureReason::AttemptsExhausted);
+        }
+        let place = self.map().place_of(waiting.user_record.hash_key());
+        if let Some(lane) = self.lanes.get_mut(place) {
+            let number = waiting.pushed.number;
+            let older = |other: &Waiting<T>| other.pushed.number < number;
+            let index = lane.returned.partition_point(older);
+            lane.returned.insert(index, waiting);
+        }
+    }
+
+    /// Makes what a lane sends next, if it is not made yet.
+    fn prepare(&mut self, place: usize, now: Duration) {
+        let Some(lane) = self.lanes.get_mut(place) else {
+            return;
+        };
+        if !lane.retries.is_empty() {
+            return;
+        }
+        if lane.returned.is_empty() {
+            if lane.outbox.is_empty() {
+                let complete = self.aggregator.flush_place(place);
+                lane.outbox.extend(complete.map(Sealed::from));
+            }
+            return;
+        }
+        let mut waiting = core::mem::take(&mut lane.returned);
+        let mut aggregator = self.settings.sharded.aggregator();
+        let mut pushed: Vec<Pushed<T>> = Vec::new();
+        let mut span: Option<(HashKey, HashKey)> = None;
+        while let Some(next) = waiting.pop_front() {
+            if self.expiry(next.pushed.at) <= now {
+                self.failed(next, FailureReason::Expired);
+                continue;
+            }
+            if !aggregator.is_empty() && !aggregator.fits(&next.user_record) {
+                waiting.push_front(next);
+                break;
+            }
+            let hash_key = next.user_record.hash_key();
+            match aggregator.push(&next.user_record) {
+                Ok(_) => {
+                    let (lowest, highest) = span.unwrap_or((hash_key, hash_key));
+                    span = Some((lowest.min(hash_key), highest.max(hash_key)));
+                    pushed.push(next.pushed);
+                }
+                Err(PushError { reason, .. }) => self.failed(next, FailureReason::Unfit(reason)),
+            }
+        }
+        let sealed = self.seal(place, aggregator, pushed, span);
+        if let Some(lane) = self.lanes.get_mut(place) {
+            lane.returned = waiting;
+            lane.retries.extend(sealed);
+        }
+    }
+
+    fn seal(
+        &self,
+        place: usize,
+        mut aggregator: RecordAggregator,
+        tokens: Vec<Pushed<T>>,
+        span: Option<(HashKey, HashKey)>,
+    ) -> Option<Sealed<T>> {
+        let (lowest, highest) = span?;
+        let complete = ShardAggregate {
+            shard_id: Arc::clone(self.map().open_shards().get(place)?.id()),
+            hash_key_span: HashKeyRange::new(lowest, highest).ok()?,
+            aggregate: aggregator.flush()?,
+            tokens,
+        };
+        Some(Sealed::from(complete))
+    }
+
+    fn expire(&mut self, now: Duration) {
+        while let Some(place) = first_until(&self.expiries, now) {
+            self.expire_lane(place, now);
+            self.schedule(place);
+        }
+        let (ttl, undecided) = (self.settings.ttl, core::mem::take(&mut self.undecided));
+        let is_over = |undecided: &Undecided<T>| undecided.sealed.oldest.saturating_add(ttl) <= now;
+        let (over, left) = undecided.into_iter().partition(is_over);
+        self.undecided = left;
+        let over: Vec<Undecided<T>> = over;
+        for undecided in over {
+            self.unblock(undecided.sealed.span);
+            self.stored(undecided, now, false);
+        }
+    }
+
+    /// Ends what is over in a lane.
+    fn expire_lane(&mut self, place: usize, now: Duration) {
+        let ttl = self.settings.ttl;
+        let is_over = |at: Duration| at.saturating_add(ttl) <= now;
+        let filling = self
+            .aggregator
+            .waiting_since(place)
+            .filter(|&at| is_over(at));
+        let flushed = filling.and_then(|_| self.aggregator.flush_place(place));
+        let Some(lane) = self.lanes.get_mut(place) else {
+            return;
+        };
+        lane.outbox.extend(flushed.map(Sealed::from));
+        let mut over = Vec::new();
+        for queue in [&mut lane.retries, &mut lane.outbox] {
+            let all = core::mem::take(queue).into_iter();
+            let (is, not): (Vec<_>, Vec<_>) = all.partition(|sealed| is_over(sealed.oldest));
+            over.extend(is);
+            queue.extend(not);
+        }
+        let mut returned = Vec::new();
+        while let Some(first) = lane.returned.pop_front() {
+            if !is_over(first.pushed.at) {
+                lane.returned.push_front(first);
+                break;
+            }
+            returned.push(first);
+        }
+        for waiting in returned {
+            self.failed(waiting, FailureReason::Expired);
+        }
+        for waiting in over.into_iter().flat_map(take_apart) {
+            self.give_back(waiting, now);
+        }
+    }
+
+    fn expiry(&self, pushed_at: Duration) -> Duration {
+        pushed_at.saturating_add(self.settings.ttl)
+    }
+
+    /// A random pause after that many attempts.
+    fn backoff(&mut self, attempt_count: usize) -> Duration {
+        let doublings = u32::try_from(attempt_count.saturating_sub(1)).unwrap_or(u32::MAX);
+        let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
+        let longest = self.settings.shortest_backoff.saturating_mul(factor);
+        self.random
+            .up_to(longest.min(self.settings.longest_backoff))
+    }
+
+    /// The lanes that a span touches.
+    fn places(&self, span: HashKeyRange) -> core::ops::RangeInclusive<usize> {
+        let first = self.map().place_of(span.starting_hash_key());
+        first..=self.map().place_of(span.ending_hash_key())
+    }
+
+    fn block(&mut self, span: HashKeyRange) {
+        for place in self.places(span) {
+            if let Some(lane) = self.lanes.get_mut(place) {
+                lane.blockers = lane.blockers.saturating_add(1);
+            }
+            self.schedule(place);
+        }
+    }
+
+    fn unblock(&mut self, span: HashKeyRange) {
+        for place in self.places(span) {
+            if let Some(lane) = self.lanes.get_mut(place) {
+                lane.blockers = lane.blockers.saturating_sub(1);
+            }
+            self.schedule(place);
+        }
+    }
+
+    /// When the rate of a shard allows for a record of this length.
+    fn within_rate_at(&self, place: usize, len: usize) -> Duration {
+        let Some(lane) = self.lanes.get(place) else {
+            return Duration::ZERO;
+        };
+        let (record_cost, bytes_cost) = self.settings.costs(len);
+        let at = |even_at: Duration, cost: Duration| {
+            // What is longer than a burst goes when the burst is whole.
+            let cost = cost.min(BURST);
+            even_at.saturating_add(cost).saturating_sub(BURST)
+        };
+        let records_at = at(lane.records_even_at, record_cost);
+        records_at.max(at(lane.bytes_even_at, bytes_cost))
+    }
+
+    fn charge_rate(&mut self, place: usize, len: usize, now: Duration) {
+        let (record_cost, bytes_cost) = self.settings.costs(len);
+        if let Some(lane) = self.lanes.get_mut(place) {
+            let even_at = |even_at: Duration, cost| even_at.max(now).saturating_add(cost);
+            lane.records_even_at = even_at(lane.records_even_at, record_cost);
+            lane.bytes_even_at = even_at(lane.bytes_even_at, bytes_cost);
+        }
+    }
+
+    /// Notes when a lane has to be looked at. To be called after each change.
+    fn schedule(&mut self, place: usize) {
+        let Some(lane) = self.lanes.get(place) else {
+            return;
+        };
+        let filling_since = self.aggregator.waiting_since(place);
+        let oldest = [
+            lane.retries.front().map(|sealed| sealed.oldest),
+            lane.returned.front().map(|waiting| waiting.pushed.at),
+            lane.outbox.front().map(|sealed| sealed.oldest),
+            filling_since,
+        ];
+        let oldest = oldest.into_iter().flatten().min();
+        let expires_at = oldest.map(|oldest| self.expiry(oldest));
+        let ready_at = if lane.blockers > 0 {
+            None
+        } else if let Some(next) = lane.next_sealed() {
+            let within_rate_at = self.within_rate_at(place, next.len());
+            Some(next.not_before.max(within_rate_at))
+        } else if !lane.returned.is_empty() {
+            Some(Duration::ZERO)
+        } else {
+            self.aggregator.deadline(place)
+        };
+        let ready_at = ready_at.map(|ready_at| ready_at.max(lane.held_until));
+        let Some(lane) = self.lanes.get_mut(place) else {
+            return;
+        };
+        move_entry(&mut self.ready, &mut lane.ready_at, ready_at, place);
+        move_entry(&mut self.expiries, &mut lane.expires_at, expires_at, place);
+    }
+}
+
+impl<T> Lane<T> {
+    /// The aggregate to be sent next, if it is made.
+    fn next_sealed(&self) -> Option<&Sealed<T>> {
+        match self.retries.front() {
+            None if self.returned.is_empty() => self.outbox.front(),
+            first => first,
+        }
+    }
+
+    fn take_next(&mut self) -> Option<Sealed<T>> {
+        match self.retries.pop_front() {
+            None if self.returned.is_empty() => self.outbox.pop_front(),
+            first => first,
+        }
+    }
+}
+
+impl ProducerSettings {
+    /// How long a record of this length takes of a shard's time, by records
+    /// and by bytes.
+    fn costs(&self, len: usize) -> (Duration, Duration) {
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        let share = |part: u32, rate: u32| {
+            let seconds = Duration::from_secs(u64::from(part));
+            seconds.checked_div(rate).unwrap_or_default()
+        };
+        (
+            share(1, self.records_per_second),
+            share(len, self.bytes_per_second),
+        )
+    }
+}
+
+/// What a shard that was idle takes at once: its rate of this time.
+const BURST: Duration = Duration::from_secs(1);
+
+fn count(counter: &mut u64, more: usize) {
+    *counter = counter.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
+}
+
+/// The place of the first entry, unless that is later than `now`.
+fn first_until(entries: &BTreeSet<(Duration, usize)>, now: Duration) -> Option<usize> {
+    let &(at, place) = entries.first()?;
+    (at <= now).then_some(place)
+}
+
+/// Moves the one entry of a place from one time to another.
+fn move_entry(
+    entries: &mut BTreeSet<(Duration, usize)>,
+    at: &mut Option<Duration>,
+    new: Option<Duration>,
+    place: usize,
+) {
+    if *at == new {
+        return;
+    }
+    if let Some(old) = core::mem::replace(at, new) {
+        entries.remove(&(old, place));
+    }
+    entries.extend(new.map(|new| (new, place)));
+}
+
+/// The user records of an aggregate, each with all of its attempts.
+fn take_apart<T>(sealed: Sealed<T>) -> Vec<Waiting<T>> {
+    let attempts: Past = sealed.attempts.into();
+    // Neighbours mostly have the same past.
+    let mut known: Option<(Option<Past>, Past)> = None;
+    let user_records = read_back(sealed.aggregate.data());
+    user_records
+        .zip(sealed.pushed)
+        .map(|(user_record, mut pushed)| {
+            if !attempts.is_empty() {
+                let past = match &known {
+                    Some((before, past)) if is_same(before, &pushed.past) => Arc::clone(past),
+                    _ => match &pushed.past {
+                        None => Arc::clone(&attempts),
+                        Some(before) => before.iter().chain(&*attempts).cloned().collect(),
+                    },
+                };
+                let before = pushed.past.replace(Arc::clone(&past));
+                known = Some((before, past));
+            }
+            Waiting {
+                user_record,
+                pushed,
+            }
+        })
+        .collect()
+}
+
+fn is_same(one: &Option<Past>, other: &Option<Past>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        _ => false,
+    }
+}

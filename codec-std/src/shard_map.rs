@@ -1,0 +1,501 @@
+//! Which shard a hash key belongs to.
+//!
+//! A map is only made of open shards that cover every hash key once, so that
+//! routing cannot fail. Closed shards are remembered beside them: an answer of
+//! the service may name one long after the map has changed.
+
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use hashbrown::HashMap;
+use kinesis_agg_codec::{HashKey, HashKeyRange};
+use thiserror::Error;
+
+/// A shard, as ListShards tells.
+///
+/// ```
+/// use kinesis_agg::{HashKeyRange, Shard};
+///
+/// let shard = Shard::new("shardId-000000000000", HashKeyRange::FULL).closed();
+/// assert!(!shard.is_open());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shard {
+    id: Arc<str>,
+    hash_key_range: HashKeyRange,
+    parents: Vec<Arc<str>>,
+    is_open: bool,
+}
+
+impl Shard {
+    /// An open shard without parents.
+    pub fn new(id: impl Into<Arc<str>>, hash_key_range: HashKeyRange) -> Self {
+        Self {
+            id: id.into(),
+            hash_key_range,
+            parents: Vec::new(),
+            is_open: true,
+        }
+    }
+
+    /// Adds a parent: one after a split, two after a merge (ListShards:
+    /// ParentShardId, AdjacentParentShardId).
+    #[must_use]
+    pub fn with_parent(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.parents.push(id.into());
+        self
+    }
+
+    /// Says that the shard takes no more records: its ending sequence number
+    /// is set (ListShards: SequenceNumberRange).
+    #[must_use]
+    pub fn closed(self) -> Self {
+        Self {
+            is_open: false,
+            ..self
+        }
+    }
+
+    /// The shard id. It never names another shard of the same stream.
+    #[must_use]
+    pub const fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    /// The hash keys of the shard. They never change.
+    #[must_use]
+    pub const fn hash_key_range(&self) -> HashKeyRange {
+        self.hash_key_range
+    }
+
+    /// The ids of the shards that this one was split from or merged of.
+    #[must_use]
+    pub fn parents(&self) -> &[Arc<str>] {
+        &self.parents
+    }
+
+    /// True if the shard takes records, as far as is known.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.is_open
+    }
+}
+
+/// Shards that no map can be made of.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ShardMapError {
+    /// Hash keys that belong to no open shard.
+    #[error("no open shard has the hash keys {} to {}", .0.starting_hash_key(), .0.ending_hash_key())]
+    Gap(HashKeyRange),
+    /// Hash keys that belong to two open shards.
+    #[error(
+        "open shards {first} and {second} both have the hash keys {} to {}",
+        range.starting_hash_key(), range.ending_hash_key()
+    )]
+    Overlap {
+        /// The shard that starts first.
+        first: Arc<str>,
+        /// The other.
+        second: Arc<str>,
+        /// The hash keys that both have.
+        range: HashKeyRange,
+    },
+    /// A shard id that was given twice, with two ranges.
+    #[error("shard {0} is listed with two hash key ranges")]
+    TwoRanges(Arc<str>),
+}
+
+/// The open shards of a stream, which together have every hash key once.
+///
+/// ```
+/// use kinesis_agg::{HashKey, HashKeyRange, Shard, ShardMap};
+///
+/// let range = |start, end| HashKeyRange::new(HashKey::new(start), HashKey::new(end));
+/// let map = ShardMap::new([
+///     Shard::new("parent", HashKeyRange::FULL).closed(),
+///     Shard::new("low", range(0, 99)?).with_parent("parent"),
+///     Shard::new("high", range(100, u128::MAX)?).with_parent("parent"),
+/// ])?;
+/// assert_eq!(&**map.shard_of(HashKey::new(99)).id(), "low");
+/// assert_eq!(&**map.shard_of(HashKey::new(100)).id(), "high");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ShardMap {
+    /// In order of their hash keys, from the lowest to the highest.
+    open: Vec<Shard>,
+    /// The first of them: what is never missing.
+    first: Shard,
+    places: HashMap<Arc<str>, usize>,
+    closed: HashMap<Arc<str>, Closed>,
+}
+
+#[derive(Clone, Debug)]
+struct Closed {
+    shard: Shard,
+    /// When it was first missed in a listing.
+    unlisted_since: Option<Duration>,
+}
+
+impl ShardMap {
+    /// A map of what ListShards gave, closed shards included.
+    ///
+    /// A shard counts as closed, too, if another names it as a parent: the
+    /// pages of a listing are not of one moment. A shard may be listed twice.
+    ///
+    /// # Errors
+    ///
+    /// [`ShardMapError`] with the place, if the open shards do not have every
+    /// hash key exactly once: [`Gap`](ShardMapError::Gap),
+    /// [`Overlap`](ShardMapError::Overlap) or
+    /// [`TwoRanges`](ShardMapError::TwoRanges). Listing again may help: while
+    /// a stream reshards, parents close before their children open.
+    pub fn new(shards: impl IntoIterator<Item = Shard>) -> Result<Self, ShardMapError> {
+        let mut listed: HashMap<Arc<str>, Shard> = HashMap::new();
+        for shard in shards {
+            match listed.get_mut(&shard.id) {
+                None => {
+                    listed.insert(Arc::clone(&shard.id), shard);
+                }
+                Some(twin) if twin.hash_key_range != shard.hash_key_range => {
+                    return Err(ShardMapError::TwoRanges(shard.id));
+                }
+                Some(twin) => twin.is_open &= shard.is_open,
+            }
+        }
+        let parents = listed.values().flat_map(|shard| shard.parents.clone());
+        for parent in parents.collect::<Vec<_>>() {
+            if let Some(parent) = listed.get_mut(&parent) {
+                parent.is_open = false;
+            }
+        }
+        let (mut open, closed): (Vec<_>, Vec<_>) =
+            listed.into_values().partition(|shard| shard.is_open);
+        open.sort_unstable_by_key(|shard| {
+            let range = shard.hash_key_range;
+            (range.starting_hash_key(), range.ending_hash_key())
+        });
+        let first = check_cover(&open)?.clone();
+        let places = open.iter().enumerate();
+        let places = places.map(|(place, shard)| (Arc::clone(&shard.id), place));
+        let places = places.collect();
+        let closed = closed.into_iter().map(|shard| {
+            let closed = Closed {
+                shard,
+                unlisted_since: None,
+            };
+            (Arc::clone(&closed.shard.id), closed)
+        });
+        Ok(Self {
+            open,
+            first,
+            places,
+            closed: closed.collect(),
+        })
+    }
+
+    /// The map of a later listing, which also remembers the shards of this
+    /// one: those no longer listed for `keep` more, counted from the first
+    /// `now` at which they were missed.
+    ///
+    /// `now` is the time since any moment, as long as it is always the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`ShardMap::new`]; this map goes on unchanged.
+    pub fn refreshed(
+        &self,
+        shards: impl IntoIterator<Item = Shard>,
+        now: Duration,
+        keep: Duration,
+    ) -> Result<Self, ShardMapError> {
+        let mut map = Self::new(shards)?;
+        let past = self.closed.values().cloned();
+        let past = past.chain(self.open.iter().map(|shard| Closed {
+            shard: shard.clone(),
+            unlisted_since: None,
+        }));
+        for mut shard in past {
+            let id = Arc::clone(shard.shard.id());
+            if map.find(&id).is_some() {
+                continue;
+            }
+            let since = *shard.unlisted_since.get_or_insert(now);
+            shard.shard.is_open = false;
+            if now.saturating_sub(since) <= keep {
+                map.closed.insert(id, shard);
+            }
+        }
+        Ok(map)
+    }
+
+    /// The open shards, from the lowest hash key to the highest.
+    #[must_use]
+    pub fn open_shards(&self) -> &[Shard] {
+        &self.open
+    }
+
+    /// The shard that takes user records of this hash key.
+    ///
+    /// A binary search.
+    #[must_use]
+    pub fn shard_of(&self, hash_key: HashKey) -> &Shard {
+        self.open
+            .get(self.place_of(hash_key))
+            .unwrap_or(&self.first)
+    }
+
+    /// The place of that shard among the open ones.
+    pub(crate) fn place_of(&self, hash_key: HashKey) -> usize {
+        self.open
+            .partition_point(|shard| shard.hash_key_range.starting_hash_key() <= hash_key)
+            .saturating_sub(1)
+    }
+
+    /// The place of an open shard among the open ones.
+    pub(crate) fn place_of_id(&self, id: &str) -> Option<usize> {
+        self.places.get(id).copied()
+    }
+
+    /// The shard of this id, be it open or closed.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<&Shard> {
+        match self.places.get(id) {
+            Some(&place) => self.open.get(place),
+            None => self.closed.get(id).map(|closed| &closed.shard),
+        }
+    }
+
+    /// What became of the open shards on the way to a newer map.
+    ///
+    /// Linear in the number of open shards.
+    #[must_use]
+    pub fn diff(&self, newer: &Self) -> ShardMapDiff {
+        let missing_in = |map: &Self, shards: &[Shard]| -> Vec<Shard> {
+            let missing = |shard: &&Shard| !map.places.contains_key(&shard.id);
+            shards.iter().filter(missing).cloned().collect()
+        };
+        ShardMapDiff {
+            opened: missing_in(self, &newer.open),
+            closed: missing_in(newer, &self.open),
+        }
+    }
+}
+
+/// What differs between the open shards of two maps. A shard that is open in
+/// both is the same in both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShardMapDiff {
+    /// Open in the newer map only, from the lowest hash key to the highest.
+    pub opened: Vec<Shard>,
+    /// Open in the older map only, from the lowest hash key to the highest.
+    pub closed: Vec<Shard>,
+}
+
+impl ShardMapDiff {
+    /// True if the open shards are the same.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.opened.is_empty() && self.closed.is_empty()
+    }
+}
+
+/// The first of shards that have every hash key once; they are sorted.
+fn check_cover(open: &[Shard]) -> Result<&Shard, ShardMapError> {
+    let [first, ..] = open else {
+        return Err(ShardMapError::Gap(HashKeyRange::FULL));
+    };
+    // Reversed only where a shard starts at 0; then nothing is missing before it.
+    let gap = |starting, ending| match HashKeyRange::new(starting, ending) {
+        Ok(range) => Err(ShardMapError::Gap(range)),
+        Err(_) => Ok(()),
+    };
+    let mut before: Option<&Shard> = None;
+    for shard in open {
+        let starting = shard.hash_key_range.starting_hash_key();
+        // The lowest hash key that no earlier shard has; none is left after the highest.
+        let next = match before {
+            None => Some(HashKey::MIN),
+            Some(before) => next_hash_key(before.hash_key_range.ending_hash_key()),
+        };
+        match (before, next) {
+            (_, Some(next)) if next == starting => {}
+            (_, Some(next)) if next < starting => {
+                let last = HashKey::new(starting.to_u128().saturating_sub(1));
+                gap(next, last)?;
+            }
+            (Some(before), _) => {
+                let ending = shard.hash_key_range.ending_hash_key();
+                let shared = before.hash_key_range.ending_hash_key().min(ending);
+                if let Ok(range) = HashKeyRange::new(starting, shared) {
+                    return Err(ShardMapError::Overlap {
+                        first: Arc::clone(&before.id),
+                        second: Arc::clone(&shard.id),
+                        range,
+                    });
+                }
+            }
+            // Nothing starts below the lowest hash key.
+            (None, _) => {}
+        }
+        before = Some(shard);
+    }
+    if let Some(next) = before.and_then(|last| next_hash_key(last.hash_key_range.ending_hash_key()))
+    {
+        gap(next, HashKey::MAX)?;
+    }
+    Ok(first)
+}
+
+fn next_hash_key(hash_key: HashKey) -> Option<HashKey> {
+    hash_key.to_u128().checked_add(1).map(HashKey::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(starting: u128, ending: u128) -> HashKeyRange {
+        HashKeyRange::new(HashKey::new(starting), HashKey::new(ending)).unwrap()
+    }
+
+    fn ids(shards: &[Shard]) -> Vec<&str> {
+        shards.iter().map(|shard| &*shard.id).collect()
+    }
+
+    const MAX: u128 = u128::MAX;
+
+    #[test]
+    fn every_edge_of_a_range_goes_to_its_own_shard() {
+        let map = ShardMap::new([
+            Shard::new("c", range(101, MAX)),
+            Shard::new("a", range(0, 0)),
+            Shard::new("b", range(1, 100)),
+        ])
+        .unwrap();
+        assert_eq!(ids(map.open_shards()), ["a", "b", "c"]);
+        for (hash_key, id) in [
+            (0, "a"),
+            (1, "b"),
+            (100, "b"),
+            (101, "c"),
+            (MAX - 1, "c"),
+            (MAX, "c"),
+        ] {
+            let shard = map.shard_of(HashKey::new(hash_key));
+            assert_eq!(&*shard.id, id, "{hash_key}");
+            assert!(shard.hash_key_range().contains(HashKey::new(hash_key)));
+        }
+    }
+
+    #[test]
+    fn a_gap_is_an_error_with_its_place() {
+        let cases: [(&[Shard], HashKeyRange); 5] = [
+            (&[], HashKeyRange::FULL),
+            (
+                &[Shard::new("a", HashKeyRange::FULL).closed()],
+                HashKeyRange::FULL,
+            ),
+            (&[Shard::new("a", range(2, MAX))], range(0, 1)),
+            (&[Shard::new("a", range(0, MAX - 1))], range(MAX, MAX)),
+            (
+                &[Shard::new("a", range(0, 4)), Shard::new("b", range(8, MAX))],
+                range(5, 7),
+            ),
+        ];
+        for (shards, missing) in cases {
+            let error = ShardMap::new(shards.iter().cloned()).unwrap_err();
+            assert_eq!(error, ShardMapError::Gap(missing));
+        }
+    }
+
+    #[test]
+    fn an_overlap_is_an_error_with_its_place() {
+        let cases = [
+            ([range(0, 5), range(5, MAX)], range(5, 5)),
+            ([range(0, MAX), range(3, 4)], range(3, 4)),
+            ([range(0, MAX), range(MAX, MAX)], range(MAX, MAX)),
+            ([range(0, 2), range(0, MAX)], range(0, 2)),
+        ];
+        for ([first, second], both) in cases {
+            let shards = [Shard::new("a", first), Shard::new("b", second)];
+            let error = ShardMap::new(shards).unwrap_err();
+            let ShardMapError::Overlap { range, .. } = error.clone() else {
+                panic!("{error}");
+            };
+            assert_eq!(range, both);
+            assert!(error.to_string().starts_with("open shards a and b both"));
+        }
+    }
+
+    #[test]
+    fn pages_of_two_moments_make_one_map() {
+        // The first page still has the parent open, the last one has its children.
+        let map = ShardMap::new([
+            Shard::new("p", HashKeyRange::FULL),
+            Shard::new("p", HashKeyRange::FULL),
+            Shard::new("l", range(0, 9)).with_parent("p"),
+            Shard::new("r", range(10, MAX)).with_parent("p"),
+        ])
+        .unwrap();
+        assert_eq!(ids(map.open_shards()), ["l", "r"]);
+        assert!(!map.find("p").unwrap().is_open());
+        let twice = [
+            Shard::new("p", HashKeyRange::FULL),
+            Shard::new("p", range(0, 1)),
+        ];
+        assert_eq!(
+            ShardMap::new(twice).unwrap_err(),
+            ShardMapError::TwoRanges("p".into())
+        );
+    }
+
+    #[test]
+    fn a_closed_shard_is_remembered_while_listed_and_for_the_time_asked() {
+        let seconds = Duration::from_secs;
+        let old = ShardMap::new([Shard::new("p", HashKeyRange::FULL)]).unwrap();
+        let children = [
+            Shard::new("l", range(0, 9)).with_parent("p"),
+            Shard::new("r", range(10, MAX)).with_parent("p"),
+        ];
+        let listed = [
+            &[Shard::new("p", HashKeyRange::FULL).closed()],
+            &children[..],
+        ]
+        .concat();
+        let map = old.refreshed(listed, seconds(100), seconds(5)).unwrap();
+        assert_eq!(map.find("p").unwrap().hash_key_range(), HashKeyRange::FULL);
+        let map = map.refreshed(children.clone(), seconds(200), seconds(5));
+        let map = map
+            .unwrap()
+            .refreshed(children.clone(), seconds(205), seconds(5));
+        let map = map.unwrap();
+        assert!(map.find("p").is_some_and(|shard| !shard.is_open()));
+        let map = map.refreshed(children, seconds(206), seconds(5)).unwrap();
+        assert!(map.find("p").is_none());
+        assert!(map.find("l").is_some_and(Shard::is_open));
+    }
+
+    #[test]
+    fn a_diff_names_what_opened_and_what_closed() {
+        let before = ShardMap::new([
+            Shard::new("a", range(0, 9)),
+            Shard::new("b", range(10, 19)),
+            Shard::new("c", range(20, MAX)),
+        ])
+        .unwrap();
+        let after = ShardMap::new([
+            Shard::new("d", range(0, 19))
+                .with_parent("a")
+                .with_parent("b"),
+            Shard::new("c", range(20, MAX)),
+        ])
+        .unwrap();
+        let diff = before.diff(&after);
+        assert_eq!(ids(&diff.opened), ["d"]);
+        assert_eq!(ids(&diff.closed), ["a", "b"]);
+        assert!(before.diff(&before.clone()).is_empty());
+    }
+}

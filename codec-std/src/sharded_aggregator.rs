@@ -1,0 +1,646 @@
+//! One aggregate for each shard.
+//!
+//! All of an aggregate goes to one shard, and a consumer may drop an aggregate
+//! of which one user record is another shard's. So no aggregate is made here
+//! that spans two shards of the current map.
+
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use core::fmt;
+use core::time::Duration;
+
+use kinesis_agg_codec::{EncodeError, HashKey, HashKeyRange, Limits, OuterKey};
+use thiserror::Error;
+
+use crate::aggregator::{LoneUserRecord, OwnedAggregate, RecordAggregator};
+use crate::owned::AsUserRecord;
+use crate::shard_map::{Shard, ShardMap};
+
+/// How long a user record waits for company by default.
+///
+/// Source: the KPL's `RecordMaxBufferedTime`.
+pub const DEFAULT_MAX_AGE: Duration = Duration::from_millis(100);
+
+/// Bytes of user records that wait at most by default.
+pub const DEFAULT_MAX_BUFFERED_LEN: usize = 64 << 20;
+
+/// When aggregates are complete, and how much may wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardedLimits {
+    limits: Limits,
+    max_age: Duration,
+    max_buffered_len: usize,
+    outer_key: OuterKey,
+    lone: LoneUserRecord,
+}
+
+impl ShardedLimits {
+    /// The default [`Limits`], [`OuterKey`] and [`LoneUserRecord`],
+    /// [`DEFAULT_MAX_AGE`] and [`DEFAULT_MAX_BUFFERED_LEN`].
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            limits: Limits::new(),
+            max_age: DEFAULT_MAX_AGE,
+            max_buffered_len: DEFAULT_MAX_BUFFERED_LEN,
+            outer_key: OuterKey::default(),
+            lone: LoneUserRecord::default(),
+        }
+    }
+
+    /// Sets how large an aggregate may become.
+    #[must_use]
+    pub const fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Sets how old the oldest user record of an aggregate may become before
+    /// the aggregate is due.
+    #[must_use]
+    pub const fn with_max_age(self, max_age: Duration) -> Self {
+        Self { max_age, ..self }
+    }
+
+    /// Sets how many bytes of user records may wait, over all shards. Counted
+    /// are the bytes that each would take in an aggregate of its own, and
+    /// those of its token; buffers that grow can hold up to about twice that.
+    #[must_use]
+    pub const fn with_max_buffered_len(self, max_buffered_len: usize) -> Self {
+        Self {
+            max_buffered_len,
+            ..self
+        }
+    }
+
+    /// Sets what aggregates are put under. Either way it leads to the shard of
+    /// the user records.
+    #[must_use]
+    pub const fn with_outer_key(self, outer_key: OuterKey) -> Self {
+        Self { outer_key, ..self }
+    }
+
+    /// Sets in what form a lone user record goes.
+    #[must_use]
+    pub const fn with_lone_user_record(self, lone: LoneUserRecord) -> Self {
+        Self { lone, ..self }
+    }
+
+    /// How large an aggregate may become.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub(crate) fn aggregator(&self) -> RecordAggregator {
+        RecordAggregator::new()
+            .with_limits(self.limits)
+            .with_outer_key(self.outer_key)
+            .with_lone_user_record(self.lone)
+    }
+}
+
+impl Default for ShardedLimits {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A user record that was refused, and is the caller's again, with its token.
+/// Nothing else was changed.
+#[derive(Clone, Error)]
+#[error("user record was refused: {reason}")]
+#[non_exhaustive]
+pub struct RefusedUserRecord<U, T = ()> {
+    /// The user record as it came in.
+    pub user_record: U,
+    /// What came with it.
+    pub token: T,
+    /// Why.
+    #[source]
+    pub reason: RefusalReason,
+}
+
+/// Without the user record, which may be large and need not be printable.
+impl<U, T> fmt::Debug for RefusedUserRecord<U, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefusedUserRecord")
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<U, T> RefusedUserRecord<U, T> {
+    pub(crate) const fn new(user_record: U, token: T, reason: RefusalReason) -> Self {
+        Self {
+            user_record,
+            token,
+            reason,
+        }
+    }
+}
+
+/// Why a user record was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RefusalReason {
+    /// Too much is waiting already. The same push succeeds later.
+    #[error("{needed} bytes needed, {available} available in the buffer")]
+    BufferFull {
+        /// Bytes that the user record needs.
+        needed: usize,
+        /// Bytes that were free.
+        available: usize,
+    },
+    /// The user record alone is more than may ever wait.
+    #[error("{needed} bytes needed, and the buffer is {limit}")]
+    LargerThanBuffer {
+        /// Bytes that the user record needs.
+        needed: usize,
+        /// Bytes that may wait.
+        limit: usize,
+    },
+    /// No aggregate can take it: [`EncodeError::EmptyPartitionKey`],
+    /// [`EncodeError::PartitionKeyTooLong`] or [`EncodeError::TooLarge`].
+    #[error(transparent)]
+    Unfit(EncodeError),
+}
+
+/// Bytes that a user record counts for while it waits with its token.
+pub(crate) fn buffered_len<T, U: AsUserRecord>(user_record: &U) -> usize {
+    let len = user_record.as_user_record().encoded_len_alone();
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    len.saturating_add(size_of::<T>())
+}
+
+/// Whether `needed` bytes have a place beside those `taken`.
+pub(crate) fn check_room(needed: usize, taken: usize, limit: usize) -> Result<(), RefusalReason> {
+    let available = limit.saturating_sub(taken);
+    if needed > limit {
+        return Err(RefusalReason::LargerThanBuffer { needed, limit });
+    }
+    if needed > available {
+        return Err(RefusalReason::BufferFull { needed, available });
+    }
+    Ok(())
+}
+
+/// A complete aggregate with what belongs to it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ShardAggregate<T = ()> {
+    /// The shard that has all of its user records, by the map of the time.
+    pub shard_id: Arc<str>,
+    /// From the lowest to the highest hash key of its user records. A shard
+    /// whose range holds both ends holds all of them.
+    pub hash_key_span: HashKeyRange,
+    /// What to put into the stream.
+    pub aggregate: OwnedAggregate,
+    /// The tokens of its user records, in their order.
+    pub tokens: Vec<T>,
+}
+
+/// Packs user records into aggregates, one for each shard.
+///
+/// ```
+/// use core::time::Duration;
+/// use kinesis_agg::{HashKeyRange, OwnedUserRecord, Shard, ShardMap};
+/// use kinesis_agg::{ShardedAggregator, ShardedLimits};
+///
+/// let map = ShardMap::new([Shard::new("shardId-000000000000", HashKeyRange::FULL)])?;
+/// let mut aggregator = ShardedAggregator::new(map, ShardedLimits::new());
+///
+/// let start = std::time::Instant::now();
+/// aggregator.push(OwnedUserRecord::new("sensor-7", "21.5"), 1, start.elapsed())?;
+/// aggregator.push(OwnedUserRecord::new("sensor-8", "19.0"), 2, start.elapsed())?;
+///
+/// // To be called at the time that `poll_timeout` tells.
+/// let due = aggregator.poll_timeout().unwrap();
+/// let complete = aggregator.flush_due(due).unwrap();
+/// assert_eq!(complete.tokens, [1, 2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// `now` is the time since any moment, as long as it is always the same; this
+/// type has no clock and does nothing by itself.
+///
+/// # Order
+///
+/// The user records of one hash key come out in the order in which they were
+/// pushed, across [`replace_map`](Self::replace_map), too: within an aggregate,
+/// and from one aggregate to the next in the order in which those are handed
+/// out. User records of different hash keys of one shard keep their order until
+/// the map changes; those of different shards have none.
+///
+/// The order in the stream is the caller's: it holds if an aggregate is put
+/// after the earlier ones of the same hash keys are known to be stored.
+#[derive(Debug)]
+pub struct ShardedAggregator<T = ()> {
+    limits: ShardedLimits,
+    map: ShardMap,
+    /// One for each open shard, in the map's order.
+    lanes: Vec<Lane<T>>,
+    /// When each lane is due that holds user records.
+    deadlines: BTreeSet<(Duration, usize)>,
+    buffered_len: usize,
+}
+
+#[derive(Debug)]
+struct Lane<T> {
+    aggregator: RecordAggregator,
+    tokens: Vec<T>,
+    /// When the oldest user record came, and the span of all, if there is one.
+    filling: Option<Filling>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Filling {
+    since: Duration,
+    lowest: HashKey,
+    highest: HashKey,
+    buffered_len: usize,
+}
+
+impl<T> Lane<T> {
+    fn new(limits: &ShardedLimits) -> Self {
+        Self {
+            aggregator: limits.aggregator(),
+            tokens: Vec::new(),
+            filling: None,
+        }
+    }
+}
+
+impl<T> ShardedAggregator<T> {
+    /// An empty aggregator for the open shards of a map.
+    #[must_use]
+    pub fn new(map: ShardMap, limits: ShardedLimits) -> Self {
+        let lanes = map.open_shards().iter().map(|_| Lane::new(&limits));
+        Self {
+            limits,
+            lanes: lanes.collect(),
+            map,
+            deadlines: BTreeSet::new(),
+            buffered_len: 0,
+        }
+    }
+
+    /// The current map.
+    #[must_use]
+    pub const fn map(&self) -> &ShardMap {
+        &self.map
+    }
+
+    /// Bytes of user records that wait, counted as
+    /// [`ShardedLimits::with_max_buffered_len`] says.
+    #[must_use]
+    pub const fn buffered_len(&self) -> usize {
+        self.buffered_len
+    }
+
+    /// True if no user record waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.deadlines.is_empty()
+    }
+
+    /// Adds a user record to the aggregate of its shard. Returns the aggregate
+    /// so far if that is complete and this one starts the next.
+    ///
+    /// # Errors
+    ///
+    /// [`RefusedUserRecord`] with the user record; nothing was changed. Where
+    /// the buffer is full, flushing makes room.
+    pub fn push<U: AsUserRecord>(
+        &mut self,
+        user_record: U,
+        token: T,
+        now: Duration,
+    ) -> Result<Option<ShardAggregate<T>>, RefusedUserRecord<U, T>> {
+        let needed = buffered_len::<T, U>(&user_record);
+        let room = check_room(needed, self.buffered_len, self.limits.max_buffered_len);
+        if let Err(reason) = room {
+            return Err(RefusedUserRecord::new(user_record, token, reason));
+        }
+        self.push_unbounded(user_record, token, now)
+    }
+
+    /// [`push`](Self::push) without regard to how much waits already.
+    pub(crate) fn push_unbounded<U: AsUserRecord>(
+        &mut self,
+        user_record: U,
+        token: T,
+        now: Duration,
+    ) -> Result<Option<ShardAggregate<T>>, RefusedUserRecord<U, T>> {
+        let hash_key = user_record.as_user_record().hash_key();
+        let place = self.map.place_of(hash_key);
+        let shard = self.map.shard_of(hash_key);
+        let needed = buffered_len::<T, U>(&user_record);
+        let Some(lane) = self.lanes.get_mut(place) else {
+            // There is a lane for each shard of the map.
+            let reason = RefusalReason::BufferFull {
+                needed,
+                available: 0,
+            };
+            return Err(RefusedUserRecord::new(user_record, token, reason));
+        };
+        let complete = match lane.aggregator.push(user_record) {
+            Ok(complete) => complete,
+            Err(refused) => {
+                let reason = RefusalReason::Unfit(refused.reason);
+                return Err(RefusedUserRecord::new(refused.user_record, token, reason));
+            }
+        };
+        let complete = match (complete, lane.filling) {
+            (Some(aggregate), Some(filling)) => {
+                self.deadlines
+                    .remove(&(self.limits.deadline(&filling), place));
+                self.buffered_len = self.buffered_len.saturating_sub(filling.buffered_len);
+                lane.filling = None;
+                let tokens = core::mem::take(&mut lane.tokens);
+                Some(filling.complete(shard, aggregate, tokens))
+            }
+            _ => None,
+        };
+        let filling = lane.filling.get_or_insert(Filling {
+            since: now,
+            lowest: hash_key,
+            highest: hash_key,
+            buffered_len: 0,
+        });
+        filling.lowest = filling.lowest.min(hash_key);
+        filling.highest = filling.highest.max(hash_key);
+        filling.buffered_len = filling.buffered_len.saturating_add(needed);
+        // Time that runs backwards makes a user record older, never forgotten.
+        if now < filling.since {
+            self.deadlines
+                .remove(&(self.limits.deadline(filling), place));
+            filling.since = now;
+        }
+        self.deadlines
+            .insert((self.limits.deadline(filling), place));
+        self.buffered_len = self.buffered_len.saturating_add(needed);
+        lane.tokens.push(token);
+        Ok(complete)
+    }
+
+    /// When an aggregate will be due, if there is one.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.deadlines.first().map(|&(deadline, _)| deadline)
+    }
+
+    /// Completes the aggregate that has been due for longest, if one is. To be
+    /// called until there is none.
+    pub fn flush_due(&mut self, now: Duration) -> Option<ShardAggregate<T>> {
+        let &(deadline, place) = self.deadlines.first()?;
+        (deadline <= now).then(|| self.flush_place(place)).flatten()
+    }
+
+    /// Completes the aggregate of an open shard, if there are user records.
+    pub fn flush_shard(&mut self, shard_id: &str) -> Option<ShardAggregate<T>> {
+        self.flush_place(self.map.place_of_id(shard_id)?)
+    }
+
+    /// Completes all aggregates, the one of the oldest user record first.
+    pub fn flush_all(&mut self) -> Vec<ShardAggregate<T>> {
+        core::iter::from_fn(|| self.flush_due(Duration::MAX)).collect()
+    }
+
+    /// When the oldest user record that waits for the shard of this place came.
+    pub(crate) fn waiting_since(&self, place: usize) -> Option<Duration> {
+        Some(self.lanes.get(place)?.filling?.since)
+    }
+
+    /// When the aggregate of the shard of this place is due.
+    pub(crate) fn deadline(&self, place: usize) -> Option<Duration> {
+        let filling = self.lanes.get(place)?.filling?;
+        Some(self.limits.deadline(&filling))
+    }
+
+    pub(crate) fn flush_place(&mut self, place: usize) -> Option<ShardAggregate<T>> {
+        let shard = self.map.open_shards().get(place)?;
+        let lane = self.lanes.get_mut(place)?;
+        let filling = lane.filling?;
+        let aggregate = lane.aggregator.flush()?;
+        self.deadlines
+            .remove(&(self.limits.deadline(&filling), place));
+        self.buffered_len = self.buffered_len.saturating_sub(filling.buffered_len);
+        // A shard that may stay idle keeps no buffer.
+        let lane = core::mem::replace(lane, Lane::new(&self.limits));
+        Some(filling.complete(shard, aggregate, lane.tokens))
+    }
+
+    /// From now on, routes by this map. User records that wait for shards that
+    /// are no longer open are routed anew, in order; the others stay where
+    /// they are. Returns the aggregates that this completed.
+    ///
+    /// A user record that is routed anew counts as being as old as the oldest
+    /// that waited with it: it is due earlier, never later.
+    pub fn replace_map(&mut self, map: ShardMap) -> Vec<ShardAggregate<T>> {
+        let fresh = map.open_shards().iter().map(|_| Lane::new(&self.limits));
+        let fresh = fresh.collect();
+        let old_lanes = core::mem::replace(&mut self.lanes, fresh);
+        let old_map = core::mem::replace(&mut self.map, map);
+        self.deadlines.clear();
+        self.buffered_len = 0;
+        let mut homeless = Vec::new();
+        for (shard, lane) in old_map.open_shards().iter().zip(old_lanes) {
+            let Some(filling) = lane.filling else {
+                continue;
+            };
+            let place = self.map.place_of_id(shard.id());
+            match place.and_then(|place| Some((place, self.lanes.get_mut(place)?))) {
+                Some((place, home)) => {
+                    *home = lane;
+                    self.deadlines
+                        .insert((self.limits.deadline(&filling), place));
+                    self.buffered_len = self.buffered_len.saturating_add(filling.buffered_len);
+                }
+                None => homeless.push((filling.since, lane)),
+            }
+        }
+        let mut complete = Vec::new();
+        for (since, mut lane) in homeless {
+            let user_records = lane.aggregator.take_user_records();
+            for (user_record, token) in user_records.into_iter().zip(lane.tokens) {
+                // What one aggregator took, another of the same limits takes.
+                if let Ok(Some(full)) = self.push_unbounded(user_record, token, since) {
+                    complete.push(full);
+                }
+            }
+        }
+        complete
+    }
+}
+
+impl ShardedLimits {
+    fn deadline(&self, filling: &Filling) -> Duration {
+        filling.since.saturating_add(self.max_age)
+    }
+
+    pub(crate) const fn max_buffered_len(&self) -> usize {
+        self.max_buffered_len
+    }
+}
+
+impl Filling {
+    fn complete<T>(
+        self,
+        shard: &Shard,
+        aggregate: OwnedAggregate,
+        tokens: Vec<T>,
+    ) -> ShardAggregate<T> {
+        let span = HashKeyRange::new(self.lowest, self.highest);
+        ShardAggregate {
+            shard_id: Arc::clone(shard.id()),
+            // The lowest is not above the highest.
+            hash_key_span: span.unwrap_or(shard.hash_key_range()),
+            aggregate,
+            tokens,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregator::read_back;
+    use crate::owned::OwnedUserRecord;
+
+    const MAX: u128 = u128::MAX;
+
+    fn shard(id: &str, starting: u128, ending: u128) -> Shard {
+        let range = HashKeyRange::new(HashKey::new(starting), HashKey::new(ending));
+        Shard::new(id, range.unwrap())
+    }
+
+    fn halves() -> ShardMap {
+        ShardMap::new([shard("low", 0, 99), shard("high", 100, MAX)]).unwrap()
+    }
+
+    fn user_record(hash_key: u128) -> OwnedUserRecord {
+        OwnedUserRecord::new("k", "data").with_explicit_hash_key(HashKey::new(hash_key))
+    }
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn keys<T>(aggregate: &ShardAggregate<T>) -> Vec<u128> {
+        let user_records = read_back(aggregate.aggregate.data());
+        let keys = user_records.map(|user_record| user_record.hash_key().to_u128());
+        keys.collect()
+    }
+
+    #[test]
+    fn each_shard_has_its_own_aggregate_and_deadline() {
+        let mut aggregator = ShardedAggregator::new(halves(), ShardedLimits::new());
+        assert_eq!(aggregator.poll_timeout(), None);
+        for (token, (hash_key, at)) in [(100, 5), (99, 7), (MAX, 20), (0, 30)].iter().enumerate() {
+            let pushed = aggregator.push(user_record(*hash_key), token, ms(*at));
+            assert!(pushed.unwrap().is_none());
+        }
+        assert_eq!(aggregator.poll_timeout(), Some(ms(105)));
+        assert!(aggregator.flush_due(ms(104)).is_none());
+        let high = aggregator.flush_due(ms(200)).unwrap();
+        assert_eq!((&*high.shard_id, keys(&high)), ("high", vec![100, MAX]));
+        assert_eq!(high.tokens, [0, 2]);
+        assert_eq!(high.hash_key_span.starting_hash_key(), HashKey::new(100));
+        assert_eq!(high.hash_key_span.ending_hash_key(), HashKey::MAX);
+        assert_eq!(aggregator.poll_timeout(), Some(ms(107)));
+        assert!(aggregator.flush_shard("high").is_none());
+        let low = aggregator.flush_shard("low").unwrap();
+        assert_eq!((keys(&low), low.tokens), (vec![99, 0], vec![1, 3]));
+        assert_eq!(
+            (aggregator.poll_timeout(), aggregator.buffered_len()),
+            (None, 0)
+        );
+    }
+
+    #[test]
+    fn a_full_buffer_refuses_and_a_flush_makes_room() {
+        let needed = buffered_len::<u8, _>(&user_record(1));
+        let beside = buffered_len::<u8, _>(&user_record(100));
+        let limits = ShardedLimits::new().with_max_buffered_len(needed + beside);
+        let mut aggregator = ShardedAggregator::new(halves(), limits);
+        aggregator.push(user_record(1), 1_u8, ms(0)).unwrap();
+        aggregator.push(user_record(100), 2, ms(0)).unwrap();
+        let refused = aggregator.push(user_record(1), 3, ms(0)).unwrap_err();
+        let reason = RefusalReason::BufferFull {
+            needed,
+            available: 0,
+        };
+        assert_eq!((refused.reason, refused.token), (reason, 3));
+        assert_eq!(refused.user_record, user_record(1));
+        assert_eq!(aggregator.flush_all().len(), 2);
+        assert!(aggregator.push(refused.user_record, 3, ms(0)).is_ok());
+
+        let large = OwnedUserRecord::new("k", vec![0; needed + beside]);
+        let refused = aggregator.push(large, 4, ms(0)).unwrap_err();
+        assert!(matches!(
+            refused.reason,
+            RefusalReason::LargerThanBuffer { .. }
+        ));
+        let keyless = OwnedUserRecord::new("", "");
+        let refused = aggregator.push(keyless, 5, ms(0)).unwrap_err();
+        let reason = RefusalReason::Unfit(EncodeError::EmptyPartitionKey);
+        assert_eq!((refused.reason, refused.token), (reason, 5));
+    }
+
+    #[test]
+    fn a_count_limit_completes_an_aggregate_without_the_newcomer() {
+        let limits = Limits::new().with_max_count(2).unwrap();
+        let limits = ShardedLimits::new().with_limits(limits);
+        let mut aggregator = ShardedAggregator::new(halves(), limits);
+        for token in 1..=2 {
+            let pushed = aggregator.push(user_record(7), token, ms(token));
+            assert!(pushed.unwrap().is_none());
+        }
+        let full = aggregator.push(user_record(7), 3, ms(3)).unwrap().unwrap();
+        assert_eq!(full.tokens, [1, 2]);
+        // The deadline is that of the newcomer.
+        assert_eq!(aggregator.poll_timeout(), Some(ms(103)));
+    }
+
+    #[test]
+    fn a_new_map_routes_what_waits_anew_and_in_order() {
+        let limits = Limits::new().with_max_count(3).unwrap();
+        let limits = ShardedLimits::new().with_limits(limits);
+        let mut aggregator = ShardedAggregator::new(halves(), limits);
+        for (token, hash_key) in [100, 10, 60, 90].into_iter().enumerate() {
+            let at = ms(u64::try_from(token).unwrap());
+            let pushed = aggregator.push(user_record(hash_key), token, at);
+            assert!(pushed.unwrap().is_none());
+        }
+        let before = aggregator.buffered_len();
+        let split = [
+            shard("a", 0, 49).with_parent("low"),
+            shard("b", 50, 99).with_parent("low"),
+            shard("high", 100, MAX),
+        ];
+        assert!(
+            aggregator
+                .replace_map(ShardMap::new(split).unwrap())
+                .is_empty()
+        );
+        assert_eq!(aggregator.buffered_len(), before);
+        // What waited for a shard that is still open has the deadline it had.
+        assert_eq!(aggregator.poll_timeout(), Some(ms(100)));
+        // As old as the oldest of the old shard.
+        aggregator.push(user_record(60), 4, ms(50)).unwrap();
+        let b = aggregator.flush_shard("b").unwrap();
+        assert_eq!((keys(&b), b.tokens), (vec![60, 90, 60], vec![2, 3, 4]));
+        aggregator.push(user_record(50), 5, ms(60)).unwrap();
+        aggregator.push(user_record(51), 6, ms(60)).unwrap();
+        // All in one shard are more than one aggregate takes.
+        let merged = ShardMap::new([shard("c", 0, MAX)]).unwrap();
+        let complete = aggregator.replace_map(merged);
+        let rest = aggregator.flush_all();
+        let tokens = |aggregates: &[ShardAggregate<usize>]| -> Vec<_> {
+            aggregates.iter().map(|a| a.tokens.clone()).collect()
+        };
+        assert_eq!(tokens(&complete), [[1, 5, 6]]);
+        assert_eq!(tokens(&rest), [[0]]);
+        assert_eq!(aggregator.buffered_len(), 0);
+    }
+}

@@ -1,0 +1,33 @@
+//! The simulation over few seeds; `reshard-sim` runs it over many. Protects
+//! what the crate exists for: a user record that is said to be delivered is
+//! delivered, whatever the stream does.
+
+use kinesis_agg_tests::simulation::{Rule, Tally, run};
+
+fn runs(rule: Rule) -> Tally {
+    let mut sum = Tally::default();
+    for seed in 0..150 {
+        let tally = run(seed, rule);
+        assert!(
+            rule != Rule::WholeAggregate || !tally.is_bad(),
+            "seed {seed}: {tally:?}"
+        );
+        sum.add(&tally);
+    }
+    sum
+}
+
+#[test]
+fn nothing_is_lost_out_of_order_or_unaccounted_for() {
+    let tally = runs(Rule::WholeAggregate);
+    // All that can go wrong did.
+    assert!(tally.reshards > 0 && tally.dropped_aggregates > 0);
+    assert!(tally.failed > 0 && tally.duplicates > 0);
+    assert_eq!(tally.delivered + tally.failed, tally.user_records);
+}
+
+#[test]
+fn the_rules_of_others_do_lose() {
+    assert!(runs(Rule::PerUserRecord).lost > 0);
+    assert!(runs(Rule::AnyShard).lost > 0);
+}
