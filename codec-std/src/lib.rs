@@ -78,6 +78,15 @@
 //! their slots are as many as a blob has keys. Aggregation copies the data
 //! twice (into the buffer, into the finished aggregate) and allocates once for
 //! an aggregate.
+//!
+//! What is left is the digest. Digests of several blobs or keys can be computed
+//! side by side: [`Batch::digests_at_once`], [`flush_all`], [`hash_keys_of`],
+//! [`digests_of`].
+//!
+//! # Features
+//!
+//! None by default, and features only add. `simd`: digests by `md5-many`, in as
+//! many lanes as the processor has, and a third faster for a single one.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -98,6 +107,7 @@ mod aggregator;
 pub mod aws_sdk;
 mod checkpoint;
 mod deaggregate;
+mod digests;
 mod enclosing;
 mod error;
 mod filtered;
@@ -118,7 +128,7 @@ pub use kinesis_agg_codec::{
     ReversedRangeError, UserRecord,
 };
 
-pub use aggregator::{LoneUserRecord, OwnedAggregate, RecordAggregator};
+pub use aggregator::{LoneUserRecord, OwnedAggregate, RecordAggregator, flush_all};
 pub use checkpoint::{
     ExtendedSequenceNumber, MAX_SEQUENCE_NUMBER_LEN, Resumed, SequenceDigits, SequenceNumber,
     SequenceNumberError,
@@ -126,6 +136,7 @@ pub use checkpoint::{
 pub use deaggregate::{
     Batch, Deaggregated, Deaggregator, Delivered, Outcome, Strict, deaggregate, deaggregate_batch,
 };
+pub use digests::{digests_of, hash_keys_of};
 pub use enclosing::{EnclosingRecord, KinesisRecord};
 pub use error::{MalformedRecord, PushError, UnfitUserRecord};
 pub use filtered::Filtered;
