@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::anyhow;
+use anyhow::Context as _;
 use clap::ValueEnum;
 use kinesis_agg::codec::KeyOffset;
 use kinesis_agg::lambda::UserRecordEvent;
@@ -144,9 +144,7 @@ impl Args {
         }
         let mut print = |mut delivered: Delivered<'a, R>| {
             if self.malformed == Malformed::Fail {
-                delivered = delivered
-                    .checked()
-                    .map_err(|malformed| anyhow!("{place}: {malformed}"))?;
+                delivered = delivered.checked().with_context(|| place.to_string())?;
             }
             print(delivered).map_err(cannot_write)
         };
