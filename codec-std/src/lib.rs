@@ -70,6 +70,7 @@
 //! |---|---|---|---|
 //! | `aws-sdk` | records of the AWS SDK in, its entries out: module `aws_sdk` | 56 | 1.94.1 |
 //! | `lambda` | events of Lambda, Firehose and Analytics, the Python module's shape: module `lambda` | 8 | 1.87 |
+//! | `simd` | digests in as many lanes as the processor has (`md5-many`) | 2 | 1.89 |
 //!
 //! # Cost
 //!
@@ -82,11 +83,6 @@
 //! What is left is the digest. Digests of several blobs or keys can be computed
 //! side by side: [`Batch::digests_at_once`], [`flush_all`], [`hash_keys_of`],
 //! [`digests_of`].
-//!
-//! # Features
-//!
-//! None by default, and features only add. `simd`: digests by `md5-many`, in as
-//! many lanes as the processor has, and a third faster for a single one.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
