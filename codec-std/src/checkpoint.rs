@@ -165,14 +165,14 @@ impl fmt::Display for SequenceNumber {
 /// behaviour). What is not aggregated has sub-sequence number 0.
 ///
 /// ```
-/// use kinesis_agg::ExtendedSequenceNumber;
+/// use kinesis_agg::{ExtendedSequenceNumber, SequenceNumber};
 ///
 /// let checkpoint = ExtendedSequenceNumber {
 ///     sequence_number: "42".parse()?,
 ///     sub_sequence_number: 7,
 /// };
-/// assert!(checkpoint > ExtendedSequenceNumber::from("42".parse()?));
-/// assert!(checkpoint < ExtendedSequenceNumber::from("100".parse()?));
+/// assert!(checkpoint > "42".parse::<SequenceNumber>()?.into());
+/// assert!(checkpoint < "100".parse::<SequenceNumber>()?.into());
 /// # Ok::<(), kinesis_agg::SequenceNumberError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -228,7 +228,7 @@ impl<R: EnclosingRecord + ?Sized> Delivered<'_, R> {
 /// ```
 /// use kinesis_agg::{ExtendedSequenceNumber, KinesisRecord, deaggregate_batch};
 ///
-/// # fn load() -> ExtendedSequenceNumber { ExtendedSequenceNumber::from("1".parse().unwrap()) }
+/// # fn load() -> ExtendedSequenceNumber { kinesis_agg::SequenceNumber::TrimHorizon.into() }
 /// # fn store(_: ExtendedSequenceNumber) {}
 /// # fn get_records_at(_: &ExtendedSequenceNumber) -> Vec<KinesisRecord> { Vec::new() }
 /// let checkpoint = load();
@@ -269,7 +269,7 @@ impl<D> Resumed<D> {
         Strict::new(self)
     }
 
-    /// What is skipped and what is left out, for a look at their counts.
+    /// What is skipped through, as for [`Filtered::left_out_count`].
     #[must_use]
     pub const fn get_ref(&self) -> &D {
         &self.delivered
