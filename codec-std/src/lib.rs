@@ -82,6 +82,8 @@ extern crate alloc;
 
 mod aggregator;
 mod deaggregate;
+#[cfg(feature = "producer")]
+mod driver;
 mod enclosing;
 mod error;
 mod key_map;
@@ -101,6 +103,8 @@ pub use aggregator::{LoneUserRecord, OwnedAggregate, RecordAggregator};
 pub use deaggregate::{
     Batch, Deaggregated, Deaggregator, Delivered, Outcome, Strict, deaggregate, deaggregate_batch,
 };
+#[cfg(feature = "producer")]
+pub use driver::{DeliveryFuture, ListShardsError, Producer, ProducerBuilder, PutError};
 pub use enclosing::{EnclosingRecord, KinesisRecord};
 pub use error::{MalformedRecord, PushError, UnfitUserRecord};
 pub use owned::{AsUserRecord, OwnedUserRecord};
