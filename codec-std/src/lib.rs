@@ -104,6 +104,8 @@ pub mod aws_sdk;
 mod checkpoint;
 mod deaggregate;
 mod digests;
+#[cfg(feature = "producer")]
+mod driver;
 mod enclosing;
 mod error;
 mod filtered;
@@ -133,6 +135,8 @@ pub use deaggregate::{
     Batch, Deaggregated, Deaggregator, Delivered, Outcome, Strict, deaggregate, deaggregate_batch,
 };
 pub use digests::{digests_of, hash_keys_of};
+#[cfg(feature = "producer")]
+pub use driver::{DeliveryFuture, ListShardsError, Producer, ProducerBuilder, PutError};
 pub use enclosing::{EnclosingRecord, KinesisRecord};
 pub use error::{MalformedRecord, PushError, UnfitUserRecord};
 pub use filtered::Filtered;

@@ -523,6 +523,8 @@ struct Lane<T> {
     returned: VecDeque<Waiting<T>>,
     /// Then; and last what the aggregator holds.
     outbox: VecDeque<Sealed<T>>,
+    /// What the aggregator holds need not wait for its deadline.
+    is_due: bool,
     /// Aggregates in flight that have hash keys of this lane.
     blockers: usize,
     /// Nothing is sent before: the map is likely to be stale.
@@ -541,6 +543,7 @@ impl<T> Default for Lane<T> {
             retries: VecDeque::new(),
             returned: VecDeque::new(),
             outbox: VecDeque::new(),
+            is_due: false,
             blockers: 0,
             held_until: Duration::ZERO,
             records_even_at: Duration::ZERO,
@@ -553,9 +556,13 @@ impl<T> Default for Lane<T> {
 
 /// Vigna's SplitMix64: all that jitter needs.
 #[derive(Debug)]
-struct SplitMix(u64);
+pub(crate) struct SplitMix(u64);
 
 impl SplitMix {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -565,7 +572,7 @@ impl SplitMix {
     }
 
     /// A time from zero to `longest`.
-    fn up_to(&mut self, longest: Duration) -> Duration {
+    pub(crate) fn up_to(&mut self, longest: Duration) -> Duration {
         let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
         // The high half of the product of two numbers of 64 bits.
         let product = u128::from(self.next()).wrapping_mul(u128::from(nanos).wrapping_add(1));
@@ -637,7 +644,7 @@ impl<T> ProducerCore<T> {
             next_number: 0,
             next_request: 0,
             wants_refresh: false,
-            random: SplitMix(seed),
+            random: SplitMix::new(seed),
             counters: ProducerCounters::default(),
         }
     }
@@ -676,8 +683,8 @@ impl<T> ProducerCore<T> {
     ///
     /// # Errors
     ///
-    /// [`RefusedUserRecord`] with both. Where the buffer is full, all that
-    /// waits for company goes out without it, so that there is room soon.
+    /// [`RefusedUserRecord`] with both. Where the buffer is full, this is a
+    /// [`flush`](Self::flush), too, so that there is room soon.
     #[expect(
         clippy::result_large_err,
         reason = "the user record goes back as it came, without a box"
@@ -717,15 +724,23 @@ impl<T> ProducerCore<T> {
         count(&mut self.counters.user_records_in, 1);
         if let (Some(complete), Some(lane)) = (complete, self.lanes.get_mut(place)) {
             lane.outbox.push_back(Sealed::from(complete));
+            lane.is_due = false;
         }
         self.schedule(place);
         Ok(())
     }
 
-    /// Lets nothing wait for company any longer.
+    /// Lets nothing that was pushed wait for company any longer.
+    ///
+    /// What cannot be sent at once, since earlier user records of its shard
+    /// are in flight, may still get company.
     pub fn flush(&mut self) {
-        for complete in self.aggregator.flush_all() {
-            self.enqueue(complete);
+        for place in 0..self.lanes.len() {
+            let is_due = self.aggregator.waiting_since(place).is_some();
+            if let Some(lane) = self.lanes.get_mut(place) {
+                lane.is_due |= is_due;
+            }
+            self.schedule(place);
         }
     }
 
@@ -926,7 +941,7 @@ impl<T> ProducerCore<T> {
         self.ready.clear();
         self.expiries.clear();
         let complete = self.aggregator.replace_map(map);
-        let mut homeless = Vec::new();
+        let (mut homeless, mut is_due) = (Vec::new(), false);
         for (shard, mut lane) in old_shards.iter().zip(old_lanes) {
             let place = self.map().place_of_id(shard.id());
             if let Some(home) = place.and_then(|place| self.lanes.get_mut(place)) {
@@ -934,6 +949,7 @@ impl<T> ProducerCore<T> {
                 *home = lane;
                 continue;
             }
+            is_due |= lane.is_due;
             for sealed in lane.retries.into_iter().chain(lane.outbox) {
                 homeless.extend(take_apart(sealed));
             }
@@ -954,6 +970,10 @@ impl<T> ProducerCore<T> {
         let undecided = core::mem::take(&mut self.undecided);
         for undecided in undecided {
             self.stored(undecided, now, false);
+        }
+        if is_due {
+            // What was due is somewhere in there, and nothing is hurt by going early.
+            self.flush();
         }
         for place in 0..self.lanes.len() {
             self.schedule(place);
@@ -1126,6 +1146,7 @@ impl<T> ProducerCore<T> {
             if lane.outbox.is_empty() {
                 let complete = self.aggregator.flush_place(place);
                 lane.outbox.extend(complete.map(Sealed::from));
+                lane.is_due = false;
             }
             return;
         }
@@ -1311,7 +1332,14 @@ impl<T> ProducerCore<T> {
         } else if !lane.returned.is_empty() {
             Some(Duration::ZERO)
         } else {
-            self.aggregator.deadline(place)
+            let deadline = self.aggregator.deadline(place);
+            deadline.map(|deadline| {
+                if lane.is_due {
+                    Duration::ZERO
+                } else {
+                    deadline
+                }
+            })
         };
         let ready_at = ready_at.map(|ready_at| ready_at.max(lane.held_until));
         let Some(lane) = self.lanes.get_mut(place) else {

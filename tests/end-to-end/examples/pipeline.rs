@@ -1,0 +1,110 @@
+//! Produces into a Kinesis server in the same process while the stream splits
+//! and merges, then reads everything as the KCL would, and counts.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
+use std::time::Instant;
+
+use kinesis_agg::{OwnedUserRecord, Producer, ProducerSettings};
+use kinesis_agg_end_to_end::{Faults, STREAM, Server};
+
+const USER_RECORDS: u64 = 50_000;
+const SENSORS: u64 = 500;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let start = Instant::now();
+    let faults = Faults {
+        rejected_records: 5,
+        failed_requests: 2,
+        lost_answers: 2,
+    };
+    let server = Server::start(2, faults, false).await?;
+    println!(
+        "Kinesis with 2 shards; rejects {}% of the records, fails {}% of the requests, \
+         loses {}% of the answers",
+        faults.rejected_records, faults.failed_requests, faults.lost_answers
+    );
+
+    let settings = ProducerSettings::new()
+        .with_max_buffered_len(1 << 20)
+        .with_backoff(Duration::from_millis(5), Duration::from_millis(200));
+    let producer = Producer::builder(server.client.clone(), STREAM)
+        .settings(settings)
+        .start()
+        .await?;
+
+    let is_done = AtomicBool::new(false);
+    let produce = async {
+        let mut deliveries = Vec::new();
+        for number in 0..USER_RECORDS {
+            let sensor = number % SENSORS;
+            let reading = format!("{sensor}/{number}/21.5");
+            let user_record = OwnedUserRecord::new(format!("sensor-{sensor}"), reading);
+            deliveries.push(producer.put(user_record).await);
+            if (number + 1) % (USER_RECORDS / 10) == 0 {
+                let counters = producer.counters();
+                println!(
+                    "{:5.1} s  {} put, {} delivered, {} aggregates, {} sent again",
+                    start.elapsed().as_secs_f32(),
+                    counters.user_records_in,
+                    counters.user_records_delivered,
+                    counters.aggregates,
+                    counters.retries,
+                );
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        producer.flush().await;
+        is_done.store(true, Ordering::Relaxed);
+        deliveries
+    };
+    let reshard = async {
+        let mut count = 0;
+        while !is_done.load(Ordering::Relaxed) {
+            server.reshard(count).await?;
+            count += 1;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        anyhow::Ok(count)
+    };
+    let (deliveries, reshards) = tokio::join!(produce, reshard);
+    let (mut delivered, mut given_back) = (0_u64, 0_u64);
+    for delivery in deliveries {
+        match delivery.await {
+            Ok(_) => delivered += 1,
+            Err(error) => {
+                println!("given back: {error}");
+                given_back += 1;
+            }
+        }
+    }
+    let counters = producer.counters();
+    producer.shutdown().await;
+
+    let consumed = server.consume().await?;
+    println!(
+        "{:5.1} s  read {} Kinesis records",
+        start.elapsed().as_secs_f32(),
+        consumed.records
+    );
+    println!("{:>9} splits and merges", reshards?);
+    println!("{:>9} user records delivered", delivered);
+    println!("{:>9} given back", given_back);
+    println!(
+        "{:>9} aggregates that a split had cut, sent again",
+        counters.wrong_shard
+    );
+    println!(
+        "{:>9} user records read, as the KCL would",
+        consumed.user_records.len()
+    );
+    println!("{:>9} of them read again", consumed.duplicates);
+    let missing = USER_RECORDS.checked_sub(u64::try_from(consumed.user_records.len())?);
+    println!("{:>9} missing", missing.unwrap_or_default());
+    anyhow::ensure!(
+        given_back > 0 || missing == Some(0),
+        "user records are missing"
+    );
+    Ok(())
+}

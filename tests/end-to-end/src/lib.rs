@@ -1,0 +1,345 @@
+//! A Kinesis server in the same process that fails on purpose, and a consumer
+//! that drops what the KCL drops.
+#![expect(clippy::missing_errors_doc, reason = "helpers of tests")]
+
+extern crate alloc;
+
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{HashMap, HashSet};
+
+use anyhow::Context as _;
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_kinesis::types::{ShardIteratorType, StreamStatus};
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use ferrokinesis::store::StoreOptions;
+use kinesis_agg::{HashKey, HashKeyRange, SharedParsed, parse_shared};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+/// The one stream.
+pub const STREAM: &str = "stream";
+
+/// What goes wrong with PutRecords, in percent.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "for tests, which name all")]
+pub struct Faults {
+    /// Records that are rejected.
+    pub rejected_records: u64,
+    /// Requests that fail before anything is stored.
+    pub failed_requests: u64,
+    /// Requests whose answer is lost after all was stored.
+    pub lost_answers: u64,
+}
+
+struct Injection {
+    faults: Faults,
+    /// The state of a SplitMix64.
+    random: AtomicU64,
+    injected: Arc<AtomicU64>,
+}
+
+impl Injection {
+    fn percent(&self, chance: u64) -> bool {
+        let step = 0x9e37_79b9_7f4a_7c15;
+        let mut z = self.random.fetch_add(step, Ordering::Relaxed);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let hit = (z ^ (z >> 31)) % 100 < chance;
+        self.injected.fetch_add(u64::from(hit), Ordering::Relaxed);
+        hit
+    }
+}
+
+/// A running server.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Server {
+    /// A client of it, which makes no attempts of its own.
+    pub client: Client,
+    injected: Arc<AtomicU64>,
+}
+
+impl Server {
+    /// Starts a server with one stream. It ends with the runtime.
+    pub async fn start(shard_count: i32, faults: Faults, limited: bool) -> anyhow::Result<Self> {
+        let options = StoreOptions {
+            create_stream_ms: 0,
+            delete_stream_ms: 0,
+            update_stream_ms: 30,
+            shard_limit: 1_000,
+            enforce_limits: limited,
+            ..StoreOptions::default()
+        };
+        let (app, _store) = ferrokinesis::create_app(options);
+        let injected = Arc::new(AtomicU64::new(0));
+        let injection = Arc::new(Injection {
+            faults,
+            random: AtomicU64::new(1),
+            injected: Arc::clone(&injected),
+        });
+        let app = app
+            .layer(from_fn_with_state(injection, inject))
+            .layer(DefaultBodyLimit::max(MAX_BODY_LEN));
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        tokio::spawn(ferrokinesis::serve_plain_http(
+            listener,
+            app,
+            core::future::pending(),
+        ));
+        let config = aws_sdk_kinesis::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("key", "secret", None, None, "tests"))
+            .retry_config(RetryConfig::disabled())
+            .endpoint_url(format!("http://{address}"))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        let client = Client::from_conf(config);
+        client
+            .create_stream()
+            .stream_name(STREAM)
+            .shard_count(shard_count)
+            .send()
+            .await?;
+        let server = Self { client, injected };
+        server.wait_until_active().await?;
+        Ok(server)
+    }
+
+    /// Records, requests and answers that were made to fail.
+    #[must_use]
+    pub fn injected(&self) -> u64 {
+        self.injected.load(Ordering::Relaxed)
+    }
+
+    async fn wait_until_active(&self) -> anyhow::Result<()> {
+        loop {
+            let summary = self.client.describe_stream_summary();
+            let summary = summary.stream_name(STREAM).send().await?;
+            let summary = summary
+                .stream_description_summary
+                .context("no description")?;
+            if summary.stream_status == StreamStatus::Active {
+                return Ok(());
+            }
+            tokio::time::sleep(core::time::Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The shards, open and closed, in the order in which they were made.
+    pub async fn shards(&self) -> anyhow::Result<Vec<ListedShard>> {
+        let listed = self.client.list_shards().stream_name(STREAM).send().await?;
+        let mut shards = Vec::new();
+        for shard in listed.shards() {
+            let range = shard.hash_key_range().context("no range")?;
+            let range = HashKeyRange::new(
+                range.starting_hash_key().parse::<HashKey>()?,
+                range.ending_hash_key().parse::<HashKey>()?,
+            )?;
+            let numbers = shard.sequence_number_range();
+            shards.push(ListedShard {
+                id: shard.shard_id().to_owned(),
+                range,
+                is_open: numbers.is_none_or(|numbers| numbers.ending_sequence_number().is_none()),
+            });
+        }
+        shards.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(shards)
+    }
+
+    /// Splits a shard or merges two, as `choice` has it.
+    pub async fn reshard(&self, choice: usize) -> anyhow::Result<()> {
+        let mut open = self.shards().await?;
+        open.retain(|shard| shard.is_open);
+        open.sort_by_key(|shard| shard.range.starting_hash_key());
+        let pair = choice % open.len().saturating_sub(1).max(1);
+        match open.get(pair + 1) {
+            Some(right) if open.len() > 5 || choice % 3 == 2 => {
+                let merge = self.client.merge_shards().stream_name(STREAM);
+                let merge = merge.shard_to_merge(&open[pair].id);
+                merge.adjacent_shard_to_merge(&right.id).send().await?;
+            }
+            _ => {
+                let shard = &open[choice % open.len()];
+                let starting = shard.range.starting_hash_key().to_u128();
+                let ending = shard.range.ending_hash_key().to_u128();
+                let middle = starting + (ending - starting) / 7 * 3 + 1;
+                let split = self.client.split_shard().stream_name(STREAM);
+                let split = split.shard_to_split(&shard.id);
+                let split = split.new_starting_hash_key(middle.to_string());
+                split.send().await?;
+            }
+        }
+        self.wait_until_active().await
+    }
+
+    /// Reads every shard from its beginning, parents before children.
+    ///
+    /// The user records' data has to begin with their key and number, `key/number/`.
+    pub async fn consume(&self) -> anyhow::Result<Consumed> {
+        let mut consumed = Consumed::default();
+        for shard in self.shards().await? {
+            let iterator = self.client.get_shard_iterator().stream_name(STREAM);
+            let iterator = iterator
+                .shard_id(&shard.id)
+                .shard_iterator_type(ShardIteratorType::TrimHorizon)
+                .send()
+                .await?;
+            let mut next = iterator.shard_iterator;
+            while let Some(iterator) = next {
+                let answer = self.client.get_records().shard_iterator(iterator);
+                let answer = answer.send().await?;
+                let is_empty = answer.records.is_empty();
+                for record in answer.records {
+                    consumed.take(shard.range, record.data.into_inner().into())?;
+                }
+                next = answer.next_shard_iterator;
+                if is_empty {
+                    break;
+                }
+            }
+        }
+        Ok(consumed)
+    }
+}
+
+/// A shard of the stream.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ListedShard {
+    /// Its id.
+    pub id: String,
+    /// Its hash keys.
+    pub range: HashKeyRange,
+    /// True if it takes records.
+    pub is_open: bool,
+}
+
+/// What a consumer got that drops an aggregate as a whole if one user record
+/// is another shard's.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Consumed {
+    /// The data of each user record, once.
+    pub user_records: HashSet<String>,
+    /// Kinesis records.
+    pub records: u64,
+    /// Aggregates that it dropped.
+    pub dropped: u64,
+    /// User records that it saw again.
+    pub duplicates: u64,
+    /// User records whose first sight came after that of a later one of the
+    /// same key.
+    pub out_of_order: u64,
+    latest: HashMap<String, u64>,
+}
+
+impl Consumed {
+    fn take(&mut self, range: HashKeyRange, data: Bytes) -> anyhow::Result<()> {
+        self.records += 1;
+        let SharedParsed::Aggregated(user_records) = parse_shared(data)? else {
+            anyhow::bail!("a record that is no aggregate");
+        };
+        let user_records: Vec<_> = user_records.collect();
+        for read in &user_records {
+            if !range.contains(read.hash_key()?) {
+                self.dropped += 1;
+                return Ok(());
+            }
+        }
+        for read in user_records {
+            let data = String::from_utf8(read.data().to_vec())?;
+            let mut parts = data.split('/');
+            let key = parts.next().context("no key")?;
+            let number: u64 = parts.next().context("no number")?.parse()?;
+            if self.user_records.contains(&data) {
+                self.duplicates += 1;
+                continue;
+            }
+            let latest = self.latest.entry(key.to_owned()).or_insert(number);
+            self.out_of_order += u64::from(number < *latest);
+            *latest = number.max(*latest);
+            self.user_records.insert(data);
+        }
+        Ok(())
+    }
+}
+
+const MAX_BODY_LEN: usize = 20 << 20;
+
+/// Takes chosen records out of PutRecords and puts errors into the answer.
+async fn inject(
+    State(injection): State<Arc<Injection>>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    let target = request.headers().get("x-amz-target");
+    if target.is_none_or(|target| target != "Kinesis_20131202.PutRecords") {
+        return next.run(request).await;
+    }
+    if injection.percent(injection.faults.failed_requests) {
+        return internal_failure();
+    }
+    let (mut parts, body) = request.into_parts();
+    let body = to_bytes(body, MAX_BODY_LEN).await.unwrap_or_default();
+    let mut message: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let Some(Value::Array(records)) = message.get_mut("Records") else {
+        return internal_failure();
+    };
+    let is_rejected: Vec<_> = records
+        .iter()
+        .map(|_| injection.percent(injection.faults.rejected_records))
+        .collect();
+    let mut keep = is_rejected.iter().map(|is_rejected| !is_rejected);
+    records.retain(|_| keep.next().unwrap_or_default());
+    let is_empty = records.is_empty();
+    let mut answer = json!({"FailedRecordCount": 0, "Records": []});
+    let mut answer_parts = Response::new(Body::empty()).into_parts().0;
+    if !is_empty {
+        let body = message.to_string();
+        parts.headers.insert("content-length", body.len().into());
+        let response = next.run(Request::from_parts(parts, body.into())).await;
+        let body;
+        (answer_parts, body) = response.into_parts();
+        let body = to_bytes(body, MAX_BODY_LEN).await.unwrap_or_default();
+        if !answer_parts.status.is_success() {
+            return Response::from_parts(answer_parts, body.into());
+        }
+        answer = serde_json::from_slice(&body).unwrap_or_default();
+        if injection.percent(injection.faults.lost_answers) {
+            return internal_failure();
+        }
+    }
+    if let Some(Value::Array(results)) = answer.get_mut("Records") {
+        for (place, _) in is_rejected.iter().enumerate().filter(|(_, is)| **is) {
+            results.insert(
+                place,
+                json!({
+                    "ErrorCode": "ProvisionedThroughputExceededException",
+                    "ErrorMessage": "on purpose",
+                }),
+            );
+        }
+    }
+    answer_parts.headers.remove("content-length");
+    // A checksum of what the server said.
+    answer_parts.headers.remove("x-amz-crc32");
+    answer_parts.headers.insert(
+        "content-type",
+        axum::http::HeaderValue::from_static("application/x-amz-json-1.1"),
+    );
+    Response::from_parts(answer_parts, answer.to_string().into())
+}
+
+fn internal_failure() -> Response<Body> {
+    let mut response = Response::new(Body::from(r#"{"__type":"InternalFailureException"}"#));
+    *response.status_mut() = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
