@@ -337,7 +337,7 @@ impl<'buf> RecordTag<'buf> {
     }
 
     fn write(&self, sink: &mut Sink<'_>) -> Option<()> {
-        sink.put_varint(RECORD_TAG)?;
+        put_tag(sink, RECORD_TAG)?;
         sink.put_varint(self.body_len())?;
         write_bytes_field(sink, TAG_KEY, self.key.as_bytes())?;
         match self.value {
@@ -419,7 +419,18 @@ impl<'buf> RecordTags<'buf> {
         }
     }
 
+    /// Bytes that they take in a record.
+    #[inline]
     fn encoded_len(&self) -> u32 {
+        match &self.0 {
+            Source::Listed(tags) if tags.len() == 0 => 0,
+            _ => self.encoded_len_of_some(),
+        }
+    }
+
+    // Not inlined: user records have no tags as a rule.
+    #[inline(never)]
+    fn encoded_len_of_some(&self) -> u32 {
         self.clone()
             .fold(0, |len: u32, tag| len.saturating_add(tag.encoded_len()))
     }
@@ -458,35 +469,53 @@ impl core::iter::FusedIterator for RecordTags<'_> {}
 /// A record to be written, its keys given by their place in the tables.
 #[derive(Clone, Debug)]
 pub(crate) struct NewRecord<'a> {
-    pub(crate) partition_key_index: u32,
-    pub(crate) explicit_hash_key_index: Option<u32>,
-    pub(crate) data: &'a [u8],
-    pub(crate) tags: RecordTags<'a>,
+    partition_key_index: u32,
+    explicit_hash_key_index: Option<u32>,
+    data: &'a [u8],
+    tags: RecordTags<'a>,
+    /// Bytes without tag and length. Saturates, at a number that no memory has.
+    body_len: u32,
+    tags_len: u32,
 }
 
-impl NewRecord<'_> {
-    fn body_len(&self) -> u32 {
-        let ehk_len = self.explicit_hash_key_index.map_or(0, |index| {
+impl<'a> NewRecord<'a> {
+    pub(crate) fn new(
+        partition_key_index: u32,
+        explicit_hash_key_index: Option<u32>,
+        data: &'a [u8],
+        tags: RecordTags<'a>,
+    ) -> Self {
+        let ehk_len = explicit_hash_key_index.map_or(0, |index| {
             TAG_LEN.saturating_add(varint::encoded_len(index))
         });
-        TAG_LEN
-            .saturating_add(varint::encoded_len(self.partition_key_index))
+        let tags_len = tags.encoded_len();
+        let body_len = TAG_LEN
+            .saturating_add(varint::encoded_len(partition_key_index))
             .saturating_add(ehk_len)
-            .saturating_add(bytes_field_len(self.data))
-            .saturating_add(self.tags.encoded_len())
+            .saturating_add(bytes_field_len(data))
+            .saturating_add(tags_len);
+        Self {
+            partition_key_index,
+            explicit_hash_key_index,
+            data,
+            tags,
+            body_len,
+            tags_len,
+        }
     }
 
-    /// Bytes of the record with its tag and length. Saturates, at a number
-    /// that no memory has.
+    /// Bytes of the record with its tag and length. Saturates as `body_len`.
     pub(crate) fn encoded_len(&self) -> u32 {
-        delimited_len(self.body_len())
+        delimited_len(self.body_len)
     }
 
     pub(crate) fn write(&self, sink: &mut Sink<'_>) -> Option<()> {
         self.write_head(sink)?;
         sink.put(self.data)?;
-        for tag in self.tags.clone() {
-            tag.write(sink)?;
+        if self.tags_len > 0 {
+            for tag in self.tags.clone() {
+                tag.write(sink)?;
+            }
         }
         Some(())
     }
@@ -503,12 +532,12 @@ impl NewRecord<'_> {
 
     /// All that stands before the data.
     fn write_head(&self, sink: &mut Sink<'_>) -> Option<()> {
-        sink.put_varint(RECORD)?;
-        sink.put_varint(self.body_len())?;
-        sink.put_varint(PARTITION_KEY_INDEX)?;
+        put_tag(sink, RECORD)?;
+        sink.put_varint(self.body_len)?;
+        put_tag(sink, PARTITION_KEY_INDEX)?;
         sink.put_varint(self.partition_key_index)?;
         if let Some(index) = self.explicit_hash_key_index {
-            sink.put_varint(EXPLICIT_HASH_KEY_INDEX)?;
+            put_tag(sink, EXPLICIT_HASH_KEY_INDEX)?;
             sink.put_varint(index)?;
         }
         write_bytes_head(sink, DATA, self.data)
@@ -536,6 +565,12 @@ pub(crate) fn stream_bytes_field(put: &mut Put<'_>, tag: u32, bytes: &[u8]) -> O
     put(bytes)
 }
 
+/// Writes a tag, which has one byte.
+fn put_tag(sink: &mut Sink<'_>, tag: u32) -> Option<()> {
+    let [byte, ..] = tag.to_le_bytes();
+    sink.put_byte(byte)
+}
+
 /// Bytes of a table entry of `key`, or of any field that holds `bytes`.
 pub(crate) fn bytes_field_len(bytes: &[u8]) -> u32 {
     delimited_len(u32::try_from(bytes.len()).unwrap_or(u32::MAX))
@@ -555,6 +590,6 @@ pub(crate) fn write_bytes_field(sink: &mut Sink<'_>, tag: u32, bytes: &[u8]) -> 
 
 /// All of a field that holds `bytes` but these.
 fn write_bytes_head(sink: &mut Sink<'_>, tag: u32, bytes: &[u8]) -> Option<()> {
-    sink.put_varint(tag)?;
+    put_tag(sink, tag)?;
     sink.put_varint(u32::try_from(bytes.len()).ok()?)
 }

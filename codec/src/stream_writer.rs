@@ -285,12 +285,8 @@ impl<S: ByteSink> StreamWriter<S> {
         if let Some(index) = explicit_hash_key {
             self.check_index(KeyKind::ExplicitHash, index.0)?;
         }
-        let record = NewRecord {
-            partition_key_index: partition_key.0,
-            explicit_hash_key_index: explicit_hash_key.map(|index| index.0),
-            data,
-            tags,
-        };
+        let explicit_hash_key_index = explicit_hash_key.map(|index| index.0);
+        let record = NewRecord::new(partition_key.0, explicit_hash_key_index, data, tags);
         let len = record.encoded_len();
         self.reserve(len, self.longest_partition_key_len)?;
         let limit = self.limits.max_count();
