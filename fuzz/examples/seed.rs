@@ -8,35 +8,64 @@ use kinesis_agg_codec::{Frame, HashKey};
 use kinesis_agg_tests::fixtures::{self, SplitMix64};
 use kinesis_agg_tests::wire;
 
-/// A message for each rule of `Explained`.
-fn rules() -> [(&'static str, Vec<u8>); 8] {
-    let spare = [wire::varint(9 << 3), [&[0x80; 9][..], &[2]].concat()].concat();
-    let groups = [3, 4].map(|wire_type| wire::varint(9 << 3 | wire_type).repeat(100));
-    let [starts, ends] = groups;
-    let with_record = |field: Vec<u8>| {
-        let record = [wire::partition_key(b"key"), wire::record(0, None, b"data")].concat();
-        [record, field].concat()
-    };
-    [
-        ("spare-bits-of-tenth-byte", spare),
-        ("tag-beyond-32-bits", b"\xc8\x80\x80\x80\x10\x07".to_vec()),
+/// Messages for each rule of `Explained`, and for numbers at their limits, which
+/// reach no code that others do not.
+fn rules() -> Vec<(String, Vec<u8>)> {
+    let tag = |wire_type: u64| wire::varint(9 << 3 | wire_type);
+    let groups =
+        |levels, inner: Vec<u8>| [tag(3).repeat(levels), inner, tag(4).repeat(levels)].concat();
+    let spare = [tag(0), [&[0x80; 9][..], &[2]].concat()].concat();
+    let mut rules = vec![
+        ("spare-bits-of-tenth-byte".into(), spare),
         (
-            "tag-beyond-five-bytes",
+            "tag-beyond-32-bits".into(),
+            b"\xc8\x80\x80\x80\x10\x07".to_vec(),
+        ),
+        (
+            "tag-beyond-five-bytes".into(),
             b"\xc8\x80\x80\x80\x80\x00\x07".to_vec(),
         ),
         (
-            "length-that-does-not-fit",
+            "length-that-does-not-fit".into(),
             b"\x0a\x81\x80\x80\x80\x10k".to_vec(),
         ),
-        ("field-number-zero", b"\x00\x07".to_vec()),
-        ("group", b"\x4b\x08\x07\x4c".to_vec()),
+        ("field-number-zero".into(), b"\x00\x07".to_vec()),
+        ("group".into(), groups(1, wire::number(1, 7))),
         (
-            "field-in-innermost-group",
-            [starts, wire::number(9, 7), ends].concat(),
+            "field-in-innermost-group".into(),
+            groups(100, wire::number(9, 7)),
         ),
-        ("other-wire-type", wire::number(3, 7)),
-    ]
-    .map(|(name, field)| (name, with_record(field)))
+        ("other-wire-type".into(), wire::number(3, 7)),
+    ];
+    let in_record =
+        |part| wire::bytes(3, &[wire::number(1, 0), wire::bytes(3, b""), part].concat());
+    for levels in 97..=101 {
+        let groups = groups(levels, Vec::new());
+        let in_tag = wire::bytes(4, &[wire::bytes(1, b"key"), groups.clone()].concat());
+        rules.extend([
+            (format!("{levels}-levels-at-top"), groups.clone()),
+            (format!("{levels}-levels-in-record"), in_record(groups)),
+            (format!("{levels}-levels-in-tag"), in_record(in_tag)),
+        ]);
+    }
+    for count in 0..3 {
+        let keys = wire::explicit_hash_key(b"7").repeat(count);
+        for index in 0..3 {
+            let records = [
+                wire::record(index, None, b""),
+                wire::record(0, Some(index), b""),
+            ];
+            for (place, record) in records.into_iter().enumerate() {
+                let name = format!("index-{index}-of-{count}-{place}");
+                rules.push((name, [&keys[..], &record].concat()));
+            }
+        }
+    }
+    let record = [wire::partition_key(b"key"), wire::record(0, None, b"data")].concat();
+    for (_, field) in &mut rules {
+        *field = [&record, &field[..]].concat();
+    }
+    rules
 }
 
 /// Longer seeds make every run slow.
@@ -94,11 +123,9 @@ fn main() {
     }
 
     for (name, message) in rules() {
-        seed(
-            "differential",
-            &format!("rule-{name}"),
-            &[&[0], &message[..]].concat(),
-        );
+        let name = format!("rule-{name}");
+        seed("differential", &name, &[&[0], &message[..]].concat());
+        seed("decode", &name, &[&[2], &message[..]].concat());
     }
 
     // Inputs that are taken apart have no form that fixtures could be put into.
