@@ -1,6 +1,7 @@
 """Our command line tool against AWS's Python and Node modules, both ways.
 
-check.py TOOL PYTHON NODE: the programs; NODE finds the module by NODE_PATH.
+check.py TOOL TWIN PYTHON NODE: the programs; TWIN is the example lambda_kinesis,
+NODE finds the module by NODE_PATH.
 """
 
 import base64
@@ -9,7 +10,7 @@ import pathlib
 import subprocess
 import sys
 
-TOOL, PYTHON, NODE = sys.argv[1:]
+TOOL, TWIN, PYTHON, NODE = sys.argv[1:]
 HERE = pathlib.Path(__file__).parent
 CASES = 300
 
@@ -190,6 +191,21 @@ for number in range(CASES):
         check("Node to Python", number, read, invents(written))
     else:
         check("Node's bytes", number, theirs, aggregate["data"])
+
+# The twin of the Python module's sample function, on the fixtures' events.
+fixtures = json.loads((HERE / "../fixtures/events.json").read_text())
+samples = [case["event"] for case in fixtures["events"] if "Records" in case["event"]]
+samples.append({"Records": [c["record"] for c in fixtures["records"] if "kinesis" in c["record"]]})
+assert len(samples) == 2
+for number, sample in enumerate(samples):
+    path = pathlib.Path(TWIN + ".json")
+    path.write_text(json.dumps(sample))
+    *lines, answer, words = subprocess.check_output([TWIN, path], text=True).splitlines()
+    yielded = python(decode=sample["Records"])
+    check("the twin's output", number, [json.loads(line) for line in lines], yielded)
+    check("the lazy twin's answer", number, json.loads(answer), {"batchItemFailures": []})
+    told = f"Successfully processed {len(yielded)} records."
+    check("the bulk twin's answer", number, words, told)
 
 # Within 20 bytes of 1 MiB, Python hands out an aggregate without user records
 # and loses the one; ours says that it is too large.

@@ -20,5 +20,7 @@ if ! [ -e "$peers/node/node_modules/aws-kinesis-agg" ]; then
 fi
 
 cargo build -q --locked -p kinesis-agg-cli
+cargo build -q --locked -p kinesis-agg --features lambda --example lambda_kinesis
 NODE_PATH=$peers/node/node_modules python3 tests/interop/check.py \
-    "$target/debug/kinesis-agg" "$peers/venv/bin/python" node
+    "$target/debug/kinesis-agg" "$target/debug/examples/lambda_kinesis" \
+    "$peers/venv/bin/python" node

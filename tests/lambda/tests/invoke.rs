@@ -65,21 +65,16 @@ fn answer(mut stream: &TcpStream, status: &str, headers: &str, body: &str) {
     .unwrap();
 }
 
-/// What runs the function: itself, or, with `LAMBDA_RUNNER`, a program that can
-/// run what was built for another processor, of which `LAMBDA_PROGRAM` is one.
+/// The function as cargo built it, or `LAMBDA_PROGRAM` in its place; that may
+/// be for another processor, which `LAMBDA_RUNNER` can do.
 fn command(function: &str) -> Command {
-    match (
-        std::env::var("LAMBDA_RUNNER"),
-        std::env::var("LAMBDA_PROGRAM"),
-    ) {
-        (Ok(runner), Ok(program)) => {
-            let mut words = runner.split_whitespace();
-            let mut command = Command::new(words.next().unwrap());
-            command.args(words).arg(program);
-            command
-        }
-        _ => Command::new(function),
-    }
+    let runner = std::env::var("LAMBDA_RUNNER").unwrap_or_default();
+    let program = std::env::var("LAMBDA_PROGRAM").unwrap_or_else(|_| function.into());
+    let mut words: Vec<_> = runner.split_whitespace().collect();
+    words.push(&program);
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]);
+    command
 }
 
 /// Starts the function, hands it one event, and returns what it posts where.
@@ -146,7 +141,13 @@ fn the_lazy_handler_answers_what_failed() {
     event["Records"].as_array_mut().unwrap().push(failing);
     let one = json!({"batchItemFailures": [{"itemIdentifier": "4959"}]});
     assert_eq!(invoke(LAZY, &event), (ANSWERED.into(), one));
-    // Without an answer for each, all of it fails.
+}
+
+/// Without an answer for each, all of it fails.
+#[test]
+fn the_bulk_handler_fails_as_a_whole() {
+    let failing = json!({"kinesis": {"sequenceNumber": "4959", "data": "ZmFpbA=="}});
+    let event = json!({"Records": [failing]});
     let (path, error) = invoke(BULK, &event);
     assert_eq!(path, "/2018-06-01/runtime/invocation/r-1/error");
     assert_eq!(error["errorMessage"], "told to fail");
