@@ -20,7 +20,7 @@ export RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc
 export CARGO_TARGET_POWERPC_UNKNOWN_LINUX_GNU_LINKER=powerpc-linux-gnu-gcc
 export CARGO_TARGET_POWERPC_UNKNOWN_LINUX_GNU_RUNNER="qemu-ppc -L /usr/powerpc-linux-gnu"
 
-for features in "" heapless; do
+for features in "" heapless,embedded-io; do
     output=$(/usr/bin/cargo test --quiet --locked -p kinesis-agg-codec --lib --features "$features" \
         -Zbuild-std --target powerpc-unknown-linux-gnu)
     passed=$(sed -n 's/^test result: ok\. \([0-9]*\) passed.*/\1/p' <<<"$output")

@@ -3,10 +3,13 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::anyhow;
+use anyhow::Context as _;
 use clap::ValueEnum;
+use kinesis_agg::codec::KeyOffset;
+use kinesis_agg::lambda::UserRecordEvent;
 use kinesis_agg::{
-    Deaggregator, Delivered, KeyBytes, Outcome, PlainReason, RecordTags, UserRecord,
+    Deaggregated, Deaggregator, Delivered, EnclosingRecord, HashKey, HashKeyFilter, HashKeyRange,
+    KeyBytes, Outcome, PlainReason, RecordTags, UserRecord,
 };
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
@@ -22,28 +25,46 @@ use crate::output::{JsonLines, JsonObject, Out, cannot_write, note};
 #[command(after_help = "\
 Examples:
   $ echo f3899ac20a01610a01621a0508001a01781a0508011a0179b0031909ae75891ca94acec2ecce3125 \\
-      | kinesis-agg deaggregate --from hex
+      | kinesis-agg deaggregate
   {\"record\":0,\"aggregated\":true,\"subSequenceNumber\":0,\"partitionKey\":\"a\",\
 \"explicitHashKey\":null,\"data\":\"eA==\"}
   {\"record\":0,\"aggregated\":true,\"subSequenceNumber\":1,\"partitionKey\":\"b\",\
 \"explicitHashKey\":null,\"data\":\"eQ==\"}
 
-  # What `aws kinesis get-records` printed; sequence number and the like go along.
-  $ jq -c '.Records[] | {data: .Data, partitionKey: .PartitionKey,
-      sequenceNumber: .SequenceNumber}' records.json \\
-      | kinesis-agg deaggregate --from ndjson")]
+  # A Lambda function's event; what is known of a record goes along.
+  $ kinesis-agg deaggregate < event.json
+
+  # What lies in a stream, as the Python module would yield it.
+  $ aws kinesis get-records --shard-iterator ... | kinesis-agg deaggregate --to event")]
 pub(crate) struct Args {
     /// Files to read in order; `-` is standard input, and so is none at all.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// How Kinesis records are written in the files.
+    /// How Kinesis records are written in the files [default: told from how each file begins].
     #[arg(long, value_enum, value_name = "FORMAT")]
-    from: Format,
+    from: Option<Format>,
+
+    /// What to print.
+    #[arg(long, value_enum, value_name = "SHAPE", default_value_t = To::Ndjson)]
+    to: To,
 
     /// What to do about an aggregate that is not valid.
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = Malformed::Pass)]
     malformed: Malformed,
+
+    /// The hash keys of a shard, both inclusive. What is left out is told on standard error.
+    #[arg(
+        long,
+        value_name = "START:END",
+        value_parser = hash_key_range,
+        requires = "filter"
+    )]
+    range: Option<HashKeyRange>,
+
+    /// What to leave out for a user record outside of the range.
+    #[arg(long, value_enum, value_name = "WHAT", requires = "range")]
+    filter: Option<Filter>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -52,6 +73,28 @@ enum Malformed {
     Pass,
     /// Stop there with exit status 1.
     Fail,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum To {
+    /// An object a line: what was delivered, then what is known of its Kinesis record.
+    Ndjson,
+    /// An object a line, in the shape of AWS's Python module: a Lambda event's record.
+    Event,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Filter {
+    /// All of its aggregate, as the KCL does.
+    WholeAggregate,
+    /// Just the user record.
+    PerUserRecord,
+}
+
+fn hash_key_range(text: &str) -> Result<HashKeyRange, String> {
+    let (start, end) = text.split_once(':').ok_or("not START:END")?;
+    let hash_key = |text: &str| text.parse::<HashKey>().map_err(|error| error.to_string());
+    HashKeyRange::new(hash_key(start)?, hash_key(end)?).map_err(|error| error.to_string())
 }
 
 pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
@@ -66,24 +109,87 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
         let Some(blob) = blobs.next()? else {
             return Ok(());
         };
-        let deaggregated = deaggregator.deaggregate(&blob);
-        if let Outcome::Aggregated { record_count: 0 } = deaggregated.outcome() {
-            let record = deaggregated.record_index();
-            note(format_args!(
-                "{}: record {record} is an aggregate without user records",
-                blob.place
-            ));
-        }
-        for mut delivered in deaggregated {
-            if args.malformed == Malformed::Fail {
-                delivered = delivered
-                    .checked()
-                    .map_err(|malformed| anyhow!("{}: {malformed}", blob.place))?;
+        match args.to {
+            To::Ndjson => {
+                let deaggregated = deaggregator.deaggregate(&blob);
+                args.deliver(&blob, deaggregated, |delivered| {
+                    print(&delivered, &mut lines)
+                })?;
             }
-            print(&delivered, &mut lines).map_err(cannot_write)?;
+            To::Event => {
+                let record = blob.to_event_record()?;
+                let deaggregated = deaggregator.deaggregate(&*record);
+                args.deliver(&blob, deaggregated, |delivered| {
+                    lines.line(&UserRecordEvent::from(delivered))
+                })?;
+            }
         }
     }
 }
+
+impl Args {
+    /// Prints what a Kinesis record delivers, and tells what it does not.
+    fn deliver<'a, R: EnclosingRecord>(
+        &self,
+        blob: &Blob<'_>,
+        deaggregated: Deaggregated<'a, R, &'a mut Vec<KeyOffset>>,
+        mut print: impl FnMut(Delivered<'a, R>) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        let record = deaggregated.record_index();
+        let place = blob.place;
+        if let Outcome::Aggregated { record_count: 0 } = deaggregated.outcome() {
+            note(format_args!(
+                "{place}: record {record} is an aggregate without user records"
+            ));
+        }
+        let mut print = |mut delivered: Delivered<'a, R>| {
+            if self.malformed == Malformed::Fail {
+                delivered = delivered.checked().with_context(|| place.to_string())?;
+            }
+            print(delivered).map_err(cannot_write)
+        };
+        let filter = self
+            .range
+            .zip(self.filter)
+            .map(|(range, filter)| match filter {
+                Filter::WholeAggregate => HashKeyFilter::WholeAggregate(range),
+                Filter::PerUserRecord => HashKeyFilter::PerUserRecord(range),
+            });
+        let Some(filter) = filter else {
+            return deaggregated.into_iter().try_for_each(print);
+        };
+        let mut keys = Vec::new();
+        let mut filtered = deaggregated.filter_by(filter).on_left_out(|left_out| {
+            if let Some(key) = left_out.partition_key()
+                && keys.len() <= KEYS_TOLD
+                && !keys.contains(&key)
+            {
+                keys.push(key);
+            }
+        });
+        filtered.try_for_each(&mut print)?;
+        let count = filtered.left_out_count();
+        if count > 0 {
+            let range = filter.range();
+            let which = match filter {
+                HashKeyFilter::WholeAggregate(_) => "user records, not all of them in",
+                HashKeyFilter::PerUserRecord(_) => "user records outside of",
+            };
+            let more = if keys.len() > KEYS_TOLD { ", ..." } else { "" };
+            let told = keys.iter().take(KEYS_TOLD).map(|key| format!("{key:?}"));
+            note(format_args!(
+                "{place}: record {record}: left out {count} {which} {}:{}: {}{more}",
+                range.starting_hash_key(),
+                range.ending_hash_key(),
+                told.collect::<Vec<_>>().join(", "),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Partition keys that are named of what was left out of a Kinesis record.
+const KEYS_TOLD: usize = 8;
 
 fn print<W: Write>(
     delivered: &Delivered<'_, Blob<'_>>,
@@ -107,7 +213,7 @@ fn print<W: Write>(
             }
             for key in OUTER_KEYS {
                 if let Some(field) = enclosing.fields.written(key) {
-                    object.raw(field.name, field.value)?;
+                    object.raw(&field.name, field.value)?;
                 }
             }
             object.base64("data", delivered.data())?;
@@ -119,7 +225,7 @@ fn print<W: Write>(
         }
     };
     for field in enclosing.fields.without(ours) {
-        object.raw(field.name, field.value)?;
+        object.raw(&field.name, field.value)?;
     }
     object.end()
 }

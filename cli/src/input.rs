@@ -1,16 +1,25 @@
-//! Files and standard input, line by line or as a whole, and the blobs in them.
+//! Files and standard input, line by line, document by document or as a whole,
+//! and the blobs in them.
 
+use alloc::borrow::Cow;
 use alloc::vec;
 use core::fmt;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
 use kinesis_agg::EnclosingRecord;
+use kinesis_agg::codec::MAGIC;
+use kinesis_agg::lambda::{EventRecord, RecordShape};
+use serde_json::StreamDeserializer;
+use serde_json::de::IoRead;
+use serde_json::value::RawValue;
 
-use crate::json::{Fields, decode_base64};
+use crate::events;
+use crate::json::{Fields, decode_base64, to_base64};
+use crate::output::WrongUsage;
 
 /// How blobs are written in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -23,21 +32,80 @@ pub(crate) enum Format {
     Raw,
     /// One Kinesis record a line, a JSON object: `data` in base64, and any other fields.
     Ndjson,
+    /// Events of a Lambda function that reads a stream, or records of them.
+    Lambda,
+    /// Events of a Firehose transformation, or records of them.
+    Firehose,
+    /// Events of a Kinesis Analytics preprocessing, or records of them.
+    Analytics,
+    /// What `aws kinesis get-records` or boto3 answers, or records of it.
+    GetRecords,
+    /// Events or records of any of these shapes; only guessed.
+    #[value(skip)]
+    Events,
+}
+
+impl Format {
+    /// Tells from how a file begins.
+    fn guess(head: &[u8]) -> Option<Self> {
+        let text = head.trim_ascii();
+        if head.starts_with(&MAGIC) {
+            return Some(Self::Raw);
+        }
+        match text.first()? {
+            b'{' if events::is_of_ours(text) => Some(Self::Ndjson),
+            b'{' | b'[' => Some(Self::Events),
+            _ => {
+                let mut start = Vec::new();
+                let is_magic = |hex: &[u8]| hex::decode(hex).is_ok_and(|bytes| bytes == MAGIC);
+                if text
+                    .get(..MAGIC.len().saturating_mul(2))
+                    .is_some_and(is_magic)
+                {
+                    return Some(Self::Hex);
+                }
+                // Eight digits are six bytes.
+                decode_base64(text.get(..8)?, &mut start).ok()?;
+                start.starts_with(&MAGIC).then_some(Self::Base64)
+            }
+        }
+    }
+
+    /// Whether such a record may stand there.
+    fn takes(self, shape: RecordShape) -> bool {
+        match self {
+            Self::Lambda => shape == RecordShape::Kinesis,
+            // Without a stream as their source, records of both are bare.
+            Self::Firehose => matches!(shape, RecordShape::Firehose | RecordShape::Bare),
+            Self::Analytics => matches!(shape, RecordShape::Analytics | RecordShape::Bare),
+            Self::GetRecords => shape == RecordShape::GetRecords,
+            Self::Events | Self::Hex | Self::Base64 | Self::Raw | Self::Ndjson => true,
+        }
+    }
 }
 
 /// Where something was read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
     file: &'a str,
+    unit: Unit,
     /// From 1; 0 for the whole file.
-    line_number: u64,
+    number: u64,
+}
+
+/// What a file is read by.
+#[derive(Clone, Copy, Debug)]
+enum Unit {
+    Line,
+    Document,
 }
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line_number {
-            0 => f.write_str(self.file),
-            number => write!(f, "{}, line {number}", self.file),
+        match (self.number, self.unit) {
+            (0, _) => f.write_str(self.file),
+            (number, Unit::Line) => write!(f, "{}, line {number}", self.file),
+            (number, Unit::Document) => write!(f, "{}, document {number}", self.file),
         }
     }
 }
@@ -52,15 +120,25 @@ pub(crate) struct Input {
 
 struct Opened {
     name: String,
-    line_number: u64,
-    reader: BufReader<Box<dyn Read>>,
+    /// Of what was read last.
+    number: u64,
+    content: Content,
+}
+
+enum Content {
+    /// To be read by lines, or as a whole.
+    Bytes(BufReader<Box<dyn Read>>),
+    /// JSON documents, one behind the other.
+    Documents(StreamDeserializer<'static, IoRead<BufReader<Box<dyn Read>>>, Box<RawValue>>),
+    /// Read as a whole.
+    Done,
 }
 
 impl fmt::Debug for Opened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Opened")
             .field("name", &self.name)
-            .field("line_number", &self.line_number)
+            .field("number", &self.number)
             .finish_non_exhaustive()
     }
 }
@@ -76,8 +154,8 @@ impl Opened {
         };
         Ok(Self {
             name,
-            line_number: 0,
-            reader: BufReader::with_capacity(BUFFER_LEN, reader),
+            number: 0,
+            content: Content::Bytes(BufReader::with_capacity(BUFFER_LEN, reader)),
         })
     }
 }
@@ -99,43 +177,97 @@ impl Input {
         }
     }
 
-    /// Opens the next file. `None` behind the last.
-    fn open_next(&mut self) -> anyhow::Result<Option<&mut Opened>> {
-        let Some(path) = self.files.next() else {
-            self.current = None;
-            return Ok(None);
-        };
-        Ok(Some(self.current.insert(Opened::open(&path)?)))
+    /// Opens the next file; false behind the last.
+    fn open_next(&mut self) -> anyhow::Result<bool> {
+        self.current = None;
+        if let Some(path) = self.files.next() {
+            self.current = Some(Opened::open(&path)?);
+        }
+        Ok(self.current.is_some())
     }
 
     /// Goes to the next line; false if there is none.
     pub(crate) fn next_line(&mut self) -> anyhow::Result<bool> {
         loop {
-            self.content.clear();
-            if let Some(opened) = &mut self.current {
-                let read = opened.reader.read_until(b'\n', &mut self.content);
-                if read.with_context(|| opened.name.clone())? > 0 {
-                    opened.line_number = opened.line_number.saturating_add(1);
-                    return Ok(true);
-                }
+            if self.next_line_here()? {
+                return Ok(true);
             }
-            if self.open_next()?.is_none() {
+            if !self.open_next()? {
                 return Ok(false);
             }
         }
     }
 
-    /// Goes to the next file as a whole; false if there is none.
-    fn next_file(&mut self) -> anyhow::Result<bool> {
+    /// Goes to the next line of the file; false if there is none.
+    fn next_line_here(&mut self) -> anyhow::Result<bool> {
         self.content.clear();
-        if self.open_next()?.is_none() {
-            return Ok(false);
+        if let Some(opened) = &mut self.current
+            && let Content::Bytes(reader) = &mut opened.content
+        {
+            let read = reader.read_until(b'\n', &mut self.content);
+            if read.with_context(|| opened.name.clone())? > 0 {
+                opened.number = opened.number.saturating_add(1);
+                return Ok(true);
+            }
         }
-        if let Some(opened) = &mut self.current {
-            let read = opened.reader.read_to_end(&mut self.content);
+        Ok(false)
+    }
+
+    /// Reads the file as a whole; false if that has been done.
+    fn read_here(&mut self) -> anyhow::Result<bool> {
+        self.content.clear();
+        if let Some(opened) = &mut self.current
+            && let Content::Bytes(mut reader) =
+                core::mem::replace(&mut opened.content, Content::Done)
+        {
+            let read = reader.read_to_end(&mut self.content);
             read.with_context(|| opened.name.clone())?;
+            return Ok(true);
         }
-        Ok(true)
+        Ok(false)
+    }
+
+    /// The next JSON document of the file.
+    fn next_document_here(&mut self) -> anyhow::Result<Option<Box<RawValue>>> {
+        let Some(opened) = &mut self.current else {
+            return Ok(None);
+        };
+        opened.content = match core::mem::replace(&mut opened.content, Content::Done) {
+            Content::Bytes(reader) => {
+                Content::Documents(serde_json::Deserializer::from_reader(reader).into_iter())
+            }
+            other => other,
+        };
+        let Content::Documents(documents) = &mut opened.content else {
+            return Ok(None);
+        };
+        opened.number = opened.number.saturating_add(1);
+        let document = documents.next().transpose();
+        document.with_context(|| format!("{}: not JSON", self.place()))
+    }
+
+    /// Tells how the file is written, without reading it.
+    fn guess_here(&mut self) -> anyhow::Result<Format> {
+        let Some(opened) = &mut self.current else {
+            return Ok(Format::Raw);
+        };
+        let mut head = Vec::new();
+        if let Content::Bytes(mut reader) = core::mem::replace(&mut opened.content, Content::Done) {
+            while head.trim_ascii().is_empty() {
+                let read = reader.read_until(b'\n', &mut head);
+                if read.with_context(|| opened.name.clone())? == 0 {
+                    break;
+                }
+            }
+            let again: Box<dyn Read> = Box::new(Cursor::new(head.clone()).chain(reader));
+            opened.content = Content::Bytes(BufReader::with_capacity(BUFFER_LEN, again));
+        }
+        Format::guess(&head).with_context(|| {
+            WrongUsage(format!(
+                "{}: cannot tell how Kinesis records are written there; say it with --from",
+                opened.name
+            ))
+        })
     }
 
     /// The line, without its end.
@@ -147,18 +279,32 @@ impl Input {
 
     /// Where that stands.
     pub(crate) fn place(&self) -> Place<'_> {
-        let (file, line_number) = self
-            .current
-            .as_ref()
-            .map_or(("", 0), |opened| (opened.name.as_str(), opened.line_number));
-        Place { file, line_number }
+        let Some(opened) = &self.current else {
+            return Place {
+                file: "",
+                unit: Unit::Line,
+                number: 0,
+            };
+        };
+        Place {
+            file: &opened.name,
+            unit: match opened.content {
+                Content::Documents(_) => Unit::Document,
+                Content::Bytes(_) | Content::Done => Unit::Line,
+            },
+            number: opened.number,
+        }
     }
 
     /// True if the next line has to be waited for, as far as can be told.
     pub(crate) fn is_drained(&self) -> bool {
-        self.current
-            .as_ref()
-            .is_none_or(|opened| opened.reader.buffer().is_empty())
+        let Some(opened) = &self.current else {
+            return true;
+        };
+        match &opened.content {
+            Content::Bytes(reader) => reader.buffer().is_empty(),
+            Content::Documents(_) | Content::Done => true,
+        }
     }
 }
 
@@ -166,9 +312,16 @@ impl Input {
 #[derive(Debug)]
 pub(crate) struct Blobs {
     input: Input,
-    format: Format,
+    /// None: to be guessed, file by file.
+    asked: Option<Format>,
+    /// Of the file that is open.
+    format: Option<Format>,
     /// Decoded.
     data: Vec<u8>,
+    /// Still to come of a document.
+    records: vec::IntoIter<Box<RawValue>>,
+    /// The one that was reached.
+    record: Option<EventRecord>,
 }
 
 /// A Kinesis record.
@@ -178,6 +331,10 @@ pub(crate) struct Blob<'a> {
     pub(crate) data: &'a [u8],
     /// What else is known of it, if the format tells.
     pub(crate) fields: Fields<'a>,
+    /// As an event has it, if the input is one.
+    record: Option<&'a EventRecord>,
+    /// As JSON, if the input is that.
+    line: Option<&'a [u8]>,
 }
 
 impl EnclosingRecord for Blob<'_> {
@@ -191,48 +348,124 @@ impl EnclosingRecord for Blob<'_> {
     }
 }
 
+impl Blob<'_> {
+    /// As an event would have it.
+    pub(crate) fn to_event_record(&self) -> anyhow::Result<Cow<'_, EventRecord>> {
+        if let Some(record) = self.record {
+            return Ok(Cow::Borrowed(record));
+        }
+        let record = match self.line {
+            Some(line) => serde_json::from_slice(line),
+            None => serde_json::from_value(serde_json::json!({"data": to_base64(self.data)})),
+        };
+        let record = record.with_context(|| self.place.to_string())?;
+        Ok(Cow::Owned(record))
+    }
+}
+
 impl Blobs {
-    pub(crate) fn new(files: &[PathBuf], format: Format) -> Self {
+    /// In a format, or in what each file seems to be in.
+    pub(crate) fn new(files: &[PathBuf], format: Option<Format>) -> Self {
         Self {
             input: Input::new(files),
-            format,
+            asked: format,
+            format: None,
             data: Vec::new(),
+            records: Vec::new().into_iter(),
+            record: None,
         }
     }
 
     /// As [`Input::is_drained`].
     pub(crate) fn is_drained(&self) -> bool {
-        self.input.is_drained()
+        self.records.as_slice().is_empty() && self.input.is_drained()
     }
 
     /// The next Kinesis record. The error names the place.
     pub(crate) fn next(&mut self) -> anyhow::Result<Option<Blob<'_>>> {
-        if !self.advance()? {
+        let Some(format) = self.advance()? else {
             return Ok(None);
-        }
+        };
         let Self {
             input,
-            format,
             data,
+            record,
+            ..
         } = self;
         let place = input.place();
-        let fields = decode(*format, input.line(), data).with_context(|| place.to_string())?;
-        let data = match format {
-            Format::Raw => &input.content,
-            Format::Hex | Format::Base64 | Format::Ndjson => &*data,
-        };
+        if let Some(record) = record {
+            return Ok(Some(Blob {
+                place,
+                data: record.data(),
+                fields: events::fields(record)?,
+                record: Some(record),
+                line: None,
+            }));
+        }
+        let line = input.line();
+        let fields = decode(format, line, data).with_context(|| place.to_string())?;
         Ok(Some(Blob {
             place,
-            data,
+            data: match format {
+                Format::Raw => &input.content,
+                _ => data,
+            },
             fields,
+            record: None,
+            line: (format == Format::Ndjson).then_some(line),
         }))
     }
 
-    fn advance(&mut self) -> anyhow::Result<bool> {
-        match self.format {
-            Format::Raw => self.input.next_file(),
-            Format::Hex | Format::Base64 => self.input.next_line(),
-            Format::Ndjson => self.input.next_filled_line(),
+    /// Goes to the next Kinesis record, and says how it is written.
+    fn advance(&mut self) -> anyhow::Result<Option<Format>> {
+        loop {
+            if let Some(format) = self.format
+                && self.advance_here(format)?
+            {
+                return Ok(Some(format));
+            }
+            if !self.input.open_next()? {
+                return Ok(None);
+            }
+            self.format = match self.asked {
+                Some(asked) => Some(asked),
+                None => Some(self.input.guess_here()?),
+            };
+        }
+    }
+
+    /// Goes to the next Kinesis record of the file; false if there is none.
+    fn advance_here(&mut self, format: Format) -> anyhow::Result<bool> {
+        self.record = None;
+        match format {
+            Format::Raw => self.input.read_here(),
+            Format::Hex | Format::Base64 => self.input.next_line_here(),
+            Format::Ndjson => loop {
+                if !self.input.next_line_here()? {
+                    return Ok(false);
+                }
+                if !self.input.line().trim_ascii().is_empty() {
+                    return Ok(true);
+                }
+            },
+            Format::Lambda
+            | Format::Firehose
+            | Format::Analytics
+            | Format::GetRecords
+            | Format::Events => loop {
+                if let Some(record) = self.records.next() {
+                    let place = self.input.place();
+                    let record = events::record(&record, |shape| format.takes(shape));
+                    self.record = Some(record.with_context(|| place.to_string())?);
+                    return Ok(true);
+                }
+                let Some(document) = self.input.next_document_here()? else {
+                    return Ok(false);
+                };
+                let records = events::records(document);
+                let place = self.input.place();
+                self.records = records.with_context(|| place.to_string())?.into_iter();
+            },
         }
     }
 }
@@ -252,7 +485,6 @@ impl Input {
 /// Decodes a line into `data`, and returns what else it holds.
 fn decode<'a>(format: Format, line: &'a [u8], data: &mut Vec<u8>) -> anyhow::Result<Fields<'a>> {
     match format {
-        Format::Raw => {}
         Format::Hex => {
             data.resize(line.len() / 2, 0);
             hex::decode_to_slice(line, data).context("not hex")?;
@@ -263,6 +495,13 @@ fn decode<'a>(format: Format, line: &'a [u8], data: &mut Vec<u8>) -> anyhow::Res
             fields.data(data)?;
             return Ok(fields);
         }
+        // As it is, or decoded already.
+        Format::Raw
+        | Format::Lambda
+        | Format::Firehose
+        | Format::Analytics
+        | Format::GetRecords
+        | Format::Events => {}
     }
     Ok(Fields::default())
 }

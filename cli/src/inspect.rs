@@ -33,7 +33,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
-    let mut blobs = Blobs::new(&args.files, args.from);
+    let mut blobs = Blobs::new(&args.files, Some(args.from));
     let mut record_index: u64 = 0;
     while let Some(blob) = blobs.next()? {
         if record_index > 0 {

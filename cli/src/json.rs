@@ -29,9 +29,9 @@ pub(crate) fn to_base64(bytes: &[u8]) -> String {
 }
 
 /// A field as it was written: no number is rounded, no escape is changed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Field<'a> {
-    pub(crate) name: &'a RawValue,
+    pub(crate) name: Cow<'a, RawValue>,
     pub(crate) value: &'a RawValue,
 }
 
@@ -52,16 +52,29 @@ impl<'a> Fields<'a> {
     }
 
     /// A field that is there, even if it is null.
-    pub(crate) fn written(&self, name: &str) -> Option<Field<'a>> {
-        self.0.get(name).copied()
+    pub(crate) fn written(&self, name: &str) -> Option<&Field<'a>> {
+        self.0.get(name)
+    }
+
+    /// Adds a field, unless there is one of this name.
+    pub(crate) fn add(&mut self, name: Cow<'a, str>, value: &'a RawValue) -> anyhow::Result<()> {
+        if !self.0.contains_key(&name) {
+            let written = serde_json::value::to_raw_value(&name)?;
+            let name_and_value = Field {
+                name: Cow::Owned(written),
+                value,
+            };
+            self.0.insert(name, name_and_value);
+        }
+        Ok(())
     }
 
     /// All fields but those of these names.
-    pub(crate) fn without(&self, names: &[&str]) -> impl Iterator<Item = Field<'a>> {
+    pub(crate) fn without(&self, names: &[&str]) -> impl Iterator<Item = &Field<'a>> {
         self.0
             .iter()
             .filter(|(name, _)| !names.contains(&name.as_ref()))
-            .map(|(_, field)| *field)
+            .map(|(_, field)| field)
     }
 
     /// A string, if the field is there and not null.
@@ -145,6 +158,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
         while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
             // A lone surrogate stands for no text; such a name is only passed on.
             let text = text_of(name).unwrap_or_else(|_| name.get().into());
+            let name = Cow::Borrowed(name);
             fields.insert(text, Field { name, value });
         }
         Ok(Fields(fields))

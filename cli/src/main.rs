@@ -19,6 +19,7 @@ extern crate alloc;
 
 mod aggregate;
 mod deaggregate;
+mod events;
 mod hash_key;
 mod input;
 mod inspect;
@@ -73,7 +74,10 @@ fn main() -> ExitCode {
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::note(format_args!("{error:#}"));
-            ExitCode::FAILURE
+            match error.downcast_ref::<output::WrongUsage>() {
+                Some(_) => ExitCode::from(2),
+                None => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -19,6 +19,18 @@ pub(crate) fn cannot_write(error: io::Error) -> anyhow::Error {
     anyhow::Error::new(error).context("cannot write standard output")
 }
 
+/// What the caller could have known better.
+#[derive(Debug)]
+pub(crate) struct WrongUsage(pub(crate) String);
+
+impl fmt::Display for WrongUsage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for WrongUsage {}
+
 /// True if nobody reads the output any more, as behind `| head`.
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
@@ -55,6 +67,12 @@ impl<W: Write> JsonLines<W> {
             lines: self,
             separator: "{",
         }
+    }
+
+    /// A whole object.
+    pub(crate) fn line(&mut self, object: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, object)?;
+        self.out.write_all(b"\n")
     }
 
     pub(crate) fn flush(&mut self) -> io::Result<()> {

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use kinesis_agg_codec::{
     Aggregate, AggregateWriter, Digest, EncodeError, HashKey, KeyOffset, Limits, MAGIC,
-    NewUserRecord, OuterKey, Parsed, limits, parse_trusting_digest,
+    NewUserRecord, OuterKey, Parsed, UnsealedAggregate, limits, parse_trusting_digest,
 };
 
+use crate::digests::{digest_of, digests_of};
 use crate::error::PushError;
 use crate::key_map::KeyMap;
 use crate::owned::{AsUserRecord, OwnedUserRecord};
@@ -270,16 +271,26 @@ impl RecordAggregator {
 
     /// Completes the aggregate so far, if there are user records.
     pub fn flush(&mut self) -> Option<OwnedAggregate> {
+        match self.flush_unsealed()? {
+            Flushed::Raw(lone) => Some(lone),
+            Flushed::Unsealed(unsealed) => {
+                let digest = digest_of(unsealed.message());
+                Some(unsealed.seal(digest).into())
+            }
+        }
+    }
+
+    fn flush_unsealed(&mut self) -> Option<Flushed<'_>> {
         if let Some(lone) = self.flush_too_large_wrapped() {
-            return Some(lone);
+            return Some(Flushed::Raw(lone));
         }
         if self.writer.record_count() == 1 && self.first_raw_size.is_some() {
             let lone = self.take_user_records().pop();
-            return lone.map(|lone| self.raw(lone));
+            return lone.map(|lone| Flushed::Raw(self.raw(lone)));
         }
         self.grow(self.writer.roomy_len());
         // Without user records there is nothing to finish.
-        self.writer.finish().ok().map(OwnedAggregate::from)
+        self.writer.finish_unsealed().ok().map(Flushed::Unsealed)
     }
 
     fn flush_too_large_wrapped(&mut self) -> Option<OwnedAggregate> {
@@ -364,6 +375,55 @@ pub(crate) fn read_back(blob: &Bytes) -> impl Iterator<Item = OwnedUserRecord> {
             let data = blob.slice_ref(user_record.data());
             OwnedUserRecord::from_read(&user_record, data).ok()
         })
+}
+
+/// What an aggregator held.
+enum Flushed<'a> {
+    Raw(OwnedAggregate),
+    Unsealed(UnsealedAggregate<'a>),
+}
+
+/// [`RecordAggregator::flush`] for many aggregators, as of a producer that has
+/// one a shard: their digests are computed together, several at a time with the
+/// feature `simd`.
+///
+/// One entry an aggregator, in order; `None` where there was nothing to flush.
+///
+/// ```
+/// use kinesis_agg::{OwnedUserRecord, RecordAggregator, flush_all};
+///
+/// let mut shards = [RecordAggregator::new(), RecordAggregator::new()];
+/// shards[1].push(OwnedUserRecord::new("sensor-7", "21.5"))?;
+/// let [None, Some(aggregate)] = &flush_all(&mut shards)[..] else {
+///     unreachable!();
+/// };
+/// assert_eq!(aggregate.record_count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn flush_all<'a>(
+    aggregators: impl IntoIterator<Item = &'a mut RecordAggregator>,
+) -> Vec<Option<OwnedAggregate>> {
+    let flushed: Vec<_> = aggregators
+        .into_iter()
+        .map(RecordAggregator::flush_unsealed)
+        .collect();
+    let messages: Vec<_> = flushed
+        .iter()
+        .flatten()
+        .filter_map(|flushed| match flushed {
+            Flushed::Raw(_) => None,
+            Flushed::Unsealed(unsealed) => Some(unsealed.message()),
+        })
+        .collect();
+    let mut digests = digests_of(&messages).into_iter();
+    let mut seal = |flushed| match flushed {
+        Flushed::Raw(lone) => Some(lone),
+        Flushed::Unsealed(unsealed) => Some(unsealed.seal(digests.next()?).into()),
+    };
+    let sealed = flushed
+        .into_iter()
+        .map(|flushed| flushed.and_then(&mut seal));
+    sealed.collect()
 }
 
 impl Default for RecordAggregator {

@@ -8,11 +8,14 @@ use core::borrow::BorrowMut;
 use core::iter::FusedIterator;
 
 use kinesis_agg_codec::{
-    DecodeError, KeyBytes, KeyOffset, Parsed, PlainReason, UserRecord, UserRecords, parse,
+    AggregatedRecord, DecodeError, Digest, KeyBytes, KeyOffset, Parsed, PlainReason, UserRecord,
+    UserRecords,
 };
 
+use crate::digests;
 use crate::enclosing::EnclosingRecord;
 use crate::error::MalformedRecord;
+use crate::hash_key_filter::HashKeyFilter;
 
 /// What a Kinesis record turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +175,7 @@ impl<'a, R: EnclosingRecord + ?Sized> Delivered<'a, R> {
 ///
 /// Allocates once if the record is aggregated; [`Deaggregator`] does not.
 pub fn deaggregate<R: EnclosingRecord + ?Sized>(record: &R) -> Deaggregated<'_, R> {
-    Deaggregated::new(record, 0, Vec::new())
+    Deaggregated::new(record, 0, None, Vec::new())
 }
 
 /// Deaggregates one Kinesis record after the other, in the same memory, and
@@ -217,7 +220,7 @@ impl Deaggregator {
     ) -> Deaggregated<'a, R, &'a mut Vec<KeyOffset>> {
         let record_index = self.next_record_index;
         self.next_record_index = record_index.saturating_add(1);
-        Deaggregated::new(record, record_index, &mut self.slots)
+        Deaggregated::new(record, record_index, None, &mut self.slots)
     }
 }
 
@@ -228,12 +231,14 @@ pub struct Deaggregated<'a, R: ?Sized, S = Vec<KeyOffset>> {
     record_index: usize,
     outcome: Outcome,
     left: Left<'a, S>,
+    /// A filter leaves the whole aggregate out.
+    is_left_out: bool,
 }
 
 /// What is still to be delivered.
 #[derive(Debug)]
 enum Left<'a, S> {
-    UserRecords(UserRecords<'a, S>),
+    UserRecords(AggregatedRecord<'a>, UserRecords<'a, S>),
     /// The Kinesis record itself, unless it has been.
     Whole {
         delivered: bool,
@@ -246,8 +251,8 @@ where
     R: EnclosingRecord + ?Sized,
     S: BorrowMut<Vec<KeyOffset>> + AsRef<[KeyOffset]> + AsMut<[KeyOffset]>,
 {
-    fn new(enclosing: &'a R, record_index: usize, mut slots: S) -> Self {
-        let (outcome, left) = match parse(enclosing.data()) {
+    fn new(enclosing: &'a R, record_index: usize, computed: Option<Digest>, mut slots: S) -> Self {
+        let (outcome, left) = match digests::parse(enclosing.data(), computed) {
             Ok(Parsed::Aggregated(aggregated)) => {
                 // What old blobs left in the slots is written over.
                 let vec: &mut Vec<KeyOffset> = slots.borrow_mut();
@@ -256,7 +261,7 @@ where
                 let user_records = aggregated.user_records_in(slots);
                 (
                     Outcome::Aggregated { record_count },
-                    Left::UserRecords(user_records),
+                    Left::UserRecords(aggregated, user_records),
                 )
             }
             Ok(Parsed::Plain(reason)) => (Outcome::Plain(reason), Left::whole(slots)),
@@ -267,14 +272,35 @@ where
             record_index,
             outcome,
             left,
+            is_left_out: false,
         }
     }
 
     fn into_slots(self) -> S {
         match self.left {
-            Left::UserRecords(user_records) => user_records.into_slots(),
+            Left::UserRecords(_, user_records) => user_records.into_slots(),
             Left::Whole { slots, .. } => slots,
         }
+    }
+
+    /// Looks at all user records, if the filter judges the aggregate as a
+    /// whole; those that were delivered already count, too.
+    pub(crate) fn judge(mut self, filter: HashKeyFilter) -> Self {
+        let HashKeyFilter::WholeAggregate(_) = filter else {
+            return self;
+        };
+        let Left::UserRecords(aggregated, user_records) = self.left else {
+            return self;
+        };
+        let left = user_records.len();
+        let mut slots = user_records.into_slots();
+        self.is_left_out = aggregated
+            .user_records_in(slots.as_mut())
+            .any(|user_record| !filter.contains(&user_record));
+        let mut user_records = aggregated.user_records_in(slots);
+        while user_records.len() > left && user_records.next().is_some() {}
+        self.left = Left::UserRecords(aggregated, user_records);
+        self
     }
 }
 
@@ -305,6 +331,10 @@ impl<'a, R: EnclosingRecord + ?Sized, S> Deaggregated<'a, R, S> {
     pub const fn outcome(&self) -> Outcome {
         self.outcome
     }
+
+    pub(crate) const fn is_left_out(&self) -> bool {
+        self.is_left_out
+    }
 }
 
 impl<'a, R: EnclosingRecord + ?Sized, S: AsRef<[KeyOffset]>> Iterator for Deaggregated<'a, R, S> {
@@ -312,7 +342,7 @@ impl<'a, R: EnclosingRecord + ?Sized, S: AsRef<[KeyOffset]>> Iterator for Deaggr
 
     fn next(&mut self) -> Option<Delivered<'a, R>> {
         let content = match &mut self.left {
-            Left::UserRecords(user_records) => Content::UserRecord(user_records.next()?),
+            Left::UserRecords(_, user_records) => Content::UserRecord(user_records.next()?),
             Left::Whole { delivered, .. } => {
                 if core::mem::replace(delivered, true) {
                     return None;
@@ -333,7 +363,7 @@ impl<'a, R: EnclosingRecord + ?Sized, S: AsRef<[KeyOffset]>> Iterator for Deaggr
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = match &self.left {
-            Left::UserRecords(user_records) => user_records.len(),
+            Left::UserRecords(_, user_records) => user_records.len(),
             Left::Whole { delivered, .. } => usize::from(!delivered),
         };
         (left, Some(left))
@@ -373,9 +403,11 @@ where
     Batch {
         records: records.into_iter(),
         record_index: 0,
+        digests: Vec::new(),
         current: None,
         spare: Vec::new(),
         observer: |_, _, _| {},
+        filter: None,
     }
 }
 
@@ -384,9 +416,13 @@ where
 pub struct Batch<'a, R: ?Sized, I, F = fn(usize, &'a R, Outcome)> {
     records: I,
     record_index: usize,
+    /// Those of the records to come that were computed already, the next one last.
+    digests: Vec<Option<Digest>>,
     current: Option<Deaggregated<'a, R>>,
     spare: Vec<KeyOffset>,
     observer: F,
+    /// Judges each aggregate before it is delivered.
+    filter: Option<HashKeyFilter>,
 }
 
 impl<'a, R: ?Sized, I, F> Batch<'a, R, I, F> {
@@ -398,9 +434,11 @@ impl<'a, R: ?Sized, I, F> Batch<'a, R, I, F> {
         Batch {
             records: self.records,
             record_index: self.record_index,
+            digests: self.digests,
             current: self.current,
             spare: self.spare,
             observer,
+            filter: self.filter,
         }
     }
 
@@ -408,10 +446,48 @@ impl<'a, R: ?Sized, I, F> Batch<'a, R, I, F> {
     /// passing it through.
     #[must_use]
     pub const fn strict(self) -> Strict<Self> {
-        Strict {
-            delivered: self,
-            failed: false,
-        }
+        Strict::new(self)
+    }
+}
+
+impl<'a, R: EnclosingRecord + ?Sized, I, F> Batch<'a, R, I, F> {
+    pub(crate) fn judge(mut self, filter: HashKeyFilter) -> Self {
+        self.filter = Some(filter);
+        self.current = self.current.map(|current| current.judge(filter));
+        self
+    }
+
+    /// Of the Kinesis record that was delivered from last.
+    pub(crate) fn is_left_out(&self) -> bool {
+        self.current.as_ref().is_some_and(Deaggregated::is_left_out)
+    }
+}
+
+impl<'a, R, I, F> Batch<'a, R, I, F>
+where
+    R: EnclosingRecord + ?Sized + 'a,
+    I: Iterator<Item = &'a R> + Clone,
+{
+    /// Computes the digests of all Kinesis records to come now, several at a
+    /// time with the feature `simd`, instead of each when its turn comes. All
+    /// else stays as lazy as it is.
+    ///
+    /// ```
+    /// # use kinesis_agg::{KinesisRecord, deaggregate_batch};
+    /// # let get_records_answer: [KinesisRecord; 0] = [];
+    /// for delivered in deaggregate_batch(&get_records_answer).digests_at_once() {
+    ///     println!("{:?}", delivered.data());
+    /// }
+    /// ```
+    ///
+    /// Goes through a copy of the iterator for that; one over a slice is meant.
+    /// Allocates a few words a Kinesis record.
+    #[must_use]
+    pub fn digests_at_once(mut self) -> Self {
+        let blobs = self.records.clone().map(EnclosingRecord::data);
+        self.digests = digests::digests_of_blobs(blobs);
+        self.digests.reverse();
+        self
     }
 }
 
@@ -434,8 +510,12 @@ where
             let record = self.records.next()?;
             let record_index = self.record_index;
             self.record_index = record_index.saturating_add(1);
+            let computed = self.digests.pop().flatten();
             let slots = core::mem::take(&mut self.spare);
-            let current = Deaggregated::new(record, record_index, slots);
+            let mut current = Deaggregated::new(record, record_index, computed, slots);
+            if let Some(filter) = self.filter {
+                current = current.judge(filter);
+            }
             (self.observer)(record_index, record, current.outcome());
             self.current = Some(current);
         }
@@ -447,6 +527,15 @@ where
 pub struct Strict<D> {
     delivered: D,
     failed: bool,
+}
+
+impl<D> Strict<D> {
+    pub(crate) const fn new(delivered: D) -> Self {
+        Self {
+            delivered,
+            failed: false,
+        }
+    }
 }
 
 impl<'a, R, D> Iterator for Strict<D>

@@ -10,7 +10,7 @@ use thiserror::Error;
 ///
 /// The aggregator stands as before the push.
 #[derive(Clone, Error)]
-#[error("user record was refused: {reason}")]
+#[error("user record was refused")]
 #[non_exhaustive]
 pub struct PushError<U> {
     /// The user record as it came in.
@@ -34,7 +34,7 @@ impl<U> fmt::Debug for PushError<U> {
 /// to have it passed through.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "record {record_index}{} is malformed: {source}",
+    "record {record_index}{} is malformed",
     SequenceNumber(sequence_number)
 )]
 #[non_exhaustive]

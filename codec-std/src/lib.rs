@@ -33,6 +33,10 @@
 //! | [`Outcome::Aggregated`] | its user records; none if it has none |
 //! | [`Outcome::Malformed`]: magic and digest good, message not valid | the Kinesis record, flagged; or an error, with [`Batch::strict`] |
 //!
+//! A consumer that may only see one shard's hash keys asks for a
+//! [`HashKeyFilter`] ([`Batch::filter_by`]); one that stopped in the middle of
+//! an aggregate goes on with [`Batch::resume_after`].
+//!
 //! User records borrow from their Kinesis record. Those of [`parse_shared`]
 //! share its memory instead and can go to other threads.
 //!
@@ -58,6 +62,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | Feature | For | Crates more | Rust |
+//! |---|---|---|---|
+//! | `aws-sdk` | records of the AWS SDK in, its entries out: module `aws_sdk` | 56 | 1.94.1 |
+//! | `lambda` | events of Lambda, Firehose and Analytics, the Python module's shape: module `lambda` | 8 | 1.87 |
+//! | `simd` | digests in as many lanes as the processor has (`md5-many`) | 2 | 1.89 |
+//!
 //! # Cost
 //!
 //! Deaggregation copies no data and allocates nothing for a user record;
@@ -65,6 +79,10 @@
 //! their slots are as many as a blob has keys. Aggregation copies the data
 //! twice (into the buffer, into the finished aggregate) and allocates once for
 //! an aggregate.
+//!
+//! What is left is the digest. Digests of several blobs or keys can be computed
+//! side by side: [`Batch::digests_at_once`], [`flush_all`], [`hash_keys_of`],
+//! [`digests_of`].
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -81,12 +99,20 @@
 extern crate alloc;
 
 mod aggregator;
+#[cfg(feature = "aws-sdk")]
+pub mod aws_sdk;
+mod checkpoint;
 mod deaggregate;
+mod digests;
 #[cfg(feature = "producer")]
 mod driver;
 mod enclosing;
 mod error;
+mod filtered;
+mod hash_key_filter;
 mod key_map;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 mod owned;
 mod producer;
 mod shard_map;
@@ -96,17 +122,25 @@ mod shared;
 pub use kinesis_agg_codec as codec;
 pub use kinesis_agg_codec::{
     DecodeError, DecodeErrorKind, EncodeError, HashKey, HashKeyError, HashKeyRange, KeyBytes,
-    LimitError, Limits, NewUserRecord, OuterKey, PlainReason, RecordTag, RecordTags, UserRecord,
+    LimitError, Limits, NewUserRecord, OuterKey, PlainReason, RecordTag, RecordTags,
+    ReversedRangeError, UserRecord,
 };
 
-pub use aggregator::{LoneUserRecord, OwnedAggregate, RecordAggregator};
+pub use aggregator::{LoneUserRecord, OwnedAggregate, RecordAggregator, flush_all};
+pub use checkpoint::{
+    ExtendedSequenceNumber, MAX_SEQUENCE_NUMBER_LEN, Resumed, SequenceDigits, SequenceNumber,
+    SequenceNumberError,
+};
 pub use deaggregate::{
     Batch, Deaggregated, Deaggregator, Delivered, Outcome, Strict, deaggregate, deaggregate_batch,
 };
+pub use digests::{digests_of, hash_keys_of};
 #[cfg(feature = "producer")]
 pub use driver::{DeliveryFuture, ListShardsError, Producer, ProducerBuilder, PutError};
 pub use enclosing::{EnclosingRecord, KinesisRecord};
 pub use error::{MalformedRecord, PushError, UnfitUserRecord};
+pub use filtered::Filtered;
+pub use hash_key_filter::HashKeyFilter;
 pub use owned::{AsUserRecord, OwnedUserRecord};
 pub use producer::{
     Attempt, AttemptOutcome, DEFAULT_BYTES_PER_SECOND, DEFAULT_MAX_REQUEST_LEN,

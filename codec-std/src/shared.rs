@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use kinesis_agg_codec::{
     DecodeError, HashKey, HashKeyError, KeyBytes, KeyOffset, Parsed, PlainReason, RecordTags,
-    UserRecord, UserRecordWalk, parse,
+    UserRecord, UserRecordWalk,
 };
+
+use crate::digests;
 
 /// What a blob is, if it is not malformed.
 #[derive(Clone, Debug)]
@@ -44,7 +46,7 @@ pub enum SharedParsed {
 ///
 /// As [`kinesis_agg_codec::parse`].
 pub fn parse_shared(blob: Bytes) -> Result<SharedParsed, DecodeError> {
-    let aggregated = match parse(&blob)? {
+    let aggregated = match digests::parse(&blob, None)? {
         Parsed::Plain(reason) => return Ok(SharedParsed::Plain(reason)),
         Parsed::Aggregated(aggregated) => aggregated,
     };

@@ -38,6 +38,23 @@ impl Digest {
     }
 }
 
+/// A digest over bytes that come piece by piece.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RunningDigest(Md5);
+
+impl RunningDigest {
+    #[inline(never)]
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all pieces; starts over.
+    #[inline(never)]
+    pub(crate) fn finish(&mut self) -> Digest {
+        Digest(self.0.finalize_reset().into())
+    }
+}
+
 impl From<[u8; DIGEST_LEN]> for Digest {
     fn from(bytes: [u8; DIGEST_LEN]) -> Self {
         Self(bytes)

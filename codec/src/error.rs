@@ -261,6 +261,38 @@ impl fmt::Display for EncodeError {
     }
 }
 
+/// Why a writer into a stream did not write.
+///
+/// `E` is the error of what it writes into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StreamError<E> {
+    /// The call was refused; nothing was written, and the writer goes on.
+    Refused(EncodeError),
+    /// The sink failed. It may have taken a part of the blob, which nobody can
+    /// complete: the writer is poisoned from here on.
+    Sink(E),
+    /// The sink failed in an earlier call.
+    Poisoned,
+}
+
+impl<E> From<EncodeError> for StreamError<E> {
+    fn from(error: EncodeError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// The sink's own error is the source.
+impl<E> fmt::Display for StreamError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => error.fmt(f),
+            Self::Sink(_) => f.write_str("sink failed"),
+            Self::Poisoned => f.write_str("sink failed before"),
+        }
+    }
+}
+
 /// Why a text is no hash key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -330,6 +362,14 @@ impl fmt::Display for LimitError {
 
 impl core::error::Error for DecodeError {}
 impl core::error::Error for EncodeError {}
+impl<E: core::error::Error + 'static> core::error::Error for StreamError<E> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Sink(error) => Some(error),
+            Self::Refused(_) | Self::Poisoned => None,
+        }
+    }
+}
 impl core::error::Error for HashKeyError {}
 impl core::error::Error for ReversedRangeError {}
 impl core::error::Error for LimitError {}

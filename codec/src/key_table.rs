@@ -8,6 +8,7 @@
 use crate::message::{TopField, TopFieldKind};
 use crate::wire::cursor::Cursor;
 use crate::wire::fault::Fault;
+use crate::wire::varint;
 
 /// A slot of the reader's key index: where in the message one key stands.
 ///
@@ -209,11 +210,14 @@ fn blocks_after_first(count: u32, stride: u32) -> u32 {
 }
 
 /// The key whose length stands at `len_offset` of `message`.
-#[inline]
+#[cfg_attr(not(target_os = "none"), inline)]
+#[cfg_attr(target_os = "none", inline(never))]
 fn key_at(message: &[u8], len_offset: u32) -> Option<&[u8]> {
-    from_offset(message, len_offset)?
-        .bytes(0, &mut Fault::room())
-        .ok()
+    let mut cursor = from_offset(message, len_offset)?;
+    match varint::decode_short_delimited(cursor.rest()) {
+        Some((key, _)) => Some(key),
+        None => cursor.bytes(0, &mut Fault::room()).ok(),
+    }
 }
 
 /// Where the length of the next key of the same table stands.
@@ -222,7 +226,7 @@ fn next_key(message: &[u8], len_offset: u32, field: TopFieldKind) -> Option<u32>
     let fault = &mut Fault::room();
     cursor.bytes(0, fault).ok()?;
     loop {
-        let next = TopField::read(&mut cursor, fault).ok()??;
+        let next = TopField::read_any(&mut cursor, fault).ok()??;
         if next.kind == field {
             return u32::try_from(next.len_offset).ok();
         }

@@ -67,6 +67,9 @@
 //! # Ok::<(), kinesis_agg_codec::EncodeError>(())
 //! ```
 //!
+//! Two more writers cost less and leave more to the caller: [`SectionWriter`]
+//! for known keys, [`StreamWriter`] for no buffer at all.
+//!
 //! The bytes are those of the KPL for the same user records. All of an
 //! aggregate goes to one shard: on a stream of several shards, keep user
 //! records of different [`HashKeyRange`]s in different aggregates.
@@ -90,7 +93,8 @@
 //! # Features
 //!
 //! None by default, and features only add. `heapless`: a `heapless::Vec` as
-//! the writer's buffer.
+//! the writer's buffer. `embedded-io`: an `embedded_io::Write` as the sink of a
+//! [`StreamWriter`].
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -109,6 +113,8 @@
 extern crate alloc;
 
 mod digest;
+#[cfg(feature = "embedded-io")]
+mod embedded_io;
 mod error;
 mod frame;
 mod hash_key;
@@ -121,13 +127,16 @@ pub mod limits;
 mod message;
 mod reader;
 mod sections;
+mod stream_writer;
 mod wire;
 mod writer;
 
 pub use digest::Digest;
+#[cfg(feature = "embedded-io")]
+pub use embedded_io::EmbeddedIo;
 pub use error::{
     DecodeError, DecodeErrorKind, EncodeError, HashKeyError, LimitError, RequiredField,
-    ReversedRangeError,
+    ReversedRangeError, StreamError,
 };
 pub use frame::{Frame, MAGIC, PlainReason};
 pub use hash_key::{HashKey, HashKeyDecimal, HashKeyRange};
@@ -142,6 +151,7 @@ pub use reader::{
     AggregatedRecord, Keys, Parsed, UserRecord, UserRecordWalk, UserRecords, parse,
     parse_trusting_digest, parse_with_digest,
 };
+pub use stream_writer::{ByteSink, StreamWriter, StreamedAggregate};
 pub use writer::{
     Aggregate, AggregateWriter, ExplicitHashKeyIndex, NewUserRecord, OuterKey, PartitionKeyIndex,
     SectionWriter, UnsealedAggregate, UnsealedBlob,

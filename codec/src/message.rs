@@ -54,7 +54,9 @@ impl<'buf> TopField<'buf> {
     /// The next known field of the aggregated record, or `None` at its end.
     ///
     /// What every known producer writes is read in place, all else out of line.
-    #[inline]
+    /// On bare metal, where code is dearer than time, there is one copy of all.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn read(
         cursor: &mut Cursor<'buf>,
         fault: &mut Fault,
@@ -129,7 +131,8 @@ pub(crate) struct RecordFields<'buf> {
 
 impl<'buf> RecordFields<'buf> {
     /// Reads and checks the record `body` whose tag stands at `record_offset`.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn read(
         body: Cursor<'buf>,
         record_offset: usize,
@@ -166,7 +169,7 @@ impl<'buf> RecordFields<'buf> {
     /// Reads any record, good or bad.
     #[cold]
     #[inline(never)]
-    fn read_any(
+    pub(crate) fn read_any(
         body: Cursor<'buf>,
         record_offset: usize,
         fault: &mut Fault,
@@ -321,8 +324,20 @@ impl<'buf> RecordTag<'buf> {
         Ok(place)
     }
 
+    fn stream(&self, put: &mut Put<'_>) -> Option<()> {
+        put_head(put, |sink| {
+            sink.put_varint(RECORD_TAG)?;
+            sink.put_varint(self.body_len())
+        })?;
+        stream_bytes_field(put, TAG_KEY, self.key.as_bytes())?;
+        match self.value {
+            Some(value) => stream_bytes_field(put, TAG_VALUE, value.as_bytes()),
+            None => Some(()),
+        }
+    }
+
     fn write(&self, sink: &mut Sink<'_>) -> Option<()> {
-        sink.put_varint(RECORD_TAG)?;
+        put_tag(sink, RECORD_TAG)?;
         sink.put_varint(self.body_len())?;
         write_bytes_field(sink, TAG_KEY, self.key.as_bytes())?;
         match self.value {
@@ -404,7 +419,18 @@ impl<'buf> RecordTags<'buf> {
         }
     }
 
+    /// Bytes that they take in a record.
+    #[inline]
     fn encoded_len(&self) -> u32 {
+        match &self.0 {
+            Source::Listed(tags) if tags.len() == 0 => 0,
+            _ => self.encoded_len_of_some(),
+        }
+    }
+
+    // Not inlined: user records have no tags as a rule.
+    #[inline(never)]
+    fn encoded_len_of_some(&self) -> u32 {
         self.clone()
             .fold(0, |len: u32, tag| len.saturating_add(tag.encoded_len()))
     }
@@ -443,45 +469,106 @@ impl core::iter::FusedIterator for RecordTags<'_> {}
 /// A record to be written, its keys given by their place in the tables.
 #[derive(Clone, Debug)]
 pub(crate) struct NewRecord<'a> {
-    pub(crate) partition_key_index: u32,
-    pub(crate) explicit_hash_key_index: Option<u32>,
-    pub(crate) data: &'a [u8],
-    pub(crate) tags: RecordTags<'a>,
+    partition_key_index: u32,
+    explicit_hash_key_index: Option<u32>,
+    data: &'a [u8],
+    tags: RecordTags<'a>,
+    /// Bytes without tag and length. Saturates, at a number that no memory has.
+    body_len: u32,
+    tags_len: u32,
 }
 
-impl NewRecord<'_> {
-    fn body_len(&self) -> u32 {
-        let ehk_len = self.explicit_hash_key_index.map_or(0, |index| {
+impl<'a> NewRecord<'a> {
+    pub(crate) fn new(
+        partition_key_index: u32,
+        explicit_hash_key_index: Option<u32>,
+        data: &'a [u8],
+        tags: RecordTags<'a>,
+    ) -> Self {
+        let ehk_len = explicit_hash_key_index.map_or(0, |index| {
             TAG_LEN.saturating_add(varint::encoded_len(index))
         });
-        TAG_LEN
-            .saturating_add(varint::encoded_len(self.partition_key_index))
+        let tags_len = tags.encoded_len();
+        let body_len = TAG_LEN
+            .saturating_add(varint::encoded_len(partition_key_index))
             .saturating_add(ehk_len)
-            .saturating_add(bytes_field_len(self.data))
-            .saturating_add(self.tags.encoded_len())
+            .saturating_add(bytes_field_len(data))
+            .saturating_add(tags_len);
+        Self {
+            partition_key_index,
+            explicit_hash_key_index,
+            data,
+            tags,
+            body_len,
+            tags_len,
+        }
     }
 
-    /// Bytes of the record with its tag and length. Saturates, at a number
-    /// that no memory has.
+    /// Bytes of the record with its tag and length. Saturates as `body_len`.
     pub(crate) fn encoded_len(&self) -> u32 {
-        delimited_len(self.body_len())
+        delimited_len(self.body_len)
     }
 
     pub(crate) fn write(&self, sink: &mut Sink<'_>) -> Option<()> {
-        sink.put_varint(RECORD)?;
-        sink.put_varint(self.body_len())?;
-        sink.put_varint(PARTITION_KEY_INDEX)?;
-        sink.put_varint(self.partition_key_index)?;
-        if let Some(index) = self.explicit_hash_key_index {
-            sink.put_varint(EXPLICIT_HASH_KEY_INDEX)?;
-            sink.put_varint(index)?;
-        }
-        write_bytes_field(sink, DATA, self.data)?;
-        for tag in self.tags.clone() {
-            tag.write(sink)?;
+        self.write_head(sink)?;
+        sink.put(self.data)?;
+        if self.tags_len > 0 {
+            for tag in self.tags.clone() {
+                tag.write(sink)?;
+            }
         }
         Some(())
     }
+
+    /// Hands the record to `put` piece by piece, until it refuses one.
+    pub(crate) fn stream(&self, put: &mut Put<'_>) -> Option<()> {
+        put_head(put, |sink| self.write_head(sink))?;
+        put(self.data)?;
+        for tag in self.tags.clone() {
+            tag.stream(put)?;
+        }
+        Some(())
+    }
+
+    /// All that stands before the data.
+    fn write_head(&self, sink: &mut Sink<'_>) -> Option<()> {
+        put_tag(sink, RECORD)?;
+        sink.put_varint(self.body_len)?;
+        put_tag(sink, PARTITION_KEY_INDEX)?;
+        sink.put_varint(self.partition_key_index)?;
+        if let Some(index) = self.explicit_hash_key_index {
+            put_tag(sink, EXPLICIT_HASH_KEY_INDEX)?;
+            sink.put_varint(index)?;
+        }
+        write_bytes_head(sink, DATA, self.data)
+    }
+}
+
+/// Takes a piece of a message, or refuses it and all that would follow.
+pub(crate) type Put<'a> = dyn FnMut(&[u8]) -> Option<()> + 'a;
+
+/// Bytes of the longest head: that of a record, four tags and four numbers.
+const MAX_HEAD_LEN: usize = 4 * (1 + 5);
+
+/// Hands over what stands before a field's content, as one piece.
+fn put_head(put: &mut Put<'_>, write: impl FnOnce(&mut Sink<'_>) -> Option<()>) -> Option<()> {
+    let mut head = [0; MAX_HEAD_LEN];
+    let mut sink = Sink::new(&mut head);
+    write(&mut sink)?;
+    let len = MAX_HEAD_LEN.checked_sub(sink.free_len())?;
+    put(head.get(..len)?)
+}
+
+/// Hands a field that holds `bytes` to `put`.
+pub(crate) fn stream_bytes_field(put: &mut Put<'_>, tag: u32, bytes: &[u8]) -> Option<()> {
+    put_head(put, |sink| write_bytes_head(sink, tag, bytes))?;
+    put(bytes)
+}
+
+/// Writes a tag, which has one byte.
+fn put_tag(sink: &mut Sink<'_>, tag: u32) -> Option<()> {
+    let [byte, ..] = tag.to_le_bytes();
+    sink.put_byte(byte)
 }
 
 /// Bytes of a table entry of `key`, or of any field that holds `bytes`.
@@ -497,7 +584,12 @@ pub(crate) fn delimited_len(body_len: u32) -> u32 {
 }
 
 pub(crate) fn write_bytes_field(sink: &mut Sink<'_>, tag: u32, bytes: &[u8]) -> Option<()> {
-    sink.put_varint(tag)?;
-    sink.put_varint(u32::try_from(bytes.len()).ok()?)?;
+    write_bytes_head(sink, tag, bytes)?;
     sink.put(bytes)
+}
+
+/// All of a field that holds `bytes` but these.
+fn write_bytes_head(sink: &mut Sink<'_>, tag: u32, bytes: &[u8]) -> Option<()> {
+    put_tag(sink, tag)?;
+    sink.put_varint(u32::try_from(bytes.len()).ok()?)
 }

@@ -183,11 +183,11 @@ impl<'buf> AggregatedRecord<'buf> {
     #[cold]
     fn check_indices(&self, fault: &mut Fault) -> Result<(), Faulted> {
         let mut cursor = self.cursor_at(self.first_record);
-        while let Some(field) = TopField::read(&mut cursor, fault)? {
+        while let Some(field) = TopField::read_any(&mut cursor, fault)? {
             if field.kind != TopFieldKind::Record {
                 continue;
             }
-            let record = RecordFields::read(field.body, field.offset, fault)?;
+            let record = RecordFields::read_any(field.body, field.offset, fault)?;
             let [partition_key_offset, explicit_hash_key_offset] =
                 RecordFields::index_offsets(field.body, fault)?;
             let index = record.partition_key_index;
@@ -336,7 +336,7 @@ impl<'buf> Iterator for Keys<'buf> {
 
     fn next(&mut self) -> Option<KeyBytes<'buf>> {
         while self.left > 0 {
-            let field = TopField::read(&mut self.cursor, &mut Fault::room())
+            let field = TopField::read_any(&mut self.cursor, &mut Fault::room())
                 .ok()
                 .flatten()?;
             if field.kind == self.table {

@@ -33,7 +33,7 @@ pub(crate) enum KeyKind {
 }
 
 impl KeyKind {
-    const fn tag(self) -> u32 {
+    pub(crate) const fn tag(self) -> u32 {
         match self {
             Self::Partition => PARTITION_KEY,
             Self::ExplicitHash => EXPLICIT_HASH_KEY,

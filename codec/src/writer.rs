@@ -45,12 +45,12 @@ impl<'out> UnsealedBlob<'out> {
 /// The index of a partition key in the table of the aggregate that is being
 /// written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PartitionKeyIndex(u32);
+pub struct PartitionKeyIndex(pub(crate) u32);
 
 /// The index of an explicit hash key in the table of the aggregate that is
 /// being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ExplicitHashKeyIndex(u32);
+pub struct ExplicitHashKeyIndex(pub(crate) u32);
 
 /// Writes keys and records into their sections, and remembers neither.
 ///
@@ -160,12 +160,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
         if let Some(index) = explicit_hash_key {
             self.check_index(KeyKind::ExplicitHash, index.0)?;
         }
-        self.sections.push_record(&NewRecord {
-            partition_key_index: partition_key.0,
-            explicit_hash_key_index: explicit_hash_key.map(|index| index.0),
-            data,
-            tags,
-        })
+        let explicit_hash_key = explicit_hash_key.map(|index| index.0);
+        let record = NewRecord::new(partition_key.0, explicit_hash_key, data, tags);
+        self.sections.push_record(&record)
     }
 
     fn check_index(&self, kind: KeyKind, index: u32) -> Result<(), EncodeError> {
@@ -284,12 +281,7 @@ impl<'a> NewUserRecord<'a> {
         let explicit_hash_key = self.explicit_hash_key.map(HashKey::to_decimal);
         let explicit_hash_key_len =
             explicit_hash_key.map_or(0, |text| bytes_field_len(text.as_bytes()));
-        let record = NewRecord {
-            partition_key_index: 0,
-            explicit_hash_key_index: explicit_hash_key.map(|_| 0),
-            data: self.data,
-            tags: self.tags(),
-        };
+        let record = NewRecord::new(0, explicit_hash_key.map(|_| 0), self.data, self.tags());
         FRAME_LEN
             .saturating_add(bytes_field_len(self.partition_key.as_bytes()))
             .saturating_add(explicit_hash_key_len)
@@ -565,10 +557,12 @@ impl<B, I> AggregateWriter<B, I> {
     }
 }
 
-/// Where the keys of a user record are, and what it would make of the blob.
-struct Plan {
-    partition_key: Option<InternedKey>,
-    explicit_hash_key: Option<InternedKey>,
+/// What a user record would become, and what it would make of the blob.
+struct Plan<'a> {
+    record: NewRecord<'a>,
+    /// Whether its keys are to be stored first.
+    has_new_partition_key: bool,
+    has_new_explicit_hash_key: bool,
     encoded_len: u32,
 }
 
@@ -642,26 +636,19 @@ where
         let text = explicit_hash_key.as_ref().map(|text| text.as_bytes());
         let plan = self.plan(user_record, text);
         self.check_limits(user_record, plan.encoded_len)?;
-        let partition_key = self.intern(
-            KeyKind::Partition,
-            user_record.partition_key.as_bytes(),
-            plan.partition_key,
-        )?;
-        let explicit_hash_key = match text {
-            Some(text) => Some(self.intern(KeyKind::ExplicitHash, text, plan.explicit_hash_key)?),
-            None => None,
-        };
+        if plan.has_new_partition_key {
+            let key = user_record.partition_key.as_bytes();
+            self.intern(KeyKind::Partition, key)?;
+        }
+        if let (Some(text), true) = (text, plan.has_new_explicit_hash_key) {
+            self.intern(KeyKind::ExplicitHash, text)?;
+        }
         if self.record_count() == 0 {
             self.first_partition_key_len =
                 u32::try_from(user_record.partition_key.len()).unwrap_or(u32::MAX);
             self.first_explicit_hash_key = user_record.explicit_hash_key;
         }
-        self.sections.push_record(&NewRecord {
-            partition_key_index: partition_key,
-            explicit_hash_key_index: explicit_hash_key,
-            data: user_record.data,
-            tags: user_record.tags(),
-        })
+        self.sections.push_record(&plan.record)
     }
 
     fn find(&self, kind: KeyKind, key: &[u8]) -> Option<InternedKey> {
@@ -670,31 +657,34 @@ where
         })
     }
 
-    fn plan(&self, user_record: &NewUserRecord<'_>, explicit_hash_key: Option<&[u8]>) -> Plan {
-        let key = user_record.partition_key.as_bytes();
-        let partition_key = self.find(KeyKind::Partition, key);
+    fn plan<'a>(
+        &self,
+        user_record: &NewUserRecord<'a>,
+        explicit_hash_key: Option<&[u8]>,
+    ) -> Plan<'a> {
         let mut encoded_len = self.encoded_len();
-        if partition_key.is_none() {
-            encoded_len = encoded_len.saturating_add(bytes_field_len(key));
-        }
-        let found = explicit_hash_key.and_then(|key| self.find(KeyKind::ExplicitHash, key));
-        if let (Some(key), None) = (explicit_hash_key, found) {
-            encoded_len = encoded_len.saturating_add(bytes_field_len(key));
-        }
-        let index_of = |kind, key: Option<InternedKey>| {
-            key.map_or_else(|| self.sections.key_count(kind), |key| key.index)
+        let mut index_of = |kind, key| match self.find(kind, key) {
+            Some(known) => (known.index, false),
+            None => {
+                encoded_len = encoded_len.saturating_add(bytes_field_len(key));
+                (self.sections.key_count(kind), true)
+            }
         };
-        let record = NewRecord {
-            partition_key_index: index_of(KeyKind::Partition, partition_key),
-            explicit_hash_key_index: explicit_hash_key
-                .map(|_| index_of(KeyKind::ExplicitHash, found)),
-            data: user_record.data,
-            tags: user_record.tags(),
-        };
+        let partition_key = user_record.partition_key.as_bytes();
+        let (partition_key_index, has_new_partition_key) =
+            index_of(KeyKind::Partition, partition_key);
+        let explicit_hash_key = explicit_hash_key.map(|key| index_of(KeyKind::ExplicitHash, key));
+        let record = NewRecord::new(
+            partition_key_index,
+            explicit_hash_key.map(|(index, _)| index),
+            user_record.data,
+            user_record.tags(),
+        );
         Plan {
-            partition_key,
-            explicit_hash_key: found,
             encoded_len: encoded_len.saturating_add(record.encoded_len()),
+            record,
+            has_new_partition_key,
+            has_new_explicit_hash_key: explicit_hash_key.is_some_and(|(_, is_new)| is_new),
         }
     }
 
@@ -739,19 +729,12 @@ where
             .map_err(|(needed, limit)| EncodeError::TooLarge { needed, limit })
     }
 
-    fn intern(
-        &mut self,
-        kind: KeyKind,
-        key: &[u8],
-        found: Option<InternedKey>,
-    ) -> Result<u32, EncodeError> {
-        if let Some(found) = found {
-            return Ok(found.index);
-        }
+    /// Stores a key under the next index of its table.
+    fn intern(&mut self, kind: KeyKind, key: &[u8]) -> Result<(), EncodeError> {
         let index = self.sections.push_key(kind, key)?;
         let from_end = self.sections.last_key_from_end();
         self.key_index.insert(key, InternedKey { from_end, index });
-        Ok(index)
+        Ok(())
     }
 
     /// Puts the tables and user records in order and seals the blob, which

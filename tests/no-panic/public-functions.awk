@@ -4,7 +4,7 @@ FNR == 1 { type = ""; in_tests = 0 }
 /^#\[cfg\(test\)\]$/ { in_tests = 1 }
 in_tests { next }
 /^impl/ || header != "" {
-    header = header $0
+    header = header == "" ? $0 : header " " $0
     if ($0 !~ /{}?$/) { next }
     is_trait = header ~ / for [&A-Z]/
     name = header

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 fn text(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -372,6 +373,37 @@ pub struct RangeCase {
     pub blobs: Vec<Vec<u8>>,
     /// The hash key of each user record of each blob.
     pub effective_hash_keys: Vec<Option<Vec<String>>>,
+    /// The first hash key of the shard.
+    pub starting_hash_key: String,
+    /// The last hash key of the shard.
+    pub ending_hash_key: String,
+    /// What the KCL delivers.
+    pub kcl: Within,
+}
+
+/// What the KCL delivers of a batch.
+#[derive(Debug, Deserialize)]
+pub struct Within {
+    /// In order.
+    pub records: Vec<WithinRecord>,
+}
+
+/// A user record that the KCL delivers, or a Kinesis record as it is.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub struct WithinRecord {
+    /// The place of its blob in the batch.
+    pub input: usize,
+    /// It came in an aggregate.
+    pub aggregated: bool,
+    /// The partition key.
+    pub partition_key: String,
+    /// The explicit hash key.
+    pub explicit_hash_key: Option<String>,
+    /// The data.
+    #[serde(rename = "data_hex", deserialize_with = "unhex")]
+    pub data: Vec<u8>,
+    /// The place in the aggregate.
+    pub sub_sequence: u64,
 }
 
 /// All of `range.jsonl`.
@@ -446,9 +478,76 @@ pub fn kpl_cases() -> Vec<KplCase> {
     fixtures
 }
 
+/// `events.json`: what the Python module yields.
+#[derive(Debug, Deserialize)]
+pub struct Events {
+    /// Single records.
+    pub records: Vec<EventRecordCase>,
+    /// Events, with their envelope.
+    pub events: Vec<EventCase>,
+}
+
+/// A record of an event.
+#[derive(Debug, Deserialize)]
+pub struct EventRecordCase {
+    /// Its name.
+    pub id: String,
+    /// The JSON of the record.
+    pub record: Box<RawValue>,
+    /// What the Python module yields.
+    pub python_output: Vec<Box<RawValue>>,
+}
+
+/// An event.
+#[derive(Debug, Deserialize)]
+pub struct EventCase {
+    /// Its name.
+    pub id: String,
+    /// The JSON of the event.
+    pub event: Box<RawValue>,
+    /// How much the Python module yields.
+    pub python_output_count: Option<usize>,
+    /// What it yields first.
+    pub python_output_first: Option<Box<RawValue>>,
+    /// What it yields last.
+    pub python_output_last: Option<Box<RawValue>>,
+}
+
+/// All of `events.json`.
+#[must_use]
+pub fn events() -> Events {
+    let events: Events = serde_json::from_str(&text("events.json")).unwrap();
+    assert_eq!((events.records.len(), events.events.len()), (5, 3));
+    events
+}
+
+/// JSON without white space between its tokens; all else as it was written.
+#[must_use]
+pub fn compact(json: &RawValue) -> String {
+    let mut in_string = false;
+    let mut is_escaped = false;
+    let is_kept = |character: &char| {
+        let was_in_string = in_string;
+        match character {
+            '"' if !is_escaped => in_string = !in_string,
+            _ => {}
+        }
+        is_escaped = in_string && *character == '\\' && !is_escaped;
+        was_in_string || !character.is_ascii_whitespace()
+    };
+    json.get().chars().filter(is_kept).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn compact_takes_white_space_between_tokens_only() {
+        let json: Box<RawValue> =
+            serde_json::from_str(r#"{ "a b\" c" : [1.50, "\\" , " \\\" "] }"#).unwrap();
+        assert_eq!(compact(&json), r#"{"a b\" c":[1.50,"\\"," \\\" "]}"#);
+    }
 
     #[test]
     fn the_generator_is_that_of_the_fixtures() {

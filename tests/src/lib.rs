@@ -7,6 +7,8 @@
 
 extern crate alloc;
 
+pub mod aggregator_model;
+pub mod counting;
 pub mod fixtures;
 pub mod simulation;
 pub mod wire;
@@ -161,3 +163,10 @@ pub fn expected(user_records: &[Owned]) -> Vec<Read> {
 pub fn message_of(blob: &[u8]) -> &[u8] {
     &blob[MAGIC.len()..blob.len() - 16]
 }
+
+/// The README's examples, as they stand there.
+#[doc = include_str!("../../README.md")]
+#[cfg(doctest)]
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Readme;

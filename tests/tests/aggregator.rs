@@ -3,85 +3,11 @@
 
 use kinesis_agg::codec::{MAGIC, limits};
 use kinesis_agg::{
-    EncodeError, HashKey, Limits, LoneUserRecord, NewUserRecord, OuterKey, OwnedAggregate,
-    OwnedUserRecord, RecordAggregator, SharedParsed, parse_shared,
+    EncodeError, HashKey, LoneUserRecord, NewUserRecord, OuterKey, OwnedUserRecord,
+    RecordAggregator,
 };
+use kinesis_agg_tests::aggregator_model::{self, Settings, Step, consume, size};
 use proptest::prelude::*;
-
-/// What a consumer gets out of what the aggregator handed out.
-fn consume(aggregate: &OwnedAggregate) -> Vec<OwnedUserRecord> {
-    match parse_shared(aggregate.data().clone()).unwrap() {
-        SharedParsed::Plain(_) => vec![
-            OwnedUserRecord::new(aggregate.partition_key(), aggregate.data().clone())
-                .with_explicit_hash_key(aggregate.explicit_hash_key()),
-        ],
-        SharedParsed::Aggregated(user_records) => user_records
-            .map(|read| {
-                let key = read.partition_key().to_str().unwrap();
-                let hash_key = read
-                    .explicit_hash_key()
-                    .map(|text| HashKey::from_decimal(text.as_bytes()).unwrap());
-                read.tags().fold(
-                    OwnedUserRecord::new(key, read.data().clone()).with_explicit_hash_key(hash_key),
-                    |owned, tag| {
-                        let value = tag.value.map(|value| value.to_str().unwrap());
-                        owned.with_tag(tag.key.to_str().unwrap(), value)
-                    },
-                )
-            })
-            .collect(),
-    }
-}
-
-fn size(aggregate: &OwnedAggregate) -> usize {
-    aggregate.data().len() + aggregate.partition_key().len()
-}
-
-#[derive(Clone, Debug)]
-struct Settings {
-    max_size: u32,
-    max_count: u32,
-    outer_key: OuterKey,
-    lone: LoneUserRecord,
-}
-
-impl Settings {
-    fn aggregator(&self) -> RecordAggregator {
-        let limits = Limits::new().with_max_size(self.max_size).unwrap();
-        RecordAggregator::new()
-            .with_limits(limits.with_max_count(self.max_count).unwrap())
-            .with_outer_key(self.outer_key)
-            .with_lone_user_record(self.lone)
-    }
-
-    /// The Kinesis record that these user records make, by the rules of the
-    /// format's section on writing and a fresh writer.
-    fn kinesis_record(&self, user_records: &[OwnedUserRecord]) -> OwnedAggregate {
-        let everything = Settings {
-            max_size: limits::LARGEST_MAX_SIZE,
-            max_count: u32::MAX,
-            ..self.clone()
-        };
-        let mut fresh = everything.aggregator();
-        for user_record in user_records {
-            assert_eq!(fresh.push(user_record).unwrap(), None);
-        }
-        fresh.flush().unwrap()
-    }
-
-    fn may_go(&self, user_records: &[OwnedUserRecord]) -> bool {
-        user_records.len() <= usize::try_from(self.max_count).unwrap()
-            && size(&self.kinesis_record(user_records)) <= usize::try_from(self.max_size).unwrap()
-    }
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Push(OwnedUserRecord),
-    Flush,
-    TakeBack,
-    Clear,
-}
 
 fn user_record() -> impl Strategy<Value = OwnedUserRecord> {
     let key = prop_oneof![
@@ -120,6 +46,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(Step::Flush),
         1 => Just(Step::TakeBack),
         1 => Just(Step::Clear),
+        1 => settings().prop_map(Step::Set),
     ];
     prop::collection::vec(step, 0..60)
 }
@@ -144,66 +71,7 @@ proptest! {
 
     #[test]
     fn every_step_does_what_the_model_says(settings in settings(), steps in steps()) {
-        let mut aggregator = settings.aggregator();
-        // The user records that are buffered, all the model there is.
-        let mut buffered: Vec<OwnedUserRecord> = Vec::new();
-        for step in steps {
-            match step {
-                Step::Push(user_record) => {
-                    let key_len = user_record.partition_key().encode_utf16().count();
-                    let acceptable = (1..=256).contains(&key_len)
-                        && settings.may_go(core::slice::from_ref(&user_record));
-                    let mut joined = buffered.clone();
-                    joined.push(user_record.clone());
-                    // One that only goes raw goes alone.
-                    let wrapped = Settings { lone: LoneUserRecord::Wrapped, ..settings.clone() };
-                    let joins = acceptable
-                        && settings.may_go(&joined)
-                        && (buffered.is_empty() || wrapped.may_go(&joined[buffered.len()..]));
-                    prop_assert_eq!(aggregator.fits(&user_record), joins);
-                    match aggregator.push(user_record.clone()) {
-                        Err(error) => {
-                            prop_assert!(!acceptable, "{}", error);
-                            prop_assert!(!error.reason.is_full());
-                            prop_assert_eq!(error.user_record, user_record);
-                        }
-                        Ok(None) => {
-                            prop_assert!(joins);
-                            buffered = joined;
-                        }
-                        Ok(Some(completed)) => {
-                            prop_assert!(acceptable && !joins);
-                            prop_assert_eq!(&completed, &settings.kinesis_record(&buffered));
-                            prop_assert!(size(&completed) <= usize::try_from(settings.max_size)?);
-                            buffered = vec![user_record];
-                        }
-                    }
-                }
-                Step::Flush => {
-                    let flushed = aggregator.flush();
-                    prop_assert_eq!(flushed.is_some(), !buffered.is_empty());
-                    if let Some(flushed) = flushed {
-                        prop_assert_eq!(consume(&flushed).len(), buffered.len());
-                        prop_assert_eq!(&flushed, &settings.kinesis_record(&buffered));
-                    }
-                    buffered.clear();
-                }
-                Step::TakeBack => {
-                    prop_assert_eq!(aggregator.take_user_records(), core::mem::take(&mut buffered));
-                }
-                Step::Clear => {
-                    aggregator.clear();
-                    buffered.clear();
-                }
-            }
-            prop_assert_eq!(usize::try_from(aggregator.record_count())?, buffered.len());
-            prop_assert_eq!(aggregator.is_empty(), buffered.is_empty());
-            let exact = match buffered.len() {
-                0 => 0,
-                _ => settings.kinesis_record(&buffered).data().len(),
-            };
-            prop_assert_eq!(usize::try_from(aggregator.encoded_len())?, exact);
-        }
+        aggregator_model::run(settings, steps);
     }
 
     #[test]
@@ -211,28 +79,7 @@ proptest! {
         settings in settings(),
         user_records in prop::collection::vec(user_record(), 0..80),
     ) {
-        let mut aggregator = settings.aggregator();
-        let mut taken = Vec::new();
-        let mut consumed = Vec::new();
-        for user_record in user_records {
-            let mut completed = None;
-            let pushed = aggregator.push_with(user_record.clone(), |full| completed = Some(full));
-            if pushed.is_ok() {
-                taken.push(user_record);
-            }
-            consumed.extend(completed.iter().flat_map(consume));
-        }
-        consumed.extend(aggregator.flush().iter().flat_map(consume));
-        if settings.lone == LoneUserRecord::Raw && settings.outer_key == OuterKey::Kpl {
-            // Raw, the explicit hash key is the outer one, which is always there.
-            prop_assert_eq!(consumed.len(), taken.len());
-            for (consumed, taken) in consumed.iter().zip(&taken) {
-                prop_assert_eq!(consumed.hash_key(), taken.hash_key());
-                prop_assert_eq!(consumed.data(), taken.data());
-            }
-        } else {
-            prop_assert_eq!(consumed, taken);
-        }
+        aggregator_model::run_through(&settings, user_records);
     }
 }
 

@@ -17,7 +17,8 @@ const LAYERS: &[&[&str]] = &[
     &["frame", "hash_key", "key_table", "key_index"],
     &["reader", "sections"],
     &["writer"],
-    &["heapless"],
+    &["heapless", "stream_writer"],
+    &["embedded_io"],
     &["lib"],
 ];
 

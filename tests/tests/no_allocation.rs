@@ -1,48 +1,20 @@
 //! Counts allocations over the whole codec. Protects the promise that memory is
 //! the caller's to lend, on targets that have a heap, too.
 
-use core::alloc::{GlobalAlloc, Layout};
-use core::cell::Cell;
 use core::fmt::{self, Write};
 use core::hint::black_box;
-use std::alloc::System;
 
 use kinesis_agg_codec::{
     AggregateWriter, DecodeErrorKind, Digest, EncodeError, Frame, HashKey, HashKeyRange,
     InternedKey, KeyOffset, KeySlots, LimitError, Limits, NewUserRecord, OuterKey, Parsed,
-    RecordTag, RecordTags, SectionWriter, parse, parse_trusting_digest, parse_with_digest,
+    RecordTag, RecordTags, SectionWriter, StreamWriter, parse, parse_trusting_digest,
+    parse_with_digest,
 };
+use kinesis_agg_tests::counting::{Counting, allocations};
 use kinesis_agg_tests::fixtures::decode_cases;
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is handed on to the system's allocator as it is.
-#[expect(unsafe_code, reason = "only an allocator can count allocations")]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's promises are those that the system's allocator asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: `memory` came from `alloc` with this `layout`, so from the system's allocator.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-fn allocations(run: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.get();
-    run();
-    ALLOCATIONS.get() - before
-}
 
 /// Text into memory of a fixed size.
 struct Page {
@@ -154,9 +126,30 @@ fn writing_never_allocates() {
         let explicit_hash_key = writer.intern_explicit_hash_key(decimal.as_bytes()).unwrap();
         let tags = RecordTags::from(&tags[..]);
         writer
-            .push(partition_key, Some(explicit_hash_key), b"data", tags)
+            .push(
+                partition_key,
+                Some(explicit_hash_key),
+                b"data",
+                tags.clone(),
+            )
             .unwrap();
         black_box(writer.finish().unwrap().len());
+
+        let mut writer = StreamWriter::new(|bytes: &[u8]| match bytes.len() {
+            0..100 => Ok(()),
+            _ => Err(fmt::Error),
+        });
+        let partition_key = writer.intern_partition_key(b"a").unwrap();
+        let explicit_hash_key = writer.intern_explicit_hash_key(decimal.as_bytes()).unwrap();
+        let mut push = |data: &[u8]| {
+            let tags = tags.clone();
+            writer.push(partition_key, Some(explicit_hash_key), data, tags)
+        };
+        push(b"data").unwrap();
+        print(push(&[0; 100]).unwrap_err());
+        print(push(b"data").unwrap_err());
+        writer.clear();
+        print(writer.finish().unwrap_err());
     };
     assert_eq!(allocations(write), 0);
 }

@@ -2,8 +2,11 @@
 //! independent protobuf implementation. Protects that what is read is what was
 //! put, whatever the buffer and the key index are like.
 
+use core::convert::Infallible;
+use std::collections::HashMap;
+
 use kinesis_agg_codec::{
-    AggregateWriter, InternedKey, KeySlots, Parsed, RecordTags, SectionWriter, parse,
+    AggregateWriter, InternedKey, KeySlots, Parsed, RecordTags, SectionWriter, StreamWriter, parse,
 };
 use kinesis_agg_tests::fixtures::decode_cases;
 use kinesis_agg_tests::{
@@ -226,6 +229,53 @@ fn rewrite(blob: &[u8]) -> Vec<u8> {
     writer.finish().unwrap().to_vec()
 }
 
+/// Streams user records, each key just before the record that first uses it.
+fn stream(user_records: &[Owned]) -> Vec<u8> {
+    let mut blob = Vec::new();
+    let mut writer = StreamWriter::new(|bytes: &[u8]| {
+        blob.extend_from_slice(bytes);
+        Ok::<(), Infallible>(())
+    });
+    let mut partition_keys = HashMap::new();
+    let mut explicit_hash_keys = HashMap::new();
+    for user_record in user_records {
+        let key = user_record.partition_key.as_bytes();
+        let partition_key = *partition_keys
+            .entry(key)
+            .or_insert_with(|| writer.intern_partition_key(key).unwrap());
+        let explicit_hash_key = user_record.explicit_hash_key.map(|number| {
+            *explicit_hash_keys.entry(number).or_insert_with(|| {
+                let text = number.to_string();
+                writer.intern_explicit_hash_key(text.as_bytes()).unwrap()
+            })
+        });
+        let tags = user_record.tag_list();
+        let tags = RecordTags::from(&tags[..]);
+        writer
+            .push(partition_key, explicit_hash_key, &user_record.data, tags)
+            .unwrap();
+    }
+    let promised = usize::try_from(writer.encoded_len()).unwrap();
+    let streamed = writer.finish().unwrap();
+    let first = &user_records[0];
+    assert_eq!(
+        streamed.first_partition_key(),
+        partition_keys[first.partition_key.as_bytes()]
+    );
+    assert_eq!(
+        streamed.first_explicit_hash_key(),
+        first.explicit_hash_key.map(|key| explicit_hash_keys[&key])
+    );
+    assert_eq!(
+        usize::try_from(streamed.record_count()),
+        Ok(user_records.len())
+    );
+    assert_eq!(usize::try_from(streamed.encoded_len()), Ok(promised));
+    drop(writer);
+    assert_eq!(blob.len(), promised);
+    blob
+}
+
 /// Takes from `parts` in turns as `picks` say, each part from its front.
 fn interleave(parts: Vec<Vec<Vec<u8>>>, picks: &[usize]) -> Vec<u8> {
     let mut parts: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
@@ -328,6 +378,21 @@ proptest! {
             push_all(&mut writer, &user_records);
             prop_assert!(finish(&mut writer) == blob);
         }
+    }
+
+    /// A stream holds what the writer with a buffer writes, in another order.
+    #[test]
+    fn what_is_streamed_is_read(
+        user_records in vec(user_record(), 1..40),
+        reader_slots in 0..100_usize,
+    ) {
+        let blob = stream(&user_records);
+        let read = read_with_slots(&aggregated(&blob), reader_slots);
+        prop_assert_eq!(&read, &expected(&user_records));
+
+        let by_prost = AggregatedRecord::decode(message_of(&blob)).unwrap();
+        prop_assert!(by_prost == AggregatedRecord::of(&user_records));
+        prop_assert!(rewrite(&blob) == write(&user_records, 100));
     }
 
     /// Short user records under ever new keys: tables that are larger than the

@@ -3,8 +3,10 @@
 
 mod aggregate;
 mod deaggregate;
+mod events;
 mod fixtures;
 mod inspect;
+mod range;
 mod streams;
 mod usage;
 

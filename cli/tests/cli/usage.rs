@@ -8,6 +8,16 @@ fn wrong_usage_exits_with_2_and_says_so_on_stderr_only() {
         &["deaggregate"],
         &["deaggregate", "--from", "xml"],
         &["deaggregate", "--from", "hex", "--malformed", "drop"],
+        &["deaggregate", "--from", "events"],
+        &["deaggregate", "--to", "xml"],
+        &["deaggregate", "--from", "hex", "--range", "0:1"],
+        &[
+            "deaggregate",
+            "--from",
+            "hex",
+            "--filter",
+            "per-user-record",
+        ],
         &["aggregate", "--from", "hex"],
         &["aggregate", "--max-size", "0"],
         &["aggregate", "--max-size", "10485761"],
@@ -23,6 +33,29 @@ fn wrong_usage_exits_with_2_and_says_so_on_stderr_only() {
         let ended = run(args, "");
         assert_eq!((ended.status, ended.stdout.as_str()), (2, ""), "{args:?}");
         assert!(!ended.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn ranges_that_cannot_be_are_wrong_usage() {
+    for range in [
+        "300:100",
+        "1:0",
+        "0",
+        ":",
+        "0:",
+        "a:b",
+        "0:340282366920938463463374607431768211456",
+    ] {
+        let args = [
+            "deaggregate",
+            "--from",
+            "hex",
+            "--filter",
+            "whole-aggregate",
+        ];
+        let ended = run(&[&args[..], &["--range", range]].concat(), crate::TWO);
+        assert_eq!((ended.status, ended.stdout.as_str()), (2, ""), "{range}");
     }
 }
 

@@ -43,65 +43,30 @@ impl<'buf> Cursor<'buf> {
     }
 
     /// Reads a field tag: field number times 8 plus wire type, any 32 bits.
-    #[inline]
     pub(crate) fn tag(&mut self, fault: &mut Fault) -> Result<u32, Faulted> {
-        match *self.rest {
-            [byte @ ..0x80, ref rest @ ..] => {
-                self.rest = rest;
-                Ok(u32::from(byte))
-            }
-            _ => self.long_tag(fault),
-        }
-    }
-
-    #[cold]
-    fn long_tag(&mut self, fault: &mut Fault) -> Result<u32, Faulted> {
         let offset = self.offset();
-        let tag = self.long_varint(offset, MAX_TAG_LEN, fault)?.value;
+        let tag = self.any_varint(offset, MAX_TAG_LEN, fault)?.value;
         u32::try_from(tag).map_err(|_| fault.record(DecodeErrorKind::InvalidTag { tag }, offset))
     }
 
     /// Reads the value of a varint field whose tag stands at `field_offset`.
-    #[inline]
     pub(crate) fn varint(
         &mut self,
         field_offset: usize,
         fault: &mut Fault,
     ) -> Result<u64, Faulted> {
-        match varint::decode_short(self.rest) {
-            Some((value, rest)) => {
-                self.rest = rest;
-                Ok(u64::from(value))
-            }
-            None => Ok(self.long_varint(field_offset, MAX_VARINT_LEN, fault)?.value),
-        }
+        Ok(self.any_varint(field_offset, MAX_VARINT_LEN, fault)?.value)
     }
 
     /// Reads the bytes of a length-delimited field whose tag stands at
     /// `field_offset`.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn bytes(
         &mut self,
         field_offset: usize,
         fault: &mut Fault,
     ) -> Result<&'buf [u8], Faulted> {
-        match varint::decode_short_delimited(self.rest) {
-            Some((bytes, rest)) => {
-                self.rest = rest;
-                Ok(bytes)
-            }
-            None => self.long_bytes(field_offset, fault),
-        }
-    }
-
-    /// [`bytes`](Self::bytes) for any length, and for what is wrong with it.
-    #[cold]
-    fn long_bytes(
-        &mut self,
-        field_offset: usize,
-        fault: &mut Fault,
-    ) -> Result<&'buf [u8], Faulted> {
-        let len = self.long_varint(field_offset, MAX_VARINT_LEN, fault)?;
+        let len = self.any_varint(field_offset, MAX_VARINT_LEN, fault)?;
         let limit = MAX_VARINT_LEN;
         let kind = if len.overflows {
             DecodeErrorKind::VarintTooLong { limit }
@@ -122,7 +87,6 @@ impl<'buf> Cursor<'buf> {
     }
 
     /// Reads a nested message whose tag stands at `field_offset`.
-    #[inline]
     pub(crate) fn message(
         &mut self,
         field_offset: usize,
@@ -159,8 +123,8 @@ impl<'buf> Cursor<'buf> {
         }
     }
 
-    #[cold]
-    fn long_varint(
+    #[inline(never)]
+    fn any_varint(
         &mut self,
         field_offset: usize,
         limit: u8,

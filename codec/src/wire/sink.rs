@@ -17,6 +17,11 @@ impl<'out> Sink<'out> {
         Self { rest: memory }
     }
 
+    /// Bytes that are left.
+    pub(crate) fn free_len(&self) -> usize {
+        self.rest.len()
+    }
+
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Option<()> {
         let (head, tail) = core::mem::take(&mut self.rest).split_at_mut_checked(bytes.len())?;
         head.copy_from_slice(bytes);

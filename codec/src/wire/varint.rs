@@ -44,15 +44,15 @@ pub(crate) fn decode(input: &[u8], limit: u8) -> Result<(Varint, &[u8]), VarintE
     Err(VarintError::TooLong { limit })
 }
 
-/// Reads a varint of up to three bytes, which nearly all are; `None` for all
-/// else, good or bad.
+/// Reads a varint of up to three bytes, which nearly all are: the index of the
+/// last of two million keys has as many. `None` for all else, good or bad.
 #[inline]
 pub(crate) fn decode_short(input: &[u8]) -> Option<(u32, &[u8])> {
-    let low = |byte: u8| u32::from(byte & 0x7f);
+    let bits = |byte: u8| u32::from(byte & 0x7f);
     match *input {
         [a @ ..0x80, ref rest @ ..] => Some((u32::from(a), rest)),
-        [a, b @ ..0x80, ref rest @ ..] => Some((low(a) | low(b) << 7, rest)),
-        [a, b, c @ ..0x80, ref rest @ ..] => Some((low(a) | low(b) << 7 | low(c) << 14, rest)),
+        [a, b @ ..0x80, ref rest @ ..] => Some((bits(a) | bits(b) << 7, rest)),
+        [a, b, c @ ..0x80, ref rest @ ..] => Some((bits(a) | bits(b) << 7 | bits(c) << 14, rest)),
         _ => None,
     }
 }

@@ -44,6 +44,33 @@ type SliceRecords<'a> = UserRecords<'a, &'a mut [KeyOffset]>;
 type ArrayWriter<'a> = AggregateWriter<Buffer<'a>>;
 type SliceWriter<'a> = AggregateWriter<[u8; 4096], KeySlots<&'a mut [InternedKey]>>;
 
+type DynSink<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), Utf8Error>;
+
+unsafe extern "C" {
+    safe fn memcmp(a: *const u8, b: *const u8, len: usize) -> i32;
+}
+
+/// Something that takes bytes and can fail, of which the optimizer knows
+/// nothing but its name.
+pub struct Device;
+
+impl embedded_io::ErrorType for Device {
+    type Error = embedded_io::ErrorKind;
+}
+
+impl embedded_io::Write for Device {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, embedded_io::ErrorKind> {
+        match memcmp(bytes.as_ptr(), bytes.as_ptr(), bytes.len()) {
+            0 => Ok(bytes.len()),
+            _ => Err(embedded_io::ErrorKind::Other),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), embedded_io::ErrorKind> {
+        Ok(())
+    }
+}
+
 macro_rules! roots {
     ($(fn $name:ident $(<$life:lifetime>)? ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block)*) => {
         $(
@@ -148,6 +175,12 @@ roots! {
     fn UserRecords__into_walk(array: ArrayRecords<'_>) -> UserRecordWalk<[KeyOffset; 16]> {
         array.into_walk()
     }
+    fn UserRecords__into_slots<'a>(
+        array: ArrayRecords<'_>,
+        slice: SliceRecords<'a>,
+    ) -> ([KeyOffset; 16], &'a mut [KeyOffset]) {
+        (array.into_slots(), slice.into_slots())
+    }
     fn UserRecordWalk__left(walk: &UserRecordWalk<[KeyOffset; 16]>) -> usize {
         walk.left()
     }
@@ -156,6 +189,21 @@ roots! {
         message: &'a [u8],
     ) -> Option<UserRecord<'a>> {
         walk.next_in(message)
+    }
+    fn RecordTag__encoded_len(tag: &RecordTag<'_>) -> u32 {
+        tag.encoded_len()
+    }
+    fn RecordTag__encode_into<'a>(
+        tag: &RecordTag<'_>,
+        out: &'a mut [u8],
+    ) -> Result<&'a [u8], EncodeError> {
+        tag.encode_into(out)
+    }
+    fn RecordTags__parse(fields: &[u8]) -> Result<RecordTags<'_>, DecodeError> {
+        RecordTags::parse(fields)
+    }
+    fn RecordTags__as_encoded<'a>(tags: &RecordTags<'a>) -> Option<&'a [u8]> {
+        tags.as_encoded()
     }
     fn RecordTags__next<'a>(tags: &mut RecordTags<'a>) -> Option<RecordTag<'a>> {
         tags.next()
@@ -441,6 +489,9 @@ roots! {
     fn NewUserRecord__hash_key(user_record: &NewUserRecord<'_>) -> HashKey {
         user_record.hash_key()
     }
+    fn NewUserRecord__encoded_len_alone(user_record: &NewUserRecord<'_>) -> u32 {
+        user_record.encoded_len_alone()
+    }
     fn NewUserRecord__check_partition_key(
         user_record: &NewUserRecord<'_>,
     ) -> Result<(), EncodeError> {
@@ -482,6 +533,25 @@ roots! {
         user_record: &NewUserRecord<'_>,
     ) -> [u32; 2] {
         [array.encoded_len_with(user_record), slice.encoded_len_with(user_record)]
+    }
+    fn AggregateWriter__size_with(
+        array: &ArrayWriter<'_>,
+        slice: &SliceWriter<'_>,
+        user_record: &NewUserRecord<'_>,
+    ) -> [u32; 2] {
+        [array.size_with(user_record), slice.size_with(user_record)]
+    }
+    fn AggregateWriter__size_alone(
+        array: &ArrayWriter<'_>,
+        user_record: &NewUserRecord<'_>,
+    ) -> u32 {
+        array.size_alone(user_record)
+    }
+    fn AggregateWriter__capacity(array: &ArrayWriter<'_>, slice: &SliceWriter<'_>) -> [u32; 2] {
+        [array.capacity(), slice.capacity()]
+    }
+    fn AggregateWriter__roomy_len(writer: &ArrayWriter<'_>) -> u32 {
+        writer.roomy_len()
     }
     fn AggregateWriter__fits(
         array: &ArrayWriter<'_>,
@@ -547,6 +617,109 @@ roots! {
     }
     fn VecAggregate__into_data(aggregate: VecAggregate<256>) -> Vec<u8, 256> {
         aggregate.into_data()
+    }
+}
+
+// Streaming, and feature `embedded-io`.
+roots! {
+    fn StreamWriter__new(sink: DynSink<'_>) -> StreamWriter<DynSink<'_>> {
+        StreamWriter::new(sink)
+    }
+    fn StreamWriter__with_limits(
+        writer: StreamWriter<DynSink<'_>>,
+        limits: Limits,
+    ) -> StreamWriter<DynSink<'_>> {
+        writer.with_limits(limits)
+    }
+    fn StreamWriter__limits(writer: &StreamWriter<DynSink<'_>>) -> Limits {
+        writer.limits()
+    }
+    fn StreamWriter__record_count(writer: &StreamWriter<DynSink<'_>>) -> u32 {
+        writer.record_count()
+    }
+    fn StreamWriter__encoded_len(writer: &StreamWriter<DynSink<'_>>) -> u32 {
+        writer.encoded_len()
+    }
+    fn StreamWriter__is_poisoned(writer: &StreamWriter<DynSink<'_>>) -> bool {
+        writer.is_poisoned()
+    }
+    fn StreamWriter__clear(writer: &mut StreamWriter<DynSink<'_>>) {
+        writer.clear()
+    }
+    fn StreamWriter__into_sink(writer: StreamWriter<DynSink<'_>>) -> DynSink<'_> {
+        writer.into_sink()
+    }
+    fn StreamWriter__intern_partition_key(
+        writer: &mut StreamWriter<DynSink<'_>>,
+        key: &[u8],
+    ) -> Result<PartitionKeyIndex, StreamError<Utf8Error>> {
+        writer.intern_partition_key(key)
+    }
+    fn StreamWriter__intern_explicit_hash_key(
+        writer: &mut StreamWriter<DynSink<'_>>,
+        key: &[u8],
+    ) -> Result<ExplicitHashKeyIndex, StreamError<Utf8Error>> {
+        writer.intern_explicit_hash_key(key)
+    }
+    fn StreamWriter__push(
+        writer: &mut StreamWriter<DynSink<'_>>,
+        partition_key: PartitionKeyIndex,
+        explicit_hash_key: Option<ExplicitHashKeyIndex>,
+        data: &[u8],
+        tags: &RecordTags<'_>,
+    ) -> Result<(), StreamError<Utf8Error>> {
+        writer.push(partition_key, explicit_hash_key, data, tags.clone())
+    }
+    fn StreamWriter__finish(
+        writer: &mut StreamWriter<DynSink<'_>>,
+    ) -> Result<StreamedAggregate, StreamError<Utf8Error>> {
+        writer.finish()
+    }
+    fn StreamWriter__fmt(out: &mut Text<'_>, writer: &StreamWriter<DynSink<'_>>) -> fmt::Result {
+        write!(out, "{writer:?}")
+    }
+    fn StreamWriter__to_embedded_io<'a>(
+        device: &'a mut [u8],
+    ) -> StreamWriter<EmbeddedIo<&'a mut [u8]>> {
+        StreamWriter::to_embedded_io(device)
+    }
+    fn StreamedAggregate__encoded_len(streamed: &StreamedAggregate) -> u32 {
+        streamed.encoded_len()
+    }
+    fn StreamedAggregate__record_count(streamed: &StreamedAggregate) -> u32 {
+        streamed.record_count()
+    }
+    fn StreamedAggregate__first_partition_key(streamed: &StreamedAggregate) -> PartitionKeyIndex {
+        streamed.first_partition_key()
+    }
+    fn StreamedAggregate__first_explicit_hash_key(
+        streamed: &StreamedAggregate,
+    ) -> Option<ExplicitHashKeyIndex> {
+        streamed.first_explicit_hash_key()
+    }
+    fn EmbeddedIo__new(device: Buffer<'_>) -> EmbeddedIo<Buffer<'_>> {
+        EmbeddedIo::new(device)
+    }
+    fn EmbeddedIo__into_inner(device: EmbeddedIo<Buffer<'_>>) -> Buffer<'_> {
+        device.into_inner()
+    }
+    fn EmbeddedIo__put(
+        device: &mut EmbeddedIo<Device>,
+        bytes: &[u8],
+    ) -> Result<(), embedded_io::ErrorKind> {
+        device.put(bytes)
+    }
+    fn F__put(sink: &mut DynSink<'_>, bytes: &[u8]) -> Result<(), Utf8Error> {
+        sink.put(bytes)
+    }
+    fn StreamError__from(error: EncodeError) -> StreamError<Utf8Error> {
+        StreamError::from(error)
+    }
+    fn StreamError__fmt(out: &mut Text<'_>, error: &StreamError<Utf8Error>) -> fmt::Result {
+        write!(out, "{error}")
+    }
+    fn StreamError__source(error: &StreamError<Utf8Error>) -> bool {
+        core::error::Error::source(error).is_some()
     }
 }
 

@@ -8,8 +8,8 @@ use core::hint::black_box;
 use firmware::kpl::{FIXTURES, Fixture, ONE_KEY};
 use firmware::{Memory, instructions_of, print, print_number, stack_of};
 use kinesis_agg_codec::{
-    AggregateWriter, EncodeError, HashKey, InternedKey, KeyOffset, KeySlots, NewUserRecord, Parsed,
-    RecordTags, SectionWriter, parse,
+    AggregateWriter, ByteSink, EncodeError, HashKey, InternedKey, KeyOffset, KeySlots,
+    NewUserRecord, Parsed, RecordTags, SectionWriter, StreamError, StreamWriter, parse,
 };
 
 type Writer = AggregateWriter<&'static mut [u8; 1024]>;
@@ -33,6 +33,14 @@ fn firmware_main() -> u32 {
     }
     if !writes_more_keys_than_it_remembers() {
         return 0x21;
+    }
+    let mut memory = [0xa5; 256];
+    let mut device = Device {
+        memory: &mut memory,
+        len: 0,
+    };
+    if !streams(&mut device) {
+        return 0x22;
     }
     measure(&mut writer);
     print("OK check\n");
@@ -142,6 +150,49 @@ fn writes_more_keys_than_it_remembers() -> bool {
         })
 }
 
+/// A page of flash, say.
+struct Device<'a> {
+    memory: &'a mut [u8],
+    len: usize,
+}
+
+impl ByteSink for Device<'_> {
+    type Error = ();
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), ()> {
+        let free = self.memory.get_mut(self.len..).ok_or(())?;
+        free.get_mut(..bytes.len())
+            .ok_or(())?
+            .copy_from_slice(bytes);
+        self.len += bytes.len();
+        Ok(())
+    }
+}
+
+/// What is streamed can be read, and a device that is full poisons the writer.
+fn streams(device: &mut Device<'_>) -> bool {
+    stream(device).is_ok()
+        && device.memory.get(..device.len).is_some_and(|blob| {
+            matches!(parse(blob), Ok(Parsed::Aggregated(aggregated))
+            if aggregated.record_count() == ONE_KEY.user_records.len()
+                && aggregated.user_records().zip(ONE_KEY.user_records).all(
+                    |(read, &(_, _, data))| read.data() == data.as_bytes()
+                        && read.partition_key() == "sensor-7",
+                ))
+        })
+        && stream(device).is_err_and(|error| error == StreamError::Sink(()))
+}
+
+fn stream(device: &mut Device<'_>) -> Result<(), StreamError<()>> {
+    let mut writer = StreamWriter::new(|bytes: &[u8]| device.put(bytes));
+    let key = writer.intern_partition_key(black_box(b"sensor-7"))?;
+    for (_, _, data) in ONE_KEY.user_records {
+        let data = black_box(data).as_bytes();
+        writer.push(key, None, data, RecordTags::default())?;
+    }
+    writer.finish().map(drop)
+}
+
 /// One short key, four user records of 32 bytes, as a sensor would write them: without an explicit
 /// hash key. What is read has one.
 fn measure(writer: &mut Writer) {
@@ -172,6 +223,16 @@ fn measure(writer: &mut Writer) {
         black_box(section_writer.finish().is_ok());
     };
     print_number("stack_encode_sections", stack_of(&mut encode_sections));
+    let mut memory = [0; 256];
+    let mut device = Device {
+        memory: &mut memory,
+        len: 0,
+    };
+    let mut encode_stream = || {
+        black_box(stream(&mut device).is_ok());
+    };
+    print_number("stack_encode_stream", stack_of(&mut encode_stream));
+    print_number("ram_encode_stream", size_of::<StreamWriter<()>>() as u32);
     let mut decode = || {
         if let Ok(Parsed::Aggregated(aggregated)) = parse(black_box(ONE_KEY.blob)) {
             for user_record in aggregated.user_records() {

@@ -1,0 +1,26 @@
+//! Runs ours of one guarded scenario as often as told, for `instructions.sh`,
+//! which counts the instructions; without arguments, lists what there is.
+
+use core::hint::black_box;
+
+use kinesis_agg_benches::scenarios;
+
+fn main() {
+    let mut args = std::env::args().skip(1);
+    let Some(wanted) = args.next() else {
+        for scenario in scenarios() {
+            if let Some(name) = scenario.guarded {
+                println!("{name} {}", scenario.contest().contestants[0].unit_count);
+            }
+        }
+        return;
+    };
+    let runs: u32 = args.next().unwrap().parse().unwrap();
+    let scenario = scenarios()
+        .iter()
+        .find(|scenario| scenario.guarded == Some(&*wanted));
+    let mut contest = scenario.expect("a guarded scenario").contest();
+    for _ in 0..runs {
+        black_box(contest.contestants[0].run());
+    }
+}

@@ -1,0 +1,133 @@
+//! Our side, as its documentation tells to use it.
+
+use fearless_simd::Level;
+use kinesis_agg::{Deaggregator, RecordAggregator, deaggregate_batch};
+use kinesis_agg_codec::{
+    AggregateWriter, AggregatedRecord, Digest, Frame, InternedKey, KeyOffset, KeySlots, Limits,
+    Parsed, UserRecord, limits, parse, parse_trusting_digest, parse_with_digest,
+};
+use md5_many::Md5Many;
+
+use crate::input::{Touched, UserRecordInput};
+
+fn touch(user_record: &UserRecord<'_>, touched: &mut Touched) {
+    let explicit_hash_key = user_record.explicit_hash_key();
+    touched.touch_user_record(
+        user_record.partition_key().as_bytes(),
+        explicit_hash_key.as_ref().map(|key| key.as_bytes()),
+        user_record.data(),
+    );
+}
+
+fn aggregated(parsed: Parsed<'_>) -> AggregatedRecord<'_> {
+    match parsed {
+        Parsed::Aggregated(aggregated) => aggregated,
+        Parsed::Plain(reason) => panic!("{reason}"),
+    }
+}
+
+fn walk_checked(parsed: Parsed<'_>, slots: &mut Vec<KeyOffset>, touched: &mut Touched) {
+    let aggregated = aggregated(parsed);
+    slots.resize(aggregated.key_count(), KeyOffset::default());
+    for user_record in aggregated.user_records_in(&mut slots[..]) {
+        touch(&user_record, touched);
+    }
+}
+
+/// The codec, the digest off.
+pub(crate) fn walk(blob: &[u8], slots: &mut Vec<KeyOffset>, touched: &mut Touched) {
+    walk_checked(parse_trusting_digest(blob).unwrap(), slots, touched);
+}
+
+/// The codec.
+pub(crate) fn verify(blob: &[u8], slots: &mut Vec<KeyOffset>, touched: &mut Touched) {
+    walk_checked(parse(blob).unwrap(), slots, touched);
+}
+
+/// What `kinesis_agg` does with a batch on a processor without AVX-512.
+pub(crate) fn verify_with_avx2(
+    blobs: &[Vec<u8>],
+    slots: &mut Vec<KeyOffset>,
+    touched: &mut Touched,
+) {
+    let message = |&place: &usize| Frame::split(&blobs[place]).unwrap().message();
+    let mut order: Vec<_> = (0..blobs.len()).collect();
+    order.sort_unstable_by_key(|place| core::cmp::Reverse(message(place).len()));
+    let messages: Vec<_> = order.iter().map(message).collect();
+    let mut digests = vec![[0; 16]; blobs.len()];
+    avx2().hash_many(&messages, &mut digests);
+    let mut in_order = vec![[0; 16]; blobs.len()];
+    for (place, digest) in order.into_iter().zip(digests) {
+        in_order[place] = digest;
+    }
+    for (blob, digest) in blobs.iter().zip(in_order) {
+        let parsed = parse_with_digest(blob, Digest::from(digest));
+        walk_checked(parsed.unwrap(), slots, touched);
+    }
+}
+
+/// Lanes of AVX2 where there are wider ones; elsewhere whatever there is.
+fn avx2() -> Md5Many {
+    let level = Level::new();
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    let level = level.as_avx2().map_or(level, Level::Avx2);
+    Md5Many::from_level(level)
+}
+
+/// `kinesis_agg`, one Kinesis record after the other.
+pub(crate) fn deaggregate(blob: &Vec<u8>, deaggregator: &mut Deaggregator, touched: &mut Touched) {
+    for delivered in deaggregator.deaggregate(blob) {
+        touch(delivered.user_record().unwrap(), touched);
+    }
+}
+
+/// `kinesis_agg`, all Kinesis records of an answer.
+pub(crate) fn deaggregate_at_once(blobs: &[Vec<u8>], touched: &mut Touched) {
+    for delivered in deaggregate_batch(blobs).digests_at_once() {
+        touch(delivered.user_record().unwrap(), touched);
+    }
+}
+
+/// The codec's writer with room for every key.
+#[derive(Debug)]
+pub(crate) struct Writer(AggregateWriter<Vec<u8>, KeySlots<Vec<InternedKey>>>);
+
+impl Writer {
+    pub(crate) fn new(key_count: usize) -> Self {
+        let slots = KeySlots::new(vec![InternedKey::EMPTY; key_count * 4 / 3 + 1]);
+        let buffer = vec![0; 2 << 20];
+        let limits = Limits::new().with_max_size(limits::LARGEST_MAX_SIZE);
+        let writer = AggregateWriter::with_key_index(buffer, slots);
+        Self(writer.with_limits(limits.unwrap()))
+    }
+
+    fn push_all(&mut self, user_records: &[UserRecordInput]) {
+        for user_record in user_records {
+            self.0.try_push(&user_record.borrow()).unwrap();
+        }
+    }
+
+    /// Bytes of the message; its digest is not computed.
+    pub(crate) fn encode(&mut self, user_records: &[UserRecordInput]) -> usize {
+        self.push_all(user_records);
+        self.0.finish_unsealed().unwrap().message().len()
+    }
+
+    /// Bytes of the blob.
+    pub(crate) fn encode_sealed(&mut self, user_records: &[UserRecordInput]) -> usize {
+        self.push_all(user_records);
+        self.0.finish().unwrap().data().len()
+    }
+}
+
+/// `kinesis_agg`, into one aggregate; returns its length.
+pub(crate) fn aggregate(
+    aggregator: &mut RecordAggregator,
+    user_records: &[UserRecordInput],
+) -> usize {
+    for user_record in user_records {
+        let full = aggregator.push(user_record.borrow());
+        assert!(full.unwrap().is_none());
+    }
+    aggregator.flush().unwrap().data().len()
+}

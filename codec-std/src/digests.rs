@@ -1,0 +1,123 @@
+//! Digests of one message or of many: the one file of this crate that names an
+//! MD5.
+//!
+//! One MD5 is a chain of dependent steps, which keeps a small part of a core
+//! busy. Those of several messages can run side by side, in the lanes of wide
+//! registers (feature `simd`). A group of lanes takes as long as its longest
+//! message, so messages of like length go together.
+
+use kinesis_agg_codec::{DecodeError, Digest, Frame, HashKey, Parsed, parse_with_digest};
+
+/// The digests of many messages, in their order.
+///
+/// With the feature `simd` several are computed at a time; without it one after
+/// the other.
+///
+/// ```
+/// use kinesis_agg::codec::Digest;
+/// use kinesis_agg::digests_of;
+///
+/// assert_eq!(digests_of(&["a", "b"]), [Digest::of(b"a"), Digest::of(b"b")]);
+/// ```
+#[must_use]
+pub fn digests_of<M: AsRef<[u8]>>(messages: &[M]) -> Vec<Digest> {
+    let messages: Vec<_> = messages.iter().map(AsRef::as_ref).collect();
+    engine::many(&messages)
+}
+
+/// The hash keys of many partition keys, in their order; see
+/// [`HashKey::of_partition_key`].
+///
+/// ```
+/// use kinesis_agg::{HashKey, hash_keys_of};
+///
+/// let hash_keys = hash_keys_of(&["a", "b"]);
+/// assert_eq!(hash_keys[1], HashKey::of_partition_key(b"b"));
+/// ```
+#[must_use]
+pub fn hash_keys_of<K: AsRef<[u8]>>(partition_keys: &[K]) -> Vec<HashKey> {
+    let digests = digests_of(partition_keys);
+    digests.into_iter().map(HashKey::from).collect()
+}
+
+/// The digest of one message.
+pub(crate) fn digest_of(message: &[u8]) -> Digest {
+    engine::one(message)
+}
+
+/// The digests of the blobs' messages; `None` for what is no frame.
+pub(crate) fn digests_of_blobs<'a>(blobs: impl Iterator<Item = &'a [u8]>) -> Vec<Option<Digest>> {
+    let mut messages = Vec::with_capacity(blobs.size_hint().0);
+    let is_framed: Vec<_> = blobs
+        .map(|blob| {
+            let frame = Frame::split(blob);
+            messages.extend(frame.as_ref().map(Frame::message));
+            frame.is_ok()
+        })
+        .collect();
+    let mut digests = engine::many(&messages).into_iter();
+    let digest_of = |is_framed: bool| is_framed.then(|| digests.next()).flatten();
+    is_framed.into_iter().map(digest_of).collect()
+}
+
+/// Reads the data of a Kinesis record; computes its digest unless that is
+/// `known`.
+pub(crate) fn parse(blob: &[u8], known: Option<Digest>) -> Result<Parsed<'_>, DecodeError> {
+    match Frame::split(blob) {
+        Ok(frame) => {
+            let digest = known.unwrap_or_else(|| digest_of(frame.message()));
+            parse_with_digest(blob, digest)
+        }
+        Err(reason) => Ok(Parsed::Plain(reason)),
+    }
+}
+
+#[cfg(not(feature = "simd"))]
+mod engine {
+    use super::Digest;
+
+    pub(super) fn one(message: &[u8]) -> Digest {
+        Digest::of(message)
+    }
+
+    pub(super) fn many(messages: &[&[u8]]) -> Vec<Digest> {
+        messages.iter().map(|message| one(message)).collect()
+    }
+}
+
+#[cfg(feature = "simd")]
+mod engine {
+    use core::cmp::Reverse;
+
+    use kinesis_agg_codec::limits::DIGEST_LEN;
+    use md5_many::Md5Many;
+
+    use super::Digest;
+
+    pub(super) fn one(message: &[u8]) -> Digest {
+        Digest::from(md5_many::md5(message))
+    }
+
+    pub(super) fn many(messages: &[&[u8]]) -> Vec<Digest> {
+        if messages.is_sorted_by_key(|message| Reverse(message.len())) {
+            return many_by_length(messages);
+        }
+        let mut order: Vec<(usize, &[u8])> = (0..).zip(messages.iter().copied()).collect();
+        order.sort_unstable_by_key(|(_, message)| Reverse(message.len()));
+        let ordered: Vec<_> = order.iter().map(|&(_, message)| message).collect();
+        let mut digests = vec![Digest::from([0; DIGEST_LEN]); messages.len()];
+        for ((place, _), digest) in order.into_iter().zip(many_by_length(&ordered)) {
+            if let Some(slot) = digests.get_mut(place) {
+                *slot = digest;
+            }
+        }
+        digests
+    }
+
+    /// The digests of messages of which the longest comes first.
+    fn many_by_length(messages: &[&[u8]]) -> Vec<Digest> {
+        let mut digests = vec![[0; DIGEST_LEN]; messages.len()];
+        Md5Many::new().hash_many(messages, &mut digests);
+        digests.into_iter().map(Digest::from).collect()
+    }
+}

@@ -1,0 +1,394 @@
+//! Any bytes are plain, aggregated or malformed, the same each time, by the
+//! rules of the format; what an aggregate holds can be written again.
+
+use kinesis_agg::{
+    Deaggregator, Outcome, OwnedUserRecord, SharedParsed, UnfitUserRecord, deaggregate,
+    parse_shared,
+};
+use kinesis_agg_codec::{
+    AggregatedRecord, DecodeError, Digest, EncodeError, Frame, KeyOffset, MAGIC, Parsed,
+    PlainReason, RecordTag, RecordTags, SectionWriter, UserRecord, parse, parse_trusting_digest,
+    parse_with_digest,
+};
+use kinesis_agg_tests::{Read, read_in, read_with_slots, reseal, wire};
+
+use crate::reference::Message;
+use crate::{assemble, hash_key, reference};
+
+/// First byte 0: a blob. Otherwise a message, see [`assemble::message`], that
+/// is framed under its right digest.
+pub fn check(input: &[u8]) {
+    match input {
+        [0, blob @ ..] => check_blob(blob),
+        message => check_blob(&reseal(&assemble::message(message))),
+    }
+}
+
+/// All that there is to say of a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Said {
+    Plain(PlainReason),
+    Malformed(DecodeError),
+    Aggregated(Message),
+}
+
+fn say(parsed: Result<Parsed<'_>, DecodeError>) -> Said {
+    match parsed {
+        Ok(Parsed::Plain(reason)) => Said::Plain(reason),
+        Ok(Parsed::Aggregated(aggregated)) => Said::Aggregated(all_of(&aggregated)),
+        Err(error) => Said::Malformed(error),
+    }
+}
+
+pub(crate) fn all_of(aggregated: &AggregatedRecord<'_>) -> Message {
+    let keys = |keys: kinesis_agg_codec::Keys<'_>, count| {
+        assert_eq!(keys.len(), count);
+        let keys: Vec<_> = keys.map(|key| key.as_bytes().to_vec()).collect();
+        assert_eq!(keys.len(), count);
+        keys
+    };
+    Message {
+        partition_keys: keys(
+            aggregated.partition_keys(),
+            aggregated.partition_key_count(),
+        ),
+        explicit_hash_keys: keys(
+            aggregated.explicit_hash_keys(),
+            aggregated.explicit_hash_key_count(),
+        ),
+        user_records: read_with_slots(aggregated, aggregated.key_count()),
+    }
+}
+
+fn check_blob(blob: &[u8]) {
+    let said = say(parse(blob));
+    assert_eq!(say(parse(blob)), said);
+    assert_eq!(said, expected(blob));
+    if let Ok(frame) = Frame::split(blob) {
+        let computed = Digest::of(frame.message());
+        assert_eq!(say(parse_with_digest(blob, computed)), said);
+        let trusting = say(parse_trusting_digest(blob));
+        assert_eq!(trusting, say(parse(&reseal(frame.message()))));
+        if computed == frame.digest() {
+            assert_eq!(trusting, said);
+        }
+    } else {
+        assert_eq!(say(parse_trusting_digest(blob)), said);
+        let no_digest = Digest::from([0; 16]);
+        assert_eq!(say(parse_with_digest(blob, no_digest)), said);
+    }
+    match &said {
+        Said::Plain(_) => {}
+        Said::Malformed(error) => {
+            assert!((MAGIC.len()..=blob.len()).contains(&error.offset()));
+            assert!(!error.to_string().is_empty());
+        }
+        Said::Aggregated(message) => check_aggregated(blob, message),
+    }
+    check_consumers(blob, &said);
+}
+
+/// What the format's document owes this blob.
+fn expected(blob: &[u8]) -> Said {
+    let Some(framed) = blob.strip_prefix(&MAGIC) else {
+        return Said::Plain(PlainReason::NoMagic);
+    };
+    if framed.len() <= 16 {
+        return Said::Plain(PlainReason::TooShort);
+    }
+    let (message, digest) = framed.split_at(framed.len() - 16);
+    if md5::compute(message).0 != digest {
+        return Said::Plain(PlainReason::DigestMismatch);
+    }
+    match (reference::read(message), parse(blob)) {
+        (Ok(message), _) => Said::Aggregated(message),
+        // An error cannot be made elsewhere; its parts are compared instead.
+        (Err(fault), Err(error)) => {
+            assert_eq!((error.kind(), error.offset()), fault);
+            Said::Malformed(error)
+        }
+        (Err(fault), Ok(_)) => panic!("malformed: {fault:?}"),
+    }
+}
+
+fn check_aggregated(blob: &[u8], message: &Message) {
+    let Ok(Parsed::Aggregated(aggregated)) = parse(blob) else {
+        unreachable!("it was aggregated a moment ago");
+    };
+    assert_eq!(aggregated.record_count(), message.user_records.len());
+    let mut by_default = aggregated.user_records();
+    assert_eq!(by_default.len(), message.user_records.len());
+    for expected in &message.user_records {
+        let user_record = by_default.next().unwrap();
+        assert_eq!(&Read::from(&user_record), expected);
+        check_user_record(blob, &user_record);
+    }
+    assert!(by_default.next().is_none());
+    let key_count = aggregated.key_count();
+    for slot_count in [
+        0,
+        1,
+        2,
+        3,
+        key_count / 2,
+        key_count.saturating_sub(1),
+        key_count + 1,
+    ] {
+        let read = read_with_slots(&aggregated, slot_count);
+        assert_eq!(read, message.user_records, "{slot_count} slots");
+    }
+    // Slots that another blob has used.
+    let other = reseal(
+        &[
+            wire::partition_key(b"").repeat(7),
+            wire::record(5, None, b""),
+        ]
+        .concat(),
+    );
+    let mut slots = vec![KeyOffset::default(); key_count.max(7)];
+    drop(read_in(&kinesis_agg_tests::aggregated(&other), &mut slots));
+    assert_eq!(read_in(&aggregated, &mut slots), message.user_records);
+    // A walk in a message that is not its own: nonsense, no panic.
+    for wrong in [&[], &blob[..blob.len() / 2], &blob[1..], &other] {
+        let mut walk = aggregated
+            .user_records_in([KeyOffset::default(); 2])
+            .into_walk();
+        while walk.next_in(wrong).is_some() {}
+    }
+    check_written_again(message);
+}
+
+fn check_user_record(blob: &[u8], user_record: &UserRecord<'_>) {
+    let inside = |part: &[u8]| {
+        let (blob, part) = (blob.as_ptr_range(), part.as_ptr_range());
+        assert!(blob.start <= part.start && part.end <= blob.end);
+    };
+    inside(user_record.partition_key().as_bytes());
+    inside(user_record.data());
+    if let Some(key) = user_record.explicit_hash_key() {
+        inside(key.as_bytes());
+    }
+    for tag in user_record.tags() {
+        inside(tag.key.as_bytes());
+        if let Some(value) = tag.value {
+            inside(value.as_bytes());
+        }
+        let mut out = vec![0xa5; usize::try_from(tag.encoded_len()).unwrap()];
+        let encoded = tag.encode_into(&mut out).unwrap();
+        assert!(RecordTags::parse(encoded).unwrap().eq([tag]));
+        let len = out.len();
+        assert!(tag.encode_into(&mut out[1..]).is_err() && out.len() == len);
+    }
+    let encoded = user_record.tags().as_encoded().unwrap();
+    if !encoded.is_empty() {
+        inside(encoded);
+    }
+    assert!(RecordTags::parse(encoded).unwrap().eq(user_record.tags()));
+    assert_eq!(
+        user_record.tags().is_empty(),
+        user_record.tags().count() == 0
+    );
+
+    let hash_key = user_record.hash_key().map(|hash_key| hash_key.to_u128());
+    match user_record.explicit_hash_key() {
+        Some(text) => assert_eq!(hash_key.ok(), hash_key::reading(text.as_bytes())),
+        None => assert_eq!(
+            hash_key,
+            Ok(hash_key::md5(user_record.partition_key().as_bytes()))
+        ),
+    }
+    match OwnedUserRecord::try_from(user_record) {
+        Ok(owned) => {
+            assert_eq!(user_record.partition_key(), owned.partition_key());
+            assert_eq!(user_record.data(), owned.data());
+            assert!(user_record.tags().eq(owned.tags()));
+            let explicit = owned.explicit_hash_key();
+            assert_eq!(
+                explicit.is_some(),
+                user_record.explicit_hash_key().is_some()
+            );
+            assert_eq!(user_record.hash_key(), Ok(owned.hash_key()));
+        }
+        Err(UnfitUserRecord::PartitionKey(error)) => {
+            assert_eq!(user_record.partition_key().to_str(), Err(error));
+        }
+        Err(UnfitUserRecord::ExplicitHashKey(error)) => {
+            assert_eq!(user_record.hash_key(), Err(error));
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// A view goes into a buffer that has no byte more than it takes, and in one
+/// that has one byte less it does not.
+fn check_written_again(message: &Message) {
+    let position = |table: &[Vec<u8>], key: &[u8]| {
+        let index = table.iter().position(|entry| entry == key).unwrap();
+        u64::try_from(index).unwrap()
+    };
+    let written = [
+        message
+            .partition_keys
+            .iter()
+            .flat_map(|key| wire::partition_key(key))
+            .collect(),
+        message
+            .explicit_hash_keys
+            .iter()
+            .flat_map(|key| wire::explicit_hash_key(key))
+            .collect(),
+        message
+            .user_records
+            .iter()
+            .flat_map(|user_record| {
+                let mut body = wire::number(
+                    1,
+                    position(&message.partition_keys, &user_record.partition_key),
+                );
+                if let Some(key) = &user_record.explicit_hash_key {
+                    body.extend(wire::number(2, position(&message.explicit_hash_keys, key)));
+                }
+                body.extend(wire::bytes(3, &user_record.data));
+                for (key, value) in &user_record.tags {
+                    let value = value.as_ref().map(|value| wire::bytes(2, value));
+                    let tag = [wire::bytes(1, key), value.unwrap_or_default()].concat();
+                    body.extend(wire::bytes(4, &tag));
+                }
+                wire::bytes(3, &body)
+            })
+            .collect::<Vec<u8>>(),
+    ]
+    .concat();
+    let len = written.len() + MAGIC.len() + 16;
+
+    let mut writer = SectionWriter::new(vec![0xa5; len]);
+    let pushed = push_all(&mut writer, message);
+    assert_eq!(pushed, Ok(()));
+    assert_eq!(usize::try_from(writer.encoded_len()).unwrap(), len);
+    assert_eq!(
+        usize::try_from(writer.record_count()).unwrap(),
+        message.user_records.len()
+    );
+    if message.user_records.is_empty() {
+        assert_eq!(writer.finish().err(), Some(EncodeError::Empty));
+    } else {
+        let mut unsealed = writer.clone();
+        let unsealed = unsealed.finish_unsealed().unwrap();
+        let digest = Digest::of(unsealed.message());
+        let sealed = unsealed.seal(digest).to_vec();
+        let blob = writer.finish().unwrap();
+        assert_eq!(blob, sealed);
+        assert_eq!(blob, reseal(&written));
+        assert_eq!(say(parse(blob)), Said::Aggregated(message.clone()));
+    }
+
+    let mut writer = SectionWriter::new(vec![0xa5; len - 1]);
+    match push_all(&mut writer, message) {
+        Err(EncodeError::Full { needed, limit } | EncodeError::TooLarge { needed, limit }) => {
+            assert!(needed > limit && limit == u64::try_from(len - 1).unwrap());
+        }
+        // A frame that does not fit even without a part in it.
+        Ok(()) if written.is_empty() => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+fn push_all<B: AsRef<[u8]> + AsMut<[u8]>>(
+    writer: &mut SectionWriter<B>,
+    message: &Message,
+) -> Result<(), EncodeError> {
+    // Keys late and early in turn: the order between the parts is free.
+    let mut partition_keys = Vec::new();
+    let mut explicit_hash_keys = Vec::new();
+    let mut explicit = message.explicit_hash_keys.iter();
+    for key in &message.partition_keys {
+        partition_keys.push((key, writer.intern_partition_key(key)?));
+        if let Some(key) = explicit.next() {
+            explicit_hash_keys.push((key, writer.intern_explicit_hash_key(key)?));
+        }
+    }
+    for key in explicit {
+        explicit_hash_keys.push((key, writer.intern_explicit_hash_key(key)?));
+    }
+    for user_record in &message.user_records {
+        let (_, partition_key) = *partition_keys
+            .iter()
+            .find(|(key, _)| **key == user_record.partition_key)
+            .unwrap();
+        let explicit_hash_key = user_record.explicit_hash_key.as_ref().map(|wanted| {
+            let found = explicit_hash_keys.iter().find(|(key, _)| *key == wanted);
+            found.unwrap().1
+        });
+        let tags: Vec<_> = user_record
+            .tags
+            .iter()
+            .map(|(key, value)| RecordTag {
+                key: key.as_slice().into(),
+                value: value.as_deref().map(Into::into),
+            })
+            .collect();
+        let tags = RecordTags::from(&tags[..]);
+        writer.push(partition_key, explicit_hash_key, &user_record.data, tags)?;
+    }
+    Ok(())
+}
+
+/// What `codec-std` makes of the blob is what the codec says.
+fn check_consumers(blob: &[u8], said: &Said) {
+    let mut deaggregator = Deaggregator::new();
+    let mut seen = Vec::new();
+    for delivered in deaggregator.deaggregate(blob) {
+        seen.push((delivered.data().to_vec(), delivered.sub_sequence_number()));
+    }
+    let delivered = deaggregate(blob);
+    let outcome = delivered.outcome();
+    assert_eq!(delivered.size_hint(), (seen.len(), Some(seen.len())));
+    let again: Vec<_> = delivered
+        .map(|delivered| (delivered.data().to_vec(), delivered.sub_sequence_number()))
+        .collect();
+    assert_eq!(again, seen);
+    let whole = vec![(blob.to_vec(), 0)];
+    let shared = parse_shared(bytes::Bytes::copy_from_slice(blob));
+    match said {
+        Said::Plain(reason) => {
+            assert_eq!(outcome, Outcome::Plain(*reason));
+            assert_eq!(seen, whole);
+            assert!(matches!(shared, Ok(SharedParsed::Plain(same)) if same == *reason));
+        }
+        Said::Malformed(error) => {
+            assert_eq!(outcome, Outcome::Malformed(*error));
+            assert_eq!(seen, whole);
+            assert_eq!(shared.err(), Some(*error));
+        }
+        Said::Aggregated(message) => {
+            let record_count = message.user_records.len();
+            assert_eq!(outcome, Outcome::Aggregated { record_count });
+            let data = message
+                .user_records
+                .iter()
+                .map(|read| (read.data.clone(), read.sub_sequence_number));
+            assert_eq!(seen, data.collect::<Vec<_>>());
+            let Ok(SharedParsed::Aggregated(shared)) = shared else {
+                panic!("not aggregated: {shared:?}");
+            };
+            let shared: Vec<_> = shared
+                .map(|shared| Read {
+                    partition_key: shared.partition_key().as_bytes().to_vec(),
+                    explicit_hash_key: shared
+                        .explicit_hash_key()
+                        .map(|key| key.as_bytes().to_vec()),
+                    data: shared.data().to_vec(),
+                    tags: shared
+                        .tags()
+                        .map(|tag| {
+                            let value = tag.value.map(|value| value.as_bytes().to_vec());
+                            (tag.key.as_bytes().to_vec(), value)
+                        })
+                        .collect(),
+                    sub_sequence_number: shared.sub_sequence_number(),
+                })
+                .collect();
+            assert_eq!(shared, message.user_records);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What a writer has to write, from lists and without a buffer.
+
+use std::rc::Rc;
+
+use kinesis_agg_codec::{HashKey, MAGIC, OuterKey};
+use kinesis_agg_tests::{Owned, reseal, wire};
+
+/// User records, and the tables that they make.
+#[derive(Clone, Debug)]
+pub struct Model {
+    user_records: Vec<Rc<Owned>>,
+    /// Indices of the partition key and of the explicit hash key of each.
+    indices: Vec<(u64, Option<u64>)>,
+    /// Keys of both tables, as they came.
+    keys: Vec<Rc<Key>>,
+    /// Places in `keys` that a look-up finds.
+    remembered: Vec<usize>,
+    /// Keys beyond these are stored again at each use.
+    slot_count: usize,
+    keys_len: usize,
+    records_len: usize,
+}
+
+/// A key table entry.
+#[derive(Debug, PartialEq, Eq)]
+struct Key {
+    table: Table,
+    text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Table {
+    PartitionKeys,
+    ExplicitHashKeys,
+}
+
+impl Model {
+    /// An empty one of a writer that remembers so many keys.
+    #[must_use]
+    pub fn new(slot_count: usize) -> Self {
+        Self {
+            user_records: Vec::new(),
+            indices: Vec::new(),
+            keys: Vec::new(),
+            remembered: Vec::new(),
+            slot_count,
+            keys_len: 0,
+            records_len: 0,
+        }
+    }
+
+    /// One that holds a user record alone.
+    #[must_use]
+    pub fn alone(user_record: &Rc<Owned>) -> Self {
+        Self::new(0).with(user_record)
+    }
+
+    /// One without user records.
+    #[must_use]
+    pub fn cleared(&self) -> Self {
+        Self::new(self.slot_count)
+    }
+
+    /// The user records so far.
+    #[must_use]
+    pub fn user_records(&self) -> &[Rc<Owned>] {
+        &self.user_records
+    }
+
+    /// With one user record more.
+    #[must_use]
+    pub fn with(&self, user_record: &Rc<Owned>) -> Self {
+        let mut with = self.clone();
+        let partition_key = with.index(Table::PartitionKeys, user_record.partition_key.clone());
+        let explicit_hash_key = user_record
+            .explicit_hash_key
+            .map(|number| with.index(Table::ExplicitHashKeys, number.to_string()));
+        with.indices.push((partition_key, explicit_hash_key));
+        with.user_records.push(Rc::clone(user_record));
+
+        let tags = user_record.tags.iter().map(|(key, value)| {
+            let value = value.as_ref().map_or(0, |value| field_len(value.len()));
+            field_len(field_len(key.len()) + value)
+        });
+        let indices = [Some(partition_key), explicit_hash_key];
+        let indices = indices.iter().flatten();
+        let indices_len: usize = indices.map(|&index| 1 + wire::varint(index).len()).sum();
+        let data_len = field_len(user_record.data.len());
+        with.records_len += field_len(indices_len + data_len + tags.sum::<usize>());
+        with
+    }
+
+    /// The index of a key in its table, where it is put if it is not found.
+    fn index(&mut self, table: Table, text: String) -> u64 {
+        let wanted = Key { table, text };
+        let mut remembered = self.remembered.iter();
+        let found = remembered.find(|&&place| *self.keys[place] == wanted);
+        let place = match found {
+            Some(&place) => place,
+            None => {
+                let place = self.keys.len();
+                self.keys_len += field_len(wanted.text.len());
+                self.keys.push(Rc::new(wanted));
+                if self.remembered.len() < self.slot_count {
+                    self.remembered.push(place);
+                }
+                place
+            }
+        };
+        let before = self.keys[..place].iter().filter(|key| key.table == table);
+        u64::try_from(before.count()).unwrap()
+    }
+
+    fn entries(&self, table: Table, entry: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+        let keys = self.keys.iter().filter(|key| key.table == table);
+        keys.flat_map(|key| entry(key.text.as_bytes())).collect()
+    }
+
+    /// The blob.
+    #[must_use]
+    pub fn blob(&self) -> Vec<u8> {
+        let mut message = [
+            self.entries(Table::PartitionKeys, wire::partition_key),
+            self.entries(Table::ExplicitHashKeys, wire::explicit_hash_key),
+        ]
+        .concat();
+        for (user_record, &(partition_key, explicit_hash_key)) in
+            self.user_records.iter().zip(&self.indices)
+        {
+            let mut body = wire::number(1, partition_key);
+            if let Some(index) = explicit_hash_key {
+                body.extend(wire::number(2, index));
+            }
+            body.extend(wire::bytes(3, &user_record.data));
+            for (key, value) in &user_record.tags {
+                let value = value.as_ref().map(|value| wire::bytes(2, value.as_bytes()));
+                let key = wire::bytes(1, key.as_bytes());
+                body.extend(wire::bytes(4, &[key, value.unwrap_or_default()].concat()));
+            }
+            message.extend(wire::bytes(3, &body));
+        }
+        reseal(&message)
+    }
+
+    /// The length of the blob.
+    #[must_use]
+    pub fn blob_len(&self) -> usize {
+        MAGIC.len() + self.keys_len + self.records_len + 16
+    }
+
+    /// The length of the blob and of its keys once more.
+    #[must_use]
+    pub fn roomy_len(&self) -> usize {
+        self.blob_len() + self.keys_len
+    }
+
+    /// What the Kinesis record is put under.
+    #[must_use]
+    pub fn outer(&self, outer_key: OuterKey) -> (&str, Option<HashKey>) {
+        let first = &self.user_records[0];
+        let explicit_hash_key = first.explicit_hash_key.map(HashKey::new);
+        match outer_key {
+            OuterKey::FirstUserRecord => (&first.partition_key, explicit_hash_key),
+            OuterKey::Kpl => {
+                let md5 = crate::hash_key::md5(first.partition_key.as_bytes());
+                ("a", explicit_hash_key.or(Some(HashKey::new(md5))))
+            }
+        }
+    }
+
+    /// The length of the Kinesis record: the blob, and the outer partition key.
+    #[must_use]
+    pub fn size(&self, outer_key: OuterKey) -> usize {
+        self.blob_len() + self.outer(outer_key).0.len()
+    }
+}
+
+/// The length of a field whose content has that many bytes.
+fn field_len(len: usize) -> usize {
+    1 + wire::varint(u64::try_from(len).unwrap()).len() + len
+}

@@ -1,0 +1,83 @@
+//! The fuzz targets, as plain functions over the fuzzer's bytes: each returns,
+//! or panics because a promise was broken.
+//!
+//! `fuzz_targets/` hands them to libFuzzer; the tests here run them over the
+//! kept corpus, without it.
+
+pub mod aggregator;
+pub mod assemble;
+pub mod decode;
+pub mod differential;
+pub mod explained;
+pub mod hash_key;
+pub mod kpl_model;
+pub mod peers;
+pub mod reference;
+pub mod round_trip;
+
+/// A target: its name, which is that of its corpus, and what it does with an
+/// input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 5] = [
+    ("decode", decode::check),
+    ("round_trip", round_trip::check),
+    ("differential", differential::check),
+    ("aggregator", aggregator::check),
+    ("hash_key", hash_key::check),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// The kept corpus of a target, by file name.
+    fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("corpus")
+            .join(target);
+        let files = fs::read_dir(&directory)
+            .unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+        let mut corpus: Vec<_> = files
+            .map(|file| {
+                let path = file.unwrap().path();
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                (name, fs::read(path).unwrap())
+            })
+            .collect();
+        corpus.sort();
+        assert!(!corpus.is_empty(), "{target} has no corpus");
+        corpus
+    }
+
+    #[test]
+    fn every_target_takes_its_kept_corpus() {
+        for (target, check) in TARGETS {
+            for (name, input) in corpus(target) {
+                println!("{target}/{name}");
+                check(&input);
+            }
+        }
+    }
+
+    /// An explanation that no input needs would hide the first bug that does.
+    #[test]
+    fn every_explanation_is_needed_by_the_kept_corpus() {
+        let mut needed: Vec<_> = corpus("differential")
+            .iter()
+            .flat_map(|(_, input)| differential::explanations(input))
+            .collect();
+        needed.sort();
+        needed.dedup();
+        let mut all: Vec<_> = peers::PEERS
+            .iter()
+            .flat_map(|peer| peer.explanations.iter().map(|&rule| (peer.name, rule)))
+            .collect();
+        all.sort();
+        assert_eq!(needed, all);
+    }
+}

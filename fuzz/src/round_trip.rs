@@ -1,0 +1,380 @@
+//! Whatever is pushed into an `AggregateWriter` is refused with the right
+//! numbers or comes out of the reader again, in the bytes and sizes that
+//! [`Model`] says.
+
+use std::rc::Rc;
+
+use arbitrary::{Arbitrary, Unstructured};
+use kinesis_agg_codec::{
+    Aggregate, AggregateWriter, Digest, EncodeError, InternedKey, KeySlots, Limits, OuterKey,
+};
+use kinesis_agg_tests::{Owned, aggregated, read_with_slots};
+
+use crate::kpl_model::Model;
+use crate::reference;
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    slot_count: u8,
+    buffer: BufferLen,
+    settings: Settings,
+    steps: Vec<Step>,
+}
+
+#[derive(Arbitrary, Debug)]
+enum BufferLen {
+    Plenty,
+    Small(u8),
+    Any(u16),
+}
+
+#[derive(Arbitrary, Debug)]
+struct Settings {
+    max_size: Option<u16>,
+    max_count: Option<u8>,
+    is_kpl: bool,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Step {
+    Push(UserRecord),
+    PushTimes(UserRecord, u8),
+    /// Into a buffer that is as long as the aggregate and this.
+    MoveTo(i8),
+    MoveToAny(BufferLen),
+    Finish,
+    FinishUnsealed,
+    Clear,
+    Set(Settings),
+    /// Limits that the last user record just meets, or just does not.
+    SetLimitAt(UserRecord, i8),
+}
+
+#[derive(Arbitrary, Debug)]
+struct UserRecord {
+    partition_key: Text,
+    explicit_hash_key: Option<Number>,
+    data: Data,
+    tags: Vec<(Text, Option<Text>)>,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Text {
+    /// Few of them, so that they come again.
+    Known(u8),
+    Free(String),
+    /// At the edges of a varint and of what the service takes.
+    Repeated(u8, Edge),
+}
+
+#[derive(Arbitrary, Debug)]
+enum Number {
+    Small(u8),
+    Any(u128),
+    Largest,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Data {
+    Free(Vec<u8>),
+    Repeated(u8, Edge),
+}
+
+#[derive(Arbitrary, Debug)]
+enum Edge {
+    Any(u8),
+    /// 2^(7k), and a little less or more.
+    Varint(u8, i8),
+    /// The longest partition key, and a little less or more.
+    Key(i8),
+}
+
+impl Edge {
+    fn len(&self) -> usize {
+        let near = |len: usize, distance: i8| len.saturating_add_signed(isize::from(distance));
+        match *self {
+            Self::Any(len) => usize::from(len),
+            Self::Varint(k, distance) => near(1 << (7 * (k % 3)), distance),
+            Self::Key(distance) => near(256, distance % 8),
+        }
+    }
+}
+
+impl Text {
+    fn string(&self) -> String {
+        match self {
+            Self::Known(key) => ["a", "b", "7", "0", "\u{e9}", "key", "a-longer-key", ""]
+                [usize::from(key % 8)]
+            .to_owned(),
+            Self::Free(text) => text.clone(),
+            // One, two and three bytes to a UTF-16 code unit, and four to two.
+            Self::Repeated(which, edge) => {
+                let c = ["k", "\u{e9}", "\u{20ac}", "\u{1f600}"][usize::from(which % 4)];
+                c.repeat(edge.len().min(2000))
+            }
+        }
+    }
+}
+
+impl UserRecord {
+    fn owned(&self) -> Rc<Owned> {
+        Rc::new(Owned {
+            partition_key: self.partition_key.string(),
+            explicit_hash_key: self.explicit_hash_key.as_ref().map(|number| match *number {
+                Number::Small(number) => u128::from(number % 16),
+                Number::Any(number) => number,
+                Number::Largest => u128::MAX,
+            }),
+            data: match &self.data {
+                Data::Free(data) => data.clone(),
+                Data::Repeated(byte, edge) => vec![*byte; edge.len()],
+            },
+            tags: self
+                .tags
+                .iter()
+                .map(|(key, value)| (key.string(), value.as_ref().map(Text::string)))
+                .collect(),
+        })
+    }
+}
+
+impl BufferLen {
+    fn len(&self) -> usize {
+        match *self {
+            Self::Plenty => 40_000,
+            Self::Small(len) => usize::from(len),
+            Self::Any(len) => usize::from(len),
+        }
+    }
+}
+
+impl Settings {
+    fn limits(&self) -> Limits {
+        let mut limits = Limits::new();
+        if let Some(max_size) = self.max_size {
+            limits = limits.with_max_size(u32::from(max_size).max(1)).unwrap();
+        }
+        if let Some(max_count) = self.max_count {
+            limits = limits.with_max_count(u32::from(max_count).max(1)).unwrap();
+        }
+        limits
+    }
+
+    fn outer_key(&self) -> OuterKey {
+        match self.is_kpl {
+            true => OuterKey::Kpl,
+            false => OuterKey::FirstUserRecord,
+        }
+    }
+}
+
+type Writer = AggregateWriter<Vec<u8>, KeySlots<Vec<InternedKey>>>;
+
+/// A writer, and what it should hold.
+struct Pair {
+    writer: Writer,
+    model: Model,
+    capacity: usize,
+    limits: Limits,
+    outer_key: OuterKey,
+}
+
+/// Settings, then steps; see the source.
+pub fn check(input: &[u8]) {
+    if let Ok(input) = Input::arbitrary_take_rest(Unstructured::new(input)) {
+        run(input);
+    }
+}
+
+fn run(input: Input) {
+    let slot_count = usize::from(input.slot_count % 33);
+    let capacity = input.buffer.len();
+    let slots = KeySlots::new(vec![InternedKey::EMPTY; slot_count]);
+    let mut pair = Pair {
+        writer: AggregateWriter::with_key_index(vec![0xa5; capacity], slots),
+        model: Model::new(slot_count),
+        capacity,
+        limits: Limits::new(),
+        outer_key: OuterKey::FirstUserRecord,
+    };
+    pair.set(&input.settings);
+    // More than a varint of one byte can count.
+    let mut pushes_left = 300_u16;
+    for step in input.steps.into_iter().take(60) {
+        match step {
+            Step::Push(user_record) => pair.push(&user_record.owned()),
+            Step::PushTimes(user_record, times) => {
+                let user_record = user_record.owned();
+                let times = u16::from(times).min(pushes_left);
+                pushes_left -= times;
+                for _ in 0..times {
+                    pair.push(&user_record);
+                }
+            }
+            Step::MoveTo(distance) => {
+                let len = pair.model.blob_len();
+                pair.move_to(len.saturating_add_signed(isize::from(distance)));
+            }
+            Step::MoveToAny(len) => pair.move_to(len.len()),
+            Step::Finish => pair.finish(false),
+            Step::FinishUnsealed => pair.finish(true),
+            Step::Clear => {
+                pair.writer.clear();
+                pair.model = pair.model.cleared();
+            }
+            Step::Set(settings) => pair.set(&settings),
+            Step::SetLimitAt(user_record, distance) => {
+                let user_record = user_record.owned();
+                let size = pair.model.with(&user_record).size(pair.outer_key);
+                let max_size = size.saturating_add_signed(isize::from(distance % 4));
+                let max_size = u32::try_from(max_size).unwrap().max(1);
+                pair.limits = pair.limits.with_max_size(max_size).unwrap();
+                pair.writer = pair.writer.with_limits(pair.limits);
+                pair.push(&user_record);
+            }
+        }
+        pair.compare();
+    }
+    pair.finish(false);
+    pair.compare();
+}
+
+fn wide(len: usize) -> u64 {
+    u64::try_from(len).unwrap()
+}
+
+impl Pair {
+    fn set(&mut self, settings: &Settings) {
+        self.limits = settings.limits();
+        self.outer_key = settings.outer_key();
+        // Through a clone, which has to be the same.
+        let writer = self.writer.clone();
+        self.writer = writer
+            .with_limits(self.limits)
+            .with_outer_key(self.outer_key);
+        assert_eq!(self.writer.limits(), self.limits);
+    }
+
+    /// Bytes needed and allowed, where these are fewer.
+    fn check_size(&self, model: &Model) -> Result<(), (u64, u64)> {
+        let max_size = usize::try_from(self.limits.max_size()).unwrap();
+        for (needed, limit) in [
+            (model.blob_len(), self.capacity),
+            (model.size(self.outer_key), max_size),
+        ] {
+            if needed > limit {
+                return Err((wide(needed), wide(limit)));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a push has to say.
+    fn verdict(&self, user_record: &Rc<Owned>) -> Result<(), EncodeError> {
+        let utf16_len = wide(user_record.partition_key.encode_utf16().count());
+        match utf16_len {
+            0 => return Err(EncodeError::EmptyPartitionKey),
+            1..=256 => {}
+            _ => {
+                let limit = 256;
+                return Err(EncodeError::PartitionKeyTooLong { utf16_len, limit });
+            }
+        }
+        self.check_size(&Model::alone(user_record))
+            .map_err(|(needed, limit)| EncodeError::TooLarge { needed, limit })?;
+        self.check_size(&self.model.with(user_record))
+            .map_err(|(needed, limit)| EncodeError::Full { needed, limit })?;
+        let limit = self.limits.max_count();
+        if self.model.user_records().len() >= usize::try_from(limit).unwrap() {
+            return Err(EncodeError::CountReached { limit });
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, user_record: &Rc<Owned>) {
+        let tags = user_record.tag_list();
+        let new = user_record.borrow(&tags);
+        let verdict = self.verdict(user_record);
+        let with = self.model.with(user_record);
+        let alone = Model::alone(user_record);
+        let len = |len: u32| usize::try_from(len).unwrap();
+        assert_eq!(self.writer.fits(&new), verdict.is_ok());
+        assert_eq!(len(self.writer.encoded_len_with(&new)), with.blob_len());
+        assert_eq!(len(self.writer.size_with(&new)), with.size(self.outer_key));
+        assert_eq!(
+            len(self.writer.size_alone(&new)),
+            alone.size(self.outer_key)
+        );
+        assert_eq!(len(new.encoded_len_alone()), alone.blob_len());
+        assert_eq!(self.writer.try_push(&new), verdict);
+        if verdict.is_ok() {
+            self.model = with;
+        }
+    }
+
+    fn compare(&self) {
+        let count = usize::try_from(self.writer.record_count()).unwrap();
+        assert_eq!(count, self.model.user_records().len());
+        let len = usize::try_from(self.writer.encoded_len()).unwrap();
+        assert_eq!(len, self.model.blob_len());
+        let roomy_len = usize::try_from(self.writer.roomy_len()).unwrap();
+        assert_eq!(roomy_len, self.model.roomy_len());
+        assert_eq!(
+            usize::try_from(self.writer.capacity()).unwrap(),
+            self.capacity
+        );
+    }
+
+    fn move_to(&mut self, len: usize) {
+        let writer = self.writer.clone();
+        match writer.move_to(vec![0x5a; len]) {
+            Ok(moved) => {
+                assert!(len >= self.model.blob_len());
+                self.writer = moved;
+                self.capacity = len;
+            }
+            Err((unmoved, buffer)) => {
+                assert!(len < self.model.blob_len());
+                assert_eq!(buffer, vec![0x5a; len]);
+                self.writer = unmoved;
+            }
+        }
+    }
+
+    fn finish(&mut self, unsealed: bool) {
+        if self.model.user_records().is_empty() {
+            assert_eq!(self.writer.finish().err(), Some(EncodeError::Empty));
+            return;
+        }
+        if unsealed {
+            let unsealed = self.writer.finish_unsealed().unwrap();
+            let digest = Digest::of(unsealed.message());
+            check_aggregate(&unsealed.seal(digest), &self.model, self.outer_key);
+        } else {
+            let aggregate = self.writer.finish().unwrap();
+            check_aggregate(&aggregate, &self.model, self.outer_key);
+            let blob = self.model.blob();
+            assert_eq!(self.writer.clone().into_buffer()[..blob.len()], blob);
+        }
+        self.model = self.model.cleared();
+    }
+}
+
+fn check_aggregate(aggregate: &Aggregate<'_>, model: &Model, outer_key: OuterKey) {
+    assert_eq!(aggregate.data(), model.blob());
+    let outer = (aggregate.partition_key(), aggregate.explicit_hash_key());
+    assert_eq!(outer, model.outer(outer_key));
+    let count = usize::try_from(aggregate.record_count()).unwrap();
+    assert_eq!(count, model.user_records().len());
+
+    assert_eq!(aggregate.data().len(), model.blob_len());
+    let user_records = model.user_records().iter().enumerate();
+    let expected: Vec<_> = user_records
+        .map(|(place, user_record)| user_record.to_read(place))
+        .collect();
+    let view = aggregated(aggregate.data());
+    assert_eq!(read_with_slots(&view, 3), expected);
+    assert_eq!(read_with_slots(&view, view.key_count()), expected);
+    let read = reference::read(view.message()).unwrap();
+    assert_eq!(read.user_records, expected);
+}

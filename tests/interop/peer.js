@@ -1,0 +1,38 @@
+// AWS's Node module behind one line of JSON in, one out; see peer.py.
+'use strict';
+const readline = require('readline');
+const agg = require('aws-kinesis-agg');
+
+function encode(userRecords) {
+  const aggregator = new agg.RecordAggregator();
+  for (const { partitionKey, explicitHashKey, data } of userRecords) {
+    aggregator.addUserRecord({
+      partitionKey,
+      explicitHashKey: explicitHashKey === null ? undefined : explicitHashKey,
+      data: Buffer.from(data, 'base64'),
+    });
+  }
+  return aggregator.build().data.toString('base64');
+}
+
+function decode(records) {
+  const answer = [];
+  for (const { kinesis } of records) {
+    const failed = (error) => {
+      if (error) answer.push({ error: String(error) });
+    };
+    agg.deaggregate(kinesis, true, (error, userRecord) => answer.push(userRecord), failed);
+  }
+  return answer;
+}
+
+readline.createInterface({ input: process.stdin }).on('line', (line) => {
+  const asked = JSON.parse(line);
+  let answer;
+  try {
+    answer = asked.encode ? encode(asked.encode) : decode(asked.decode);
+  } catch (error) {
+    answer = { error: String(error) };
+  }
+  console.log(JSON.stringify(answer));
+});

@@ -1,0 +1,9 @@
+//! The bulk handler as a function.
+
+use kinesis_agg_lambda::lambda_bulk_handler;
+use lambda_runtime::{Error, run, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    run(service_fn(lambda_bulk_handler)).await
+}

@@ -1,0 +1,58 @@
+//! The two handlers of the Python module's sample function, on
+//! `lambda_runtime`. See README.md for the way to a function that runs.
+#![forbid(unsafe_code)]
+
+use kinesis_agg::Delivered;
+use kinesis_agg::lambda::{BatchItemFailures, EventRecord, KinesisEvent};
+use lambda_runtime::{Error, LambdaEvent};
+
+/// Deaggregates all records in one call; answers as the Python sample does.
+///
+/// # Errors
+///
+/// If a user record cannot be processed: Lambda hands the whole batch out again.
+pub async fn lambda_bulk_handler(event: LambdaEvent<KinesisEvent>) -> Result<String, Error> {
+    let user_records: Vec<_> = event.payload.user_records().collect();
+    for user_record in &user_records {
+        process(user_record)?;
+    }
+    Ok(format!(
+        "Successfully processed {} records.",
+        user_records.len()
+    ))
+}
+
+/// Deaggregates one record after the other, and answers from where on Lambda
+/// is to hand them out again. The event source mapping says
+/// `ReportBatchItemFailures` for that.
+///
+/// # Errors
+///
+/// None: what fails is in the answer.
+pub async fn lambda_lazy_handler(
+    event: LambdaEvent<KinesisEvent>,
+) -> Result<BatchItemFailures, Error> {
+    let mut failures = BatchItemFailures::default();
+    for user_record in event.payload.user_records() {
+        if let Err(error) = process(&user_record) {
+            eprintln!("{:?}: {error}", user_record.sequence_number());
+            failures.push(&user_record);
+            break;
+        }
+    }
+    Ok(failures)
+}
+
+/// Yours. The data is decoded: base64 was the event's.
+fn process(user_record: &Delivered<'_, EventRecord>) -> Result<(), Error> {
+    if user_record.data() == b"fail" {
+        return Err("told to fail".into());
+    }
+    println!(
+        "{:?}:{} {} bytes",
+        user_record.sequence_number(),
+        user_record.sub_sequence_number(),
+        user_record.data().len()
+    );
+    Ok(())
+}

@@ -1,0 +1,235 @@
+//! A model of `RecordAggregator` that knows nothing of buffers: it holds the
+//! user records in a list and makes each Kinesis record anew.
+
+use kinesis_agg::codec::limits;
+use kinesis_agg::{
+    HashKey, Limits, LoneUserRecord, OuterKey, OwnedAggregate, OwnedUserRecord, RecordAggregator,
+    SharedParsed, parse_shared,
+};
+
+/// What a consumer gets out of what the aggregator handed out.
+#[must_use]
+pub fn consume(aggregate: &OwnedAggregate) -> Vec<OwnedUserRecord> {
+    match parse_shared(aggregate.data().clone()).unwrap() {
+        SharedParsed::Plain(_) => vec![
+            OwnedUserRecord::new(aggregate.partition_key(), aggregate.data().clone())
+                .with_explicit_hash_key(aggregate.explicit_hash_key()),
+        ],
+        SharedParsed::Aggregated(user_records) => user_records
+            .map(|read| {
+                let key = read.partition_key().to_str().unwrap();
+                let hash_key = read
+                    .explicit_hash_key()
+                    .map(|text| HashKey::from_decimal(text.as_bytes()).unwrap());
+                read.tags().fold(
+                    OwnedUserRecord::new(key, read.data().clone()).with_explicit_hash_key(hash_key),
+                    |owned, tag| {
+                        let value = tag.value.map(|value| value.to_str().unwrap());
+                        owned.with_tag(tag.key.to_str().unwrap(), value)
+                    },
+                )
+            })
+            .collect(),
+    }
+}
+
+/// Bytes of the Kinesis record, as the service counts.
+#[must_use]
+pub fn size(aggregate: &OwnedAggregate) -> usize {
+    aggregate.data().len() + aggregate.partition_key().len()
+}
+
+/// How an aggregator is set.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "made by literal in tests")]
+pub struct Settings {
+    /// Bytes of the largest Kinesis record.
+    pub max_size: u32,
+    /// User records in the largest aggregate.
+    pub max_count: u32,
+    /// What aggregates are put under.
+    pub outer_key: OuterKey,
+    /// The form of a lone user record.
+    pub lone: LoneUserRecord,
+}
+
+impl Settings {
+    /// A new aggregator with these settings.
+    #[must_use]
+    pub fn aggregator(&self) -> RecordAggregator {
+        self.set(RecordAggregator::new())
+    }
+
+    fn set(&self, aggregator: RecordAggregator) -> RecordAggregator {
+        let limits = Limits::new().with_max_size(self.max_size).unwrap();
+        aggregator
+            .with_limits(limits.with_max_count(self.max_count).unwrap())
+            .with_outer_key(self.outer_key)
+            .with_lone_user_record(self.lone)
+    }
+
+    /// The Kinesis record that these user records make, by the rules of the
+    /// format's section on writing and a fresh writer.
+    #[must_use]
+    pub fn kinesis_record(&self, user_records: &[OwnedUserRecord]) -> OwnedAggregate {
+        let everything = Settings {
+            max_size: limits::LARGEST_MAX_SIZE,
+            max_count: u32::MAX,
+            ..self.clone()
+        };
+        let mut fresh = everything.aggregator();
+        for user_record in user_records {
+            assert_eq!(fresh.push(user_record).unwrap(), None);
+        }
+        fresh.flush().unwrap()
+    }
+
+    fn may_go(&self, user_records: &[OwnedUserRecord]) -> bool {
+        user_records.len() <= usize::try_from(self.max_count).unwrap()
+            && size(&self.kinesis_record(user_records)) <= usize::try_from(self.max_size).unwrap()
+    }
+}
+
+/// What is done with an aggregator.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "made by literal in tests")]
+pub enum Step {
+    /// `push`
+    Push(OwnedUserRecord),
+    /// `flush`
+    Flush,
+    /// `take_user_records`
+    TakeBack,
+    /// `clear`
+    Clear,
+    /// `flush`, then other settings.
+    Set(Settings),
+}
+
+/// Takes steps with an aggregator and with the model.
+///
+/// # Panics
+///
+/// If they differ: if anything is lost, reordered or twice, or a size is not
+/// exact.
+pub fn run(settings: Settings, steps: impl IntoIterator<Item = Step>) {
+    let mut settings = settings;
+    let mut aggregator = settings.aggregator();
+    // The user records that are buffered, all the model there is.
+    let mut buffered: Vec<OwnedUserRecord> = Vec::new();
+    for step in steps {
+        match step {
+            Step::Push(user_record) => push(&settings, &mut aggregator, &mut buffered, user_record),
+            Step::Flush => flush(&settings, &mut aggregator, &mut buffered),
+            Step::TakeBack => {
+                assert_eq!(
+                    aggregator.take_user_records(),
+                    core::mem::take(&mut buffered)
+                );
+            }
+            Step::Clear => {
+                aggregator.clear();
+                buffered.clear();
+            }
+            Step::Set(other) => {
+                flush(&settings, &mut aggregator, &mut buffered);
+                settings = other;
+                aggregator = settings.set(aggregator);
+            }
+        }
+        assert_eq!(
+            usize::try_from(aggregator.record_count()).unwrap(),
+            buffered.len()
+        );
+        assert_eq!(aggregator.is_empty(), buffered.is_empty());
+        let exact = match buffered.len() {
+            0 => 0,
+            _ => settings.kinesis_record(&buffered).data().len(),
+        };
+        assert_eq!(usize::try_from(aggregator.encoded_len()).unwrap(), exact);
+    }
+}
+
+fn push(
+    settings: &Settings,
+    aggregator: &mut RecordAggregator,
+    buffered: &mut Vec<OwnedUserRecord>,
+    user_record: OwnedUserRecord,
+) {
+    let key_len = user_record.partition_key().encode_utf16().count();
+    let acceptable =
+        (1..=256).contains(&key_len) && settings.may_go(core::slice::from_ref(&user_record));
+    let mut joined = buffered.clone();
+    joined.push(user_record.clone());
+    // One that only goes raw goes alone.
+    let wrapped = Settings {
+        lone: LoneUserRecord::Wrapped,
+        ..settings.clone()
+    };
+    let joins = acceptable
+        && settings.may_go(&joined)
+        && (buffered.is_empty() || wrapped.may_go(&joined[buffered.len()..]));
+    assert_eq!(aggregator.fits(&user_record), joins);
+    match aggregator.push(user_record.clone()) {
+        Err(error) => {
+            assert!(!acceptable, "{error}");
+            assert!(!error.reason.is_full());
+            assert_eq!(error.user_record, user_record);
+        }
+        Ok(None) => {
+            assert!(joins);
+            *buffered = joined;
+        }
+        Ok(Some(completed)) => {
+            assert!(acceptable && !joins);
+            assert_eq!(&completed, &settings.kinesis_record(buffered));
+            assert!(size(&completed) <= usize::try_from(settings.max_size).unwrap());
+            *buffered = vec![user_record];
+        }
+    }
+}
+
+fn flush(
+    settings: &Settings,
+    aggregator: &mut RecordAggregator,
+    buffered: &mut Vec<OwnedUserRecord>,
+) {
+    let flushed = aggregator.flush();
+    assert_eq!(flushed.is_some(), !buffered.is_empty());
+    if let Some(flushed) = flushed {
+        assert_eq!(consume(&flushed).len(), buffered.len());
+        assert_eq!(&flushed, &settings.kinesis_record(buffered));
+    }
+    buffered.clear();
+}
+
+/// Pushes all user records; everything that was taken comes out of a consumer
+/// again.
+///
+/// # Panics
+///
+/// If not.
+pub fn run_through(settings: &Settings, user_records: impl IntoIterator<Item = OwnedUserRecord>) {
+    let mut aggregator = settings.aggregator();
+    let mut taken = Vec::new();
+    let mut consumed = Vec::new();
+    for user_record in user_records {
+        let mut completed = None;
+        let pushed = aggregator.push_with(user_record.clone(), |full| completed = Some(full));
+        if pushed.is_ok() {
+            taken.push(user_record);
+        }
+        consumed.extend(completed.iter().flat_map(consume));
+    }
+    consumed.extend(aggregator.flush().iter().flat_map(consume));
+    if settings.lone == LoneUserRecord::Raw && settings.outer_key == OuterKey::Kpl {
+        // Raw, the explicit hash key is the outer one, which is always there.
+        assert_eq!(consumed.len(), taken.len());
+        for (consumed, taken) in consumed.iter().zip(&taken) {
+            assert_eq!(consumed.hash_key(), taken.hash_key());
+            assert_eq!(consumed.data(), taken.data());
+        }
+    } else {
+        assert_eq!(consumed, taken);
+    }
+}

@@ -1,0 +1,144 @@
+//! Digests of many at once against the codec's, one by one. Protects that lanes
+//! change the time that something takes and nothing else: run with and without
+//! the feature `simd`.
+
+use kinesis_agg::codec::Digest;
+use kinesis_agg::{
+    HashKey, LoneUserRecord, OuterKey, OwnedUserRecord, RecordAggregator, deaggregate_batch,
+    digests_of, flush_all, hash_keys_of,
+};
+use kinesis_agg_tests::Read;
+use kinesis_agg_tests::fixtures::decode_cases;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// Lengths on both sides of every change of the number of blocks, and others.
+fn len() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        4 => 0..130_usize,
+        2 => (0..80_usize, 0..20_usize).prop_map(|(blocks, more)| 64 * blocks + 46 + more),
+        1 => 0..20_000_usize,
+    ]
+}
+
+/// Messages of these lengths, no two alike.
+fn messages(lens: &[usize]) -> Vec<Vec<u8>> {
+    let message = |(place, &len): (usize, &usize)| {
+        let byte = |at: usize| {
+            at.wrapping_mul(31)
+                .wrapping_add(place * 7 + len)
+                .to_le_bytes()[0]
+        };
+        (0..len).map(byte).collect()
+    };
+    lens.iter().enumerate().map(message).collect()
+}
+
+fn one_by_one(messages: &[Vec<u8>]) -> Vec<Digest> {
+    messages.iter().map(|message| Digest::of(message)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 300,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn many_digests_are_those_of_one_after_the_other(lens in vec(len(), 0..70)) {
+        let messages = messages(&lens);
+        prop_assert_eq!(digests_of(&messages), one_by_one(&messages));
+    }
+
+    #[test]
+    fn so_are_many_of_one_length(len in len(), count in 0..70_usize) {
+        let messages = messages(&vec![len; count]);
+        prop_assert_eq!(digests_of(&messages), one_by_one(&messages));
+    }
+
+    #[test]
+    fn aggregates_that_are_flushed_together_are_those_flushed_alone(
+        fills in vec((0..3_usize, len()), 0..20),
+        kpl in any::<bool>(),
+        raw in any::<bool>(),
+    ) {
+        let mut aggregators: Vec<_> = fills.iter().map(|&(count, len)| {
+            let mut aggregator = RecordAggregator::new();
+            if kpl {
+                aggregator = aggregator.with_outer_key(OuterKey::Kpl);
+            }
+            if raw {
+                aggregator = aggregator.with_lone_user_record(LoneUserRecord::Raw);
+            }
+            for n in 0..count {
+                let user_record = OwnedUserRecord::new(format!("key-{n}"), vec![b'x'; len]);
+                assert!(aggregator.push(user_record).unwrap().is_none());
+            }
+            aggregator
+        }).collect();
+        let mut alone: Vec<RecordAggregator> = Vec::new();
+        for aggregator in &mut aggregators {
+            // Taken back and pushed again: the same user records.
+            let mut copy = RecordAggregator::new();
+            if kpl {
+                copy = copy.with_outer_key(OuterKey::Kpl);
+            }
+            if raw {
+                copy = copy.with_lone_user_record(LoneUserRecord::Raw);
+            }
+            for user_record in aggregator.take_user_records() {
+                aggregator.push(user_record.clone()).unwrap();
+                copy.push(user_record).unwrap();
+            }
+            alone.push(copy);
+        }
+        let alone: Vec<_> = alone.iter_mut().map(RecordAggregator::flush).collect();
+        prop_assert_eq!(flush_all(&mut aggregators), alone);
+        prop_assert!(aggregators.iter().all(RecordAggregator::is_empty));
+    }
+}
+
+#[test]
+fn every_length_up_to_some_blocks() {
+    let lens: Vec<_> = (0..300).collect();
+    let messages = messages(&lens);
+    let expected = one_by_one(&messages);
+    assert_eq!(digests_of(&messages), expected);
+    for (message, expected) in messages.iter().zip(expected) {
+        assert_eq!(digests_of(&[message]), [expected]);
+    }
+}
+
+#[test]
+fn hash_keys_are_those_of_one_after_the_other() {
+    let keys: Vec<_> = (0..300).map(|n| "k".repeat(n % 90)).collect();
+    let hash_key = |key: &String| HashKey::of_partition_key(key.as_bytes());
+    let expected: Vec<_> = keys.iter().map(hash_key).collect();
+    assert_eq!(hash_keys_of(&keys), expected);
+}
+
+/// All fixtures in a row: plain ones, damaged ones and malformed ones among
+/// the others; asked at the start, in the middle and at the end.
+#[test]
+fn digests_at_once_change_nothing_that_is_delivered() {
+    let blobs: Vec<_> = decode_cases().into_iter().map(|case| case.blob).collect();
+    let seen = |delivered: kinesis_agg::Delivered<'_, Vec<u8>>| {
+        (
+            delivered.record_index(),
+            delivered.user_record().map(Read::from),
+            delivered.plain_reason(),
+            delivered.malformed(),
+        )
+    };
+    let expected: Vec<_> = deaggregate_batch(&blobs).map(seen).collect();
+    assert!(expected.len() > 500);
+    for lazily in [0, 1, expected.len() / 2, expected.len()] {
+        let mut outcomes = Vec::new();
+        let mut batch = deaggregate_batch(&blobs).observe(|_, _, outcome| outcomes.push(outcome));
+        let mut delivered: Vec<_> = batch.by_ref().take(lazily).map(seen).collect();
+        delivered.extend(batch.digests_at_once().map(seen));
+        assert!(delivered == expected, "after {lazily}");
+        assert_eq!(outcomes.len(), blobs.len());
+    }
+}

@@ -1,0 +1,214 @@
+//! A writer without a buffer: what it refuses, what it costs, and what is left
+//! when its sink fails. Protects that no reader is ever given half a blob
+//! unknowingly.
+
+use kinesis_agg_codec::{
+    ByteSink, EncodeError, HashKey, Limits, RecordTag, RecordTags, StreamError, StreamWriter,
+};
+use kinesis_agg_tests::{aggregated, read_with_slots};
+
+/// Takes that many calls, then fails for good.
+#[derive(Debug, Default)]
+struct Failing {
+    calls_left: usize,
+    taken: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Broken;
+
+impl ByteSink for Failing {
+    type Error = Broken;
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+        self.calls_left = self.calls_left.checked_sub(1).ok_or(Broken)?;
+        self.taken.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+fn plenty() -> StreamWriter<Failing> {
+    StreamWriter::new(Failing {
+        calls_left: usize::MAX,
+        taken: Vec::new(),
+    })
+}
+
+fn limits(max_size: u32) -> Limits {
+    Limits::new().with_max_size(max_size).unwrap()
+}
+
+/// One of everything.
+fn write_all(writer: &mut StreamWriter<Failing>) -> Result<(), StreamError<Broken>> {
+    let tags = [
+        RecordTag {
+            key: "unit".into(),
+            value: Some("C".into()),
+        },
+        RecordTag {
+            key: "raw".into(),
+            value: None,
+        },
+    ];
+    let first = writer.intern_partition_key(b"sensor-7")?;
+    writer.push(first, None, b"21.5", RecordTags::default())?;
+    let explicit = writer.intern_explicit_hash_key(HashKey::MAX.to_decimal().as_bytes())?;
+    let second = writer.intern_partition_key(b"sensor-8")?;
+    writer.push(second, Some(explicit), b"", tags[..].into())?;
+    writer.finish().map(drop)
+}
+
+#[test]
+fn a_sink_that_fails_at_any_call_poisons_the_writer() {
+    let mut whole = plenty();
+    write_all(&mut whole).unwrap();
+    let blob = whole.into_sink().taken;
+    assert_eq!(read_with_slots(&aggregated(&blob), 4).len(), 2);
+
+    let mut calls = 0;
+    loop {
+        let mut writer = StreamWriter::new(Failing {
+            calls_left: calls,
+            taken: Vec::new(),
+        });
+        let result = write_all(&mut writer);
+        if result.is_ok() {
+            assert!(writer.into_sink().taken == blob);
+            break;
+        }
+        assert_eq!(
+            result,
+            Err(StreamError::Sink(Broken)),
+            "after {calls} calls"
+        );
+        assert!(writer.is_poisoned());
+        let poisoned = StreamError::Poisoned;
+        assert_eq!(writer.intern_partition_key(b"k"), Err(poisoned));
+        assert_eq!(writer.intern_explicit_hash_key(b"0"), Err(poisoned));
+        assert_eq!(writer.finish(), Err(poisoned));
+        let any_key = plenty().intern_partition_key(b"k").unwrap();
+        let push = writer.push(any_key, None, b"", RecordTags::default());
+        assert_eq!(push, Err(poisoned));
+
+        // What the sink has is a true beginning, never taken for the whole.
+        let taken = writer.into_sink().taken;
+        assert!(blob.starts_with(&taken) && taken.len() < blob.len());
+        calls += 1;
+    }
+    // Magic, head and bytes of three keys, of two data and of three texts in two tags, two heads of
+    // tags, digest.
+    assert_eq!(calls, 1 + 2 * (3 + 2 + 3) + 2 + 1);
+}
+
+#[test]
+fn a_cleared_writer_starts_another_blob() {
+    let mut writer = plenty();
+    let key = writer.intern_partition_key(b"given up").unwrap();
+    let push = writer.push(key, None, b"21.5", RecordTags::default());
+    push.unwrap();
+    writer.clear();
+    assert_eq!((writer.record_count(), writer.encoded_len()), (0, 20));
+    assert_eq!(
+        writer.push(key, None, b"21.5", RecordTags::default()),
+        Err(EncodeError::UnknownKeyIndex { index: 0, count: 0 }.into())
+    );
+    write_all(&mut writer).unwrap();
+    // As the next one after a finished one.
+    write_all(&mut writer).unwrap();
+
+    let mut whole = plenty();
+    write_all(&mut whole).unwrap();
+    let blob = whole.into_sink().taken;
+    let taken = writer.into_sink().taken;
+    assert!(taken.ends_with(&[&blob[..], &blob[..]].concat()));
+}
+
+#[test]
+fn what_is_refused_is_not_written() {
+    // Magic and digest, a key, one record, and the key again as the outer one.
+    let mut writer = plenty().with_limits(limits(20 + 10 + 10 + 8));
+    let full = |needed| StreamError::Refused(EncodeError::Full { needed, limit: 48 });
+    let too_large = |needed| StreamError::Refused(EncodeError::TooLarge { needed, limit: 48 });
+    let none = RecordTags::default;
+    assert_eq!(writer.finish(), Err(EncodeError::Empty.into()));
+    assert_eq!(
+        writer.intern_partition_key(&[b'k'; 14]),
+        Err(too_large(20 + 16 + 14))
+    );
+    assert_eq!(writer.encoded_len(), 20);
+
+    let key = writer.intern_partition_key(b"sensor-7").unwrap();
+    assert_eq!(writer.finish(), Err(EncodeError::Empty.into()));
+    assert_eq!(
+        writer.push(key, None, b"21.50", none()),
+        Err(full(20 + 10 + 11 + 8))
+    );
+    assert_eq!(
+        writer.push(key, None, &[0; 20], none()),
+        Err(too_large(20 + 26 + 8))
+    );
+    assert_eq!(
+        writer.intern_partition_key(b"sensor-10"),
+        Err(full(20 + 10 + 11 + 9))
+    );
+    writer.push(key, None, b"21.5", none()).unwrap();
+    assert_eq!(writer.push(key, None, b"", none()), Err(full(46 + 8)));
+    assert_eq!(writer.intern_explicit_hash_key(b""), Err(full(42 + 8)));
+    let other = plenty().intern_explicit_hash_key(b"0").unwrap();
+    assert_eq!(
+        writer.push(key, Some(other), b"", none()),
+        Err(EncodeError::UnknownKeyIndex { index: 0, count: 0 }.into())
+    );
+    assert!(!writer.is_poisoned());
+    assert_eq!((writer.record_count(), writer.encoded_len()), (1, 40));
+    let streamed = writer.finish().unwrap();
+    assert_eq!((streamed.record_count(), streamed.encoded_len()), (1, 40));
+    let blob = writer.into_sink().taken;
+    assert_eq!(blob.len(), 40);
+    assert_eq!(read_with_slots(&aggregated(&blob), 1)[0].data, b"21.5");
+}
+
+#[test]
+fn the_count_is_limited() {
+    let limits = Limits::new().with_max_count(2).unwrap();
+    let mut writer = plenty().with_limits(limits);
+    let key = writer.intern_partition_key(b"k").unwrap();
+    let mut push = |data| writer.push(key, None, data, RecordTags::default());
+    push(b"a").unwrap();
+    push(b"b").unwrap();
+    assert_eq!(
+        push(b"c"),
+        Err(EncodeError::CountReached { limit: 2 }.into())
+    );
+    assert_eq!(writer.finish().unwrap().record_count(), 2);
+}
+
+#[test]
+fn the_state_is_small() {
+    let state = size_of::<StreamWriter<()>>();
+    assert!(state <= 136, "{state} bytes; the docs say 136");
+}
+
+/// Ten mebibytes through it, the most that the service takes.
+#[test]
+fn a_blob_of_any_size_comes_from_the_same_state() {
+    let mut writer = plenty().with_limits(limits(10 << 20));
+    let key = writer.intern_partition_key(b"k").unwrap();
+    let data = [0xa5; 1000];
+    let error = loop {
+        if let Err(error) = writer.push(key, None, &data, RecordTags::default()) {
+            break error;
+        }
+    };
+    assert!(matches!(error, StreamError::Refused(error) if error.is_full()));
+    let streamed = writer.finish().unwrap();
+    let blob = writer.into_sink().taken;
+    assert_eq!(usize::try_from(streamed.encoded_len()), Ok(blob.len()));
+    assert!(blob.len() > (10 << 20) - 1100 && blob.len() < 10 << 20);
+    let view = aggregated(&blob);
+    assert_eq!(
+        view.record_count(),
+        usize::try_from(streamed.record_count()).unwrap()
+    );
+    assert!(view.user_records().all(|read| read.data() == data));
+}
