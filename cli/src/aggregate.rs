@@ -1,15 +1,21 @@
 //! User records in, a JSON object each; Kinesis records out.
 
+use alloc::sync::Arc;
+use core::time::Duration;
+use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use clap::ValueEnum;
 use kinesis_agg::codec::limits::{DEFAULT_MAX_SIZE, LARGEST_MAX_SIZE};
 use kinesis_agg::{
-    HashKey, Limits, LoneUserRecord, OuterKey, OwnedAggregate, OwnedUserRecord, RecordAggregator,
+    HashKey, HashKeyRange, Limits, LoneUserRecord, OuterKey, OwnedAggregate, OwnedUserRecord,
+    RecordAggregator, RefusalReason, Shard, ShardAggregate, ShardMap, ShardedAggregator,
+    ShardedLimits,
 };
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::input::Input;
@@ -58,6 +64,13 @@ pub(crate) struct Args {
     /// In what form a user record goes that is alone in its aggregate.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = Lone::Wrap)]
     lone: Lone,
+
+    /// Make aggregates of one shard each, and name it: the JSON that ListShards answers.
+    ///
+    /// Without it, an aggregate has user records of any shard; a consumer that
+    /// filters by hash key range, as the KCL, then drops aggregates.
+    #[arg(long, value_name = "FILE")]
+    shards: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -97,16 +110,31 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
     let limits = Limits::new()
         .with_max_size(args.max_size)?
         .with_max_count(args.max_count.unwrap_or(u32::MAX))?;
-    let mut aggregator = RecordAggregator::new()
-        .with_limits(limits)
-        .with_outer_key(match args.outer_key {
-            Outer::First => OuterKey::FirstUserRecord,
-            Outer::Kpl => OuterKey::Kpl,
-        })
-        .with_lone_user_record(match args.lone {
-            Lone::Wrap => LoneUserRecord::Wrapped,
-            Lone::Raw => LoneUserRecord::Raw,
-        });
+    let outer_key = match args.outer_key {
+        Outer::First => OuterKey::FirstUserRecord,
+        Outer::Kpl => OuterKey::Kpl,
+    };
+    let lone = match args.lone {
+        Lone::Wrap => LoneUserRecord::Wrapped,
+        Lone::Raw => LoneUserRecord::Raw,
+    };
+    let mut aggregator = match &args.shards {
+        None => Aggregator::OfAnyShard(Box::new(
+            RecordAggregator::new()
+                .with_limits(limits)
+                .with_outer_key(outer_key)
+                .with_lone_user_record(lone),
+        )),
+        Some(file) => {
+            let map = read_shards(file).with_context(|| file.display().to_string())?;
+            let limits = ShardedLimits::new()
+                .with_limits(limits)
+                .with_outer_key(outer_key)
+                .with_lone_user_record(lone)
+                .with_max_buffered_len(usize::MAX);
+            Aggregator::OfOneShard(Box::new(ShardedAggregator::new(map, limits)))
+        }
+    };
     let mut lines = JsonLines::new(out);
     let mut input = Input::new(&args.files);
     loop {
@@ -115,7 +143,7 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
             Ok(Step::Pushed(Some(aggregate))) => print(&aggregate, &mut lines)?,
             end => {
                 // What came before an error goes out all the same.
-                if let Some(rest) = aggregator.flush() {
+                for rest in aggregator.flush() {
                     print(&rest, &mut lines)?;
                 }
                 return end.map(drop);
@@ -124,22 +152,116 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
     }
 }
 
+enum Aggregator {
+    OfAnyShard(Box<RecordAggregator>),
+    OfOneShard(Box<ShardedAggregator>),
+}
+
+/// An aggregate, and the shard that has all of it, if shards are known.
+struct Completed {
+    aggregate: OwnedAggregate,
+    shard_id: Option<Arc<str>>,
+}
+
+impl core::convert::From<OwnedAggregate> for Completed {
+    fn from(aggregate: OwnedAggregate) -> Self {
+        Self {
+            aggregate,
+            shard_id: None,
+        }
+    }
+}
+
+impl core::convert::From<ShardAggregate> for Completed {
+    fn from(complete: ShardAggregate) -> Self {
+        Self {
+            aggregate: complete.aggregate,
+            shard_id: Some(complete.shard_id),
+        }
+    }
+}
+
+impl Aggregator {
+    fn push(&mut self, user_record: OwnedUserRecord) -> anyhow::Result<Option<Completed>> {
+        match self {
+            Self::OfAnyShard(aggregator) => match aggregator.push(user_record) {
+                Ok(completed) => Ok(completed.map(Completed::from)),
+                Err(refused) => Err(refused.reason.into()),
+            },
+            Self::OfOneShard(aggregator) => {
+                match aggregator.push(user_record, (), Duration::ZERO) {
+                    Ok(completed) => Ok(completed.map(Completed::from)),
+                    Err(refused) => Err(match refused.reason {
+                        RefusalReason::Unfit(reason) => reason.into(),
+                        other => other.into(),
+                    }),
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Vec<Completed> {
+        match self {
+            Self::OfAnyShard(aggregator) => {
+                let rest = aggregator.flush().into_iter();
+                rest.map(Completed::from).collect()
+            }
+            Self::OfOneShard(aggregator) => {
+                let rest = aggregator.flush_all().into_iter();
+                rest.map(Completed::from).collect()
+            }
+        }
+    }
+}
+
+/// The shards of one or more answers of ListShards.
+fn read_shards(file: &Path) -> anyhow::Result<ShardMap> {
+    let text = fs::read(file)?;
+    let mut shards = Vec::new();
+    for answer in serde_json::Deserializer::from_slice(&text).into_iter::<Value>() {
+        let answer = answer?;
+        let listed = answer.get("Shards").and_then(Value::as_array);
+        for listed in listed.context("no array Shards")? {
+            let shard = shard(listed);
+            shards.push(shard.with_context(|| format!("shard {}", shards.len()))?);
+        }
+    }
+    Ok(ShardMap::new(shards)?)
+}
+
+fn shard(listed: &Value) -> anyhow::Result<Shard> {
+    let text = |name: &str| listed.pointer(name).and_then(Value::as_str);
+    let hash_key = |name: &str| -> anyhow::Result<HashKey> {
+        let decimal = text(name).with_context(|| format!("no {name}"))?;
+        decimal.parse().with_context(|| name.to_owned())
+    };
+    let range = HashKeyRange::new(
+        hash_key("/HashKeyRange/StartingHashKey")?,
+        hash_key("/HashKeyRange/EndingHashKey")?,
+    )?;
+    let shard = Shard::new(text("/ShardId").context("no /ShardId")?, range);
+    let parents = [text("/ParentShardId"), text("/AdjacentParentShardId")];
+    let parents = parents.into_iter().flatten();
+    let shard = parents.fold(shard, Shard::with_parent);
+    Ok(match text("/SequenceNumberRange/EndingSequenceNumber") {
+        Some(_) => shard.closed(),
+        None => shard,
+    })
+}
+
 enum Step {
     /// A user record; it may have completed an aggregate.
-    Pushed(Option<OwnedAggregate>),
+    Pushed(Option<Completed>),
     /// There are no more.
     End,
 }
 
-fn next_user_record(input: &mut Input, aggregator: &mut RecordAggregator) -> anyhow::Result<Step> {
+fn next_user_record(input: &mut Input, aggregator: &mut Aggregator) -> anyhow::Result<Step> {
     if !input.next_filled_line()? {
         return Ok(Step::End);
     }
     let completed = parse(input.line())
-        .and_then(|user_record| {
-            let pushed = aggregator.push(user_record);
-            pushed.map_err(|refused| refused.reason.into())
-        })
+        .and_then(|user_record| aggregator.push(user_record))
         .with_context(|| input.place().to_string())?;
     Ok(Step::Pushed(completed))
 }
@@ -190,11 +312,15 @@ fn parse_tags(tags: &RawValue) -> anyhow::Result<Vec<OwnedTag>> {
         .collect()
 }
 
-fn print<W: Write>(aggregate: &OwnedAggregate, lines: &mut JsonLines<W>) -> anyhow::Result<()> {
+fn print<W: Write>(completed: &Completed, lines: &mut JsonLines<W>) -> anyhow::Result<()> {
+    let aggregate = &completed.aggregate;
     let explicit_hash_key = aggregate.explicit_hash_key().map(HashKey::to_decimal);
     let explicit_hash_key = explicit_hash_key.as_ref().map(|text| text.as_str());
     let mut write = || {
         let mut object = lines.object();
+        if let Some(shard_id) = &completed.shard_id {
+            object.value("shardId", &**shard_id)?;
+        }
         object
             .value("partitionKey", aggregate.partition_key())?
             .value("explicitHashKey", &explicit_hash_key)?

@@ -241,3 +241,60 @@ fn what_deaggregate_prints_aggregate_takes_and_gives_back() {
         }
     }
 }
+
+/// ListShards after "one" was split.
+const SHARDS: &str = r#"{"Shards":[
+    {"ShardId":"one","HashKeyRange":{"StartingHashKey":"0",
+     "EndingHashKey":"340282366920938463463374607431768211455"},
+     "SequenceNumberRange":{"StartingSequenceNumber":"1","EndingSequenceNumber":"2"}},
+    {"ShardId":"high","ParentShardId":"one","HashKeyRange":{"StartingHashKey":"100",
+     "EndingHashKey":"340282366920938463463374607431768211455"},
+     "SequenceNumberRange":{"StartingSequenceNumber":"3"}},
+    {"ShardId":"low","ParentShardId":"one","HashKeyRange":{"StartingHashKey":"0",
+     "EndingHashKey":"99"},"SequenceNumberRange":{"StartingSequenceNumber":"3"}}
+],"NextToken":null}"#;
+
+#[test]
+fn with_shards_no_aggregate_spans_two_of_them() {
+    let shards = file("shards", SHARDS);
+    let user_records: String = [99, 100, 0, 500]
+        .map(|hash_key| {
+            format!(r#"{{"partitionKey":"a","explicitHashKey":"{hash_key}","data":"eA=="}}"#) + "\n"
+        })
+        .concat();
+    let args = ["aggregate", "--shards", &shards];
+    let lines = run(&args, &user_records).json();
+    let part = |line: &Value| {
+        json!([
+            line["shardId"],
+            line["explicitHashKey"],
+            line["userRecords"]
+        ])
+    };
+    let parts: Vec<_> = lines.iter().map(part).collect();
+    assert_eq!(parts, [json!(["low", "99", 2]), json!(["high", "100", 2])]);
+    let args = ["aggregate", "--max-count", "1", "--shards", &shards];
+    assert_eq!(run(&args, &user_records).lines().len(), 4);
+}
+
+#[test]
+fn shards_that_are_no_map_are_an_error_with_its_place() {
+    let cases = [
+        (
+            "gap",
+            r#"{"Shards":[]}"#,
+            "no open shard has the hash keys 0 to",
+        ),
+        ("other", "[]", "no array Shards"),
+        (
+            "keyless",
+            r#"{"Shards":[{"ShardId":"x"}]}"#,
+            "no /HashKeyRange",
+        ),
+    ];
+    for (name, shards, words) in cases {
+        let shards = file(name, shards);
+        let ended = run(&["aggregate", "--shards", &shards], TWO_IN);
+        assert_eq!(ended.failed_saying(&[words, name]), "");
+    }
+}
