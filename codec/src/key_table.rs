@@ -210,7 +210,8 @@ fn blocks_after_first(count: u32, stride: u32) -> u32 {
 }
 
 /// The key whose length stands at `len_offset` of `message`.
-#[inline]
+#[cfg_attr(not(target_os = "none"), inline)]
+#[cfg_attr(target_os = "none", inline(never))]
 fn key_at(message: &[u8], len_offset: u32) -> Option<&[u8]> {
     let mut cursor = from_offset(message, len_offset)?;
     match varint::decode_short_delimited(cursor.rest()) {

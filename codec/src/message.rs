@@ -54,7 +54,9 @@ impl<'buf> TopField<'buf> {
     /// The next known field of the aggregated record, or `None` at its end.
     ///
     /// What every known producer writes is read in place, all else out of line.
-    #[inline]
+    /// On bare metal, where code is dearer than time, there is one copy of all.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn read(
         cursor: &mut Cursor<'buf>,
         fault: &mut Fault,
@@ -129,7 +131,8 @@ pub(crate) struct RecordFields<'buf> {
 
 impl<'buf> RecordFields<'buf> {
     /// Reads and checks the record `body` whose tag stands at `record_offset`.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn read(
         body: Cursor<'buf>,
         record_offset: usize,
