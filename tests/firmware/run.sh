@@ -14,44 +14,15 @@
 # size_stream, which writes without a buffer; `ram_encode_stream` is all that it
 # holds, MD5 included. `bss` is that of the sensor, its buffer of 512 bytes included. Stack in bytes, MD5 included, by painting. Instructions
 # for each user record of 32 bytes, its share of tables and MD5 included.
-#
-# The compiler is Debian's: it comes with the sources of its core library, which
-# -Zbuild-std builds for targets that no toolchain here has.
 set -euo pipefail
 cd "$(dirname "$0")"
 json=false
 if [ "${1:-}" = --json ]; then json=true; fi
 target_dir=${CARGO_TARGET_DIR:-$PWD/target}
-export CARGO_TARGET_DIR=$target_dir DEBIAN_FRONTEND=noninteractive
+export CARGO_TARGET_DIR=$target_dir
 
-packages=(rustc-web cargo-web rust-web-src binutils-arm-none-eabi qemu-system-arm)
-if ! dpkg --status "${packages[@]}" >/dev/null 2>&1; then
-    apt-get -qq update
-    apt-get -qq -o DPkg::Lock::Timeout=400 install -y --no-install-recommends "${packages[@]}" >/dev/null
-fi
-# Debian's cargo would else take the rustc that comes first in PATH.
-export RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc
-
-fail() {
-    echo "firmware: $*" >&2
-    exit 1
-}
-
-# Bytes of a program beside start code and the compiler's own functions.
-own_size() {
-    local all rest
-    all=$(arm-none-eabi-size -A "$1" | awk '$1 == ".text" || $1 == ".rodata" || $1 == ".data" { sum += $2 } END { print sum }')
-    rest=$(arm-none-eabi-nm -S -C -t d "$1" | awk '
-        $3 ~ /[tT]/ && $4 ~ /^(compiler_builtins|firmware|__aeabi)::|^__aeabi/ { sum += $2 }
-        END { print sum }')
-    echo $((all - rest))
-}
-
-run() {
-    # 64 ns an instruction: about one tick of the system timer.
-    timeout -k 2 60 qemu-system-arm -nographic -monitor none -serial none -icount shift=6 \
-        -semihosting-config enable=on,target=native -machine "$1" -kernel "$2" </dev/null
-}
+firmware_dir=$PWD
+. ./sizes.sh
 
 # The blob's last 16 bytes are the MD5 of all between them and the magic.
 has_good_digest() {
@@ -63,11 +34,8 @@ has_good_digest() {
 
 objects=()
 measure() {
-    local target=$1 machine=$2 dir=$target_dir/$1/release variable output blob
-    variable=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$target")
-    env "${variable}_LINKER=arm-none-eabi-ld" \
-        "${variable}_RUSTFLAGS=-C link-arg=-T$PWD/link.ld -C link-arg=--nmagic" \
-        /usr/bin/cargo build --quiet --release --locked -Zbuild-std=core --target "$target"
+    local target=$1 machine=$2 dir=$target_dir/$1/release output blob
+    build "$target"
 
     output=$(run "$machine" "$dir/sensor") || fail "sensor on $target: exit status $?: $output"
     grep -qx 'OK sensor' <<<"$output" || fail "sensor on $target: no OK: $output"
@@ -84,7 +52,7 @@ measure() {
     decode=$(($(own_size "$dir/size_decode") - md5))
     sections=$(($(own_size "$dir/size_sections") - md5))
     stream=$(($(own_size "$dir/size_stream") - md5))
-    bss=$(arm-none-eabi-size -A "$dir/sensor" | awk '$1 == ".bss" || $1 == ".data" { sum += $2 } END { print sum }')
+    bss=$(static_size "$dir/sensor")
     per_record=$(printf '{"encode":%d,"decode":%d}' \
         $(($(value instructions_encode) / $(value records))) \
         $(($(value instructions_decode) / $(value records))))
