@@ -1,6 +1,8 @@
 //! The one file that names an MD5.
 
-use md5::{Digest as _, Md5};
+use core::slice;
+
+use md5::block_api::compress;
 
 use crate::limits::DIGEST_LEN;
 
@@ -28,7 +30,9 @@ impl Digest {
     #[inline(never)]
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self(Md5::digest(bytes).into())
+        let mut running = RunningDigest::START;
+        running.update(bytes);
+        running.finish()
     }
 
     /// The digest, first byte first.
@@ -38,25 +42,121 @@ impl Digest {
     }
 }
 
+/// Bytes that MD5 takes at once.
+const BLOCK_LEN: usize = 64;
+/// Bytes of the last block before the length.
+const PADDED_LEN: usize = BLOCK_LEN - size_of::<u64>();
+
 /// A digest over bytes that come piece by piece.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RunningDigest(Md5);
+///
+/// The MD5 crate's own type around its blocks does the same with twice the
+/// stack.
+#[derive(Clone, Debug)]
+pub(crate) struct RunningDigest {
+    state: [u32; 4],
+    len: usize,
+    /// The bytes that are no whole block yet stand at its start.
+    block: [u8; BLOCK_LEN],
+}
 
 impl RunningDigest {
+    /// Source: RFC 1321, 3.3.
+    pub(crate) const START: Self = Self {
+        state: [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476],
+        len: 0,
+        block: [0; BLOCK_LEN],
+    };
+
     #[inline(never)]
     pub(crate) fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        let mut rest = bytes;
+        let free = self.block.get_mut(self.len % BLOCK_LEN..);
+        self.len = self.len.wrapping_add(bytes.len());
+        if let Some(free) = free.filter(|free| free.len() < BLOCK_LEN) {
+            let Some((head, behind)) = rest.split_at_checked(free.len()) else {
+                return fill(free, rest);
+            };
+            free.copy_from_slice(head);
+            compress(&mut self.state, slice::from_ref(&self.block));
+            rest = behind;
+        }
+        while let Some((block, behind)) = rest.split_first_chunk() {
+            compress(&mut self.state, slice::from_ref(block));
+            rest = behind;
+        }
+        fill(&mut self.block, rest);
     }
 
     /// The digest of all pieces; starts over.
+    ///
+    /// Source: RFC 1321, 3.1 and 3.2.
     #[inline(never)]
     pub(crate) fn finish(&mut self) -> Digest {
-        Digest(self.0.finalize_reset().into())
+        let tail_len = self.len % BLOCK_LEN;
+        if let Some([mark, padding @ ..]) = self.block.get_mut(tail_len..) {
+            *mark = 0x80;
+            padding.fill(0);
+        }
+        if tail_len >= PADDED_LEN {
+            compress(&mut self.state, slice::from_ref(&self.block));
+            self.block.fill(0);
+        }
+        let bit_len = u64::try_from(self.len).unwrap_or(u64::MAX).wrapping_mul(8);
+        if let Some(place) = self.block.last_chunk_mut() {
+            *place = bit_len.to_le_bytes();
+        }
+        compress(&mut self.state, slice::from_ref(&self.block));
+        let mut digest = [0; DIGEST_LEN];
+        for (place, word) in digest.chunks_exact_mut(4).zip(self.state) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+        self.clear();
+        Digest(digest)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.state = Self::START.state;
+        self.len = 0;
+    }
+}
+
+/// Writes `bytes` at the start of `memory`, which is longer.
+fn fill(memory: &mut [u8], bytes: &[u8]) {
+    if let Some(place) = memory.get_mut(..bytes.len()) {
+        place.copy_from_slice(bytes);
     }
 }
 
 impl From<[u8; DIGEST_LEN]> for Digest {
     fn from(bytes: [u8; DIGEST_LEN]) -> Self {
         Self(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use md5::{Digest as _, Md5};
+
+    use super::*;
+
+    /// Lengths on both sides of all edges of two blocks, in one piece and in
+    /// two.
+    #[test]
+    fn every_length_in_any_pieces_gives_the_crates_own_digest() {
+        let bytes: [u8; 200] = core::array::from_fn(|place| place.to_le_bytes()[0]);
+        let mut running = RunningDigest::START;
+        for len in 0..=bytes.len() {
+            let bytes = &bytes[..len];
+            let expected = Digest(Md5::digest(bytes).into());
+            assert_eq!(Digest::of(bytes), expected, "{len} bytes");
+            for split in 0..=len {
+                let (head, tail) = bytes.split_at(split);
+                running.update(head);
+                running.update(tail);
+                assert_eq!(running.finish(), expected, "{split} of {len} bytes");
+            }
+            running.update(b"given up");
+            running.clear();
+        }
     }
 }

@@ -47,7 +47,7 @@ impl<W: Write> StreamWriter<EmbeddedIo<W>> {
     /// # assert_eq!(streamed.encoded_len(), 20 + 10 + 10);
     /// # Ok::<(), StreamError<SliceWriteError>>(())
     /// ```
-    pub fn to_embedded_io(write: W) -> Self {
+    pub const fn to_embedded_io(write: W) -> Self {
         Self::new(EmbeddedIo::new(write))
     }
 }

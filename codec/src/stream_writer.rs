@@ -95,10 +95,10 @@ pub struct StreamWriter<S> {
 
 impl<S> StreamWriter<S> {
     /// A writer into `sink`, which gets nothing before the first key.
-    pub fn new(sink: S) -> Self {
+    pub const fn new(sink: S) -> Self {
         Self {
             sink,
-            digest: RunningDigest::default(),
+            digest: RunningDigest::START,
             limits: Limits::new(),
             encoded_len: FRAME_LEN,
             partition_key_count: 0,
@@ -148,7 +148,7 @@ impl<S> StreamWriter<S> {
     /// Gives up the blob that is being written and starts another one. What
     /// the sink has of it is the caller's to discard.
     pub fn clear(&mut self) {
-        self.digest = RunningDigest::default();
+        self.digest.clear();
         self.start_over();
     }
 
