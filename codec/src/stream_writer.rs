@@ -45,7 +45,8 @@ where
 ///
 /// A key goes into its table when it is interned, so between the records; the
 /// digest is computed as the bytes go by. Nothing of a key or a record is
-/// remembered: the writer has 136 bytes beside the sink, the running digest among them.
+/// remembered: the writer has 128 bytes beside the sink (136 on 64-bit machines), the running
+/// digest among them.
 ///
 /// The blob is valid, and read by every reader of the format as any other (the
 /// protobuf encoding lets fields come in any order). It is **not the KPL's
