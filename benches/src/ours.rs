@@ -94,7 +94,7 @@ pub(crate) struct Writer(AggregateWriter<Vec<u8>, KeySlots<Vec<InternedKey>>>);
 
 impl Writer {
     pub(crate) fn new(key_count: usize) -> Self {
-        let slots = KeySlots::new(vec![InternedKey::EMPTY; key_count * 4 / 3 + 1]);
+        let slots = KeySlots::new(vec![InternedKey::EMPTY; key_count * 2]);
         let buffer = vec![0; 2 << 20];
         let limits = Limits::new().with_max_size(limits::LARGEST_MAX_SIZE);
         let writer = AggregateWriter::with_key_index(buffer, slots);

@@ -335,11 +335,13 @@ impl RecordAggregator {
     /// Makes the buffer large enough for the user record, unless the limit
     /// forbids it anyway.
     fn make_room(&mut self, user_record: &NewUserRecord<'_>) {
-        let bound = self
-            .writer
-            .encoded_len()
-            .saturating_add(user_record.encoded_len_alone())
-            .saturating_add(INDEX_GROWTH);
+        let more = match user_record.tags().is_empty() {
+            true => len_of(user_record.data())
+                .saturating_add(len_of(user_record.partition_key().as_bytes()))
+                .saturating_add(OVERHEAD),
+            false => user_record.encoded_len_alone().saturating_add(INDEX_GROWTH),
+        };
+        let bound = self.writer.encoded_len().saturating_add(more);
         self.grow(bound.min(self.limits.max_size()));
     }
 
@@ -434,6 +436,11 @@ impl Default for RecordAggregator {
 
 /// Bytes of the first buffer.
 const SMALLEST_BUFFER: u32 = 4096;
+
+/// Bytes that a user record without tags takes beside its data and partition
+/// key, at most: an explicit hash key, and three lengths, two indices and six
+/// tags around all that.
+const OVERHEAD: u32 = 40 + 3 * 5 + 2 * 5 + 6;
 
 /// Bytes that a record can take more in an aggregate than alone: its two key
 /// indices and its length, as longer varints.

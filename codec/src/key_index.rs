@@ -42,7 +42,8 @@ pub trait KeyIndex {
 /// As long as the keys are no more than the slots, every key is found. Beyond
 /// that, keys that come anew are forgotten. A look-up compares the key with
 /// about one other while a quarter of the slots is free, and with all of them
-/// if none is: give a third more slots than keys where there are many.
+/// if none is: give a third more slots than keys where there are many, or twice
+/// as many where time matters more.
 ///
 /// ```
 /// use kinesis_agg_codec::{AggregateWriter, InternedKey, KeySlots};

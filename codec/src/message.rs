@@ -325,10 +325,7 @@ impl<'buf> RecordTag<'buf> {
     }
 
     fn stream(&self, put: &mut Put<'_>) -> Option<()> {
-        put_head(put, |sink| {
-            sink.put_varint(RECORD_TAG)?;
-            sink.put_varint(self.body_len())
-        })?;
+        put_head(put, |sink| sink.put_tagged(RECORD_TAG, self.body_len()))?;
         stream_bytes_field(put, TAG_KEY, self.key.as_bytes())?;
         match self.value {
             Some(value) => stream_bytes_field(put, TAG_VALUE, value.as_bytes()),
@@ -337,8 +334,7 @@ impl<'buf> RecordTag<'buf> {
     }
 
     fn write(&self, sink: &mut Sink<'_>) -> Option<()> {
-        put_tag(sink, RECORD_TAG)?;
-        sink.put_varint(self.body_len())?;
+        sink.put_tagged(RECORD_TAG, self.body_len())?;
         write_bytes_field(sink, TAG_KEY, self.key.as_bytes())?;
         match self.value {
             Some(value) => write_bytes_field(sink, TAG_VALUE, value.as_bytes()),
@@ -485,13 +481,9 @@ impl<'a> NewRecord<'a> {
         data: &'a [u8],
         tags: RecordTags<'a>,
     ) -> Self {
-        let ehk_len = explicit_hash_key_index.map_or(0, |index| {
-            TAG_LEN.saturating_add(varint::encoded_len(index))
-        });
         let tags_len = tags.encoded_len();
-        let body_len = TAG_LEN
-            .saturating_add(varint::encoded_len(partition_key_index))
-            .saturating_add(ehk_len)
+        let body_len = number_field_len(partition_key_index)
+            .wrapping_add(explicit_hash_key_index.map_or(0, number_field_len))
             .saturating_add(bytes_field_len(data))
             .saturating_add(tags_len);
         Self {
@@ -532,13 +524,10 @@ impl<'a> NewRecord<'a> {
 
     /// All that stands before the data.
     fn write_head(&self, sink: &mut Sink<'_>) -> Option<()> {
-        put_tag(sink, RECORD)?;
-        sink.put_varint(self.body_len)?;
-        put_tag(sink, PARTITION_KEY_INDEX)?;
-        sink.put_varint(self.partition_key_index)?;
+        sink.put_tagged(RECORD, self.body_len)?;
+        sink.put_tagged(PARTITION_KEY_INDEX, self.partition_key_index)?;
         if let Some(index) = self.explicit_hash_key_index {
-            put_tag(sink, EXPLICIT_HASH_KEY_INDEX)?;
-            sink.put_varint(index)?;
+            sink.put_tagged(EXPLICIT_HASH_KEY_INDEX, index)?;
         }
         write_bytes_head(sink, DATA, self.data)
     }
@@ -565,22 +554,19 @@ pub(crate) fn stream_bytes_field(put: &mut Put<'_>, tag: u32, bytes: &[u8]) -> O
     put(bytes)
 }
 
-/// Writes a tag, which has one byte.
-fn put_tag(sink: &mut Sink<'_>, tag: u32) -> Option<()> {
-    let [byte, ..] = tag.to_le_bytes();
-    sink.put_byte(byte)
-}
-
 /// Bytes of a table entry of `key`, or of any field that holds `bytes`.
 pub(crate) fn bytes_field_len(bytes: &[u8]) -> u32 {
     delimited_len(u32::try_from(bytes.len()).unwrap_or(u32::MAX))
 }
 
+/// Bytes of a field that holds a number: at most six.
+fn number_field_len(number: u32) -> u32 {
+    TAG_LEN.wrapping_add(varint::encoded_len(number))
+}
+
 /// Bytes of a field whose content has `body_len` bytes.
 pub(crate) fn delimited_len(body_len: u32) -> u32 {
-    TAG_LEN
-        .saturating_add(varint::encoded_len(body_len))
-        .saturating_add(body_len)
+    number_field_len(body_len).saturating_add(body_len)
 }
 
 pub(crate) fn write_bytes_field(sink: &mut Sink<'_>, tag: u32, bytes: &[u8]) -> Option<()> {
@@ -590,6 +576,5 @@ pub(crate) fn write_bytes_field(sink: &mut Sink<'_>, tag: u32, bytes: &[u8]) -> 
 
 /// All of a field that holds `bytes` but these.
 fn write_bytes_head(sink: &mut Sink<'_>, tag: u32, bytes: &[u8]) -> Option<()> {
-    put_tag(sink, tag)?;
-    sink.put_varint(u32::try_from(bytes.len()).ok()?)
+    sink.put_tagged(tag, u32::try_from(bytes.len()).ok()?)
 }

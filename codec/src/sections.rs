@@ -49,9 +49,10 @@ struct Part {
 }
 
 impl Part {
+    /// Counts what was written: the length of the buffer bounds all sums.
     fn add(&mut self, len: u32) {
-        self.count = self.count.saturating_add(1);
-        self.len = self.len.saturating_add(len);
+        self.count = self.count.wrapping_add(1);
+        self.len = self.len.wrapping_add(len);
     }
 }
 
@@ -104,7 +105,7 @@ impl<B> Sections<B> {
     fn keys_len(&self) -> u32 {
         self.partition_keys
             .len
-            .saturating_add(self.explicit_hash_keys.len)
+            .wrapping_add(self.explicit_hash_keys.len)
     }
 
     /// Bytes of buffer with which the parts are put in order by moving each
@@ -116,8 +117,8 @@ impl<B> Sections<B> {
     /// Bytes of the finished blob.
     pub(crate) fn encoded_len(&self) -> u32 {
         FRAME_LEN
-            .saturating_add(self.keys_len())
-            .saturating_add(self.records.len)
+            .wrapping_add(self.keys_len())
+            .wrapping_add(self.records.len)
     }
 }
 

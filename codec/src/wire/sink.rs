@@ -22,6 +22,7 @@ impl<'out> Sink<'out> {
         self.rest.len()
     }
 
+    #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Option<()> {
         let (head, tail) = core::mem::take(&mut self.rest).split_at_mut_checked(bytes.len())?;
         head.copy_from_slice(bytes);
@@ -29,14 +30,30 @@ impl<'out> Sink<'out> {
         Some(())
     }
 
-    pub(crate) fn put_byte(&mut self, byte: u8) -> Option<()> {
+    fn put_byte(&mut self, byte: u8) -> Option<()> {
         let (first, tail) = core::mem::take(&mut self.rest).split_first_mut()?;
         *first = byte;
         self.rest = tail;
         Some(())
     }
 
-    pub(crate) fn put_varint(&mut self, value: u32) -> Option<()> {
+    /// Writes a tag of one byte and a number behind it.
+    #[inline(never)]
+    pub(crate) fn put_tagged(&mut self, tag: u32, value: u32) -> Option<()> {
+        let [tag, ..] = tag.to_le_bytes();
+        let [low, ..] = value.to_le_bytes();
+        let [high, ..] = (value >> 7).to_le_bytes();
+        match value {
+            ..0x80 => self.put(&[tag, low]),
+            0x80..0x4000 => self.put(&[tag, low | 0x80, high]),
+            _ => {
+                self.put_byte(tag)?;
+                self.put_varint(value)
+            }
+        }
+    }
+
+    fn put_varint(&mut self, value: u32) -> Option<()> {
         varint::encode(value, |byte| self.put_byte(byte))
     }
 }
