@@ -62,6 +62,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! All of an aggregate goes to one shard, whatever the keys of its user records
+//! say, and a consumer may drop an aggregate of which one user record is
+//! another shard's. So there are three more layers:
+//!
+//! | Type | Knows | Leaves to the caller |
+//! |---|---|---|
+//! | [`ShardedAggregator`] | the shards ([`ShardMap`]): an aggregate for each | sending, answers, time |
+//! | [`ProducerCore`] | answers, too: what is delivered, what is sent again | sockets, time |
+//! | `Producer` (feature `producer`) | everything | nothing |
+//!
 //! # Features
 //!
 //! None is on by default.
@@ -70,6 +80,7 @@
 //! |---|---|---|---|
 //! | `aws-sdk` | records of the AWS SDK in, its entries out: module `aws_sdk` | 56 | 1.94.1 |
 //! | `lambda` | events of Lambda, Firehose and Analytics, the Python module's shape: module `lambda` | 8 | 1.87 |
+//! | `producer` | a producer that runs, on tokio and the AWS SDK: `Producer` | 59 | 1.94.1 |
 //! | `simd` | digests in as many lanes as the processor has (`md5-many`) | 2 | 1.89 |
 //!
 //! # Cost
