@@ -18,27 +18,24 @@ def version(text):
     return tuple(numbers + [0, 0])[:3]
 
 
-def resolve(*features):
-    command = ["cargo", "metadata", "--format-version=1", "--locked"]
-    command.append("--features=" + ",".join(features))
-    metadata = json.loads(subprocess.check_output(command))
-    packages = {package["id"]: package for package in metadata["packages"]}
-    nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
-    roots = {packages[id]["name"]: id for id in metadata["workspace_members"]}
-    return packages, nodes, roots
+metadata = json.loads(
+    subprocess.check_output(
+        ["cargo", "metadata", "--format-version=1", "--locked", "--all-features"]
+    )
+)
+by_version = {(p["name"], "v" + p["version"]): p for p in metadata["packages"]}
+members = {p["name"]: p for p in metadata["packages"] if p["source"] is None}
 
 
-def dependencies(packages, nodes, root):
-    """Of the published crate, not of its tests."""
-    seen, queue = set(), [root]
-    while queue:
-        for dep in nodes[queue.pop()]["deps"]:
-            if all(kind["kind"] == "dev" for kind in dep["dep_kinds"]):
-                continue
-            if dep["pkg"] not in seen:
-                seen.add(dep["pkg"])
-                queue.append(dep["pkg"])
-    return [packages[id] for id in seen]
+def dependencies(name, *features):
+    """What the crate alone is built with; no other member's features, no tests."""
+    tree = subprocess.check_output(
+        ["cargo", "tree", "--locked", "-p", name, "-e", "normal,build", "--prefix=none"]
+        + ["--format={p}", "--features=" + ",".join(features)],
+        text=True,
+    )
+    found = {tuple(line.split()[:2]) for line in tree.splitlines() if line}
+    return [by_version[package] for package in found]
 
 
 def check(name, stated, found):
@@ -52,21 +49,18 @@ def check(name, stated, found):
     return []
 
 
-packages, nodes, roots = resolve()
-faults = [f"there is no crate {name}" for name in PUBLISHED - roots.keys()]
-for name in sorted(PUBLISHED & roots.keys()):
-    package = packages[roots[name]]
+faults = [f"there is no crate {name}" for name in PUBLISHED - members.keys()]
+for name in sorted(PUBLISHED & members.keys()):
+    package = members[name]
     stated = package["rust_version"]
     newer = (package["metadata"] or {}).get("feature-rust-version", {})
     for feature in newer.keys() - package["features"].keys():
         faults.append(f"{name} has no feature {feature}")
     # What takes no exception keeps to the crate's own.
-    usual = [f"{name}/{f}" for f in package["features"] if f not in newer]
-    resolved = resolve(*usual)
-    faults += check(name, stated, dependencies(*resolved[:2], resolved[2][name]))
+    usual = [feature for feature in package["features"] if feature not in newer]
+    faults += check(name, stated, dependencies(name, *usual))
     for feature, stated in newer.items():
-        resolved = resolve(f"{name}/{feature}")
-        found = dependencies(*resolved[:2], resolved[2][name])
+        found = dependencies(name, feature)
         faults += check(f"{name}/{feature}", stated, found)
         if all(version(p["rust_version"]) < version(stated) for p in found):
             faults.append(f"{name}/{feature} states {stated}, more than it needs")
