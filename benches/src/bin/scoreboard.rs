@@ -2,12 +2,15 @@
 //! object a line, and words of scenario names to run only those.
 //!
 //! Times are medians of rounds in which each contestant runs once: what slows
-//! the machine down for a while slows down all of them.
+//! the machine down for a while slows down all of them. They are processor
+//! time: a run longer than a time slice waits for others on a busy machine.
 
 use core::fmt::Write as _;
 use core::hint::black_box;
 use core::time::Duration;
 use std::time::Instant;
+
+use rustix::time::{ClockId, clock_gettime};
 
 use kinesis_agg_benches::{Contestant, Scenario, Target, scenarios};
 
@@ -104,11 +107,11 @@ fn medians(contestants: &mut [Contestant], budget: Duration) -> Vec<f64> {
             break;
         }
         for ((contestant, &runs), samples) in contestants.iter_mut().zip(&runs).zip(&mut samples) {
-            let started = Instant::now();
+            let before = on_processor();
             for _ in 0..runs {
                 black_box(contestant.run());
             }
-            let nanos = started.elapsed().as_secs_f64() * 1e9;
+            let nanos = (on_processor() - before).as_secs_f64() * 1e9;
             let units = f64::from(runs) * f64::from(u32::try_from(contestant.unit_count).unwrap());
             samples.push(nanos / units);
         }
@@ -118,6 +121,15 @@ fn medians(contestants: &mut [Contestant], budget: Duration) -> Vec<f64> {
         samples[samples.len() / 2]
     };
     samples.into_iter().map(median).collect()
+}
+
+/// How long this thread was on a processor.
+fn on_processor() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or_default(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
 }
 
 /// Runs it warm, and finds how many runs are a sample.
