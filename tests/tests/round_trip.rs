@@ -271,7 +271,6 @@ fn stream(user_records: &[Owned]) -> Vec<u8> {
         Ok(user_records.len())
     );
     assert_eq!(usize::try_from(streamed.encoded_len()), Ok(promised));
-    drop(writer);
     assert_eq!(blob.len(), promised);
     blob
 }
