@@ -55,7 +55,7 @@ impl<'buf> TopField<'buf> {
     ///
     /// What every known producer writes is read in place, all else out of line.
     /// On bare metal, where code is dearer than time, there is one copy of all.
-    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn read(
         cursor: &mut Cursor<'buf>,
@@ -72,7 +72,8 @@ impl<'buf> TopField<'buf> {
     }
 
     /// Reads a field of this kind with a short length.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(target_os = "none", inline)]
     fn read_usual(cursor: &mut Cursor<'buf>, kind: TopFieldKind) -> Option<Self> {
         let offset = cursor.offset();
         let mut behind = *cursor;
@@ -131,7 +132,7 @@ pub(crate) struct RecordFields<'buf> {
 
 impl<'buf> RecordFields<'buf> {
     /// Reads and checks the record `body` whose tag stands at `record_offset`.
-    #[cfg_attr(not(target_os = "none"), inline)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn read(
         body: Cursor<'buf>,
@@ -146,7 +147,8 @@ impl<'buf> RecordFields<'buf> {
 
     /// Reads a record as every known producer writes it: each field once, in
     /// order, without tags, small numbers. `None` for all else, good or bad.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(target_os = "none", inline)]
     fn read_usual(body: &'buf [u8]) -> Option<Self> {
         let (partition_key_index, rest) =
             varint::decode_short(strip_tag(body, PARTITION_KEY_INDEX)?)?;
