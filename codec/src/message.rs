@@ -398,8 +398,8 @@ impl<'buf> RecordTags<'buf> {
         }
     }
 
-    /// The bytes that [`parse`](Self::parse) reads, if the tags came from some:
-    /// a part of the record that they were found in.
+    /// The bytes that [`parse`](Self::parse) reads, if the tags were found in a
+    /// record: the part of it from its first tag on, or none of it.
     #[must_use]
     pub fn as_encoded(&self) -> Option<&'buf [u8]> {
         match &self.0 {
