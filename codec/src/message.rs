@@ -6,7 +6,7 @@ use crate::key_bytes::KeyBytes;
 use crate::wire::cursor::{Cursor, FOR_SIZE};
 use crate::wire::fault::{Fault, Faulted};
 use crate::wire::field::{self, Field, WireType};
-use crate::wire::head::{take_number, take_tag};
+use crate::wire::head::{put_number, put_tag, take_number, take_tag};
 use crate::wire::sink::Sink;
 use crate::wire::varint;
 
@@ -474,6 +474,7 @@ pub(crate) struct NewRecord<'a> {
 }
 
 impl<'a> NewRecord<'a> {
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn new(
         partition_key_index: u32,
         explicit_hash_key_index: Option<u32>,
@@ -500,7 +501,59 @@ impl<'a> NewRecord<'a> {
         delimited_len(self.body_len)
     }
 
-    pub(crate) fn write(&self, sink: &mut Sink<'_>) -> Option<()> {
+    /// Writes the record into `place`, which is as long as the record.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    pub(crate) fn write(&self, place: &mut [u8]) -> Option<()> {
+        if self.tags_len == 0 {
+            if let Some(head_len) = self.write_usual_head(place) {
+                let data = place.get_mut(head_len..)?;
+                if data.len() == self.data.len() {
+                    data.copy_from_slice(self.data);
+                    return Some(());
+                }
+            }
+        }
+        self.write_any(&mut Sink::new(place))
+    }
+
+    /// Writes all that stands before the data if it is small and `place` has
+    /// room for the largest that is; returns its length.
+    #[inline(always)]
+    fn write_usual_head(&self, place: &mut [u8]) -> Option<usize> {
+        if FOR_SIZE {
+            return None;
+        }
+        let head = place.first_chunk_mut::<MAX_USUAL_HEAD_LEN>()?;
+        let head = put_tag!(head, RECORD);
+        let (body_len_len, head) = put_number!(head, self.body_len)?;
+        let head = put_tag!(head, PARTITION_KEY_INDEX);
+        let (index_len, head) = put_number!(head, self.partition_key_index)?;
+        let (explicit_hash_key_len, head) = match self.explicit_hash_key_index {
+            None => {
+                let [head @ .., _, _, _, _] = head;
+                (0, head)
+            }
+            Some(index) => {
+                let head = put_tag!(head, EXPLICIT_HASH_KEY_INDEX);
+                let (len, head) = put_number!(head, index)?;
+                (len.wrapping_add(1), head)
+            }
+        };
+        let head = put_tag!(head, DATA);
+        let (data_len_len, []) = put_number!(head, u32::try_from(self.data.len()).ok()?)?;
+        let tags_len = 3_usize;
+        Some(
+            tags_len
+                .wrapping_add(body_len_len)
+                .wrapping_add(index_len)
+                .wrapping_add(explicit_hash_key_len)
+                .wrapping_add(data_len_len),
+        )
+    }
+
+    #[cfg_attr(not(target_os = "none"), cold)]
+    #[inline(never)]
+    fn write_any(&self, sink: &mut Sink<'_>) -> Option<()> {
         self.write_head(sink)?;
         sink.put(self.data)?;
         if self.tags_len > 0 {
