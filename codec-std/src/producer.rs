@@ -448,6 +448,8 @@ pub struct ProducerCounters {
 ///
 /// From the push to the taking of its event, a user record counts towards
 /// [`ProducerSettings::with_max_buffered_len`]; a push beyond it is refused.
+/// The attempts that a [`Failure`] tells of are held beside that, until the
+/// time to live or the number of attempts ends them.
 #[derive(Debug)]
 pub struct ProducerCore<T> {
     settings: ProducerSettings,

@@ -293,7 +293,8 @@ pub struct Consumed {
 }
 
 impl Consumed {
-    fn take(&mut self, range: HashKeyRange, data: Bytes) -> anyhow::Result<()> {
+    /// Takes a Kinesis record of a shard of this range.
+    pub fn take(&mut self, range: HashKeyRange, data: Bytes) -> anyhow::Result<()> {
         self.records += 1;
         let SharedParsed::Aggregated(user_records) = parse_shared(data)? else {
             anyhow::bail!("a record that is no aggregate");
