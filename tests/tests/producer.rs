@@ -542,7 +542,7 @@ fn a_lone_user_record_goes_raw_if_asked_and_comes_back_as_it_was() {
         let [sent] = &first.records[..] else {
             panic!("one record");
         };
-        assert_eq!(&sent.data == user_record.data(), is_raw);
+        assert_eq!(sent.data == *user_record.data(), is_raw);
         assert_eq!(sent.partition_key, user_record.partition_key());
         assert_eq!(sent.explicit_hash_key, user_record.explicit_hash_key());
         // Put into no shard of ours, so that it is taken apart and made anew.
