@@ -147,7 +147,9 @@ pub use deaggregate::{
 };
 pub use digests::{digests_of, hash_keys_of};
 #[cfg(feature = "producer")]
-pub use driver::{DeliveryFuture, ListShardsError, Producer, ProducerBuilder, PutError};
+pub use driver::{
+    DeliveryFuture, ListShardsError, Producer, ProducerBuilder, PutError, list_shards,
+};
 pub use enclosing::{EnclosingRecord, KinesisRecord};
 pub use error::{MalformedRecord, PushError, UnfitUserRecord};
 pub use filtered::Filtered;

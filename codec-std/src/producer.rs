@@ -25,7 +25,7 @@ use bytes::Bytes;
 use kinesis_agg_codec::{EncodeError, HashKey, HashKeyRange, Limits};
 use thiserror::Error;
 
-use crate::aggregator::{OwnedAggregate, RecordAggregator, read_back};
+use crate::aggregator::{LoneUserRecord, OwnedAggregate, RecordAggregator};
 use crate::error::PushError;
 use crate::owned::OwnedUserRecord;
 use crate::shard_map::ShardMap;
@@ -112,6 +112,14 @@ impl ProducerSettings {
     #[must_use]
     pub const fn with_max_buffered_len(self, max_buffered_len: usize) -> Self {
         let sharded = self.sharded.with_max_buffered_len(max_buffered_len);
+        Self { sharded, ..self }
+    }
+
+    /// Sets in what form a user record goes that is alone in its aggregate. A
+    /// consumer gets a raw one without a sub-sequence number.
+    #[must_use]
+    pub const fn with_lone_user_record(self, lone: LoneUserRecord) -> Self {
+        let sharded = self.sharded.with_lone_user_record(lone);
         Self { sharded, ..self }
     }
 
@@ -335,7 +343,7 @@ pub struct Delivery {
     pub shard_id: Arc<str>,
     /// The sequence number of its aggregate.
     pub sequence_number: Arc<str>,
-    /// Its place in the aggregate, from 0.
+    /// Its place in the aggregate, from 0; 0 if it went raw.
     pub sub_sequence_number: u64,
     /// The attempts, this one included.
     pub attempt_count: usize,
@@ -440,6 +448,8 @@ pub struct ProducerCounters {
 ///
 /// From the push to the taking of its event, a user record counts towards
 /// [`ProducerSettings::with_max_buffered_len`]; a push beyond it is refused.
+/// The attempts that a [`Failure`] tells of are held beside that, until the
+/// time to live or the number of attempts ends them.
 #[derive(Debug)]
 pub struct ProducerCore<T> {
     settings: ProducerSettings,
@@ -1417,7 +1427,7 @@ fn take_apart<T>(sealed: Sealed<T>) -> Vec<Waiting<T>> {
     let attempts: Past = sealed.attempts.into();
     // Neighbours mostly have the same past.
     let mut known: Option<(Option<Past>, Past)> = None;
-    let user_records = read_back(sealed.aggregate.data());
+    let user_records = sealed.aggregate.read_back();
     user_records
         .zip(sealed.pushed)
         .map(|(user_record, mut pushed)| {
