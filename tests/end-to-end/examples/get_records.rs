@@ -10,7 +10,10 @@
 //! written to, and the consumer dies twice; in the end each user record was
 //! processed once.
 
-use std::collections::{BTreeMap, HashMap};
+extern crate alloc;
+
+use alloc::collections::BTreeMap;
+use std::collections::HashMap;
 
 use anyhow::Context as _;
 use aws_sdk_kinesis::Client;

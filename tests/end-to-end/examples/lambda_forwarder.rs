@@ -12,7 +12,9 @@
 //! LambdaAggregatingForwarder, in Java, mixes shards in an aggregate, and only
 //! logs what it could not put.
 
-use std::collections::BTreeMap;
+extern crate alloc;
+
+use alloc::collections::BTreeMap;
 
 use anyhow::Context as _;
 use aws_sdk_kinesis::types::ShardIteratorType;
