@@ -94,6 +94,7 @@
 //! What is left is the digest. Digests of several blobs or keys can be computed
 //! side by side: [`Batch::digests_at_once`], [`flush_all`], [`hash_keys_of`],
 //! [`digests_of`].
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),

@@ -136,6 +136,7 @@
 //! the writer's buffer. `embedded-io`: an `embedded_io::Write` as the sink of a
 //! [`StreamWriter`].
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
