@@ -1,5 +1,5 @@
-//! The numbers in the README are the codec's. Protects that a limit is not
-//! changed in one place only.
+//! The numbers in the README are those of the code. Protects that a limit is
+//! not changed in one place only.
 
 use kinesis_agg_codec::HashKey;
 use kinesis_agg_codec::limits::{
@@ -35,4 +35,10 @@ fn the_limits_are_the_codec_s() {
         .filter(|line| line.starts_with('|'))
         .collect();
     assert_eq!(stated[2..], rows);
+}
+
+#[test]
+fn the_rust_version_is_the_manifest_s() {
+    let version = concat!("\nRust ", env!("CARGO_PKG_RUST_VERSION"), " or newer");
+    assert!(README.contains(version));
 }
