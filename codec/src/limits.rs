@@ -57,7 +57,7 @@ pub const LARGEST_MAX_SIZE: u32 = 10 << 20;
 
 /// Key slots that the reader and the writer hold when the caller lends none.
 ///
-/// A choice of this crate; no peer has such a limit.
+/// A choice of this crate.
 pub const DEFAULT_KEY_SLOTS: usize = 16;
 
 /// How large an aggregate may become.

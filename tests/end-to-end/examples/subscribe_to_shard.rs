@@ -164,8 +164,11 @@ async fn main() -> anyhow::Result<()> {
     let mut numbers = HashSet::new();
     while numbers.len() < usize::try_from(USER_RECORDS)? {
         let data = tokio::time::timeout(Duration::from_secs(30), user_records.recv());
-        let data = data.await.context("some are missing")?;
-        numbers.insert(data.context("the consumer ended")?);
+        let Some(data) = data.await.context("some are missing")? else {
+            consumer.await??;
+            anyhow::bail!("the consumer ended");
+        };
+        numbers.insert(data);
     }
     consumer.abort();
     println!("{} of {USER_RECORDS} user records read", numbers.len());
