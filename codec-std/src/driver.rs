@@ -31,6 +31,9 @@ use crate::producer::{
 use crate::shard_map::{Shard, ShardMap, ShardMapError};
 use crate::sharded_aggregator::RefusalReason;
 
+/// How long a request of a [`Producer`] may take by default.
+pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How long a closed shard is remembered after it is no longer listed.
 const KEEP_CLOSED: Duration = Duration::from_secs(15 * 60);
 /// Pauses between listings: the first, and the longest.
@@ -59,7 +62,8 @@ impl ProducerBuilder {
     }
 
     /// Sets how long a request may take before it counts as lost and its user
-    /// records are sent again; and how long all pages of a listing may take.
+    /// records are sent again, and how long all pages of a listing may take;
+    /// [`DEFAULT_REQUEST_TIMEOUT`] by default.
     #[must_use]
     pub fn request_timeout(self, request_timeout: Duration) -> Self {
         Self {
@@ -82,7 +86,10 @@ impl ProducerBuilder {
     ///
     /// # Errors
     ///
-    /// [`ListShardsError`] if the shards cannot be listed, or are no map.
+    /// [`ListShardsError::Service`] if the service does not list the shards,
+    /// [`ListShardsError::Range`] if a shard has no hash key range,
+    /// [`ListShardsError::Map`] if the open shards do not have every hash key
+    /// once.
     pub async fn start(self) -> Result<Producer, ListShardsError> {
         let stream: Arc<str> = self.stream.into();
         let shards = list_shards(&self.client, &stream, self.request_timeout).await?;
@@ -157,7 +164,7 @@ impl Producer {
             client,
             stream: stream.into(),
             settings: ProducerSettings::new(),
-            request_timeout: Duration::from_secs(10),
+            request_timeout: DEFAULT_REQUEST_TIMEOUT,
             seed: None,
         }
     }

@@ -54,6 +54,15 @@ pub const DEFAULT_RECORDS_PER_SECOND: u32 = 1_000;
 /// Source: Kinesis service quota.
 pub const DEFAULT_BYTES_PER_SECOND: u32 = 1_000_000;
 
+/// Requests that wait for their answers at most by default.
+pub const DEFAULT_MAX_REQUESTS_IN_FLIGHT: usize = 16;
+
+/// The longest pause after a first attempt, by default.
+pub const DEFAULT_SHORTEST_BACKOFF: Duration = Duration::from_millis(50);
+
+/// The longest pause after any attempt, by default.
+pub const DEFAULT_LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+
 /// How long a user record may stay by default before it goes back.
 ///
 /// Source: the KPL's `RecordTtl`.
@@ -75,20 +84,22 @@ pub struct ProducerSettings {
 }
 
 impl ProducerSettings {
-    /// The service's limits, the KPL's times.
+    /// [`ShardedLimits::new`], the service's limits, the KPL's
+    /// [`DEFAULT_TTL`], and the other defaults of this crate, each at its
+    /// setter.
     #[must_use]
     pub fn new() -> Self {
         Self {
             sharded: ShardedLimits::new(),
             max_request_count: MAX_REQUEST_COUNT,
             max_request_len: DEFAULT_MAX_REQUEST_LEN,
-            max_requests_in_flight: 16,
+            max_requests_in_flight: DEFAULT_MAX_REQUESTS_IN_FLIGHT,
             records_per_second: DEFAULT_RECORDS_PER_SECOND,
             bytes_per_second: DEFAULT_BYTES_PER_SECOND,
             ttl: DEFAULT_TTL,
             max_attempts: usize::MAX,
-            shortest_backoff: Duration::from_millis(50),
-            longest_backoff: Duration::from_secs(5),
+            shortest_backoff: DEFAULT_SHORTEST_BACKOFF,
+            longest_backoff: DEFAULT_LONGEST_BACKOFF,
         }
     }
 
@@ -124,7 +135,8 @@ impl ProducerSettings {
     }
 
     /// Sets how many Kinesis records a request may have: 1 to
-    /// [`MAX_REQUEST_COUNT`], to which other numbers are moved.
+    /// [`MAX_REQUEST_COUNT`], to which other numbers are moved and which is the
+    /// default.
     #[must_use]
     pub fn with_max_request_count(self, max_request_count: usize) -> Self {
         Self {
@@ -133,8 +145,9 @@ impl ProducerSettings {
         }
     }
 
-    /// Sets how many bytes a request may have: data and partition keys. An
-    /// aggregate that is larger goes alone.
+    /// Sets how many bytes a request may have: data and partition keys;
+    /// [`DEFAULT_MAX_REQUEST_LEN`] by default. An aggregate that is larger goes
+    /// alone.
     #[must_use]
     pub const fn with_max_request_len(self, max_request_len: usize) -> Self {
         Self {
@@ -143,7 +156,8 @@ impl ProducerSettings {
         }
     }
 
-    /// Sets how many requests may wait for their answers, at least one.
+    /// Sets how many requests may wait for their answers, at least one;
+    /// [`DEFAULT_MAX_REQUESTS_IN_FLIGHT`] by default.
     #[must_use]
     pub fn with_max_requests_in_flight(self, max_requests_in_flight: usize) -> Self {
         Self {
@@ -152,7 +166,10 @@ impl ProducerSettings {
         }
     }
 
-    /// Sets what is sent to a shard in a second at most; 0 is no limit.
+    /// Sets what is sent to a shard in a second at most, in Kinesis records and
+    /// in bytes of data and partition keys; 0 is no limit.
+    /// [`DEFAULT_RECORDS_PER_SECOND`] and [`DEFAULT_BYTES_PER_SECOND`] by
+    /// default.
     #[must_use]
     pub const fn with_shard_rate(self, records_per_second: u32, bytes_per_second: u32) -> Self {
         Self {
@@ -163,7 +180,7 @@ impl ProducerSettings {
     }
 
     /// Sets how long after its push a user record is given up, if it is not in
-    /// flight then.
+    /// flight then; [`DEFAULT_TTL`] by default.
     #[must_use]
     pub const fn with_ttl(self, ttl: Duration) -> Self {
         Self { ttl, ..self }
@@ -182,6 +199,7 @@ impl ProducerSettings {
     /// Sets the pauses between attempts: random times of up to `shortest`
     /// after the first, up to twice as much after each further one, and never
     /// more than `longest` (exponential backoff with full jitter).
+    /// [`DEFAULT_SHORTEST_BACKOFF`] and [`DEFAULT_LONGEST_BACKOFF`] by default.
     #[must_use]
     pub const fn with_backoff(self, shortest: Duration, longest: Duration) -> Self {
         Self {
@@ -272,9 +290,9 @@ pub struct UnknownRequest {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// When the request was handed out.
+    /// When the request was handed out, as the caller's `now`.
     pub sent_at: Duration,
-    /// When its answer came.
+    /// When its answer came, as the caller's `now`.
     pub answered_at: Duration,
     /// What became of it.
     pub outcome: AttemptOutcome,
@@ -693,8 +711,10 @@ impl<T> ProducerCore<T> {
     ///
     /// # Errors
     ///
-    /// [`RefusedUserRecord`] with both. Where the buffer is full, this is a
-    /// [`flush`](Self::flush), too, so that there is room soon.
+    /// [`RefusedUserRecord`] with both, and nothing was taken:
+    /// [`RefusalReason::BufferFull`] is over when events are taken, and is a
+    /// [`flush`](Self::flush), too, so that there are some soon;
+    /// [`RefusalReason::LargerThanBuffer`] and [`RefusalReason::Unfit`] stay.
     #[expect(
         clippy::result_large_err,
         reason = "the user record goes back as it came, without a box"
