@@ -2,13 +2,17 @@
 //! statuses out.
 
 mod aggregate;
+mod color;
 mod deaggregate;
 mod events;
 mod fixtures;
+mod generated;
 mod inspect;
 mod range;
+mod stats;
 mod streams;
 mod usage;
+mod verify;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -115,6 +119,9 @@ fn framed(message: &[u8]) -> Vec<u8> {
     let digest = kinesis_agg::codec::Digest::of(message).to_bytes();
     [&kinesis_agg::codec::MAGIC, message, &digest].concat()
 }
+
+/// A file of the repository.
+const KPL_NDJSON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/kpl.ndjson");
 
 /// Partition key table `a`, a user record under key 7: index outside its table.
 fn malformed() -> Vec<u8> {
