@@ -64,21 +64,63 @@ pub(crate) fn damaged(data: &[u8], reason: PlainReason) -> Option<Explanation> {
     }
 }
 
-/// Data that has an aggregate's digest at its end, so only the magic is wrong.
+/// An aggregate that something was done to from its first byte on.
 fn wrong_magic(data: &[u8]) -> Option<Explanation> {
+    let (sentence, broken_offset) = if let Some(place) = broken_magic(data) {
+        let magic = hex::encode(MAGIC);
+        let sentence = format!(
+            "It ends as an aggregate does, with its digest: only the magic is damaged.\n\
+             An aggregate starts with {magic}."
+        );
+        (sentence, place)
+    } else {
+        let sentence = disguise(data)?;
+        (sentence.to_owned(), 0)
+    };
+    Some(Explanation {
+        sentences: vec![sentence],
+        broken_offset: Some(broken_offset),
+    })
+}
+
+/// The first wrong byte of the magic, if all behind it is sealed by the digest.
+fn broken_magic(data: &[u8]) -> Option<usize> {
     let (start, rest) = data.split_first_chunk::<MAGIC_LEN>()?;
     let (message, digest) = rest.split_last_chunk::<DIGEST_LEN>()?;
     if message.is_empty() || Digest::of(message).to_bytes() != *digest {
         return None;
     }
-    let magic = hex::encode(MAGIC);
-    Some(Explanation {
-        sentences: vec![format!(
-            "It ends as an aggregate does, with its digest: only the magic is damaged.\n\
-             An aggregate starts with {magic}."
-        )],
-        broken_offset: start.iter().zip(&MAGIC).position(|(is, ought)| is != ought),
-    })
+    start.iter().zip(&MAGIC).position(|(is, ought)| is != ought)
+}
+
+/// What the magic was turned into.
+fn disguise(data: &[u8]) -> Option<&'static str> {
+    let mut start = Vec::new();
+    // Eight digits are six bytes.
+    if let Some(text) = data.get(..8)
+        && decode_base64(text, &mut start).is_ok()
+        && start.starts_with(&MAGIC)
+    {
+        return Some(
+            "It is an aggregate in base64: encoded once too often, or decoded too rarely.",
+        );
+    }
+    if let Some(text) = data.get(..MAGIC.len().saturating_mul(2))
+        && hex::decode(text).is_ok_and(|start| start == MAGIC)
+    {
+        return Some("It is an aggregate in hex digits, not in bytes.");
+    }
+    let as_latin_1: String = MAGIC.map(char::from).iter().collect();
+    if data.starts_with(as_latin_1.as_bytes()) {
+        return Some(
+            "It is an aggregate whose bytes were taken for Latin-1 text and written as UTF-8.",
+        );
+    }
+    let as_utf_8 = String::from_utf8_lossy(&MAGIC);
+    data.starts_with(as_utf_8.as_bytes()).then_some(
+        "It is an aggregate that was taken for UTF-8 text: bytes that are none were\n\
+         replaced and are lost. Get it again, as bytes or in base64.",
+    )
 }
 
 fn wrong_digest(data: &[u8]) -> Explanation {
@@ -94,6 +136,22 @@ fn wrong_digest(data: &[u8]) -> Explanation {
             };
         }
     }
+    if let Some(offset) = wrong_digest_byte(data) {
+        return Explanation {
+            sentences: vec![
+                "One byte of the digest changed; the message is as it was made.".to_owned(),
+            ],
+            broken_offset: Some(offset),
+        };
+    }
+    if let Some((offset, was)) = flipped_bit(data) {
+        return Explanation {
+            sentences: vec![format!(
+                "One bit changed: with {was:02x} at byte {offset} the digest is good."
+            )],
+            broken_offset: Some(offset),
+        };
+    }
     let mut sentences = vec![
         "The digest is not that of the message: bytes changed after it was made,\n\
          or this is other data that starts with the magic by chance."
@@ -102,7 +160,7 @@ fn wrong_digest(data: &[u8]) -> Explanation {
     let broken_offset = match parse_trusting_digest(data) {
         Err(error) => {
             sentences.push(format!(
-                "Read all the same, it breaks at byte {}:",
+                "Read all the same, it breaks at byte {}; what changed is there or before:",
                 error.offset()
             ));
             sentences.push(meaning(error.kind()));
@@ -112,7 +170,7 @@ fn wrong_digest(data: &[u8]) -> Explanation {
             let count = count(wide(aggregated.record_count()), "user record");
             sentences.push(format!(
                 "Read all the same, it is whole and has {count}:\n\
-                 data, a key or the digest changed; which byte cannot be told."
+                 data, keys or the digest changed; which bytes cannot be told."
             ));
             None
         }
@@ -128,20 +186,43 @@ fn is_intact(blob: &[u8]) -> bool {
     Frame::split(blob).is_ok_and(|frame| Digest::of(frame.message()) == frame.digest())
 }
 
-/// Why there is no magic, if that can be guessed.
-pub(crate) fn no_magic(data: &[u8]) -> Option<&'static str> {
-    let mut start = Vec::new();
-    // Eight digits are six bytes.
-    let is_base64 = data
-        .get(..8)
-        .is_some_and(|text| decode_base64(text, &mut start).is_ok() && start.starts_with(&MAGIC));
-    if is_base64 {
-        return Some("it is an aggregate in base64, encoded once too often");
+/// The byte that makes the digest good if one bit of it is turned back.
+///
+/// Trying takes time in the square of the length, so only a short blob is tried.
+fn flipped_bit(data: &[u8]) -> Option<(usize, u8)> {
+    const MAX_HASHED_LEN: usize = 16 << 20;
+    let frame = Frame::split(data).ok()?;
+    let stored = frame.digest();
+    let mut message = frame.message().to_vec();
+    let bits = message.len().saturating_mul(8);
+    if bits.saturating_mul(message.len()) > MAX_HASHED_LEN {
+        return None;
     }
-    let is_hex = data
-        .get(..MAGIC.len().saturating_mul(2))
-        .is_some_and(|text| hex::decode(text).is_ok_and(|start| start == MAGIC));
-    is_hex.then_some("it is an aggregate in hex digits, not in bytes")
+    for place in 0..message.len() {
+        for bit in 0..u8::BITS {
+            let flip = |message: &mut [u8]| -> Option<u8> {
+                let byte = message.get_mut(place)?;
+                *byte ^= 1_u8.checked_shl(bit)?;
+                Some(*byte)
+            };
+            let byte = flip(&mut message)?;
+            if Digest::of(&message) == stored {
+                return Some((place.saturating_add(MAGIC_LEN), byte));
+            }
+            flip(&mut message)?;
+        }
+    }
+    None
+}
+
+/// The byte of the digest that is wrong, if only one is.
+fn wrong_digest_byte(data: &[u8]) -> Option<usize> {
+    let frame = Frame::split(data).ok()?;
+    let [stored, computed] = [frame.digest(), Digest::of(frame.message())].map(|d| d.to_bytes());
+    let mut wrong = (0..DIGEST_LEN).filter(|&place| stored.get(place) != computed.get(place));
+    let first = wrong.next()?;
+    let start = data.len().saturating_sub(DIGEST_LEN);
+    wrong.next().is_none().then(|| start.saturating_add(first))
 }
 
 /// The fault in a sentence.

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use kinesis_agg::{HashKey, HashKeyError, HashKeyRange, ShardMap, UserRecord};
+use kinesis_agg::{HashKey, HashKeyRange, ShardMap, UserRecord};
 use serde::Serialize;
 
 use crate::chart::bar;
@@ -90,8 +90,8 @@ impl RangeShares {
     }
 
     /// Counts a user record of the range at a place, if it is at any.
-    pub(crate) fn add(&mut self, place: Result<usize, HashKeyError>, data_len: usize) {
-        match place.ok().and_then(|place| self.shares.get_mut(place)) {
+    pub(crate) fn add(&mut self, place: Option<usize>, data_len: usize) {
+        match place.and_then(|place| self.shares.get_mut(place)) {
             Some(share) => {
                 share.user_records = share.user_records.saturating_add(1);
                 share.bytes = share.bytes.saturating_add(wide(data_len));
@@ -101,9 +101,8 @@ impl RangeShares {
     }
 
     pub(crate) fn add_user_record(&mut self, user_record: &UserRecord<'_>) {
-        let place = user_record
-            .hash_key()
-            .map(|hash_key| self.place_of(hash_key));
+        let hash_key = user_record.hash_key().ok();
+        let place = hash_key.map(|hash_key| self.place_of(hash_key));
         self.add(place, user_record.data().len());
     }
 

@@ -278,6 +278,7 @@ impl Input {
                 let name = &opened.name;
                 let what = match head.as_slice() {
                     [] => "there is nothing in it, so the format has to be said with --from",
+                    [0x1f, 0x8b, ..] => "it is compressed (gzip); pipe it through gzip -dc",
                     _ => {
                         "cannot tell how Kinesis records are written there; say it with --from \
                          (hex, base64, raw, ndjson, ...)"

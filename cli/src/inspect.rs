@@ -138,9 +138,6 @@ impl<W: Write> Inspector<'_, W> {
                 };
                 self.line("frame", &found)?;
                 self.explain(data, explain::damaged(data, PlainReason::NoMagic))?;
-                if let Some(guess) = explain::no_magic(data) {
-                    self.line("", &painted(styles.doubtful, guess))?;
-                }
                 self.plain_data(data)
             }
             Ok(Parsed::Plain(reason)) => {

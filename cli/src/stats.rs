@@ -87,7 +87,7 @@ pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Re
         stats.add(&blob);
     }
     progress.clear();
-    let report = stats.report(args.top);
+    let report = stats.report(args.top, args.shards.is_some());
     if args.json {
         JsonLines::new(&mut *out).line(&report)
     } else {
@@ -114,6 +114,8 @@ struct Stats {
     records: u64,
     aggregated: u64,
     without_user_records: u64,
+    /// Aggregates with user records of several ranges, or of none.
+    spread: u64,
     plain: Plain,
     malformed: u64,
     /// Data of all Kinesis records.
@@ -163,6 +165,9 @@ struct Report<'a> {
     kinesis_records: u64,
     aggregated: u64,
     aggregated_without_user_records: u64,
+    /// Aggregates that are not of one shard, if shards are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aggregated_not_of_one_shard: Option<u64>,
     plain: Plain,
     malformed: u64,
     bytes: u64,
@@ -222,6 +227,7 @@ impl Stats {
             records: 0,
             aggregated: 0,
             without_user_records: 0,
+            spread: 0,
             plain: Plain::default(),
             malformed: 0,
             data_len: 0,
@@ -279,6 +285,8 @@ impl Stats {
         let mut slots = core::mem::take(&mut self.slots);
         slots.resize(aggregated.key_count(), KeyOffset::default());
         let mut user_records = aggregated.user_records_in(slots);
+        let mut first_range = None;
+        let mut is_spread = false;
         for user_record in &mut user_records {
             let partition_key = user_record.partition_key();
             let explicit_hash_key = user_record.explicit_hash_key();
@@ -288,32 +296,37 @@ impl Stats {
                 *sum = sum.saturating_add(len);
             }
             let data_len = user_record.data().len();
-            self.add_user_record(Some(partition_key), explicit_hash_key, data_len);
+            let range = self.add_user_record(Some(partition_key), explicit_hash_key, data_len);
+            is_spread |= range.is_none() || *first_range.get_or_insert(range) != range;
         }
+        self.spread = self.spread.saturating_add(u64::from(is_spread));
         self.slots = user_records.into_slots();
     }
 
+    /// Returns the place of its range, if that is known.
     fn add_user_record(
         &mut self,
         partition_key: Option<KeyBytes<'_>>,
         explicit_hash_key: Option<KeyBytes<'_>>,
         data_len: usize,
-    ) {
+    ) -> Option<usize> {
         self.user_record_len.add(wide(data_len));
         self.savings.user_records_alone.add(data_len);
         let of_partition_key = partition_key.map(|key| self.add_partition_key(key, data_len));
-        match (explicit_hash_key, of_partition_key) {
+        let range = match (explicit_hash_key, of_partition_key) {
             (Some(text), _) => {
-                let hash_key = HashKey::from_decimal(text.as_bytes());
-                let place = hash_key.map(|hash_key| self.ranges.place_of(hash_key));
-                self.ranges.add(place, data_len);
+                let hash_key = HashKey::from_decimal(text.as_bytes()).ok();
+                hash_key.map(|hash_key| self.ranges.place_of(hash_key))
             }
-            (None, Some(place)) => self.ranges.add(Ok(place), data_len),
+            (None, Some(range)) => Some(range),
             (None, None) => {
                 let unknown = &mut self.without_partition_key;
                 *unknown = unknown.saturating_add(1);
+                return None;
             }
-        }
+        };
+        self.ranges.add(range, data_len);
+        range
     }
 
     /// Returns the place of the key's range.
@@ -337,7 +350,7 @@ impl Stats {
         }
     }
 
-    fn report(&self, top: usize) -> Report<'_> {
+    fn report(&self, top: usize, are_shards: bool) -> Report<'_> {
         let mut hot: Vec<_> = self.partition_keys.iter().collect();
         // Keys of one count in the order of their bytes: the same each time.
         hot.sort_unstable_by(|(key, used), (other_key, other)| {
@@ -358,6 +371,7 @@ impl Stats {
             kinesis_records: self.records,
             aggregated: self.aggregated,
             aggregated_without_user_records: self.without_user_records,
+            aggregated_not_of_one_shard: are_shards.then_some(self.spread),
             plain: self.plain,
             malformed: self.malformed,
             bytes: self.data_len,
@@ -443,6 +457,13 @@ impl Stats {
         );
         heading(&text, styles, out)?;
         self.ranges.print(styles, out)?;
+        if are_shards && self.spread > 0 {
+            let what = count(self.spread, "aggregate");
+            let text =
+                format!("{what} not of one shard: a consumer that filters, as the KCL, drops");
+            let text = painted(styles.bad, format_args!("{text} all of each"));
+            writeln!(out, "    {text}")?;
+        }
         if self.without_partition_key > 0 {
             let what = count(self.without_partition_key, "plain record");
             let text = format!("{what} not in here: the input has no partition key of them");

@@ -56,45 +56,60 @@ enum Finding {
 
 pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Result<ExitCode> {
     let progress = Progress::before_output(&args.files);
-    let mut blobs = Blobs::new(Input::new(&args.files, progress.clone()), args.from);
+    let blobs = Blobs::new(Input::new(&args.files, progress.clone()), args.from);
     let mut tally = Tally::default();
+    let result = verify_all(blobs, &mut tally, &progress, styles, out);
+    progress.clear();
+    // What was read before an error has its verdict.
+    if tally.records > 0 || result.is_ok() {
+        tally.print(styles, out).map_err(cannot_write)?;
+    }
+    result.map(|()| match tally.bad {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+fn verify_all(
+    mut blobs: Blobs,
+    tally: &mut Tally,
+    progress: &Progress,
+    styles: &Styles,
+    out: &mut Out<'_>,
+) -> anyhow::Result<()> {
     let mut slots = Vec::new();
     while blobs.advance()? {
         let index = tally.records;
         tally.records = index.saturating_add(1);
         let which = painted(styles.heading, format_args!("record {index}"));
-        let told = match blobs.current() {
-            Ok(blob) => match tally.judge(blob.data, &mut slots) {
-                Finding::Nothing => continue,
-                Finding::Warning(what) => progress.aside(|| {
-                    let what = painted(styles.doubtful, what);
-                    writeln!(out, "{which} ({}): {what}", blob.place)?;
-                    out.flush()
-                }),
-                Finding::Bad(what, explanation) => progress.aside(|| {
-                    let what = painted(styles.bad, what);
-                    writeln!(out, "{which} ({}): {what}", blob.place)?;
-                    explanation.print(blob.data, styles, out)?;
-                    out.flush()
-                }),
-            },
+        let blob = match blobs.current() {
+            Ok(blob) => blob,
             Err(error) => {
                 tally.bad = tally.bad.saturating_add(1);
-                progress.aside(|| {
-                    let what = painted(styles.bad, format_args!("cannot be read, {error:#}"));
+                let what = painted(styles.bad, format_args!("cannot be read, {error:#}"));
+                let told = progress.aside(|| {
                     writeln!(out, "{which}: {what}")?;
                     out.flush()
-                })
+                });
+                told.map_err(cannot_write)?;
+                continue;
             }
         };
+        let (what, explanation) = match tally.judge(blob.data, &mut slots) {
+            Finding::Nothing => continue,
+            Finding::Warning(what) => (painted(styles.doubtful, what), None),
+            Finding::Bad(what, explanation) => (painted(styles.bad, what), Some(explanation)),
+        };
+        let told = progress.aside(|| {
+            writeln!(out, "{which} ({}): {what}", blob.place)?;
+            if let Some(explanation) = explanation {
+                explanation.print(blob.data, styles, out)?;
+            }
+            out.flush()
+        });
         told.map_err(cannot_write)?;
     }
-    progress.clear();
-    tally.print(styles, out).map_err(cannot_write)?;
-    Ok(match tally.bad {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
-    })
+    Ok(())
 }
 
 impl Tally {
@@ -122,10 +137,7 @@ impl Tally {
             Ok(Parsed::Plain(reason)) => match explain::damaged(data, reason) {
                 None => {
                     self.plain = self.plain.saturating_add(1);
-                    match explain::no_magic(data) {
-                        None => Finding::Nothing,
-                        Some(guess) => Finding::Warning(format!("plain, but {guess}")),
-                    }
+                    Finding::Nothing
                 }
                 Some(explanation) => {
                     self.bad = self.bad.saturating_add(1);

@@ -129,7 +129,7 @@ fn what_is_not_aggregated_is_explained() {
                 "plain, digest mismatch",
                 "b0031909ae75891ca94acec2ecce3124 stored, wrong",
                 "b0031909ae75891ca94acec2ecce3125 computed",
-                "is whole and has 2 user records",
+                "One byte of the digest changed",
                 "1  23  \"b\"",
             ],
         ),
@@ -137,9 +137,8 @@ fn what_is_not_aggregated_is_explained() {
             &wrong_message,
             &[
                 "plain, digest mismatch",
-                "breaks at byte 9",
-                "names partition key 7 there",
-                "^^ byte 9",
+                "One bit changed: with 61 at byte 6 the digest is good.",
+                "^^ byte 6",
             ],
         ),
         (

@@ -143,3 +143,23 @@ fn a_picture_that_cannot_be_written_is_an_error_after_the_numbers() {
     let printed = ended.failed_saying(&["cannot write /nowhere/x.svg"]);
     assert!(printed.starts_with("4 Kinesis records"));
 }
+
+#[test]
+fn aggregates_that_a_consumer_drops_are_counted_if_shards_are_known() {
+    let shards = file("stats-spread", SHARDS);
+    let record = |hash_key: u32| {
+        format!("{{\"partitionKey\":\"a\",\"explicitHashKey\":\"{hash_key}\",\"data\":\"\"}}\n")
+    };
+    // Of one shard, of the other, of both.
+    let spread: String = [[0, 99], [100, 500], [99, 100]]
+        .map(|pair| run(&["aggregate"], pair.map(record).concat()).stdout)
+        .concat();
+    let args = ["stats", "--from", "ndjson", "--shards", &shards];
+    let shown = run(&args, &spread).stdout;
+    assert!(
+        shown.contains("1 aggregate not of one shard: a consumer that filters, as the KCL"),
+        "{shown}"
+    );
+    let stats = run(&[&args[..], &["--json"]].concat(), &spread).json();
+    assert_eq!(stats[0]["aggregatedNotOfOneShard"], 1);
+}

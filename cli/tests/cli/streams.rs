@@ -15,6 +15,7 @@ fn a_closed_pipe_ends_every_command_quietly() {
         ),
         (&["aggregate", "--max-count", "1"], record.to_owned()),
         (&["inspect", "--from", "hex"], format!("{TWO}\n")),
+        (&["verify", "--from", "hex"], "x\n".into()),
     ] {
         let mut child = command(args).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
@@ -72,6 +73,9 @@ fn memory_does_not_grow_with_the_stream() {
         (&["deaggregate", "--from", "hex"][..], format!("{TWO}\n")),
         (&["aggregate", "--max-size", "100000"], record),
         (&["inspect", "--from", "hex"], format!("{TWO}\n")),
+        (&["verify", "--from", "hex"], format!("{TWO}\n")),
+        // It grows with the keys, of which there are two.
+        (&["stats", "--from", "hex"], format!("{TWO}\n")),
     ] {
         let mut child = command(args).stdout(Stdio::null()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();

@@ -1,6 +1,6 @@
 use kinesis_agg::codec::MAGIC;
 
-use crate::{KPL_NDJSON, TWO, fixture, framed, json, malformed, run, unhex};
+use crate::{KPL_NDJSON, TWO, base64, fixture, framed, json, malformed, run, unhex};
 
 #[test]
 fn good_blobs_get_one_line_and_exit_with_0() {
@@ -19,8 +19,8 @@ fn each_bad_blob_is_explained_at_its_first_broken_byte() {
         hex::encode(malformed()),
         "not hex".to_owned(),
         hex::encode(&two[..18]),
-        // The tag of the data became the start of a group.
-        TWO.replace("1a0508011a", "1a0508011b"),
+        // The tag of the data became the end of a group: two bits changed.
+        TWO.replace("1a0508011a", "1a0508011c"),
         hex::encode(b"plain"),
     ];
     let ended = run(&["verify", "--from", "hex"], input.join("\n"));
@@ -38,10 +38,10 @@ record 3 (<stdin>, line 4): damaged, too short
 record 4 (<stdin>, line 5): damaged, digest mismatch
   The digest is not that of the message: bytes changed after it was made,
   or this is other data that starts with the magic by chance.
-  Read all the same, it breaks at byte 22:
-  A field is to start there, and no field starts so.
-  byte 14     1a 01 78 1a 05 08 01 1b 01 79 b0 03 19 09 ae 75 89 1c a9
-                                      ^^ byte 22
+  Read all the same, it breaks at byte 21; what changed is there or before:
+  A group of unknown fields ends there that did not start.
+  byte 13     00 1a 01 78 1a 05 08 01 1c 01 79 b0 03 19 09 ae 75 89 1c
+                                      ^^ byte 21
 6 Kinesis records: 1 aggregated with 2 user records, 1 plain, 4 bad
 ";
     assert_eq!((ended.status, ended.stderr.as_str()), (1, ""));
@@ -49,41 +49,84 @@ record 4 (<stdin>, line 5): damaged, digest mismatch
 }
 
 #[test]
-fn damage_that_is_done_with_files_is_told_apart() {
+fn any_one_bit_that_changed_is_found() {
     let two = hex::decode(TWO).unwrap();
-    let with_line_end = [&two[..], b"\r\n"].concat();
-    let mut wrong_magic = two.clone();
-    wrong_magic[2] ^= 1;
-    let base64_twice = format!("{{\"data\":\"{}\"}}", crate::base64(crate::base64(&two)));
-    let hex_in_data = format!("{{\"data\":\"{}\"}}", crate::base64(TWO));
-    let cases: [(&str, &[u8], &str, i32); 6] = [
+    let places: Vec<_> = (0..two.len())
+        .flat_map(|place| (0..8).map(move |bit| (place, bit)))
+        .collect();
+    let input: String = places
+        .iter()
+        .map(|&(place, bit)| {
+            let mut blob = two.clone();
+            blob[place] ^= 1 << bit;
+            hex::encode(blob) + "\n"
+        })
+        .collect();
+    let ended = run(&["verify", "--from", "hex"], input);
+    assert_eq!((ended.status, ended.stderr.as_str()), (1, ""));
+    let marks = ended
+        .stdout
+        .lines()
+        .filter_map(|line| line.split_once("^^ byte "));
+    let found: Vec<usize> = marks.map(|(_, place)| place.parse().unwrap()).collect();
+    let changed: Vec<_> = places.iter().map(|&(place, _)| place).collect();
+    assert_eq!(found, changed);
+}
+
+#[test]
+fn what_is_done_to_blobs_on_the_way_is_told_apart() {
+    let two = hex::decode(TWO).unwrap();
+    let mut two_bytes_changed = two.clone();
+    two_bytes_changed[16] ^= 3;
+    two_bytes_changed[23] ^= 3;
+    let as_latin_1: String = two.iter().copied().map(char::from).collect();
+    let cases: [(Vec<u8>, &str, i32); 9] = [
         (
-            "raw",
-            &with_line_end,
+            [&two[..], b"\r\n"].concat(),
             "Without the line end behind it (\"\\r\\n\") the digest is good",
             1,
         ),
-        ("raw", &wrong_magic, "only the magic is damaged", 1),
-        ("raw", &two[..39], "bytes changed after it was made", 1),
+        (two[..39].into(), "bytes changed after it was made", 1),
+        (two_bytes_changed, "it is whole and has 2 user records", 1),
+        (base64(&two).into(), "in base64: encoded once too often", 1),
+        (TWO.into(), "in hex digits, not in bytes", 1),
+        (as_latin_1.into(), "taken for Latin-1", 1),
         (
-            "ndjson",
-            base64_twice.as_bytes(),
-            "encoded once too often",
+            String::from_utf8_lossy(&two).as_bytes().into(),
+            "taken for UTF-8",
+            1,
+        ),
+        (
+            framed(b"\x0a\x01a"),
+            "aggregated, but without user records",
             0,
         ),
         (
-            "ndjson",
-            hex_in_data.as_bytes(),
-            "in hex digits, not in bytes",
+            framed(b"\x0a\x01a\x12\x01x\x1a\x07\x08\x00\x10\x00\x1a\x01x"),
+            "aggregated, but user record 0 is in no shard",
             0,
         ),
-        ("raw", &framed(b"\x0a\x01a"), "without user records", 0),
     ];
-    for (format, input, words, status) in cases {
-        let ended = run(&["verify", "--from", format], input);
+    for (blob, words, status) in cases {
+        let ended = run(&["verify", "--from", "raw"], &blob);
         assert_eq!(ended.status, status, "{ended:?}");
         assert!(ended.stdout.contains(words), "{words}: {}", ended.stdout);
+        // inspect explains in the same words.
+        if status == 1 {
+            assert!(
+                run(&["inspect", "--from", "raw"], &blob)
+                    .stdout
+                    .contains(words)
+            );
+        }
     }
+}
+
+#[test]
+fn what_was_read_before_an_error_has_its_verdict() {
+    let ended = run(&["verify", KPL_NDJSON, "nowhere.json"], "");
+    let printed = ended.failed_saying(&["nowhere.json"]);
+    assert!(printed.starts_with("4 Kinesis records: 3 aggregated"));
 }
 
 #[test]
@@ -106,7 +149,8 @@ fn what_is_bad_is_what_the_fixtures_say() {
                 false
             }
             "malformed" | "bad_index" => true,
-            "not_aggregated" => is_sealed || blob.starts_with(&MAGIC),
+            // As it is or in base64.
+            "not_aggregated" => is_sealed || blob.starts_with(&MAGIC) || blob.starts_with(b"84maw"),
             // Either verdict will do.
             "runtimes_disagree" => continue,
             unknown => panic!("{unknown}"),
