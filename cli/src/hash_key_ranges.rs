@@ -134,6 +134,13 @@ impl RangeShares {
         counts.fold(0, u64::saturating_add)
     }
 
+    /// True of a range that has more than one and a half times the mean.
+    pub(crate) fn is_hot(&self, share: &RangeShare) -> bool {
+        let ranges = u128::from(wide(self.shares.len()));
+        let times_mean = ranges.saturating_mul(share.user_records.into());
+        times_mean.saturating_mul(2) > u128::from(self.total()).saturating_mul(3)
+    }
+
     /// How many times the mean the fullest range has.
     pub(crate) fn skew(&self) -> String {
         let scaled = u128::from(self.most()).saturating_mul(wide(self.shares.len()).into());
@@ -149,7 +156,7 @@ impl RangeShares {
         for share in &self.shares {
             let name = crate::text::cut(&share.name, width);
             let bar = bar(share.user_records, most, BAR_WIDTH);
-            let style = match share.user_records == most {
+            let style = match self.is_hot(share) {
                 true => styles.doubtful,
                 false => styles.data,
             };

@@ -9,9 +9,10 @@ const ROW_HEIGHT: usize = 22;
 const TOP: usize = 56;
 const BAR_START: usize = 230;
 const BAR_WIDTH: usize = 360;
-const WIDTH: usize = 860;
+const WIDTH: usize = 900;
 
-/// Writes an SVG 1.1 picture: a bar for each range, its user records beside it.
+/// Writes an SVG 1.1 picture: a bar for each range, its user records beside it;
+/// hot ranges in red.
 pub(crate) fn write(title: &str, shares: &RangeShares, out: &mut impl Write) -> io::Result<()> {
     let rows = shares.shares().len();
     let height = rows
@@ -31,7 +32,7 @@ pub(crate) fn write(title: &str, shares: &RangeShares, out: &mut impl Write) -> 
         let width =
             u128::from(share.user_records).saturating_mul(crate::text::wide(BAR_WIDTH).into());
         let width = width.checked_div(most.into()).unwrap_or_default();
-        let fill = match share.user_records == most {
+        let fill = match shares.is_hot(share) {
             true => "#c0392b",
             false => "#2e86ab",
         };

@@ -165,3 +165,14 @@ fn what_is_bad_is_what_the_fixtures_say() {
         assert_eq!(is_told.contains(&true), is_bad, "{}", line["id"]);
     }
 }
+
+#[test]
+fn the_readme_shows_what_is_really_printed() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let damaged = TWO.replace("1a0508011a", "1a0508011b");
+    let shown = run(&["verify", "--from", "hex"], damaged).stdout;
+    let lines: Vec<_> = shown.lines().collect();
+    assert!(readme.contains(&lines[1..4].join("\n")), "{shown}");
+    assert!(readme.contains(lines[0].split_once("): ").unwrap().1));
+}
