@@ -8,7 +8,7 @@
 
 use serde::Serialize;
 
-use crate::text::{count, percent, wide};
+use crate::text::{count, grouped, percent, wide};
 
 /// Bytes of a PUT payload unit (provisioned mode).
 const PUT_PAYLOAD_UNIT_LEN: u64 = 25 << 10;
@@ -53,17 +53,17 @@ impl Savings {
             put,
             user_records_alone: alone,
         } = self;
-        let kb = |bytes: u64| bytes / ON_DEMAND_UNIT_LEN;
+        let kb = |bytes: u64| grouped(bytes / ON_DEMAND_UNIT_LEN);
         [
             format!(
                 "{} instead of {}",
                 count(put.kinesis_records, "Kinesis record"),
-                alone.kinesis_records
+                grouped(alone.kinesis_records)
             ),
             format!(
                 "{} instead of {}: {} (provisioned)",
                 count(put.put_payload_units, "PUT payload unit"),
-                alone.put_payload_units,
+                grouped(alone.put_payload_units),
                 difference(put.put_payload_units, alone.put_payload_units)
             ),
             format!(

@@ -50,7 +50,11 @@ pub(crate) fn malformed(error: DecodeError) -> Explanation {
 }
 
 /// It looks like an aggregate, as far as it goes. `None` if it does not.
-pub(crate) fn damaged(data: &[u8], reason: PlainReason) -> Option<Explanation> {
+pub(crate) fn damaged(
+    data: &[u8],
+    reason: PlainReason,
+    search: &mut BitSearch,
+) -> Option<Explanation> {
     match reason {
         PlainReason::NoMagic => wrong_magic(data),
         PlainReason::TooShort => Some(Explanation {
@@ -60,7 +64,7 @@ pub(crate) fn damaged(data: &[u8], reason: PlainReason) -> Option<Explanation> {
             )],
             broken_offset: Some(data.len()),
         }),
-        PlainReason::DigestMismatch => Some(wrong_digest(data)),
+        PlainReason::DigestMismatch => Some(wrong_digest(data, search)),
     }
 }
 
@@ -123,7 +127,7 @@ fn disguise(data: &[u8]) -> Option<&'static str> {
     )
 }
 
-fn wrong_digest(data: &[u8]) -> Explanation {
+fn wrong_digest(data: &[u8], search: &mut BitSearch) -> Explanation {
     for line_end in ["\n", "\r\n"] {
         if let Some(rest) = data.strip_suffix(line_end.as_bytes())
             && is_intact(rest)
@@ -144,7 +148,7 @@ fn wrong_digest(data: &[u8]) -> Explanation {
             broken_offset: Some(offset),
         };
     }
-    if let Some((offset, was)) = flipped_bit(data) {
+    if let Some((offset, was)) = flipped_bit(data, search) {
         return Explanation {
             sentences: vec![format!(
                 "One bit changed: with {was:02x} at byte {offset} the digest is good."
@@ -157,6 +161,12 @@ fn wrong_digest(data: &[u8]) -> Explanation {
          or this is other data that starts with the magic by chance."
             .to_owned(),
     ];
+    if let Some(command) = wrapped_by(data) {
+        sentences.push(format!(
+            "It is as long as what a line of {command} holds: has a blob been\n\
+             broken into lines?"
+        ));
+    }
     let broken_offset = match parse_trusting_digest(data) {
         Err(error) => {
             sentences.push(format!(
@@ -186,18 +196,54 @@ fn is_intact(blob: &[u8]) -> bool {
     Frame::split(blob).is_ok_and(|frame| Digest::of(frame.message()) == frame.digest())
 }
 
+/// The command that writes lines of so many bytes unless told not to.
+const fn wrapped_by(data: &[u8]) -> Option<&'static str> {
+    match data.len() {
+        30 => Some("`xxd -p` (without -c 0)"),
+        57 => Some("`base64` (without -w 0)"),
+        _ => None,
+    }
+}
+
+/// Bytes that may still be hashed in search of a bit that changed. Trying each
+/// takes time in the square of a blob's length, which no damaged input is worth
+/// for ever.
+#[derive(Debug)]
+pub(crate) struct BitSearch {
+    left: usize,
+}
+
+impl Default for BitSearch {
+    /// About a second.
+    fn default() -> Self {
+        Self { left: 512 << 20 }
+    }
+}
+
+impl BitSearch {
+    /// True if there is enough left for a message of this length, which is then
+    /// less.
+    fn allows(&mut self, message_len: usize) -> bool {
+        const MAX_OF_A_BLOB: usize = 32 << 20;
+        let needed = message_len.saturating_mul(8).saturating_mul(message_len);
+        match self.left.checked_sub(needed) {
+            Some(left) if needed <= MAX_OF_A_BLOB => {
+                self.left = left;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
 /// The byte that makes the digest good if one bit of it is turned back.
-///
-/// Trying takes time in the square of the length, so only a short blob is tried.
-fn flipped_bit(data: &[u8]) -> Option<(usize, u8)> {
-    const MAX_HASHED_LEN: usize = 16 << 20;
+fn flipped_bit(data: &[u8], search: &mut BitSearch) -> Option<(usize, u8)> {
     let frame = Frame::split(data).ok()?;
     let stored = frame.digest();
-    let mut message = frame.message().to_vec();
-    let bits = message.len().saturating_mul(8);
-    if bits.saturating_mul(message.len()) > MAX_HASHED_LEN {
+    if !search.allows(frame.message().len()) {
         return None;
     }
+    let mut message = frame.message().to_vec();
     for place in 0..message.len() {
         for bit in 0..u8::BITS {
             let flip = |message: &mut [u8]| -> Option<u8> {

@@ -72,6 +72,12 @@ impl Format {
         }
     }
 
+    /// As `--from` has it.
+    fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
     /// Whether such a record may stand there.
     fn takes(self, shape: RecordShape) -> bool {
         match self {
@@ -447,7 +453,8 @@ impl Blobs {
             });
         }
         let line = input.line();
-        let fields = decode(format, line, data).with_context(|| place.to_string())?;
+        let fields = decode(format, line, data)
+            .with_context(|| format!("{place}, read as {} (see --from)", format.name()))?;
         Ok(Blob {
             place,
             data: match format {

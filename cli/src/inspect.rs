@@ -11,7 +11,7 @@ use kinesis_agg::{PlainReason, ShardMap};
 
 use crate::billing::Savings;
 use crate::chart::{Histogram, stacked};
-use crate::explain::{self, Explanation};
+use crate::explain::{self, BitSearch, Explanation};
 use crate::frame;
 use crate::hash_key_ranges::RangeShares;
 use crate::input::{Blob, Blobs, Format, Input, Unknown};
@@ -72,6 +72,7 @@ pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Re
         styles,
         limit: if args.all { usize::MAX } else { LISTED },
         map: map.as_ref(),
+        search: BitSearch::default(),
         has_told_savings: false,
         out,
     };
@@ -95,6 +96,7 @@ struct Inspector<'a, W> {
     /// Lines of a table.
     limit: usize,
     map: Option<&'a ShardMap>,
+    search: BitSearch,
     has_told_savings: bool,
     out: W,
 }
@@ -137,12 +139,14 @@ impl<W: Write> Inspector<'_, W> {
                     start => format!("starts with {}, not {magic}", hex::encode(start)),
                 };
                 self.line("frame", &found)?;
-                self.explain(data, explain::damaged(data, PlainReason::NoMagic))?;
+                let damage = explain::damaged(data, PlainReason::NoMagic, &mut self.search);
+                self.explain(data, damage)?;
                 self.plain_data(data)
             }
             Ok(Parsed::Plain(reason)) => {
                 frame::draw(data, styles, &mut self.out)?;
-                self.explain(data, explain::damaged(data, reason))?;
+                let damage = explain::damaged(data, reason, &mut self.search);
+                self.explain(data, damage)?;
                 match parse_trusting_digest(data) {
                     Ok(Parsed::Aggregated(aggregated)) => self.contents(data, &aggregated),
                     _ => self.plain_data(data),

@@ -25,7 +25,7 @@ fn parse(file: &Path) -> anyhow::Result<ShardMap> {
             shards.push(shard.with_context(|| format!("shard {}", shards.len()))?);
         }
     }
-    Ok(ShardMap::new(shards)?)
+    ShardMap::new(shards).context("list the shards again, all pages of them")
 }
 
 fn shard(listed: &Value) -> anyhow::Result<Shard> {

@@ -20,7 +20,7 @@ use crate::progress::Progress;
 use crate::shards;
 use crate::style::{Styles, heading, line, painted};
 use crate::svg;
-use crate::text::{count, percent, shown_key, size, wide};
+use crate::text::{count, grouped, percent, shown_key, size, wide};
 
 /// Count what is in many Kinesis records: user records, bytes, hot keys.
 ///
@@ -475,11 +475,11 @@ impl Stats {
     fn print_kinds(&self, styles: &Styles, out: &mut Out<'_>) -> io::Result<()> {
         let without = match self.without_user_records {
             0 => String::new(),
-            empty => format!(", {empty} of them without user records"),
+            empty => format!(", {} of them without user records", grouped(empty)),
         };
         line(
             "aggregated",
-            format!("{}{without}", self.aggregated),
+            format!("{}{without}", grouped(self.aggregated)),
             styles,
             out,
         )?;
@@ -490,13 +490,19 @@ impl Stats {
         } = self.plain;
         let damaged = too_short.saturating_add(digest_mismatch);
         let plain = no_magic.saturating_add(damaged);
-        line("plain", plain, styles, out)?;
+        line("plain", grouped(plain), styles, out)?;
         if damaged > 0 {
-            let text = format!("{damaged} of them start with the magic; verify explains");
+            let text = format!(
+                "{} of them start with the magic; verify explains",
+                grouped(damaged)
+            );
             line("", painted(styles.bad, text), styles, out)?;
         }
         if self.malformed > 0 {
-            let text = format!("{}, not counted below; verify explains", self.malformed);
+            let text = format!(
+                "{}, not counted below; verify explains",
+                grouped(self.malformed)
+            );
             line("malformed", painted(styles.bad, text), styles, out)?;
         }
         Ok(())
@@ -511,11 +517,11 @@ fn print_hot_keys(report: &Report<'_>, styles: &Styles, out: &mut Out<'_>) -> io
         return Ok(());
     };
     let title = match wide(keys.hot.len()) == keys.distinct {
-        true => format!("{} partition keys", keys.distinct),
+        true => count(keys.distinct, "partition key"),
         false => format!(
             "hottest {} of {} partition keys",
             keys.hot.len(),
-            keys.distinct
+            grouped(keys.distinct)
         ),
     };
     heading(&title, styles, out)?;

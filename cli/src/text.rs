@@ -53,11 +53,16 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
     kept.chain(['…']).collect()
 }
 
+/// `2,000`.
+pub(crate) fn grouped(number: u64) -> String {
+    HumanCount(number).to_string()
+}
+
 /// `1 user record`, `2,000 user records`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
     match number {
         1 => format!("1 {noun}"),
-        _ => format!("{}\u{20}{noun}s", HumanCount(number)),
+        _ => format!("{} {noun}s", HumanCount(number)),
     }
 }
 

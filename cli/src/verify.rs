@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use kinesis_agg::UserRecord;
 use kinesis_agg::codec::{KeyOffset, Parsed, parse};
 
-use crate::explain::{self, Explanation};
+use crate::explain::{self, BitSearch, Explanation};
 use crate::input::{Blobs, Format, Input};
 use crate::output::{Out, cannot_write};
 use crate::progress::Progress;
 use crate::style::{Styles, painted};
-use crate::text::{count, wide};
+use crate::text::{count, grouped, wide};
 
 /// Check Kinesis records, and explain each bad one at its first broken byte.
 ///
@@ -44,6 +44,7 @@ struct Tally {
     user_records: u64,
     plain: u64,
     bad: u64,
+    search: BitSearch,
 }
 
 /// What is told of a Kinesis record.
@@ -134,7 +135,7 @@ impl Tally {
                     )),
                 }
             }
-            Ok(Parsed::Plain(reason)) => match explain::damaged(data, reason) {
+            Ok(Parsed::Plain(reason)) => match explain::damaged(data, reason, &mut self.search) {
                 None => {
                     self.plain = self.plain.saturating_add(1);
                     Finding::Nothing
@@ -152,15 +153,13 @@ impl Tally {
     }
 
     fn print(&self, styles: &Styles, out: &mut Out<'_>) -> io::Result<()> {
+        let [aggregated, plain] = [self.aggregated, self.plain].map(grouped);
         let bad = match self.bad {
             0 => painted(styles.good, "none bad"),
-            bad => painted(styles.bad, format_args!("{bad} bad")),
+            bad => painted(styles.bad, format_args!("{} bad", grouped(bad))),
         };
         let records = count(self.records, "Kinesis record");
         let user_records = count(self.user_records, "user record");
-        let Self {
-            aggregated, plain, ..
-        } = self;
         writeln!(
             out,
             "{records}: {aggregated} aggregated with {user_records}, {plain} plain, {bad}"

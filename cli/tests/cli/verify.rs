@@ -30,7 +30,7 @@ fn each_bad_blob_is_explained_at_its_first_broken_byte() {
   The digest is good: the producer wrote it so, nothing changed on the way.
   byte 1      89 9a c2 0a 01 61 1a 05 08 07 1a 01 78 f0 ea 84 7e a4 ad
                                       ^^ byte 9
-record 2: cannot be read, <stdin>, line 3: not hex: Odd number of digits
+record 2: cannot be read, <stdin>, line 3, read as hex (see --from): not hex: Odd number of digits
 record 3 (<stdin>, line 4): damaged, too short
   It starts with the magic and ends after 18 bytes: it was cut off.
   byte 10     1a 05 08 00 1a 01 78 1a
@@ -80,12 +80,13 @@ fn what_is_done_to_blobs_on_the_way_is_told_apart() {
     two_bytes_changed[16] ^= 3;
     two_bytes_changed[23] ^= 3;
     let as_latin_1: String = two.iter().copied().map(char::from).collect();
-    let cases: [(Vec<u8>, &str, i32); 9] = [
+    let cases: [(Vec<u8>, &str, i32); 10] = [
         (
             [&two[..], b"\r\n"].concat(),
             "Without the line end behind it (\"\\r\\n\") the digest is good",
             1,
         ),
+        (two[..30].into(), "a line of `xxd -p` (without -c 0)", 1),
         (two[..39].into(), "bytes changed after it was made", 1),
         (two_bytes_changed, "it is whole and has 2 user records", 1),
         (base64(&two).into(), "in base64: encoded once too often", 1),
