@@ -8,7 +8,7 @@
 
 use serde::Serialize;
 
-use crate::text::{count, grouped, percent, wide};
+use crate::text::{count, difference, grouped, wide};
 
 /// Bytes of a PUT payload unit (provisioned mode).
 const PUT_PAYLOAD_UNIT_LEN: u64 = 25 << 10;
@@ -87,23 +87,6 @@ impl Savings {
     }
 }
 
-fn difference(now: u64, otherwise: u64) -> String {
-    match now.cmp(&otherwise) {
-        core::cmp::Ordering::Less => {
-            let saved = otherwise.saturating_sub(now);
-            format!("{} % fewer", percent(saved, otherwise))
-        }
-        core::cmp::Ordering::Equal => "the same".to_owned(),
-        core::cmp::Ordering::Greater => match otherwise {
-            0 => "more".to_owned(),
-            _ => format!(
-                "{} % more",
-                percent(now.saturating_sub(otherwise), otherwise)
-            ),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,12 +111,5 @@ mod tests {
                 "{len}"
             );
         }
-    }
-
-    #[test]
-    fn what_costs_more_is_said_too() {
-        assert_eq!(difference(1, 57), "98 % fewer");
-        assert_eq!(difference(5, 5), "the same");
-        assert_eq!(difference(3, 2), "50 % more");
     }
 }

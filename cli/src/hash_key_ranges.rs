@@ -15,6 +15,7 @@ use crate::text::{WIDTH, count, percent, size, tenths, wide};
 #[derive(Clone, Debug)]
 pub(crate) struct RangeShares {
     shares: Vec<RangeShare>,
+    are_shards: bool,
     /// User records whose explicit hash key is no number.
     nowhere: u64,
 }
@@ -56,6 +57,7 @@ impl RangeShares {
         let shares = shards.map(|s| RangeShare::new(s.id().to_string(), s.hash_key_range()));
         Self {
             shares: shares.collect(),
+            are_shards: true,
             nowhere: 0,
         }
     }
@@ -78,6 +80,7 @@ impl RangeShares {
         };
         Self {
             shares: (0..number).filter_map(share).collect(),
+            are_shards: false,
             nowhere: 0,
         }
     }
@@ -104,6 +107,11 @@ impl RangeShares {
         let hash_key = user_record.hash_key().ok();
         let place = hash_key.map(|hash_key| self.place_of(hash_key));
         self.add(place, user_record.data().len());
+    }
+
+    /// True if each range is a shard's.
+    pub(crate) const fn are_shards(&self) -> bool {
+        self.are_shards
     }
 
     /// From the lowest hash key to the highest.
@@ -147,13 +155,14 @@ impl RangeShares {
         tenths(scaled, self.total())
     }
 
-    /// A line for each range.
+    /// A line for each range, if one has any.
     pub(crate) fn print(&self, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
         const BAR_WIDTH: usize = 20;
         let names = self.shares.iter().map(|share| share.name.chars().count());
         let width = names.max().unwrap_or_default().min(WIDTH / 3);
         let [most, total] = [self.most(), self.total()];
-        for share in &self.shares {
+        let listed = self.shares.iter().filter(|_| total > 0);
+        for share in listed {
             let name = crate::text::cut(&share.name, width);
             let bar = bar(share.user_records, most, BAR_WIDTH);
             let style = match self.is_hot(share) {

@@ -34,12 +34,15 @@ mod json;
 mod key_tables;
 mod man;
 mod output;
+mod partition_keys;
 mod progress;
+mod report;
 mod shards;
 mod stats;
 mod style;
 mod svg;
 mod text;
+mod totals;
 mod user_records;
 mod verify;
 

@@ -1,5 +1,6 @@
 //! Bytes and numbers as text for people.
 
+use core::cmp::Ordering;
 use core::fmt::Write as _;
 
 use indicatif::{HumanBytes, HumanCount};
@@ -83,6 +84,24 @@ pub(crate) fn percent(part: u64, whole: u64) -> u64 {
     u64::try_from(percent).unwrap_or(u64::MAX)
 }
 
+/// How much less or more there is than there would be otherwise.
+pub(crate) fn difference(now: u64, otherwise: u64) -> String {
+    match now.cmp(&otherwise) {
+        Ordering::Less => {
+            let saved = otherwise.saturating_sub(now);
+            format!("{} % fewer", percent(saved, otherwise))
+        }
+        Ordering::Equal => "the same".to_owned(),
+        Ordering::Greater => match otherwise {
+            0 => "more".to_owned(),
+            _ => format!(
+                "{} % more",
+                percent(now.saturating_sub(otherwise), otherwise)
+            ),
+        },
+    }
+}
+
 /// A quotient with one decimal, rounded.
 pub(crate) fn tenths(number: u128, divisor: u64) -> String {
     let divisor = u128::from(divisor);
@@ -94,4 +113,16 @@ pub(crate) fn tenths(number: u128, divisor: u64) -> String {
 /// A length as a number that adds up on every machine.
 pub(crate) fn wide(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_costs_more_is_said_too() {
+        assert_eq!(difference(1, 57), "98 % fewer");
+        assert_eq!(difference(5, 5), "the same");
+        assert_eq!(difference(3, 2), "50 % more");
+    }
 }

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use crate::aggregate::SHARDS;
-use crate::{KPL_NDJSON, TWO, file, fixture, json, malformed, run, unhex};
+use crate::{KPL_NDJSON, TWO, file, fixture, framed, json, malformed, run, unhex};
 
 #[test]
 fn two_user_records_are_counted_in_all_ways() {
@@ -13,7 +13,7 @@ fn two_user_records_are_counted_in_all_ways() {
   malformed   1, not counted below; verify explains
   holds       2 user records
   size        70 bytes: 2 bytes of user data (3 %)
-  keys        2 bytes in tables instead of 2 bytes beside each: 0 % fewer
+  keys        2 bytes in tables instead of 2 bytes beside each: the same
   savings     1 Kinesis record instead of 2
               1 PUT payload unit instead of 2: 50 % fewer (provisioned)
               1 KB instead of 2 KB billed: 50 % fewer (on demand)
@@ -162,4 +162,30 @@ fn aggregates_that_a_consumer_drops_are_counted_if_shards_are_known() {
     );
     let stats = run(&[&args[..], &["--json"]].concat(), &spread).json();
     assert_eq!(stats[0]["aggregatedNotOfOneShard"], 1);
+}
+
+#[test]
+fn a_key_that_is_no_text_is_not_replaced() {
+    let blob = framed(b"\x0a\x01\xff\x1a\x05\x08\x00\x1a\x01x");
+    let stats = run(&["stats", "--json"], &blob).json();
+    assert_eq!(
+        stats[0]["partitionKeys"],
+        json!({"distinct": 1, "hot": [{"partitionKeyBase64": "/w==", "userRecords": 1, "bytes": 1}]})
+    );
+    assert!(run(&["stats"], &blob).stdout.contains("    0xff  ███"));
+}
+
+#[test]
+fn what_is_in_no_range_is_told() {
+    // Plain data without a key; a user record whose explicit hash key is no number.
+    let nowhere = framed(b"\x0a\x01a\x12\x01x\x1a\x07\x08\x00\x10\x00\x1a\x01x");
+    let input = format!("{}\n78\n", hex::encode(nowhere));
+    let shown = run(&["stats", "--from", "hex"], &input).stdout;
+    for line in [
+        "hash key ranges: none has any user record\n",
+        "1 user record in no shard: the explicit hash key is no number\n",
+        "1 plain record not in here: the input has no partition key of them\n",
+    ] {
+        assert!(shown.contains(line), "{line}{shown}");
+    }
 }
