@@ -20,7 +20,7 @@ use crate::output::{Out, cannot_write};
 use crate::progress::Progress;
 use crate::shards;
 use crate::style::{Styles, VALUE_COLUMN, heading, line, painted};
-use crate::text::{WIDTH, count, cut, percent, shown, tenths, wide};
+use crate::text::{WIDTH, count, cut, grouped, percent, shown, tenths, wide};
 use crate::user_records::UserRecordTable;
 
 /// Show what is in Kinesis records: frame, keys, sizes, savings, user records.
@@ -223,8 +223,11 @@ impl<W: Write> Inspector<'_, W> {
         let keys_len = wide(keys_len);
         let around = len.saturating_sub(user_data_len).saturating_sub(keys_len);
         let text = format!(
-            "{}: {user_data_len} █ user data, {keys_len} ▓ keys, {around} ░ frame and fields",
-            count(len, "byte")
+            "{}: {} █ user data, {} ▓ keys, {} ░ frame and fields",
+            count(len, "byte"),
+            grouped(user_data_len),
+            grouped(keys_len),
+            grouped(around)
         );
         self.line("size", &text)?;
         let overhead = keys_len.saturating_add(around);

@@ -1,6 +1,6 @@
 //! What a terminal sees, asked for with flags.
 
-use crate::{KPL_NDJSON, TWO, run};
+use crate::{KPL_NDJSON, TWO, command, run};
 
 /// The text without its colours.
 fn plain(text: &str) -> String {
@@ -38,6 +38,21 @@ fn colour_changes_nothing_else_and_is_off_where_nobody_sees_it() {
             assert_eq!(plain(&ended.stdout), auto.stdout, "{args:?} {when}");
         }
     }
+}
+
+#[test]
+fn what_the_environment_asks_for_is_heeded_unless_a_flag_says_otherwise() {
+    let is_colored = |variables: &[&str], args: &[&str]| {
+        let mut command = command(&[&["inspect", KPL_NDJSON], args].concat());
+        command.envs(variables.iter().map(|name| (name, "1")));
+        let output = command.output().unwrap();
+        assert!(output.status.success());
+        output.stdout.contains(&0x1b)
+    };
+    assert!(is_colored(&["CLICOLOR_FORCE"], &[]));
+    assert!(!is_colored(&["CLICOLOR_FORCE", "NO_COLOR"], &[]));
+    assert!(!is_colored(&["CLICOLOR_FORCE"], &["--color", "never"]));
+    assert!(is_colored(&["NO_COLOR"], &["--color", "always"]));
 }
 
 #[test]
