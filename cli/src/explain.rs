@@ -315,3 +315,16 @@ fn out_of_table(noun: &str, index: u64, keys: u64) -> String {
     };
     format!("A user record names {noun} {index} there; the aggregate has {table}.")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_search_for_a_bit_ends_however_much_is_damaged() {
+        let mut search = BitSearch::default();
+        assert!(!search.allows(usize::MAX) && !search.allows(10 << 20));
+        let allowed = (0..10_000).filter(|_| search.allows(1000)).count();
+        assert!((1..1000).contains(&allowed), "{allowed}");
+    }
+}

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use anyhow::bail;
 use kinesis_agg::codec::limits::MAGIC_LEN;
 use kinesis_agg::codec::{
     AggregatedRecord, KeyOffset, MAGIC, Parsed, parse, parse_trusting_digest,
@@ -38,6 +39,9 @@ Examples:
   $ aws kinesis list-shards --stream-name ... > shards.json
   $ kinesis-agg inspect --all --shards shards.json dump.json
 
+  # The one that verify complained of.
+  $ kinesis-agg inspect --record 4 dump.json
+
   # In colour behind a pipe.
   $ kinesis-agg inspect --color always records.ndjson | less -R")]
 pub(crate) struct Args {
@@ -48,6 +52,10 @@ pub(crate) struct Args {
     /// How Kinesis records are written in the files [default: told from how each file begins, else raw].
     #[arg(long, value_enum, value_name = "FORMAT")]
     from: Option<Format>,
+
+    /// Show this Kinesis record only, by the number that verify and deaggregate give it, from 0.
+    #[arg(long, value_name = "N")]
+    record: Option<u64>,
 
     /// List all keys and user records, however many there are.
     #[arg(long)]
@@ -77,14 +85,26 @@ pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Re
         out,
     };
     let mut record_index: u64 = 0;
-    while let Some(blob) = blobs.next()? {
-        if record_index > 0 {
+    while blobs.advance()? {
+        let index = record_index;
+        record_index = index.saturating_add(1);
+        if args.record.is_some_and(|asked| asked != index) {
+            continue;
+        }
+        let blob = blobs.current()?;
+        if index > 0 && args.record.is_none() {
             writeln!(inspector.out).map_err(cannot_write)?;
         }
-        inspector
-            .inspect(&blob, record_index)
-            .map_err(cannot_write)?;
-        record_index = record_index.saturating_add(1);
+        inspector.inspect(&blob, index).map_err(cannot_write)?;
+        if args.record.is_some() {
+            break;
+        }
+    }
+    if let Some(asked) = args.record
+        && asked >= record_index
+    {
+        let records = count(record_index, "Kinesis record");
+        bail!("there is no record {asked}: the input has {records}, from 0");
     }
     inspector.tell_rules().map_err(cannot_write)
 }

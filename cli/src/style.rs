@@ -55,7 +55,7 @@ pub(crate) fn painted(style: Style, text: impl fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Characters before the value of a [`line`].
+/// Characters before the value of a [`line()`].
 pub(crate) const VALUE_COLUMN: usize = 14;
 
 /// `  label       value`.

@@ -25,6 +25,12 @@ Examples:
   $ kinesis-agg verify records.ndjson
   $ kinesis-agg verify *.bin && echo all good
 
+  # All that is in the record that is bad.
+  $ kinesis-agg verify dump.json
+  record 4 (dump.json, document 1): damaged, digest mismatch
+  ...
+  $ kinesis-agg inspect --record 4 dump.json
+
 Exit status: 0 if none is bad, 1 if one is or cannot be read, 2 for wrong usage.")]
 pub(crate) struct Args {
     /// Files to read in order; `-` is standard input, and so is none at all.

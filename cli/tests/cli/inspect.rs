@@ -278,3 +278,17 @@ fn the_format_is_guessed_and_what_is_like_none_is_data() {
     }
     assert!(inspect(b"hello").contains("plain, no magic"));
 }
+
+#[test]
+fn one_record_of_many_can_be_asked_for_behind_lines_that_cannot_be_read() {
+    let input = format!("{TWO}\nnot hex\n78\n{TWO}\n");
+    let one = |number: &str| run(&["inspect", "--from", "hex", "--record", number], &input);
+    let shown = one("2");
+    assert_eq!(
+        shown.lines()[0],
+        "record 2 (<stdin>, line 3): plain, no magic"
+    );
+    assert_eq!(shown.stdout.matches("record 3").count(), 0);
+    one("1").failed_saying(&["line 2", "not hex"]);
+    one("4").failed_saying(&["no record 4: the input has 4 Kinesis records, from 0"]);
+}
