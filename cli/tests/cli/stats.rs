@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use crate::aggregate::SHARDS;
-use crate::{KPL_NDJSON, TWO, file, fixture, framed, json, malformed, run, unhex};
+use crate::{KPL_NDJSON, TWO, base64, file, fixture, framed, json, malformed, run, unhex};
 
 #[test]
 fn two_user_records_are_counted_in_all_ways() {
@@ -134,6 +134,8 @@ fn ranges_are_those_of_shards_if_there_are_any_and_become_a_picture() {
     // Two bars on the background: none, and all of it.
     assert_eq!(picture.matches("<rect ").count(), 3);
     assert!(picture.contains("width=\"0\"") && picture.contains("width=\"360\""));
+    // Twice the mean is hot.
+    assert_eq!(picture.matches("#c0392b").count(), 1);
     assert!(picture.contains("a&lt;&amp;b") && !picture.contains("a<&b"));
 }
 
@@ -151,17 +153,20 @@ fn aggregates_that_a_consumer_drops_are_counted_if_shards_are_known() {
         format!("{{\"partitionKey\":\"a\",\"explicitHashKey\":\"{hash_key}\",\"data\":\"\"}}\n")
     };
     // Of one shard, of the other, of both.
-    let spread: String = [[0, 99], [100, 500], [99, 100]]
+    let mut spread: String = [[0, 99], [100, 500], [99, 100]]
         .map(|pair| run(&["aggregate"], pair.map(record).concat()).stdout)
         .concat();
+    // Of none.
+    let nowhere = framed(b"\x0a\x01a\x12\x01x\x1a\x07\x08\x00\x10\x00\x1a\x01x");
+    spread += &json!({"data": base64(nowhere)}).to_string();
     let args = ["stats", "--from", "ndjson", "--shards", &shards];
     let shown = run(&args, &spread).stdout;
     assert!(
-        shown.contains("1 aggregate not of one shard: a consumer that filters, as the KCL"),
+        shown.contains("2 aggregates not of one shard: a consumer that filters, as the KCL"),
         "{shown}"
     );
     let stats = run(&[&args[..], &["--json"]].concat(), &spread).json();
-    assert_eq!(stats[0]["aggregatedNotOfOneShard"], 1);
+    assert_eq!(stats[0]["aggregatedNotOfOneShard"], 2);
 }
 
 #[test]
