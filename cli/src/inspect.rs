@@ -34,7 +34,7 @@ use crate::user_records::UserRecordTable;
 Examples:
   $ kinesis-agg inspect record.bin
 
-  # All user records of a dump, and which shard each belongs to.
+  # All user records of a dump, and what each shard has of each aggregate.
   $ aws kinesis get-records --shard-iterator ... > dump.json
   $ aws kinesis list-shards --stream-name ... > shards.json
   $ kinesis-agg inspect --all --shards shards.json dump.json
@@ -85,7 +85,14 @@ pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Re
         out,
     };
     let mut record_index: u64 = 0;
-    while blobs.advance()? {
+    loop {
+        if blobs.is_drained() {
+            // Nobody waits for a record while this waits for input.
+            inspector.out.flush().map_err(cannot_write)?;
+        }
+        if !blobs.advance()? {
+            break;
+        }
         let index = record_index;
         record_index = index.saturating_add(1);
         if args.record.is_some_and(|asked| asked != index) {

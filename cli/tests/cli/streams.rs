@@ -51,6 +51,21 @@ fn user_records_come_out_while_the_input_is_still_open() {
     assert!(child.wait().unwrap().success());
 }
 
+#[test]
+fn records_are_shown_while_the_input_is_still_open() {
+    let mut child = command(&["inspect", "--from", "hex"]).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for record in 0..3 {
+        writeln!(stdin, "{TWO}").unwrap();
+        let heading = format!("record {record} (<stdin>, line {}): aggregated", record + 1);
+        assert!(lines.any(|line| line.unwrap() == heading));
+    }
+    drop(stdin);
+    lines.for_each(drop);
+    assert!(child.wait().unwrap().success());
+}
+
 /// Of a process that waits for its input, in kB.
 #[cfg(target_os = "linux")]
 fn peak_memory(id: u32) -> u64 {
