@@ -46,12 +46,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
 
-    /// Hash key ranges of one length to count in, 1 to 256.
     #[arg(
         long,
         value_name = "N",
         default_value_t = 16,
-        value_parser = clap::value_parser!(u16).range(1..=256),
+        value_parser = clap::value_parser!(u16).range(1..=MAX_RANGES),
+        help = format!("Hash key ranges of one length to count in, 1 to {MAX_RANGES}"),
         conflicts_with = "shards"
     )]
     ranges: u16,
@@ -68,6 +68,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 }
+
+/// Ranges that a person can still look through.
+const MAX_RANGES: i64 = 256;
 
 pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Result<()> {
     let ranges = match &args.shards {
