@@ -983,12 +983,7 @@ impl<T> ProducerCore<T> {
     fn take_in_flight(&mut self, id: RequestId) -> Result<InFlight<T>, UnknownRequest> {
         let request = self.in_flight.remove(&id).ok_or(UnknownRequest {})?;
         for sealed in &request.sealed {
-            for place in self.places(sealed.span) {
-                if let Some(lane) = self.lanes.get_mut(place) {
-                    lane.blockers = lane.blockers.saturating_sub(1);
-                }
-                self.schedule(place);
-            }
+            self.unblock(sealed.span);
         }
         Ok(request)
     }
