@@ -340,6 +340,7 @@ impl<'a, R: EnclosingRecord + ?Sized, S> Deaggregated<'a, R, S> {
 impl<'a, R: EnclosingRecord + ?Sized, S: AsRef<[KeyOffset]>> Iterator for Deaggregated<'a, R, S> {
     type Item = Delivered<'a, R>;
 
+    #[inline]
     fn next(&mut self) -> Option<Delivered<'a, R>> {
         let content = match &mut self.left {
             Left::UserRecords(_, user_records) => Content::UserRecord(user_records.next()?),
@@ -499,26 +500,43 @@ where
 {
     type Item = Delivered<'a, R>;
 
+    #[inline]
     fn next(&mut self) -> Option<Delivered<'a, R>> {
         loop {
-            if let Some(delivered) = self.current.as_mut().and_then(Iterator::next) {
-                return Some(delivered);
+            if let Some(current) = &mut self.current {
+                if let Some(delivered) = current.next() {
+                    return Some(delivered);
+                }
             }
-            if let Some(done) = self.current.take() {
-                self.spare = done.into_slots();
-            }
-            let record = self.records.next()?;
-            let record_index = self.record_index;
-            self.record_index = record_index.saturating_add(1);
-            let computed = self.digests.pop().flatten();
-            let slots = core::mem::take(&mut self.spare);
-            let mut current = Deaggregated::new(record, record_index, computed, slots);
-            if let Some(filter) = self.filter {
-                current = current.judge(filter);
-            }
-            (self.observer)(record_index, record, current.outcome());
-            self.current = Some(current);
+            self.go_on()?;
         }
+    }
+}
+
+impl<'a, R, I, F> Batch<'a, R, I, F>
+where
+    R: EnclosingRecord + ?Sized + 'a,
+    I: Iterator<Item = &'a R>,
+    F: FnMut(usize, &'a R, Outcome),
+{
+    /// Takes up the next Kinesis record, if there is one.
+    #[inline(never)]
+    fn go_on(&mut self) -> Option<()> {
+        if let Some(done) = self.current.take() {
+            self.spare = done.into_slots();
+        }
+        let record = self.records.next()?;
+        let record_index = self.record_index;
+        self.record_index = record_index.saturating_add(1);
+        let computed = self.digests.pop().flatten();
+        let slots = core::mem::take(&mut self.spare);
+        let mut current = Deaggregated::new(record, record_index, computed, slots);
+        if let Some(filter) = self.filter {
+            current = current.judge(filter);
+        }
+        (self.observer)(record_index, record, current.outcome());
+        self.current = Some(current);
+        Some(())
     }
 }
 

@@ -133,26 +133,35 @@ pub struct HashKeyDecimal {
     skipped: usize,
 }
 
-/// Digits that are computed together.
-const GROUP_LEN: usize = 4;
+/// What the processor divides in one instruction, and half of it.
+#[cfg(target_pointer_width = "64")]
+type Word = u64;
+#[cfg(not(target_pointer_width = "64"))]
+type Word = u32;
+const HALF_BITS: u32 = Word::BITS / 2;
+const HALF_LEN: usize = size_of::<Word>() / 2;
+
+/// Digits that are computed together, and as many zeros behind a one: all that
+/// fit half a word.
+const GROUP_LEN: usize = if HALF_LEN == 4 { 9 } else { 4 };
+const BASE: Word = if HALF_LEN == 4 { 1_000_000_000 } else { 10_000 };
 /// Groups that hold 2^128 - 1.
 const GROUPS: usize = MAX_HASH_KEY_DECIMAL_LEN.div_ceil(GROUP_LEN);
 
 impl HashKeyDecimal {
-    /// By long multiplication in base 10,000 with 32-bit numbers: dividing a
-    /// `u128` would bring kilobytes of code to a processor that has no such
-    /// instruction.
+    /// By long multiplication in words: dividing a `u128` would bring kilobytes
+    /// of code to a processor that has no such instruction.
     fn of(number: u128) -> Self {
-        let mut groups = [0_u32; GROUPS];
-        for half in number.to_be_bytes().chunks_exact(2) {
+        let mut groups = [0; GROUPS];
+        for half in number.to_be_bytes().chunks_exact(HALF_LEN) {
             let mut carry = half
                 .iter()
-                .fold(0, |half, &byte| (half << 8) | u32::from(byte));
+                .fold(0, |half, &byte| (half << 8) | Word::from(byte));
             for group in groups.iter_mut().rev() {
-                // Below 10,000 * 2^16: the carry is again below 2^16.
-                let shifted = (*group << 16) | carry;
-                *group = shifted % 10_000;
-                carry = shifted / 10_000;
+                // Below the base times 2^half: the carry is again below 2^half.
+                let shifted: Word = (*group << HALF_BITS) | carry;
+                *group = shifted % BASE;
+                carry = shifted / BASE;
             }
         }
         let mut digits = [0; GROUPS * GROUP_LEN];

@@ -91,12 +91,17 @@ impl<S: AsRef<[InternedKey]> + AsMut<[InternedKey]>> KeyIndex for KeySlots<S> {
     ) -> Option<InternedKey> {
         let (first, _) = self.probe(key);
         let (wrapped, ahead) = self.0.as_ref().split_at_checked(first)?;
-        ahead
-            .iter()
-            .chain(wrapped)
-            .take_while(|&&slot| slot != InternedKey::EMPTY)
-            .find(|&&slot| is_same(slot))
-            .copied()
+        for part in [ahead, wrapped] {
+            for &slot in part {
+                if slot == InternedKey::EMPTY {
+                    return None;
+                }
+                if is_same(slot) {
+                    return Some(slot);
+                }
+            }
+        }
+        None
     }
 
     fn insert(&mut self, key: &[u8], interned: InternedKey) {

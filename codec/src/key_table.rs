@@ -5,10 +5,9 @@
 //! n-th key of a table is noted, the first being always known, and the rest of
 //! the way is walked.
 
-use crate::message::{TopField, TopFieldKind};
+use crate::message::{Table, TableKey, TopField};
 use crate::wire::cursor::Cursor;
 use crate::wire::fault::Fault;
-use crate::wire::varint;
 
 /// A slot of the reader's key index: where in the message one key stands.
 ///
@@ -23,32 +22,39 @@ pub(crate) struct KeyTable {
     pub(crate) count: u32,
     /// Where the first key's length stands.
     first: u32,
+    /// Keys that there have to be: one more than the highest index in use.
+    needed: u32,
 }
 
 impl KeyTable {
-    /// Counts a key, in the order of the message.
-    pub(crate) fn note(&mut self, len_offset: u32) {
+    /// Counts a key whose length stands at `len_offset`, in the order of the
+    /// message.
+    #[inline]
+    pub(crate) fn note_key(&mut self, len_offset: usize) {
         if self.count == 0 {
-            self.first = len_offset;
+            self.first = to_u32(len_offset);
         }
-        self.count = self.count.saturating_add(1);
+        // There are fewer keys than bytes, and these have 32 bits.
+        self.count = self.count.wrapping_add(1);
+    }
+
+    /// Sees a record's index into the table.
+    #[inline]
+    pub(crate) fn note_index(&mut self, index: u64) {
+        let needed = u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1);
+        self.needed = self.needed.max(needed);
+    }
+
+    /// True if every index that was seen has its key.
+    pub(crate) fn has_all_used(&self) -> bool {
+        self.needed <= self.count
     }
 }
 
-/// Which of the two tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Table {
-    PartitionKeys,
-    ExplicitHashKeys,
-}
-
-impl Table {
-    fn field(self) -> TopFieldKind {
-        match self {
-            Self::PartitionKeys => TopFieldKind::PartitionKey,
-            Self::ExplicitHashKeys => TopFieldKind::ExplicitHashKey,
-        }
-    }
+/// Offsets in a checked message have 32 bits.
+#[inline]
+fn to_u32(offset: usize) -> u32 {
+    u32::try_from(offset).unwrap_or(u32::MAX)
 }
 
 /// One table's share of the slots.
@@ -111,46 +117,53 @@ impl KeyTables {
         let mut seen = [0_u32; 2];
         let mut left = key_count;
         while left > 0 {
-            let Ok(Some(field)) = TopField::read(&mut cursor, &mut Fault::room()) else {
-                break;
+            let key = match TableKey::take_usual(&mut cursor) {
+                Some(key) => key,
+                None => match TopField::read(&mut cursor, &mut Fault::room()) {
+                    Ok(Some(TopField::Key(key))) => key,
+                    Ok(Some(TopField::Record(_))) => continue,
+                    _ => break,
+                },
             };
             let [partition_keys, explicit_hash_keys] = &mut seen;
-            let (position, share) = match field.kind {
-                TopFieldKind::PartitionKey => (partition_keys, &self.partition_keys),
-                TopFieldKind::ExplicitHashKey => (explicit_hash_keys, &self.explicit_hash_keys),
-                TopFieldKind::Record => continue,
+            let (position, share) = match key.table {
+                Table::PartitionKeys => (partition_keys, &self.partition_keys),
+                Table::ExplicitHashKeys => (explicit_hash_keys, &self.explicit_hash_keys),
             };
             let slot = share
                 .slot_at(*position, self.stride)
                 .and_then(|slot| slots.get_mut(slot));
             if let Some(slot) = slot {
-                *slot = KeyOffset(u32::try_from(field.len_offset).unwrap_or(u32::MAX));
+                *slot = KeyOffset(to_u32(key.len_offset));
             }
             *position = position.wrapping_add(1);
             left = left.wrapping_sub(1);
         }
     }
 
-    /// The key at `position` of `table`; `None` only in a message
-    /// that is not the one that was indexed.
+    /// The partition key at `index`; `None` only in a message that is not the
+    /// one that was indexed.
     #[inline]
-    pub(crate) fn key<'buf>(
+    pub(crate) fn partition_key<'buf>(
         &mut self,
         message: &'buf [u8],
         slots: &[KeyOffset],
-        table: Table,
-        position: u64,
+        index: u64,
     ) -> Option<&'buf [u8]> {
-        let share = match table {
-            Table::PartitionKeys => &mut self.partition_keys,
-            Table::ExplicitHashKeys => &mut self.explicit_hash_keys,
-        };
-        let position = u32::try_from(position).ok()?;
-        if self.stride == 1 {
-            let slot = usize::try_from(share.base.wrapping_add(position)).ok()?;
-            return key_at(message, slots.get(slot)?.0);
-        }
-        share.walk(message, slots, table, position, self.stride)
+        let share = &mut self.partition_keys;
+        share.key(message, slots, Table::PartitionKeys, index, self.stride)
+    }
+
+    /// The explicit hash key at `index`, as [`partition_key`](Self::partition_key).
+    #[inline]
+    pub(crate) fn explicit_hash_key<'buf>(
+        &mut self,
+        message: &'buf [u8],
+        slots: &[KeyOffset],
+        index: u64,
+    ) -> Option<&'buf [u8]> {
+        let share = &mut self.explicit_hash_keys;
+        share.key(message, slots, Table::ExplicitHashKeys, index, self.stride)
     }
 }
 
@@ -161,6 +174,25 @@ impl Share {
             base,
             last: (0, table.first),
         }
+    }
+
+    /// The key at `position`.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn key<'buf>(
+        &mut self,
+        message: &'buf [u8],
+        slots: &[KeyOffset],
+        table: Table,
+        position: u64,
+        stride: u32,
+    ) -> Option<&'buf [u8]> {
+        let position = u32::try_from(position).ok()?;
+        if stride == 1 {
+            let slot = usize::try_from(self.base.wrapping_add(position)).ok()?;
+            return key_at(message, slots.get(slot)?.0);
+        }
+        self.walk(message, slots, table, position, stride)
     }
 
     /// The slot that is for the key at `position`, if it has one.
@@ -196,7 +228,7 @@ impl Share {
             known
         };
         while at < position {
-            len_offset = next_key(message, len_offset, table.field())?;
+            len_offset = next_key(message, len_offset, table)?;
             at = at.wrapping_add(1);
         }
         self.last = (at, len_offset);
@@ -214,21 +246,23 @@ fn blocks_after_first(count: u32, stride: u32) -> u32 {
 #[cfg_attr(target_os = "none", inline(never))]
 fn key_at(message: &[u8], len_offset: u32) -> Option<&[u8]> {
     let mut cursor = from_offset(message, len_offset)?;
-    match varint::decode_short_delimited(cursor.rest()) {
-        Some((key, _)) => Some(key),
-        None => cursor.bytes(0, &mut Fault::room()).ok(),
-    }
+    cursor.short_bytes().or_else(|| long_key(cursor))
+}
+
+#[cold]
+fn long_key(mut cursor: Cursor<'_>) -> Option<&[u8]> {
+    cursor.bytes(0, &mut Fault::room()).ok()
 }
 
 /// Where the length of the next key of the same table stands.
-fn next_key(message: &[u8], len_offset: u32, field: TopFieldKind) -> Option<u32> {
+fn next_key(message: &[u8], len_offset: u32, table: Table) -> Option<u32> {
     let mut cursor = from_offset(message, len_offset)?;
     let fault = &mut Fault::room();
     cursor.bytes(0, fault).ok()?;
     loop {
-        let next = TopField::read_any(&mut cursor, fault).ok()??;
-        if next.kind == field {
-            return u32::try_from(next.len_offset).ok();
+        match TopField::read(&mut cursor, fault).ok()?? {
+            TopField::Key(key) if key.table == table => return Some(to_u32(key.len_offset)),
+            _ => {}
         }
     }
 }

@@ -3,9 +3,10 @@
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, RequiredField};
 use crate::key_bytes::KeyBytes;
-use crate::wire::cursor::Cursor;
+use crate::wire::cursor::{Cursor, FOR_SIZE};
 use crate::wire::fault::{Fault, Faulted};
 use crate::wire::field::{self, Field, WireType};
+use crate::wire::head::{put_number, put_tag, take_number, take_tag};
 use crate::wire::sink::Sink;
 use crate::wire::varint;
 
@@ -31,137 +32,155 @@ const TAG_VALUE: u32 = field::tag(2, WireType::LengthDelimited);
 /// Bytes of each of the tags above, as varints.
 const TAG_LEN: u32 = 1;
 
-/// A known field of the aggregated record.
+/// A known field of the aggregated record, checked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TopField<'buf> {
-    pub(crate) kind: TopFieldKind,
-    /// Where its tag stands.
-    pub(crate) offset: usize,
-    /// Where its length stands, right behind the tag.
-    pub(crate) len_offset: usize,
-    /// The key, or the record.
-    pub(crate) body: Cursor<'buf>,
+pub(crate) enum TopField<'buf> {
+    Key(TableKey<'buf>),
+    Record(RecordFields<'buf>),
 }
 
+/// A key in its table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TableKey<'buf> {
+    pub(crate) table: Table,
+    /// Where its length stands, right behind the tag.
+    pub(crate) len_offset: usize,
+    pub(crate) key: &'buf [u8],
+}
+
+/// Which of the two key tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TopFieldKind {
-    PartitionKey,
-    ExplicitHashKey,
-    Record,
+pub(crate) enum Table {
+    PartitionKeys,
+    ExplicitHashKeys,
 }
 
 impl<'buf> TopField<'buf> {
-    /// The next known field of the aggregated record, or `None` at its end.
-    ///
-    /// What every known producer writes is read in place, all else out of line.
-    /// On bare metal, where code is dearer than time, there is one copy of all.
-    #[cfg_attr(not(target_os = "none"), inline(always))]
-    #[cfg_attr(target_os = "none", inline(never))]
+    /// The next known field of the aggregated record, good or bad, or `None` at
+    /// its end.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn read(
         cursor: &mut Cursor<'buf>,
         fault: &mut Fault,
     ) -> Result<Option<Self>, Faulted> {
-        let kind = match *cursor.rest() {
-            [tag, ..] => TopFieldKind::of(u32::from(tag)),
-            [] => return Ok(None),
-        };
-        match kind.and_then(|kind| Self::read_usual(cursor, kind)) {
-            Some(field) => Ok(Some(field)),
-            None => Self::read_any(cursor, fault),
-        }
-    }
-
-    /// Reads a field of this kind with a short length.
-    #[cfg_attr(not(target_os = "none"), inline(always))]
-    #[cfg_attr(target_os = "none", inline)]
-    fn read_usual(cursor: &mut Cursor<'buf>, kind: TopFieldKind) -> Option<Self> {
-        let offset = cursor.offset();
-        let mut behind = *cursor;
-        let body = behind.short_message()?;
-        *cursor = behind;
-        Some(Self {
-            kind,
-            offset,
-            len_offset: offset.wrapping_add(1),
-            body,
-        })
-    }
-
-    /// Reads any field, good or bad.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn read_any(
-        cursor: &mut Cursor<'buf>,
-        fault: &mut Fault,
-    ) -> Result<Option<Self>, Faulted> {
         while let Some(field) = Field::read(cursor, 0, fault)? {
-            if let Some(kind) = TopFieldKind::of(field.tag) {
-                return Ok(Some(Self {
-                    kind,
-                    offset: field.offset,
-                    len_offset: field.value_offset,
-                    body: field.bytes,
-                }));
-            }
+            let table = match field.tag {
+                RECORD => {
+                    return RecordFields::read(&field, fault).map(|it| Some(Self::Record(it)));
+                }
+                PARTITION_KEY => Table::PartitionKeys,
+                EXPLICIT_HASH_KEY => Table::ExplicitHashKeys,
+                _ => continue,
+            };
+            return Ok(Some(Self::Key(TableKey {
+                table,
+                len_offset: field.value_offset,
+                key: field.bytes.rest(),
+            })));
         }
         Ok(None)
     }
 }
 
-impl TopFieldKind {
-    #[inline]
-    fn of(tag: u32) -> Option<Self> {
-        match tag {
-            RECORD => Some(Self::Record),
-            PARTITION_KEY => Some(Self::PartitionKey),
-            EXPLICIT_HASH_KEY => Some(Self::ExplicitHashKey),
-            _ => None,
-        }
+impl<'buf> TableKey<'buf> {
+    /// Takes a key, if its length is short; `None` for all else, good or bad.
+    #[inline(always)]
+    pub(crate) fn take_usual(cursor: &mut Cursor<'buf>) -> Option<Self> {
+        let mut behind = *cursor;
+        let table = match u32::from(behind.byte()?) {
+            PARTITION_KEY => Table::PartitionKeys,
+            EXPLICIT_HASH_KEY => Table::ExplicitHashKeys,
+            _ => return None,
+        };
+        let len_offset = behind.offset();
+        let key = behind.short_bytes()?;
+        *cursor = behind;
+        Some(Self {
+            table,
+            len_offset,
+            key,
+        })
     }
 }
+
+/// Bytes before the data of a usual record, at most: four tags, and four numbers
+/// of up to three bytes.
+const MAX_USUAL_HEAD_LEN: usize = 4 * (1 + 3);
 
 /// The fields of a record; of a field given twice, the last.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecordFields<'buf> {
-    pub(crate) partition_key_index: u64,
-    pub(crate) explicit_hash_key_index: Option<u64>,
+    /// Where the record's tag stands.
+    pub(crate) offset: usize,
+    pub(crate) partition_key_index: KeyIndexField,
+    pub(crate) explicit_hash_key_index: Option<KeyIndexField>,
     pub(crate) data: &'buf [u8],
     /// The record from its first tag on; empty if it has none.
     pub(crate) tags: &'buf [u8],
 }
 
-impl<'buf> RecordFields<'buf> {
-    /// Reads and checks the record `body` whose tag stands at `record_offset`.
-    #[cfg_attr(not(target_os = "none"), inline(always))]
-    #[cfg_attr(target_os = "none", inline(never))]
-    pub(crate) fn read(
-        body: Cursor<'buf>,
-        record_offset: usize,
-        fault: &mut Fault,
-    ) -> Result<Self, Faulted> {
-        match Self::read_usual(body.rest()) {
-            Some(fields) => Ok(fields),
-            None => Self::read_any(body, record_offset, fault),
-        }
-    }
+/// A record's index into a key table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyIndexField {
+    pub(crate) index: u64,
+    /// Where its tag stands.
+    pub(crate) offset: usize,
+}
 
-    /// Reads a record as every known producer writes it: each field once, in
-    /// order, without tags, small numbers. `None` for all else, good or bad.
-    #[cfg_attr(not(target_os = "none"), inline(always))]
-    #[cfg_attr(target_os = "none", inline)]
-    fn read_usual(body: &'buf [u8]) -> Option<Self> {
-        let (partition_key_index, rest) =
-            varint::decode_short(strip_tag(body, PARTITION_KEY_INDEX)?)?;
-        let (explicit_hash_key_index, rest) = match strip_tag(rest, EXPLICIT_HASH_KEY_INDEX) {
-            Some(rest) => {
-                let (index, rest) = varint::decode_short(rest)?;
-                (Some(u64::from(index)), rest)
-            }
-            None => (None, rest),
+impl<'buf> RecordFields<'buf> {
+    /// Takes a record, if it is as every known producer writes it: each field
+    /// once, in order, without tags, small numbers. `None` for all else, good or
+    /// bad.
+    #[inline(always)]
+    pub(crate) fn take_usual(cursor: &mut Cursor<'buf>) -> Option<Self> {
+        if FOR_SIZE {
+            return None;
+        }
+        let message = cursor.rest();
+        let offset = cursor.offset();
+        let head = message.first_chunk::<MAX_USUAL_HEAD_LEN>()?;
+        let head = take_tag!(head, RECORD)?;
+        let (body_len, len, head) = take_number!(head)?;
+        let body_offset = len.wrapping_add(1);
+        let head = take_tag!(head, PARTITION_KEY_INDEX)?;
+        let (index, len, head) = take_number!(head)?;
+        let partition_key_index = KeyIndexField {
+            index: u64::from(index),
+            offset: offset.wrapping_add(body_offset),
         };
-        let (len, data) = varint::decode_short(strip_tag(rest, DATA)?)?;
-        (usize::try_from(len) == Ok(data.len())).then_some(Self {
-            partition_key_index: u64::from(partition_key_index),
+        let len = body_offset.wrapping_add(len).wrapping_add(1);
+        let (explicit_hash_key_index, len, head) = match take_tag!(head, EXPLICIT_HASH_KEY_INDEX) {
+            None => {
+                let [head @ .., _, _, _, _] = head;
+                (None, len, head)
+            }
+            Some(head) => {
+                let (index, index_len, head) = take_number!(head)?;
+                let field = KeyIndexField {
+                    index: u64::from(index),
+                    offset: offset.wrapping_add(len),
+                };
+                (
+                    Some(field),
+                    len.wrapping_add(index_len).wrapping_add(1),
+                    head,
+                )
+            }
+        };
+        let head = take_tag!(head, DATA)?;
+        let (data_len, data_len_len, []) = take_number!(head)?;
+        let head_len = len.wrapping_add(data_len_len).wrapping_add(1);
+        let end = body_offset.wrapping_add(usize::try_from(body_len).ok()?);
+        let (record, rest) = message.split_at_checked(end)?;
+        let data = record.get(head_len..)?;
+        if usize::try_from(data_len) != Ok(data.len()) {
+            return None;
+        }
+        cursor.go_on_at(rest);
+        Some(Self {
+            offset,
+            partition_key_index,
             explicit_hash_key_index,
             data,
             tags: &[],
@@ -169,14 +188,8 @@ impl<'buf> RecordFields<'buf> {
     }
 
     /// Reads any record, good or bad.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn read_any(
-        body: Cursor<'buf>,
-        record_offset: usize,
-        fault: &mut Fault,
-    ) -> Result<Self, Faulted> {
-        let mut cursor = body;
+    fn read(record: &Field<'buf>, fault: &mut Fault) -> Result<Self, Faulted> {
+        let mut cursor = record.bytes;
         let mut partition_key_index = None;
         let mut explicit_hash_key_index = None;
         let mut data = None;
@@ -187,8 +200,10 @@ impl<'buf> RecordFields<'buf> {
                 break;
             };
             match field.tag {
-                PARTITION_KEY_INDEX => partition_key_index = Some(field.number),
-                EXPLICIT_HASH_KEY_INDEX => explicit_hash_key_index = Some(field.number),
+                PARTITION_KEY_INDEX => partition_key_index = Some(KeyIndexField::of(&field)),
+                EXPLICIT_HASH_KEY_INDEX => {
+                    explicit_hash_key_index = Some(KeyIndexField::of(&field));
+                }
                 DATA => data = Some(field.bytes.rest()),
                 RECORD_TAG => {
                     RecordTag::read(&field, fault)?;
@@ -201,6 +216,7 @@ impl<'buf> RecordFields<'buf> {
         }
         match (partition_key_index, data) {
             (Some(partition_key_index), Some(data)) => Ok(Self {
+                offset: record.offset,
                 partition_key_index,
                 explicit_hash_key_index,
                 data,
@@ -208,39 +224,20 @@ impl<'buf> RecordFields<'buf> {
             }),
             (None, _) => Err(missing(
                 RequiredField::PartitionKeyIndex,
-                record_offset,
+                record.offset,
                 fault,
             )),
-            (_, None) => Err(missing(RequiredField::Data, record_offset, fault)),
+            (_, None) => Err(missing(RequiredField::Data, record.offset, fault)),
         }
-    }
-
-    /// Where in a checked record the tags of its two indices stand, the last
-    /// of each.
-    pub(crate) fn index_offsets(
-        body: Cursor<'buf>,
-        fault: &mut Fault,
-    ) -> Result<[usize; 2], Faulted> {
-        let mut cursor = body;
-        let mut offsets = [body.offset(); 2];
-        let [partition_key, explicit_hash_key] = &mut offsets;
-        while let Some(field) = Field::read(&mut cursor, 1, fault)? {
-            match field.tag {
-                PARTITION_KEY_INDEX => *partition_key = field.offset,
-                EXPLICIT_HASH_KEY_INDEX => *explicit_hash_key = field.offset,
-                _ => {}
-            }
-        }
-        Ok(offsets)
     }
 }
 
-/// What follows a tag of one byte.
-#[inline]
-fn strip_tag(input: &[u8], tag: u32) -> Option<&[u8]> {
-    match *input {
-        [byte, ref rest @ ..] if u32::from(byte) == tag => Some(rest),
-        _ => None,
+impl KeyIndexField {
+    fn of(field: &Field<'_>) -> Self {
+        Self {
+            index: field.number,
+            offset: field.offset,
+        }
     }
 }
 
@@ -477,6 +474,7 @@ pub(crate) struct NewRecord<'a> {
 }
 
 impl<'a> NewRecord<'a> {
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn new(
         partition_key_index: u32,
         explicit_hash_key_index: Option<u32>,
@@ -503,7 +501,59 @@ impl<'a> NewRecord<'a> {
         delimited_len(self.body_len)
     }
 
-    pub(crate) fn write(&self, sink: &mut Sink<'_>) -> Option<()> {
+    /// Writes the record into `place`, which is as long as the record.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    pub(crate) fn write(&self, place: &mut [u8]) -> Option<()> {
+        if self.tags_len == 0 {
+            if let Some(head_len) = self.write_usual_head(place) {
+                let data = place.get_mut(head_len..)?;
+                if data.len() == self.data.len() {
+                    data.copy_from_slice(self.data);
+                    return Some(());
+                }
+            }
+        }
+        self.write_any(&mut Sink::new(place))
+    }
+
+    /// Writes all that stands before the data if it is small and `place` has
+    /// room for the largest that is; returns its length.
+    #[inline(always)]
+    fn write_usual_head(&self, place: &mut [u8]) -> Option<usize> {
+        if FOR_SIZE {
+            return None;
+        }
+        let head = place.first_chunk_mut::<MAX_USUAL_HEAD_LEN>()?;
+        let head = put_tag!(head, RECORD);
+        let (body_len_len, head) = put_number!(head, self.body_len)?;
+        let head = put_tag!(head, PARTITION_KEY_INDEX);
+        let (index_len, head) = put_number!(head, self.partition_key_index)?;
+        let (explicit_hash_key_len, head) = match self.explicit_hash_key_index {
+            None => {
+                let [head @ .., _, _, _, _] = head;
+                (0, head)
+            }
+            Some(index) => {
+                let head = put_tag!(head, EXPLICIT_HASH_KEY_INDEX);
+                let (len, head) = put_number!(head, index)?;
+                (len.wrapping_add(1), head)
+            }
+        };
+        let head = put_tag!(head, DATA);
+        let (data_len_len, []) = put_number!(head, u32::try_from(self.data.len()).ok()?)?;
+        let tags_len = 3_usize;
+        Some(
+            tags_len
+                .wrapping_add(body_len_len)
+                .wrapping_add(index_len)
+                .wrapping_add(explicit_hash_key_len)
+                .wrapping_add(data_len_len),
+        )
+    }
+
+    #[cfg_attr(not(target_os = "none"), cold)]
+    #[inline(never)]
+    fn write_any(&self, sink: &mut Sink<'_>) -> Option<()> {
         self.write_head(sink)?;
         sink.put(self.data)?;
         if self.tags_len > 0 {

@@ -11,9 +11,9 @@ use crate::error::{DecodeError, DecodeErrorKind, HashKeyError};
 use crate::frame::{Frame, PlainReason};
 use crate::hash_key::HashKey;
 use crate::key_bytes::KeyBytes;
-use crate::key_table::{KeyOffset, KeyTable, KeyTables, Table};
+use crate::key_table::{KeyOffset, KeyTable, KeyTables};
 use crate::limits::{DEFAULT_KEY_SLOTS, MAGIC_LEN};
-use crate::message::{RecordFields, RecordTags, TopField, TopFieldKind};
+use crate::message::{KeyIndexField, RecordFields, RecordTags, Table, TableKey, TopField};
 use crate::wire::cursor::Cursor;
 use crate::wire::fault::{Fault, Faulted};
 
@@ -143,63 +143,77 @@ impl<'buf> AggregatedRecord<'buf> {
             record_count: 0,
             first_record: MAGIC_LEN,
         };
-        // One more than the highest index in use.
-        let mut partition_keys_used = 0;
-        let mut explicit_hash_keys_used = 0;
         let mut cursor = Cursor::new(message, MAGIC_LEN);
-        while let Some(field) = TopField::read(&mut cursor, fault)? {
-            let table = match field.kind {
-                TopFieldKind::PartitionKey => &mut checked.partition_keys,
-                TopFieldKind::ExplicitHashKey => &mut checked.explicit_hash_keys,
-                TopFieldKind::Record => {
-                    let record = RecordFields::read(field.body, field.offset, fault)?;
-                    partition_keys_used = record
-                        .partition_key_index
-                        .saturating_add(1)
-                        .max(partition_keys_used);
-                    if let Some(index) = record.explicit_hash_key_index {
-                        explicit_hash_keys_used =
-                            index.saturating_add(1).max(explicit_hash_keys_used);
-                    }
-                    if checked.record_count == 0 {
-                        checked.first_record = field.offset;
-                    }
-                    checked.record_count = checked.record_count.saturating_add(1);
-                    continue;
-                }
-            };
-            let len_offset = field.len_offset.saturating_sub(MAGIC_LEN);
-            table.note(u32::try_from(len_offset).unwrap_or(u32::MAX));
+        loop {
+            // What every known producer writes is read in place, all else out of line.
+            if let Some(record) = RecordFields::take_usual(&mut cursor) {
+                checked.note_record(&record);
+                continue;
+            }
+            if let Some(key) = TableKey::take_usual(&mut cursor) {
+                checked.note_key(&key);
+                continue;
+            }
+            // A copy, so that the cursor itself can live in registers.
+            let mut any = cursor;
+            match TopField::read(&mut any, fault)? {
+                Some(TopField::Record(record)) => checked.note_record(&record),
+                Some(TopField::Key(key)) => checked.note_key(&key),
+                None => break,
+            }
+            cursor = any;
         }
-        if partition_keys_used > u64::from(checked.partition_keys.count)
-            || explicit_hash_keys_used > u64::from(checked.explicit_hash_keys.count)
-        {
+        if !(checked.partition_keys.has_all_used() && checked.explicit_hash_keys.has_all_used()) {
             checked.check_indices(fault)?;
         }
         Ok(checked)
     }
 
+    #[inline]
+    fn note_key(&mut self, key: &TableKey<'_>) {
+        let table = match key.table {
+            Table::PartitionKeys => &mut self.partition_keys,
+            Table::ExplicitHashKeys => &mut self.explicit_hash_keys,
+        };
+        table.note_key(key.len_offset.saturating_sub(MAGIC_LEN));
+    }
+
+    #[inline]
+    fn note_record(&mut self, record: &RecordFields<'_>) {
+        self.partition_keys
+            .note_index(record.partition_key_index.index);
+        if let Some(field) = record.explicit_hash_key_index {
+            self.explicit_hash_keys.note_index(field.index);
+        }
+        if self.record_count == 0 {
+            self.first_record = record.offset;
+        }
+        // There are fewer records than bytes, and these have 32 bits.
+        self.record_count = self.record_count.wrapping_add(1);
+    }
+
     /// Finds the first index outside its table.
     #[cold]
-    fn check_indices(&self, fault: &mut Fault) -> Result<(), Faulted> {
+    fn check_indices(self, fault: &mut Fault) -> Result<(), Faulted> {
         let mut cursor = self.cursor_at(self.first_record);
-        while let Some(field) = TopField::read_any(&mut cursor, fault)? {
-            if field.kind != TopFieldKind::Record {
+        while let Some(field) = TopField::read(&mut cursor, fault)? {
+            let TopField::Record(record) = field else {
                 continue;
-            }
-            let record = RecordFields::read_any(field.body, field.offset, fault)?;
-            let [partition_key_offset, explicit_hash_key_offset] =
-                RecordFields::index_offsets(field.body, fault)?;
-            let index = record.partition_key_index;
+            };
             let count = u64::from(self.partition_keys.count);
+            let KeyIndexField { index, offset } = record.partition_key_index;
             if index >= count {
-                let kind = DecodeErrorKind::PartitionKeyIndex { index, count };
-                return Err(fault.record(kind, partition_key_offset));
+                return Err(
+                    fault.record(DecodeErrorKind::PartitionKeyIndex { index, count }, offset)
+                );
             }
             let count = u64::from(self.explicit_hash_keys.count);
-            if let Some(index) = record.explicit_hash_key_index.filter(|&i| i >= count) {
-                let kind = DecodeErrorKind::ExplicitHashKeyIndex { index, count };
-                return Err(fault.record(kind, explicit_hash_key_offset));
+            match record.explicit_hash_key_index {
+                Some(KeyIndexField { index, offset }) if index >= count => {
+                    let kind = DecodeErrorKind::ExplicitHashKeyIndex { index, count };
+                    return Err(fault.record(kind, offset));
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -246,17 +260,17 @@ impl<'buf> AggregatedRecord<'buf> {
     /// The partition key table, in order.
     #[must_use]
     pub fn partition_keys(&self) -> Keys<'buf> {
-        self.keys(TopFieldKind::PartitionKey, self.partition_keys.count)
+        self.keys(Table::PartitionKeys, self.partition_keys.count)
     }
 
     /// The explicit hash key table, in order, as the decimal text that the
     /// producer wrote.
     #[must_use]
     pub fn explicit_hash_keys(&self) -> Keys<'buf> {
-        self.keys(TopFieldKind::ExplicitHashKey, self.explicit_hash_keys.count)
+        self.keys(Table::ExplicitHashKeys, self.explicit_hash_keys.count)
     }
 
-    fn keys(&self, table: TopFieldKind, count: u32) -> Keys<'buf> {
+    fn keys(&self, table: Table, count: u32) -> Keys<'buf> {
         Keys {
             cursor: Cursor::new(self.message, MAGIC_LEN),
             table,
@@ -327,7 +341,7 @@ impl<'buf> IntoIterator for &AggregatedRecord<'buf> {
 #[derive(Clone, Debug)]
 pub struct Keys<'buf> {
     cursor: Cursor<'buf>,
-    table: TopFieldKind,
+    table: Table,
     left: u32,
 }
 
@@ -336,12 +350,13 @@ impl<'buf> Iterator for Keys<'buf> {
 
     fn next(&mut self) -> Option<KeyBytes<'buf>> {
         while self.left > 0 {
-            let field = TopField::read_any(&mut self.cursor, &mut Fault::room())
-                .ok()
-                .flatten()?;
-            if field.kind == self.table {
-                self.left = self.left.wrapping_sub(1);
-                return Some(KeyBytes::new(field.body.rest()));
+            let fault = &mut Fault::room();
+            match TopField::read(&mut self.cursor, fault).ok().flatten()? {
+                TopField::Key(key) if key.table == self.table => {
+                    self.left = self.left.wrapping_sub(1);
+                    return Some(KeyBytes::new(key.key));
+                }
+                _ => {}
             }
         }
         None
@@ -462,7 +477,7 @@ impl<S: AsRef<[KeyOffset]>> FusedIterator for UserRecords<'_, S> {}
 pub struct UserRecordWalk<S> {
     slots: S,
     keys: KeyTables,
-    /// Where the next record, or what lies before it, starts.
+    /// Where in the message the next record, or what lies before it, starts.
     offset: usize,
     record_count: u32,
     sub_sequence_number: u32,
@@ -482,7 +497,7 @@ impl<S: AsRef<[KeyOffset]>> UserRecordWalk<S> {
         Self {
             slots,
             keys,
-            offset: aggregated.first_record,
+            offset: aggregated.first_record.saturating_sub(MAGIC_LEN),
             record_count: aggregated.record_count,
             sub_sequence_number: 0,
         }
@@ -502,41 +517,47 @@ impl<S: AsRef<[KeyOffset]>> UserRecordWalk<S> {
         if self.sub_sequence_number >= self.record_count {
             return None;
         }
-        let rest = message.get(self.offset.saturating_sub(MAGIC_LEN)..)?;
-        let mut cursor = Cursor::new(rest, self.offset);
-        // The message was checked: neither a fault nor its end can come here.
-        let fault = &mut Fault::room();
-        loop {
-            let field = TopField::read(&mut cursor, fault).ok().flatten()?;
-            if field.kind != TopFieldKind::Record {
-                continue;
+        let mut cursor = Cursor::new(message.get(self.offset..)?, self.offset);
+        let record = match RecordFields::take_usual(&mut cursor) {
+            Some(record) => record,
+            None => {
+                let record;
+                (record, cursor) = next_record(cursor)?;
+                record
             }
-            let record = RecordFields::read(field.body, field.offset, fault).ok()?;
-            let slots = self.slots.as_ref();
-            let partition_key = self.keys.key(
-                message,
-                slots,
-                Table::PartitionKeys,
-                record.partition_key_index,
-            )?;
-            let explicit_hash_key = match record.explicit_hash_key_index {
-                Some(index) => {
-                    let table = Table::ExplicitHashKeys;
-                    let key = self.keys.key(message, slots, table, index)?;
-                    Some(KeyBytes::new(key))
-                }
-                None => None,
-            };
-            let sub_sequence_number = self.sub_sequence_number;
-            self.sub_sequence_number = sub_sequence_number.wrapping_add(1);
-            self.offset = cursor.offset();
-            return Some(UserRecord {
-                partition_key: KeyBytes::new(partition_key),
-                explicit_hash_key,
-                data: record.data,
-                tags: record.tags,
-                sub_sequence_number,
-            });
+        };
+        self.offset = cursor.offset();
+        let slots = self.slots.as_ref();
+        let index = record.partition_key_index.index;
+        let partition_key = self.keys.partition_key(message, slots, index)?;
+        let explicit_hash_key = match record.explicit_hash_key_index {
+            Some(field) => {
+                let key = self.keys.explicit_hash_key(message, slots, field.index)?;
+                Some(KeyBytes::new(key))
+            }
+            None => None,
+        };
+        let sub_sequence_number = self.sub_sequence_number;
+        self.sub_sequence_number = sub_sequence_number.wrapping_add(1);
+        Some(UserRecord {
+            partition_key: KeyBytes::new(partition_key),
+            explicit_hash_key,
+            data: record.data,
+            tags: record.tags,
+            sub_sequence_number,
+        })
+    }
+}
+
+/// The next record, whatever lies before it. The message was checked: neither a
+/// fault nor its end can come here.
+#[cold]
+#[inline(never)]
+fn next_record(mut cursor: Cursor<'_>) -> Option<(RecordFields<'_>, Cursor<'_>)> {
+    loop {
+        let field = TopField::read(&mut cursor, &mut Fault::room()).ok()??;
+        if let TopField::Record(record) = field {
+            return Some((record, cursor));
         }
     }
 }

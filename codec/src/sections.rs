@@ -22,6 +22,7 @@ use crate::limits::{FRAME_LEN, MAX_VARINT_LEN};
 use crate::message::{
     EXPLICIT_HASH_KEY, NewRecord, PARTITION_KEY, bytes_field_len, write_bytes_field,
 };
+use crate::wire::cursor::Cursor;
 use crate::wire::sink::Sink;
 use crate::wire::varint;
 
@@ -157,7 +158,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
             .capacity()
             .saturating_sub(self.keys_len())
             .saturating_sub(len);
-        self.write(start, len, |sink| write_bytes_field(sink, kind.tag(), key))?;
+        self.write(start, len, |place| {
+            write_bytes_field(&mut Sink::new(place), kind.tag(), key)
+        })?;
         let part = match kind {
             KeyKind::Partition => &mut self.partition_keys,
             KeyKind::ExplicitHash => &mut self.explicit_hash_keys,
@@ -172,20 +175,24 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
         self.keys_len()
     }
 
-    /// The key whose entry starts `from_end` bytes before the buffer's end, if
-    /// it is of this kind.
-    pub(crate) fn key(&self, kind: KeyKind, from_end: u32) -> Option<&[u8]> {
-        let buffer = self.buffer.as_ref();
-        let start = buffer.len().checked_sub(usize::try_from(from_end).ok()?)?;
-        let (tag, key, _) = split_entry(buffer.get(start..)?)?;
-        (tag == kind.tag()).then_some(key)
+    /// True if the entry that starts `from_end` bytes before the buffer's end is
+    /// `key`, of this kind.
+    #[inline]
+    pub(crate) fn is_key(&self, kind: KeyKind, from_end: u32, key: &[u8]) -> bool {
+        usize::try_from(from_end).is_ok_and(|from_end| {
+            let buffer = self.buffer.as_ref();
+            let start = buffer.len().checked_sub(from_end);
+            let entries = start.and_then(|start| buffer.get(start..));
+            entries.is_some_and(|entries| starts_with_key(entries, kind.tag(), key))
+        })
     }
 
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn push_record(&mut self, record: &NewRecord<'_>) -> Result<(), EncodeError> {
         let len = record.encoded_len();
         self.reserve(len)?;
         let start = MESSAGE_START.saturating_add(self.records.len);
-        self.write(start, len, |sink| record.write(sink))?;
+        self.write(start, len, |place| record.write(place))?;
         self.records.add(len);
         Ok(())
     }
@@ -194,7 +201,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
         &mut self,
         start: u32,
         len: u32,
-        write: impl FnOnce(&mut Sink<'_>) -> Option<()>,
+        write: impl FnOnce(&mut [u8]) -> Option<()>,
     ) -> Result<(), EncodeError> {
         let refused = EncodeError::Full {
             needed: u64::from(start.saturating_add(len)),
@@ -204,9 +211,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
             .ok()
             .and_then(|start| self.buffer.as_mut().get_mut(start..))
             .and_then(|rest| rest.get_mut(..usize::try_from(len).ok()?));
-        memory
-            .and_then(|memory| write(&mut Sink::new(memory)))
-            .ok_or(refused)
+        memory.and_then(write).ok_or(refused)
     }
 
     /// Moves what there is into another buffer, if it fits there.
@@ -400,8 +405,20 @@ fn key_entry(keys: &[u8]) -> Option<(u32, usize)> {
     Some((tag, keys.len().checked_sub(rest.len())?))
 }
 
+/// True if `entries` starts with this one.
+#[inline(always)]
+fn starts_with_key(entries: &[u8], tag: u32, key: &[u8]) -> bool {
+    let mut cursor = Cursor::new(entries, 0);
+    let found = cursor.byte().map(u32::from).zip(cursor.short_bytes());
+    match found.or_else(|| split_entry(entries).map(|(tag, key, _)| (tag, key))) {
+        Some(entry) => entry == (tag, key),
+        None => false,
+    }
+}
+
 /// Tag and bytes of the key that `entries` starts with, and the entries behind
 /// it. They were written here, so their tags have one byte.
+#[cfg_attr(not(target_os = "none"), cold)]
 fn split_entry(entries: &[u8]) -> Option<(u32, &[u8], &[u8])> {
     let (&tag, rest) = entries.split_first()?;
     let (len, rest) = varint::decode(rest, MAX_VARINT_LEN).ok()?;

@@ -15,6 +15,7 @@ use crate::limits::{
 };
 use crate::message::{NewRecord, RecordTags, bytes_field_len, delimited_len};
 use crate::sections::{KeyKind, Sections};
+use crate::wire::cursor::FOR_SIZE;
 
 /// A finished blob whose digest is not yet written: the seam for whoever
 /// computes the digests of many blobs at once.
@@ -576,7 +577,9 @@ where
     pub fn encoded_len_with(&self, user_record: &NewUserRecord<'_>) -> u32 {
         let explicit_hash_key = user_record.explicit_hash_key.map(HashKey::to_decimal);
         let text = explicit_hash_key.as_ref().map(|text| text.as_bytes());
-        self.plan(user_record, text).encoded_len
+        let partition_key = user_record.partition_key.as_bytes();
+        let partition_key = self.find(KeyKind::Partition, partition_key);
+        self.plan(user_record, partition_key, text).encoded_len
     }
 
     /// Bytes of the Kinesis record if `user_record` were pushed and it were
@@ -632,9 +635,31 @@ where
     /// next one.
     pub fn try_push(&mut self, user_record: &NewUserRecord<'_>) -> Result<(), EncodeError> {
         user_record.check_partition_key()?;
+        // The usual one has a way of its own, where what it does not have costs nothing.
+        let is_usual =
+            !FOR_SIZE && user_record.explicit_hash_key.is_none() && user_record.tags.is_empty();
+        let key = user_record.partition_key.as_bytes();
+        let known = self.find(KeyKind::Partition, key);
+        let Some(known) = known.filter(|_| is_usual) else {
+            return self.push_any(user_record, known);
+        };
+        let tags = RecordTags::default();
+        let record = NewRecord::new(known.index, None, user_record.data, tags);
+        let encoded_len = self.encoded_len().saturating_add(record.encoded_len());
+        self.check_limits(user_record, encoded_len)?;
+        self.sections.push_record(&record)
+    }
+
+    /// Adds a user record whose partition key was checked and looked up.
+    #[inline(never)]
+    fn push_any(
+        &mut self,
+        user_record: &NewUserRecord<'_>,
+        partition_key: Option<InternedKey>,
+    ) -> Result<(), EncodeError> {
         let explicit_hash_key = user_record.explicit_hash_key.map(HashKey::to_decimal);
         let text = explicit_hash_key.as_ref().map(|text| text.as_bytes());
-        let plan = self.plan(user_record, text);
+        let plan = self.plan(user_record, partition_key, text);
         self.check_limits(user_record, plan.encoded_len)?;
         if plan.has_new_partition_key {
             let key = user_record.partition_key.as_bytes();
@@ -653,27 +678,31 @@ where
 
     fn find(&self, kind: KeyKind, key: &[u8]) -> Option<InternedKey> {
         self.key_index.find(key, |candidate| {
-            self.sections.key(kind, candidate.from_end) == Some(key)
+            self.sections.is_key(kind, candidate.from_end, key)
         })
     }
 
     fn plan<'a>(
         &self,
         user_record: &NewUserRecord<'a>,
+        partition_key: Option<InternedKey>,
         explicit_hash_key: Option<&[u8]>,
     ) -> Plan<'a> {
         let mut encoded_len = self.encoded_len();
-        let mut index_of = |kind, key| match self.find(kind, key) {
+        let mut index_of = |kind, key: &[u8], found: Option<InternedKey>| match found {
             Some(known) => (known.index, false),
             None => {
                 encoded_len = encoded_len.saturating_add(bytes_field_len(key));
                 (self.sections.key_count(kind), true)
             }
         };
-        let partition_key = user_record.partition_key.as_bytes();
+        let key = user_record.partition_key.as_bytes();
         let (partition_key_index, has_new_partition_key) =
-            index_of(KeyKind::Partition, partition_key);
-        let explicit_hash_key = explicit_hash_key.map(|key| index_of(KeyKind::ExplicitHash, key));
+            index_of(KeyKind::Partition, key, partition_key);
+        let explicit_hash_key = explicit_hash_key.map(|key| {
+            let kind = KeyKind::ExplicitHash;
+            index_of(kind, key, self.find(kind, key))
+        });
         let record = NewRecord::new(
             partition_key_index,
             explicit_hash_key.map(|(index, _)| index),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["error", "key_bytes"],
     &["limits"],
-    &["wire::varint", "wire::fault"],
+    &["wire::varint", "wire::head", "wire::fault"],
     &["wire::cursor", "wire::sink"],
     &["wire::field"],
     &["wire"],

@@ -3,7 +3,12 @@
 use crate::error::DecodeErrorKind;
 use crate::limits::{MAX_TAG_LEN, MAX_VARINT_LEN};
 use crate::wire::fault::{Fault, Faulted};
+use crate::wire::head::take_number;
 use crate::wire::varint::{self, Varint, VarintError};
+
+/// On bare metal code is dearer than time: there is one way to read, and none
+/// that is for usual input alone.
+pub(crate) const FOR_SIZE: bool = cfg!(target_os = "none");
 
 /// The unread bytes of one message.
 ///
@@ -99,17 +104,33 @@ impl<'buf> Cursor<'buf> {
         })
     }
 
-    /// Passes over a tag of one byte and reads the nested message behind it if
-    /// its length is short; `None` for all else, good or bad.
+    /// Reads a byte.
     #[inline]
-    pub(crate) fn short_message(&mut self) -> Option<Self> {
-        let (_tag, rest) = self.rest.split_first()?;
-        let (bytes, rest) = varint::decode_short_delimited(rest)?;
+    pub(crate) fn byte(&mut self) -> Option<u8> {
+        let (&byte, rest) = self.rest.split_first()?;
         self.rest = rest;
-        Some(Self {
-            rest: bytes,
-            end: self.offset(),
-        })
+        Some(byte)
+    }
+
+    /// Reads a short length and as many bytes as it says; `None` for all else,
+    /// good or bad.
+    #[inline(always)]
+    pub(crate) fn short_bytes(&mut self) -> Option<&'buf [u8]> {
+        if FOR_SIZE {
+            return None;
+        }
+        let head = self.rest.first_chunk::<3>()?;
+        let (len, len_len, []) = take_number!(head)?;
+        let bytes = self.rest.get(len_len..)?;
+        let (bytes, rest) = bytes.split_at_checked(usize::try_from(len).ok()?)?;
+        self.rest = rest;
+        Some(bytes)
+    }
+
+    /// Goes on at `rest`, which is the end of what was unread.
+    #[inline]
+    pub(crate) fn go_on_at(&mut self, rest: &'buf [u8]) {
+        self.rest = rest;
     }
 
     /// Passes over `len` bytes.

@@ -5,5 +5,6 @@
 pub(crate) mod cursor;
 pub(crate) mod fault;
 pub(crate) mod field;
+pub(crate) mod head;
 pub(crate) mod sink;
 pub(crate) mod varint;

@@ -44,27 +44,6 @@ pub(crate) fn decode(input: &[u8], limit: u8) -> Result<(Varint, &[u8]), VarintE
     Err(VarintError::TooLong { limit })
 }
 
-/// Reads a varint of up to three bytes, which nearly all are: the index of the
-/// last of two million keys has as many. `None` for all else, good or bad.
-#[inline]
-pub(crate) fn decode_short(input: &[u8]) -> Option<(u32, &[u8])> {
-    let bits = |byte: u8| u32::from(byte & 0x7f);
-    match *input {
-        [a @ ..0x80, ref rest @ ..] => Some((u32::from(a), rest)),
-        [a, b @ ..0x80, ref rest @ ..] => Some((bits(a) | bits(b) << 7, rest)),
-        [a, b, c @ ..0x80, ref rest @ ..] => Some((bits(a) | bits(b) << 7 | bits(c) << 14, rest)),
-        _ => None,
-    }
-}
-
-/// Reads a length of up to three bytes and as many bytes as it says; `None`
-/// for all else, good or bad.
-#[inline]
-pub(crate) fn decode_short_delimited(input: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (len, rest) = decode_short(input)?;
-    rest.split_at_checked(usize::try_from(len).ok()?)
-}
-
 /// Bytes that `value` takes.
 pub(crate) const fn encoded_len(value: u32) -> u32 {
     // Seven bits a byte: one byte more than the highest set bit's place divided by 7. No branch, and
@@ -131,8 +110,6 @@ mod tests {
     fn edges_decode_and_every_prefix_is_truncated() {
         for &(expected, bytes) in EDGES {
             assert_eq!(value(bytes), Ok(expected));
-            let short = decode_short(bytes).map(|(value, _)| u64::from(value));
-            assert_eq!(short, (bytes.len() <= 3).then_some(expected));
             for len in 0..bytes.len() {
                 assert_eq!(value(&bytes[..len]), Err(VarintError::Truncated));
             }
