@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 seconds=${1:-30}
 shift || true
-[ $# -gt 0 ] || set -- decode round_trip differential aggregator hash_key
+[ $# -gt 0 ] || set -- decode round_trip differential aggregator hash_key consumer producer
 corpus=$(mktemp -d)
 trap 'rm -rf "$corpus"' EXIT
 # The codec has no unsafe code: an address sanitizer would only cost time.

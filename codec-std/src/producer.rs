@@ -1013,12 +1013,7 @@ impl<T> ProducerCore<T> {
     fn take_in_flight(&mut self, id: RequestId) -> Result<InFlight<T>, UnknownRequest> {
         let request = self.in_flight.remove(&id).ok_or(UnknownRequest {})?;
         for sealed in &request.sealed {
-            for place in self.places(sealed.span) {
-                if let Some(lane) = self.lanes.get_mut(place) {
-                    lane.blockers = lane.blockers.saturating_sub(1);
-                }
-                self.schedule(place);
-            }
+            self.unblock(sealed.span);
         }
         Ok(request)
     }
@@ -1475,5 +1470,26 @@ fn is_same(one: &Option<Past>, other: &Option<Past>) -> bool {
         (None, None) => true,
         (Some(one), Some(other)) => Arc::ptr_eq(one, other),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of seed 1000, as the generator of the tests' fixtures has them, too.
+    #[test]
+    fn jitter_is_vigna_s_sequence_spread_over_the_time() {
+        let numbers = [
+            0x3c1e_ba8b_4dcc_c148,
+            0xd07a_9d82_d4f4_bbaf,
+            0xc5fe_6a1c_2fc9_b651,
+        ];
+        let mut random = SplitMix::new(1000);
+        assert_eq!([(); 3].map(|()| random.next()), numbers);
+        let mut random = SplitMix::new(1000);
+        let times = [(); 3].map(|()| random.up_to(Duration::from_nanos(999)));
+        assert_eq!(times.map(|time| time.as_nanos()), [234, 814, 773]);
+        assert_eq!(random.up_to(Duration::ZERO), Duration::ZERO);
     }
 }

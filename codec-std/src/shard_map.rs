@@ -498,4 +498,12 @@ mod tests {
         assert_eq!(ids(&diff.closed), ["a", "b"]);
         assert!(before.diff(&before.clone()).is_empty());
     }
+
+    #[test]
+    fn a_shard_names_its_parents_in_order() {
+        let merged = Shard::new("c", HashKeyRange::FULL)
+            .with_parent("a")
+            .with_parent("b");
+        assert_eq!(merged.parents(), ["a".into(), "b".into()]);
+    }
 }

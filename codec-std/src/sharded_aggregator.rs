@@ -647,4 +647,19 @@ mod tests {
         assert_eq!(tokens(&rest), [[0]]);
         assert_eq!(aggregator.buffered_len(), 0);
     }
+
+    #[test]
+    fn aggregates_go_under_the_key_that_was_asked_for() {
+        for (outer_key, expected) in [(OuterKey::FirstUserRecord, "k"), (OuterKey::Kpl, "a")] {
+            let limits = ShardedLimits::new().with_outer_key(outer_key);
+            let mut aggregator = ShardedAggregator::new(halves(), limits);
+            assert!(aggregator.is_empty());
+            aggregator.push(user_record(7), (), ms(0)).unwrap();
+            assert!(!aggregator.is_empty());
+            let complete = aggregator.flush_shard("low").unwrap();
+            assert_eq!(complete.aggregate.partition_key(), expected);
+            let hash_key = Some(HashKey::new(7));
+            assert_eq!(complete.aggregate.explicit_hash_key(), hash_key);
+        }
+    }
 }

@@ -136,6 +136,8 @@ fn main() {
         "differential",
         "aggregator",
         "hash_key",
+        "consumer",
+        "producer",
     ] {
         for (place, len) in [16, 64, 256, 1024].into_iter().cycle().take(16).enumerate() {
             let mut bytes: Vec<u8> = (0..len / 8)

@@ -1,6 +1,7 @@
 //! Hash keys as decimal text, as numbers and as digests of partition keys.
 
 use arbitrary::{Arbitrary, Unstructured};
+use kinesis_agg::{digests_of, hash_keys_of};
 use kinesis_agg_codec::{Digest, HashKey, HashKeyError, HashKeyRange, limits};
 use num_bigint::BigUint;
 
@@ -61,6 +62,7 @@ fn check_input(input: &Input) {
             assert_eq!(hash_key.to_u128(), md5(key));
             assert_eq!(HashKey::from(Digest::of(key)), hash_key);
             check_number(hash_key.to_u128());
+            check_many(key);
         }
         Input::Range(start, end, number) => check_range(*start, *end, *number),
     }
@@ -121,6 +123,21 @@ fn read(text: &[u8]) -> Result<u128, HashKeyError> {
 pub fn md5(partition_key: &[u8]) -> u128 {
     let digest = BigUint::from_bytes_be(&md5::compute(partition_key).0);
     u128::try_from(digest).unwrap()
+}
+
+/// Parts of a text, many at once.
+fn check_many(text: &[u8]) {
+    let step = (text.len() / 11).max(1);
+    let parts = (0..=text.len()).step_by(step).flat_map(|middle| {
+        let (start, end) = text.split_at(middle);
+        [start, end]
+    });
+    let parts: Vec<_> = parts.take(40).collect();
+    let expected: Vec<_> = parts.iter().map(|part| md5(part)).collect();
+    let hash_keys = hash_keys_of(&parts).into_iter().map(HashKey::to_u128);
+    assert_eq!(hash_keys.collect::<Vec<_>>(), expected);
+    let digests = digests_of(&parts).into_iter().map(HashKey::from);
+    assert_eq!(digests.map(HashKey::to_u128).collect::<Vec<_>>(), expected);
 }
 
 fn check_text(text: &[u8]) {

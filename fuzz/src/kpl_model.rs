@@ -28,6 +28,15 @@ struct Key {
     text: String,
 }
 
+/// A key as a user record names it.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyUse {
+    /// Its place in its table.
+    pub index: u64,
+    /// The user record is the first that names it.
+    pub is_new: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Table {
     PartitionKeys,
@@ -127,17 +136,45 @@ impl Model {
         for (user_record, &(partition_key, explicit_hash_key)) in
             self.user_records.iter().zip(&self.indices)
         {
-            let mut body = wire::number(1, partition_key);
-            if let Some(index) = explicit_hash_key {
-                body.extend(wire::number(2, index));
+            message.extend(record(user_record, partition_key, explicit_hash_key));
+        }
+        reseal(&message)
+    }
+
+    /// The user records with their key indices, and whether those keys are new
+    /// there.
+    pub fn uses(&self) -> impl Iterator<Item = (&Owned, KeyUse, Option<KeyUse>)> {
+        let (mut partition_keys, mut explicit_hash_keys) = (0, 0);
+        let use_of = |index: u64, count: &mut u64| {
+            let is_new = index == *count;
+            *count += u64::from(is_new);
+            KeyUse { index, is_new }
+        };
+        let user_records = self.user_records.iter().zip(&self.indices);
+        user_records.map(move |(user_record, &(partition_key, explicit_hash_key))| {
+            let partition_key = use_of(partition_key, &mut partition_keys);
+            let explicit_hash_key =
+                explicit_hash_key.map(|index| use_of(index, &mut explicit_hash_keys));
+            (&**user_record, partition_key, explicit_hash_key)
+        })
+    }
+
+    /// The blob of a writer without a buffer: each key right before the record
+    /// that first uses it.
+    #[must_use]
+    pub fn streamed(&self) -> Vec<u8> {
+        let mut message = Vec::new();
+        for (user_record, partition_key, explicit_hash_key) in self.uses() {
+            if partition_key.is_new {
+                message.extend(wire::partition_key(user_record.partition_key.as_bytes()));
             }
-            body.extend(wire::bytes(3, &user_record.data));
-            for (key, value) in &user_record.tags {
-                let value = value.as_ref().map(|value| wire::bytes(2, value.as_bytes()));
-                let key = wire::bytes(1, key.as_bytes());
-                body.extend(wire::bytes(4, &[key, value.unwrap_or_default()].concat()));
+            if let (Some(KeyUse { is_new: true, .. }), Some(number)) =
+                (&explicit_hash_key, user_record.explicit_hash_key)
+            {
+                message.extend(wire::explicit_hash_key(number.to_string().as_bytes()));
             }
-            message.extend(wire::bytes(3, &body));
+            let explicit_hash_key = explicit_hash_key.map(|key| key.index);
+            message.extend(record(user_record, partition_key.index, explicit_hash_key));
         }
         reseal(&message)
     }
@@ -173,6 +210,21 @@ impl Model {
     pub fn size(&self, outer_key: OuterKey) -> usize {
         self.blob_len() + self.outer(outer_key).0.len()
     }
+}
+
+/// A record as it stands in a message.
+fn record(user_record: &Owned, partition_key: u64, explicit_hash_key: Option<u64>) -> Vec<u8> {
+    let mut body = wire::number(1, partition_key);
+    if let Some(index) = explicit_hash_key {
+        body.extend(wire::number(2, index));
+    }
+    body.extend(wire::bytes(3, &user_record.data));
+    for (key, value) in &user_record.tags {
+        let value = value.as_ref().map(|value| wire::bytes(2, value.as_bytes()));
+        let key = wire::bytes(1, key.as_bytes());
+        body.extend(wire::bytes(4, &[key, value.unwrap_or_default()].concat()));
+    }
+    wire::bytes(3, &body)
 }
 
 /// The length of a field whose content has that many bytes.

@@ -6,26 +6,31 @@
 
 pub mod aggregator;
 pub mod assemble;
+pub mod consumer;
 pub mod decode;
 pub mod differential;
 pub mod explained;
 pub mod hash_key;
 pub mod kpl_model;
 pub mod peers;
+pub mod producer;
 pub mod reference;
 pub mod round_trip;
+pub mod streamed;
 
 /// A target: its name, which is that of its corpus, and what it does with an
 /// input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 7] = [
     ("decode", decode::check),
     ("round_trip", round_trip::check),
     ("differential", differential::check),
     ("aggregator", aggregator::check),
     ("hash_key", hash_key::check),
+    ("consumer", consumer::check),
+    ("producer", producer::check),
 ];
 
 #[cfg(test)]

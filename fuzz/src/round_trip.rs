@@ -11,7 +11,7 @@ use kinesis_agg_codec::{
 use kinesis_agg_tests::{Owned, aggregated, read_with_slots};
 
 use crate::kpl_model::Model;
-use crate::reference;
+use crate::{reference, streamed};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -356,6 +356,7 @@ impl Pair {
             let blob = self.model.blob();
             assert_eq!(self.writer.clone().into_buffer()[..blob.len()], blob);
         }
+        streamed::check(&self.model);
         self.model = self.model.cleared();
     }
 }

@@ -198,6 +198,8 @@ fn flush(
     assert_eq!(flushed.is_some(), !buffered.is_empty());
     if let Some(flushed) = flushed {
         assert_eq!(consume(&flushed).len(), buffered.len());
+        let count = usize::try_from(flushed.record_count()).unwrap();
+        assert_eq!(count, buffered.len());
         assert_eq!(&flushed, &settings.kinesis_record(buffered));
     }
     buffered.clear();

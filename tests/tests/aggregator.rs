@@ -7,6 +7,7 @@ use kinesis_agg::{
     RecordAggregator,
 };
 use kinesis_agg_tests::aggregator_model::{self, Settings, Step, consume, size};
+use kinesis_agg_tests::{aggregated, read_with_slots};
 use proptest::prelude::*;
 
 fn user_record() -> impl Strategy<Value = OwnedUserRecord> {
@@ -198,4 +199,32 @@ fn the_largest_user_record_goes_and_one_byte_more_does_not() {
             );
         }
     }
+}
+
+#[test]
+fn tags_come_out_as_they_were_put() {
+    let tagged = OwnedUserRecord::new("a", "data")
+        .with_tag("unit", Some("C"))
+        .with_tag("raw", None);
+    let mut aggregator = RecordAggregator::new();
+    assert!(aggregator.push(tagged.clone()).unwrap().is_none());
+    let aggregate = aggregator.flush().unwrap();
+    let blob = aggregated(aggregate.data());
+    let read = read_with_slots(&blob, 1);
+    let value = Some(b"C".to_vec());
+    assert_eq!(
+        read[0].tags,
+        [(b"unit".to_vec(), value), (b"raw".to_vec(), None)]
+    );
+    assert_eq!(consume(&aggregate), [tagged]);
+}
+
+/// Protects logs from user data.
+#[test]
+fn a_refusal_is_printed_without_the_user_record() {
+    let refused = RecordAggregator::new()
+        .push(OwnedUserRecord::new("", "secret"))
+        .unwrap_err();
+    let printed = format!("{refused:?}");
+    assert_eq!(printed, "PushError { reason: EmptyPartitionKey, .. }");
 }

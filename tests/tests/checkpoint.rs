@@ -152,3 +152,13 @@ fn skipping_goes_together_with_filtering_and_strictness() {
     assert_eq!(rest.next().unwrap().unwrap_err().record_index, 2);
     assert!(rest.next().is_none());
 }
+
+#[test]
+fn a_place_is_printed_as_it_is_read() {
+    let place = ExtendedSequenceNumber {
+        sequence_number: "0042".parse().unwrap(),
+        sub_sequence_number: 7,
+    };
+    assert_eq!(place.to_string(), "42:7");
+    assert!(format!("{place:?}").contains("Number(42)"));
+}

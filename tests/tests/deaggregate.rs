@@ -7,8 +7,9 @@ use core::error::Error as _;
 use bytes::Bytes;
 use kinesis_agg::codec::{KeyOffset, Parsed, parse};
 use kinesis_agg::{
-    Deaggregator, DecodeErrorKind, Delivered, EnclosingRecord, KinesisRecord, Outcome, PlainReason,
-    SharedParsed, deaggregate, deaggregate_batch, parse_shared,
+    Deaggregator, DecodeErrorKind, Delivered, EnclosingRecord, ExtendedSequenceNumber,
+    HashKeyFilter, HashKeyRange, KinesisRecord, Outcome, PlainReason, SequenceNumber, SharedParsed,
+    deaggregate, deaggregate_batch, parse_shared,
 };
 use kinesis_agg_tests::Read;
 use kinesis_agg_tests::fixtures::decode_cases;
@@ -238,4 +239,41 @@ fn data_alone_is_a_kinesis_record() {
         (delivered.partition_key(), delivered.sequence_number()),
         (None, None)
     );
+}
+
+/// Protects those who hand on a reference, or what they filter and resume.
+#[test]
+fn a_reference_to_a_kinesis_record_says_the_same() {
+    let record = record(b"plain", 3);
+    let by_reference = &&record;
+    assert_eq!(by_reference.data(), record.data());
+    assert_eq!(EnclosingRecord::partition_key(by_reference), Some("outer"));
+    assert_eq!(EnclosingRecord::explicit_hash_key(by_reference), Some("7"));
+    assert_eq!(EnclosingRecord::sequence_number(by_reference), Some("3"));
+    let vec = b"plain".to_vec();
+    let delivered = deaggregate(&vec).next().unwrap();
+    assert!(delivered.explicit_hash_key().is_none());
+}
+
+/// Protects who reserves memory by it: it is no less than what comes, and of a
+/// filter or a checkpoint nobody knows more.
+#[test]
+fn size_hints_hold_at_each_step() {
+    let checkpoint = ExtendedSequenceNumber::from(SequenceNumber::TrimHorizon);
+    let filter = HashKeyFilter::PerUserRecord(HashKeyRange::FULL);
+    for record in fixtures() {
+        let count = deaggregate(&record).count();
+        let mut whole = deaggregate(&record);
+        let mut filtered = deaggregate(&record).filter_by(filter);
+        let mut resumed = deaggregate(&record).resume_after(checkpoint.clone());
+        for left in (0..=count).rev() {
+            assert_eq!(whole.size_hint(), (left, Some(left)));
+            assert_eq!(resumed.size_hint(), (0, Some(left)));
+            assert_eq!(resumed.next().is_some(), left > 0);
+            assert_eq!(whole.next().is_some(), left > 0);
+        }
+        assert_eq!(filtered.size_hint(), (0, Some(count)));
+        while filtered.next().is_some() {}
+        assert_eq!(filtered.size_hint(), (0, Some(0)));
+    }
 }

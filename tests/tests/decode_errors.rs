@@ -6,7 +6,7 @@ use kinesis_agg_codec::DecodeErrorKind::{
     self, BlobTooLong, ExplicitHashKeyIndex, InvalidTag, LengthOverrun, MismatchedEndGroup,
     MissingField, NestingTooDeep, PartitionKeyIndex, Truncated, UnexpectedEndGroup, VarintTooLong,
 };
-use kinesis_agg_codec::{MAGIC, Parsed, RequiredField, parse, parse_trusting_digest};
+use kinesis_agg_codec::{Parsed, RequiredField, parse, parse_trusting_digest};
 use kinesis_agg_tests::{aggregated, reseal, wire};
 
 /// A message, what is wrong with it and at which byte of the blob, of which
@@ -462,7 +462,7 @@ fn groups_nest_up_to_100_levels_enclosing_messages_included() {
 #[test]
 fn a_blob_beyond_32_bits_is_refused_before_it_is_read() {
     let mut blob = vec![0; (1 << 32) + 16];
-    blob[..4].copy_from_slice(&MAGIC);
+    blob[..4].copy_from_slice(&kinesis_agg_codec::MAGIC);
     let error = parse_trusting_digest(&blob).unwrap_err();
     assert_eq!((error.kind(), error.offset()), (BlobTooLong, 0));
     // One byte less is read, and found to start with field number 0.

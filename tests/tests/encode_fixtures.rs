@@ -2,8 +2,10 @@
 //! order, the deduplication of keys, the outer keys and the writer's sizes, in
 //! a buffer with room and in one without a byte to spare.
 
+use kinesis_agg::RecordAggregator;
+use kinesis_agg_codec::limits::LARGEST_MAX_SIZE;
 use kinesis_agg_codec::{
-    Aggregate, AggregateWriter, EncodeError, HashKey, HashKeyError, InternedKey, KeySlots,
+    Aggregate, AggregateWriter, EncodeError, HashKey, HashKeyError, InternedKey, KeySlots, Limits,
     NewUserRecord, OuterKey,
 };
 use kinesis_agg_tests::fixtures::{EncodeCase, Given, Output, encode_cases};
@@ -165,4 +167,26 @@ fn the_kinesis_record_is_put_under_the_keys_of_either_convention() {
         compared += 1;
     }
     assert_eq!(compared, 59);
+}
+
+/// The aggregator that grows writes the same bytes: protects its key index,
+/// which has no bound.
+#[test]
+fn the_growing_aggregator_writes_the_kpls_bytes() {
+    let mut compared = 0;
+    for case in encode_cases().iter().filter(|case| !case.is_refused_by_kpl) {
+        let limits = Limits::new().with_max_size(LARGEST_MAX_SIZE).unwrap();
+        let mut aggregator = RecordAggregator::new().with_limits(limits);
+        for user_record in parse_keys(&case.user_records).unwrap() {
+            assert!(aggregator.push(user_record).unwrap().is_none());
+        }
+        let aggregate = aggregator.flush().unwrap();
+        if let Some(kpl) = &case.kpl {
+            assert!(is_written_by_kpl(aggregate.data(), kpl), "{}", case.id);
+            compared += 1;
+        }
+        let count = usize::try_from(aggregate.record_count()).unwrap();
+        assert_eq!(count, case.user_records.len());
+    }
+    assert_eq!(compared, 58);
 }

@@ -568,3 +568,112 @@ fn a_lone_user_record_goes_raw_if_asked_and_comes_back_as_it_was() {
         assert_eq!(producer.buffered_count(), 0);
     }
 }
+
+/// Protects the story that a caller decides by: neighbours in an aggregate can
+/// have been sent unequally often.
+#[test]
+fn each_user_record_tells_its_own_attempts() {
+    let limits = Limits::new().with_max_count(2).unwrap();
+    let settings = settings()
+        .with_limits(limits)
+        .with_max_age(ms(5_000))
+        .with_max_attempts(2);
+    let mut producer = producer(one(), settings);
+    let lost = || RequestFailure::NoAnswer("timeout".into());
+    push(&mut producer, &[1], ms(0));
+    producer.flush();
+    let first = producer.poll_request(ms(0)).unwrap();
+    push(&mut producer, &[2, 3, 4], ms(1));
+    producer.handle_failure(first.id, lost(), ms(2)).unwrap();
+    // All of it is another shard's now, and is aggregated anew.
+    let map = producer.map().refreshed(split(), ms(3), ms(0)).unwrap();
+    producer.replace_map(map, ms(3));
+    let (second, now) = next_request(&mut producer, ms(3));
+    assert_eq!(keys(&second), [[1, 2]]);
+    producer.handle_failure(second.id, lost(), now).unwrap();
+    let failed = failures(&mut producer);
+    let attempts = failed
+        .iter()
+        .map(|(token, failure)| (*token, failure.attempts.len(), failure.reason));
+    let expected = [(1, 2, FailureReason::AttemptsExhausted)];
+    assert_eq!(attempts.collect::<Vec<_>>(), expected);
+    let (third, now) = next_request(&mut producer, now);
+    assert_eq!(keys(&third), [[2, 3]]);
+    let answer = vec![stored("low", "1")];
+    producer.handle_answer(third.id, answer, now).unwrap();
+    for expected in [(2, 2), (3, 1)] {
+        let Some(ProducerEvent::Delivered { token, delivery }) = producer.poll_event() else {
+            panic!("{expected:?}");
+        };
+        assert_eq!((token, delivery.attempt_count), expected);
+    }
+}
+
+/// Protects a caller whose listings fail from a shard that stands still.
+#[test]
+fn what_nobody_can_judge_blocks_its_shard_until_it_expires() {
+    let mut producer = producer(one(), settings().with_ttl(ms(100)));
+    push(&mut producer, &[5], ms(0));
+    let request = producer.poll_request(ms(0)).unwrap();
+    let answer = vec![stored("nowhere", "1")];
+    producer.handle_answer(request.id, answer, ms(1)).unwrap();
+    push(&mut producer, &[6], ms(90));
+    assert!(producer.poll_request(ms(99)).is_none());
+    // What is over goes back; no map has come.
+    let (request, now) = next_request(&mut producer, ms(100));
+    assert_eq!(keys(&request), [[6]]);
+    assert!(now < ms(190) && producer.wants_refresh());
+    let failed = failures(&mut producer);
+    assert_eq!((failed[0].0, failed.len()), (5, 1));
+    assert_eq!(failed[0].1.reason, FailureReason::Expired);
+}
+
+/// Protects a stream from being asked the same again and again while no newer
+/// map is known.
+#[test]
+fn a_shard_that_the_map_gives_to_others_is_tried_again_after_a_pause() {
+    let pause = settings().with_backoff(ms(1_000), ms(1_000));
+    let mut shards = split();
+    shards.remove(0);
+    let mut producer = producer(shards, pause);
+    push(&mut producer, &[5], ms(0));
+    let request = producer.poll_request(ms(0)).unwrap();
+    let answer = vec![stored("high", "1")];
+    producer.handle_answer(request.id, answer, ms(0)).unwrap();
+    assert!(producer.wants_refresh());
+    assert!(producer.poll_request(ms(0)).is_none());
+    let (request, now) = next_request(&mut producer, ms(0));
+    assert!(ms(0) < now && now <= ms(1_000));
+    assert_eq!(keys(&request), [[5]]);
+}
+
+#[test]
+fn a_burst_is_over_also_for_what_was_not_aggregated_yet() {
+    let settings = settings().with_shard_rate(0, 1_000).with_ttl(Duration::MAX);
+    let mut producer = producer(one(), settings);
+    for (n, now) in [(0, ms(0)), (1, ms(1))] {
+        let large = OwnedUserRecord::new("key", vec![0; 860]);
+        producer.push(large, n, now).unwrap();
+        let request = producer.poll_request(now);
+        assert_eq!(request.is_some(), n == 0);
+        if let Some(request) = request {
+            let answer = vec![stored("one", "1")];
+            producer.handle_answer(request.id, answer, now).unwrap();
+        }
+    }
+    let (_, now) = next_request(&mut producer, ms(1));
+    assert!((ms(700)..ms(1_000)).contains(&now), "{now:?}");
+}
+
+#[test]
+fn a_request_has_1_to_500_records_whatever_is_asked_for() {
+    for (asked, expected) in [(0, 1), (1, 1), (7, 7), (500, 500), (9_999, 500)] {
+        let shards: Vec<_> = (0..600)
+            .map(|n| shard(&n.to_string(), n, if n == 599 { MAX } else { n }))
+            .collect();
+        let mut producer = producer(shards, settings().with_max_request_count(asked));
+        push(&mut producer, &Vec::from_iter(0..600), ms(0));
+        let request = producer.poll_request(ms(0)).unwrap();
+        assert_eq!(request.records.len(), expected);
+    }
+}

