@@ -711,6 +711,7 @@ where
         })
     }
 
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn plan<'a, const SHAPE: bool>(
         &self,
         user_record: &NewUserRecord<'a>,
