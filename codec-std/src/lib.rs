@@ -173,6 +173,8 @@ mod hash_key_filter;
 mod key_map;
 #[cfg(feature = "lambda")]
 pub mod lambda;
+#[cfg(feature = "simd")]
+mod lanes;
 mod owned;
 mod producer;
 mod shard_map;
