@@ -4,6 +4,8 @@
 //! of either; [`AggregateWriter`] stores each key once, keeps to the rules for
 //! keys and sizes and knows what the Kinesis record is to be put under.
 
+use core::fmt;
+
 use crate::digest::Digest;
 use crate::error::EncodeError;
 use crate::frame::MESSAGE_START;
@@ -206,7 +208,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
 ///     .with_explicit_hash_key(HashKey::new(7))
 ///     .with_tags(tags[..].into());
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NewUserRecord<'a> {
     partition_key: &'a str,
     explicit_hash_key: Option<HashKey>,
@@ -335,6 +337,18 @@ impl<'a> NewUserRecord<'a> {
             return Err(EncodeError::PartitionKeyTooLong { utf16_len, limit });
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for NewUserRecord<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewUserRecord")
+            // `str`'s own has panics in it, for a text that needs escapes.
+            .field("partition_key", &KeyBytes::from(self.partition_key))
+            .field("explicit_hash_key", &self.explicit_hash_key)
+            .field("data", &self.data)
+            .field("tags", &self.tags)
+            .finish()
     }
 }
 

@@ -486,6 +486,9 @@ roots! {
     fn NewUserRecord__tags<'a>(user_record: &NewUserRecord<'a>) -> RecordTags<'a> {
         user_record.tags()
     }
+    fn NewUserRecord__fmt(out: &mut Text<'_>, user_record: &NewUserRecord<'_>) -> fmt::Result {
+        write!(out, "{user_record:?}")
+    }
     fn NewUserRecord__hash_key(user_record: &NewUserRecord<'_>) -> HashKey {
         user_record.hash_key()
     }
@@ -723,9 +726,7 @@ roots! {
     }
 }
 
-// `Debug`, as the compiler derives it. `NewUserRecord` is missing: it holds a `str`, and core's
-// `Debug` for that cuts text at places of which the optimizer cannot see that they are between
-// characters.
+// `Debug`, as the compiler derives it.
 roots! {
     fn derived__debug_reading(
         out: &mut Text<'_>,
