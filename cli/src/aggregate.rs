@@ -2,25 +2,24 @@
 
 use alloc::sync::Arc;
 use core::time::Duration;
-use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use clap::ValueEnum;
 use kinesis_agg::codec::limits::{DEFAULT_MAX_SIZE, LARGEST_MAX_SIZE};
 use kinesis_agg::{
-    HashKey, HashKeyRange, Limits, LoneUserRecord, OuterKey, OwnedAggregate, OwnedUserRecord,
-    RecordAggregator, RefusalReason, Shard, ShardAggregate, ShardMap, ShardedAggregator,
-    ShardedLimits,
+    HashKey, Limits, LoneUserRecord, OuterKey, OwnedAggregate, OwnedUserRecord, RecordAggregator,
+    RefusalReason, ShardAggregate, ShardedAggregator, ShardedLimits,
 };
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::input::Input;
 use crate::json::Fields;
 use crate::output::{JsonLines, Out, cannot_write};
+use crate::progress::Progress;
+use crate::shards;
 
 /// Pack user records into Kinesis records, in order, as many into each as fit.
 ///
@@ -126,7 +125,7 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
                 .with_lone_user_record(lone),
         )),
         Some(file) => {
-            let map = read_shards(file).with_context(|| file.display().to_string())?;
+            let map = shards::read(file)?;
             let limits = ShardedLimits::new()
                 .with_limits(limits)
                 .with_outer_key(outer_key)
@@ -136,7 +135,7 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
         }
     };
     let mut lines = JsonLines::new(out);
-    let mut input = Input::new(&args.files);
+    let mut input = Input::new(&args.files, Progress::beside_output(&args.files));
     loop {
         match next_user_record(&mut input, &mut aggregator) {
             Ok(Step::Pushed(None)) => {}
@@ -212,41 +211,6 @@ impl Aggregator {
             }
         }
     }
-}
-
-/// The shards of one or more answers of ListShards.
-fn read_shards(file: &Path) -> anyhow::Result<ShardMap> {
-    let text = fs::read(file)?;
-    let mut shards = Vec::new();
-    for answer in serde_json::Deserializer::from_slice(&text).into_iter::<Value>() {
-        let answer = answer?;
-        let listed = answer.get("Shards").and_then(Value::as_array);
-        for listed in listed.context("no array Shards")? {
-            let shard = shard(listed);
-            shards.push(shard.with_context(|| format!("shard {}", shards.len()))?);
-        }
-    }
-    Ok(ShardMap::new(shards)?)
-}
-
-fn shard(listed: &Value) -> anyhow::Result<Shard> {
-    let text = |name: &str| listed.pointer(name).and_then(Value::as_str);
-    let hash_key = |name: &str| -> anyhow::Result<HashKey> {
-        let decimal = text(name).with_context(|| format!("no {name}"))?;
-        decimal.parse().with_context(|| name.to_owned())
-    };
-    let range = HashKeyRange::new(
-        hash_key("/HashKeyRange/StartingHashKey")?,
-        hash_key("/HashKeyRange/EndingHashKey")?,
-    )?;
-    let shard = Shard::new(text("/ShardId").context("no /ShardId")?, range);
-    let parents = [text("/ParentShardId"), text("/AdjacentParentShardId")];
-    let parents = parents.into_iter().flatten();
-    let shard = parents.fold(shard, Shard::with_parent);
-    Ok(match text("/SequenceNumberRange/EndingSequenceNumber") {
-        Some(_) => shard.closed(),
-        None => shard,
-    })
 }
 
 enum Step {

@@ -13,8 +13,9 @@ use kinesis_agg::{
 };
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use crate::input::{Blob, Blobs, Format};
+use crate::input::{Blob, Blobs, Format, Input};
 use crate::output::{JsonLines, JsonObject, Out, cannot_write, note};
+use crate::progress::Progress;
 
 /// Take Kinesis records apart into their user records, a JSON object a line.
 ///
@@ -98,7 +99,8 @@ fn hash_key_range(text: &str) -> Result<HashKeyRange, String> {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
-    let mut blobs = Blobs::new(&args.files, args.from);
+    let input = Input::new(&args.files, Progress::beside_output(&args.files));
+    let mut blobs = Blobs::new(input, args.from);
     let mut deaggregator = Deaggregator::new();
     let mut lines = JsonLines::new(out);
     loop {

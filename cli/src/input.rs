@@ -5,7 +5,7 @@ use alloc::borrow::Cow;
 use alloc::vec;
 use core::fmt;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Cursor, Read};
+use std::io::{self, BufRead as _, BufReader, Cursor, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -19,7 +19,8 @@ use serde_json::value::RawValue;
 
 use crate::events;
 use crate::json::{Fields, decode_base64, to_base64};
-use crate::output::WrongUsage;
+use crate::output::{WrongUsage, note};
+use crate::progress::Progress;
 
 /// How blobs are written in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -71,6 +72,12 @@ impl Format {
         }
     }
 
+    /// As `--from` has it.
+    fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
     /// Whether such a record may stand there.
     fn takes(self, shape: RecordShape) -> bool {
         match self {
@@ -114,6 +121,7 @@ impl fmt::Display for Place<'_> {
 #[derive(Debug)]
 pub(crate) struct Input {
     files: vec::IntoIter<PathBuf>,
+    progress: Progress,
     current: Option<Opened>,
     content: Vec<u8>,
 }
@@ -144,13 +152,19 @@ impl fmt::Debug for Opened {
 }
 
 impl Opened {
-    fn open(path: &Path) -> anyhow::Result<Self> {
+    fn open(path: &Path, progress: &Progress) -> anyhow::Result<Self> {
         let (name, reader): (_, Box<dyn Read>) = if path == Path::new("-") {
-            ("<stdin>".to_owned(), Box::new(io::stdin().lock()))
+            let stdin = io::stdin().lock();
+            if stdin.is_terminal() {
+                note(format_args!(
+                    "reads what is typed here, until ctrl-D; to read a file, name it (--help)"
+                ));
+            }
+            ("<stdin>".to_owned(), Box::new(progress.of_reader(stdin)))
         } else {
             let name = path.display().to_string();
             let file = File::open(path).with_context(|| name.clone())?;
-            (name, Box::new(file))
+            (name, Box::new(progress.of_reader(file)))
         };
         Ok(Self {
             name,
@@ -165,13 +179,14 @@ const BUFFER_LEN: usize = 1 << 16;
 
 impl Input {
     /// The files, in order; standard input if there are none.
-    pub(crate) fn new(files: &[PathBuf]) -> Self {
+    pub(crate) fn new(files: &[PathBuf], progress: Progress) -> Self {
         let files = match files {
             [] => vec![PathBuf::from("-")],
             files => files.to_vec(),
         };
         Self {
             files: files.into_iter(),
+            progress,
             current: None,
             content: Vec::new(),
         }
@@ -181,7 +196,7 @@ impl Input {
     fn open_next(&mut self) -> anyhow::Result<bool> {
         self.current = None;
         if let Some(path) = self.files.next() {
-            self.current = Some(Opened::open(&path)?);
+            self.current = Some(Opened::open(&path, &self.progress)?);
         }
         Ok(self.current.is_some())
     }
@@ -247,7 +262,7 @@ impl Input {
     }
 
     /// Tells how the file is written, without reading it.
-    fn guess_here(&mut self) -> anyhow::Result<Format> {
+    fn guess_here(&mut self, unknown: Unknown) -> anyhow::Result<Format> {
         let Some(opened) = &mut self.current else {
             return Ok(Format::Raw);
         };
@@ -262,12 +277,22 @@ impl Input {
             let again: Box<dyn Read> = Box::new(Cursor::new(head.clone()).chain(reader));
             opened.content = Content::Bytes(BufReader::with_capacity(BUFFER_LEN, again));
         }
-        Format::guess(&head).with_context(|| {
-            WrongUsage(format!(
-                "{}: cannot tell how Kinesis records are written there; say it with --from",
-                opened.name
-            ))
-        })
+        match (Format::guess(&head), unknown) {
+            (Some(format), _) => Ok(format),
+            (None, Unknown::IsRaw) => Ok(Format::Raw),
+            (None, Unknown::IsWrongUsage) => {
+                let name = &opened.name;
+                let what = match head.as_slice() {
+                    [] => "there is nothing in it, so the format has to be said with --from",
+                    [0x1f, 0x8b, ..] => "it is compressed (gzip); pipe it through gzip -dc",
+                    _ => {
+                        "cannot tell how Kinesis records are written there; say it with --from \
+                         (hex, base64, raw, ndjson, ...)"
+                    }
+                };
+                Err(WrongUsage(format!("{name}: {what}")).into())
+            }
+        }
     }
 
     /// The line, without its end.
@@ -308,12 +333,22 @@ impl Input {
     }
 }
 
+/// What a file is that begins like none of the formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// Data of a Kinesis record, as in [`Format::Raw`].
+    IsRaw,
+    /// Nothing that can be read without being told how.
+    IsWrongUsage,
+}
+
 /// Kinesis records, as the input has them.
 #[derive(Debug)]
 pub(crate) struct Blobs {
     input: Input,
     /// None: to be guessed, file by file.
     asked: Option<Format>,
+    unknown: Unknown,
     /// Of the file that is open.
     format: Option<Format>,
     /// Decoded.
@@ -365,15 +400,22 @@ impl Blob<'_> {
 
 impl Blobs {
     /// In a format, or in what each file seems to be in.
-    pub(crate) fn new(files: &[PathBuf], format: Option<Format>) -> Self {
+    pub(crate) fn new(input: Input, format: Option<Format>) -> Self {
         Self {
-            input: Input::new(files),
+            input,
             asked: format,
+            unknown: Unknown::IsWrongUsage,
             format: None,
             data: Vec::new(),
             records: Vec::new().into_iter(),
             record: None,
         }
+    }
+
+    /// Says what a file is that begins like none of the formats; wrong usage
+    /// otherwise.
+    pub(crate) fn with_unknown(self, unknown: Unknown) -> Self {
+        Self { unknown, ..self }
     }
 
     /// As [`Input::is_drained`].
@@ -383,28 +425,37 @@ impl Blobs {
 
     /// The next Kinesis record. The error names the place.
     pub(crate) fn next(&mut self) -> anyhow::Result<Option<Blob<'_>>> {
-        let Some(format) = self.advance()? else {
+        if !self.advance()? {
             return Ok(None);
-        };
+        }
+        self.current().map(Some)
+    }
+
+    /// The Kinesis record that was reached. The error names the place; one can
+    /// go on behind it.
+    pub(crate) fn current(&mut self) -> anyhow::Result<Blob<'_>> {
         let Self {
             input,
             data,
             record,
+            format,
             ..
         } = self;
+        let format = format.unwrap_or(Format::Raw);
         let place = input.place();
         if let Some(record) = record {
-            return Ok(Some(Blob {
+            return Ok(Blob {
                 place,
                 data: record.data(),
                 fields: events::fields(record)?,
                 record: Some(record),
                 line: None,
-            }));
+            });
         }
         let line = input.line();
-        let fields = decode(format, line, data).with_context(|| place.to_string())?;
-        Ok(Some(Blob {
+        let fields = decode(format, line, data)
+            .with_context(|| format!("{place}, read as {} (see --from)", format.name()))?;
+        Ok(Blob {
             place,
             data: match format {
                 Format::Raw => &input.content,
@@ -413,23 +464,23 @@ impl Blobs {
             fields,
             record: None,
             line: (format == Format::Ndjson).then_some(line),
-        }))
+        })
     }
 
-    /// Goes to the next Kinesis record, and says how it is written.
-    fn advance(&mut self) -> anyhow::Result<Option<Format>> {
+    /// Goes to the next Kinesis record; false if there is none.
+    pub(crate) fn advance(&mut self) -> anyhow::Result<bool> {
         loop {
             if let Some(format) = self.format
                 && self.advance_here(format)?
             {
-                return Ok(Some(format));
+                return Ok(true);
             }
             if !self.input.open_next()? {
-                return Ok(None);
+                return Ok(false);
             }
             self.format = match self.asked {
                 Some(asked) => Some(asked),
-                None => Some(self.input.guess_here()?),
+                None => Some(self.input.guess_here(self.unknown)?),
             };
         }
     }

@@ -18,30 +18,70 @@
 extern crate alloc;
 
 mod aggregate;
+mod billing;
+mod chart;
+mod completions;
 mod deaggregate;
 mod events;
+mod explain;
+mod frame;
 mod hash_key;
+mod hash_key_ranges;
+mod hex_window;
 mod input;
 mod inspect;
 mod json;
+mod key_tables;
+mod man;
 mod output;
+mod partition_keys;
+mod progress;
+mod report;
+mod shards;
+mod stats;
+mod style;
+mod svg;
+mod text;
+mod totals;
+mod user_records;
+mod verify;
 
 use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ColorChoice, CommandFactory as _, Parser, Subcommand};
+use style::Styles;
 
 /// Read and write Kinesis aggregated records (the KPL format).
 #[derive(Debug, Parser)]
-#[command(name = "kinesis-agg", version, after_help = EXIT_STATUS)]
+#[command(name = "kinesis-agg", version, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t = ColorChoice::Auto,
+        hide_possible_values = true,
+        help = "When to colour: auto (on a terminal, unless NO_COLOR is set), always or never"
+    )]
+    color: ColorChoice,
 }
 
-const EXIT_STATUS: &str = "\
+const AFTER_HELP: &str = "\
+Examples:
+  $ kinesis-agg inspect record.bin       # what is in it?
+  $ kinesis-agg deaggregate event.json   # its user records, a JSON object a line
+  $ kinesis-agg stats dump-*.json        # how many, how large, which keys are hot?
+  $ kinesis-agg verify dump-*.json       # is any damaged, and where?
+
+Each command has examples of its own: kinesis-agg deaggregate --help.
+
 Exit status: 0 if all went well or the reader of the output went away,
-1 if an input cannot be taken or something cannot be read or written,
+1 if an input cannot be taken, is bad (verify), or something cannot be read or written,
 2 for wrong usage.";
 
 #[derive(Debug, Subcommand)]
@@ -49,28 +89,38 @@ enum Command {
     Deaggregate(deaggregate::Args),
     Aggregate(aggregate::Args),
     Inspect(inspect::Args),
+    Stats(stats::Args),
+    Verify(verify::Args),
     HashKey(hash_key::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
-impl Command {
-    fn run(&self, out: &mut output::Out<'_>) -> anyhow::Result<()> {
-        match self {
-            Self::Deaggregate(args) => deaggregate::run(args, out),
-            Self::Aggregate(args) => aggregate::run(args, out),
-            Self::Inspect(args) => inspect::run(args, out),
-            Self::HashKey(args) => hash_key::run(args, out),
+impl Cli {
+    fn run(&self, out: &mut output::Out<'_>) -> anyhow::Result<ExitCode> {
+        let styles = Styles::of_stdout(self.color);
+        match &self.command {
+            Command::Deaggregate(args) => deaggregate::run(args, out),
+            Command::Aggregate(args) => aggregate::run(args, out),
+            Command::Inspect(args) => inspect::run(args, &styles, out),
+            Command::Stats(args) => stats::run(args, &styles, out),
+            Command::Verify(args) => return verify::run(args, &styles, out),
+            Command::HashKey(args) => hash_key::run(args, out),
+            Command::Completions(args) => completions::run(args, Self::command(), out),
+            Command::Man(args) => man::run(args, Self::command(), out),
         }
+        .map(|()| ExitCode::SUCCESS)
     }
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut out = BufWriter::with_capacity(output::BUFFER_LEN, io::stdout().lock());
-    let result = cli.command.run(&mut out);
+    let result = cli.run(&mut out);
     // What came before an error is the reader's.
     let flushed = out.flush().map_err(output::cannot_write);
     match flushed.and(result) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::note(format_args!("{error:#}"));

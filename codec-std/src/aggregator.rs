@@ -50,6 +50,18 @@ impl OwnedAggregate {
     pub fn into_parts(self) -> (Bytes, String, Option<HashKey>) {
         (self.data, self.partition_key, self.explicit_hash_key)
     }
+
+    /// Its user records as they were pushed. Under [`OuterKey::Kpl`], a raw one
+    /// has an explicit hash key, whether it had one or not.
+    pub(crate) fn read_back(&self) -> impl Iterator<Item = OwnedUserRecord> {
+        // What starts with it is never raw, and what is wrapped does.
+        let is_raw = !self.data.starts_with(&MAGIC);
+        let raw = is_raw.then(|| {
+            OwnedUserRecord::new(self.partition_key.as_str(), self.data.clone())
+                .with_explicit_hash_key(self.explicit_hash_key)
+        });
+        read_back(&self.data).chain(raw)
+    }
 }
 
 impl From<Aggregate<'_>> for OwnedAggregate {
@@ -231,8 +243,11 @@ impl RecordAggregator {
         &mut self,
         user_record: &NewUserRecord<'_>,
     ) -> Result<Option<OwnedAggregate>, EncodeError> {
-        self.make_room(user_record);
-        match self.try_push(user_record) {
+        let mut pushed = self.try_push(user_record);
+        if pushed.is_err() && self.make_room(user_record) {
+            pushed = self.try_push(user_record);
+        }
+        match pushed {
             // A user record that only went raw stood alone; the writer was empty.
             Ok(()) => Ok(self.flush_too_large_wrapped()),
             Err(error) if error.is_full() => {
@@ -250,6 +265,7 @@ impl RecordAggregator {
         }
     }
 
+    #[inline]
     fn try_push(&mut self, user_record: &NewUserRecord<'_>) -> Result<(), EncodeError> {
         self.writer.try_push(user_record)?;
         if self.writer.record_count() == 1 {
@@ -293,7 +309,10 @@ impl RecordAggregator {
         self.writer.finish_unsealed().ok().map(Flushed::Unsealed)
     }
 
+    #[inline]
     fn flush_too_large_wrapped(&mut self) -> Option<OwnedAggregate> {
+        // Looked at first: taking nothing costs more than seeing that there is nothing.
+        self.too_large_wrapped.as_ref()?;
         let lone = self.too_large_wrapped.take()?;
         Some(self.raw(lone))
     }
@@ -332,23 +351,18 @@ impl RecordAggregator {
         self.writer.clear();
     }
 
-    /// Makes the buffer large enough for the user record, unless the limit
-    /// forbids it anyway.
-    fn make_room(&mut self, user_record: &NewUserRecord<'_>) {
-        let more = match user_record.tags().is_empty() {
-            true => len_of(user_record.data())
-                .saturating_add(len_of(user_record.partition_key().as_bytes()))
-                .saturating_add(OVERHEAD),
-            false => user_record.encoded_len_alone().saturating_add(INDEX_GROWTH),
-        };
-        let bound = self.writer.encoded_len().saturating_add(more);
-        self.grow(bound.min(self.limits.max_size()));
+    /// Makes the buffer large enough for the user record, as far as the limit
+    /// allows; true if it grew.
+    #[cold]
+    fn make_room(&mut self, user_record: &NewUserRecord<'_>) -> bool {
+        let needed = self.writer.encoded_len_with(user_record);
+        self.grow(needed.min(self.limits.max_size()))
     }
 
-    fn grow(&mut self, needed: u32) {
+    fn grow(&mut self, needed: u32) -> bool {
         let capacity = self.writer.capacity();
         if capacity >= needed {
-            return;
+            return false;
         }
         let len = needed.max(capacity.saturating_mul(2)).max(SMALLEST_BUFFER);
         let buffer = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
@@ -357,6 +371,7 @@ impl RecordAggregator {
         self.writer = writer
             .move_to(buffer)
             .unwrap_or_else(|(unmoved, _)| unmoved);
+        true
     }
 }
 
@@ -436,15 +451,6 @@ impl Default for RecordAggregator {
 
 /// Bytes of the first buffer.
 const SMALLEST_BUFFER: u32 = 4096;
-
-/// Bytes that a user record without tags takes beside its data and partition
-/// key, at most: an explicit hash key, and three lengths, two indices and six
-/// tags around all that.
-const OVERHEAD: u32 = 40 + 3 * 5 + 2 * 5 + 6;
-
-/// Bytes that a record can take more in an aggregate than alone: its two key
-/// indices and its length, as longer varints.
-const INDEX_GROWTH: u32 = 4 + 4 + 4;
 
 fn len_of(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)

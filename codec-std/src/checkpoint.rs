@@ -208,7 +208,9 @@ impl<R: EnclosingRecord + ?Sized> Delivered<'_, R> {
     /// # Errors
     ///
     /// [`SequenceNumberError`] if the Kinesis record has a sequence number that
-    /// is none.
+    /// is none: [`Empty`](SequenceNumberError::Empty),
+    /// [`NotADigit`](SequenceNumberError::NotADigit) or
+    /// [`TooLong`](SequenceNumberError::TooLong).
     pub fn extended_sequence_number(
         &self,
     ) -> Result<Option<ExtendedSequenceNumber>, SequenceNumberError> {

@@ -1,5 +1,5 @@
-//! Digests of one message or of many: the one file of this crate that names an
-//! MD5.
+//! Digests of one message or of many: with `lanes.rs`, what names an MD5 in this
+//! crate.
 //!
 //! One MD5 is a chain of dependent steps, which keeps a small part of a core
 //! busy. Those of several messages can run side by side, in the lanes of wide
@@ -90,9 +90,10 @@ mod engine {
     use core::cmp::Reverse;
 
     use kinesis_agg_codec::limits::DIGEST_LEN;
-    use md5_many::{Md5Many, Md5State};
+    use md5_many::Md5Many;
 
     use super::Digest;
+    use crate::lanes;
 
     pub(super) fn one(message: &[u8]) -> Digest {
         Digest::from(md5_many::md5(message))
@@ -117,89 +118,7 @@ mod engine {
     /// The digests of messages of which the longest comes first.
     fn many_by_length(messages: &[&[u8]]) -> Vec<Digest> {
         let mut digests = vec![[0; DIGEST_LEN]; messages.len()];
-        let (longest, shortest) = match messages {
-            [longest, .., shortest] => (longest.len(), shortest.len()),
-            _ => (0, 0),
-        };
-        if longest > WORTH_REFILLING && longest != shortest {
-            refilled(messages, &mut digests);
-        } else {
-            Md5Many::new().hash_many(messages, &mut digests);
-        }
+        lanes::hash(Md5Many::new(), messages, &mut digests);
         digests.into_iter().map(Digest::from).collect()
-    }
-
-    /// Bytes from which on it is worth it to give a lane the next message as
-    /// soon as it is done with one: a few times what that costs.
-    const WORTH_REFILLING: usize = 4096;
-
-    /// Bytes that MD5 takes at a time.
-    const BLOCK_LEN: usize = 64;
-
-    /// A message on its way through a lane.
-    struct Lane<'a> {
-        place: usize,
-        rest: &'a [u8],
-        state: Md5State,
-    }
-
-    /// Computes digests in lanes that all take the same number of blocks, until
-    /// one is done with its message and goes on with the next.
-    ///
-    /// The longest message of all is there from the start and bounds the time.
-    /// While it does, one register of lanes makes it fastest; while there is
-    /// more than that can take meanwhile, up to three of them do more together.
-    fn refilled(messages: &[&[u8]], digests: &mut [[u8; DIGEST_LEN]]) {
-        let engine = Md5Many::new();
-        let register = engine.lanes();
-        let mut waiting = messages.iter().copied().enumerate();
-        let mut left: usize = messages.iter().map(|message| message.len()).sum();
-        let mut lanes: Vec<Lane<'_>> = Vec::new();
-        let mut done = Vec::with_capacity(messages.len());
-        loop {
-            let rests = lanes.iter().map(|lane| lane.rest.len());
-            let longest = rests.max().unwrap_or(left).max(1);
-            let registers = left.div_ceil(longest).div_ceil(register).clamp(1, 3);
-            let wanted = register.saturating_mul(registers);
-            let free = wanted.saturating_sub(lanes.len());
-            lanes.extend(waiting.by_ref().take(free).map(|(place, rest)| Lane {
-                place,
-                rest,
-                state: Md5State::new(),
-            }));
-            let Some(shortest) = lanes.iter().map(|lane| lane.rest.len()).min() else {
-                break;
-            };
-            let step = shortest.saturating_sub(shortest % BLOCK_LEN);
-            left = left.saturating_sub(step.saturating_mul(lanes.len()));
-            // Lanes without a message take any, for nobody.
-            let width = lanes.len().next_multiple_of(register);
-            let inputs = lanes.iter().filter_map(|lane| lane.rest.get(..step));
-            let inputs: Vec<_> = inputs.cycle().take(width).collect();
-            let states = lanes.iter().map(|lane| lane.state);
-            let mut states: Vec<_> = states.cycle().take(width).collect();
-            engine.update_many(&mut states, &inputs);
-            for (lane, state) in lanes.iter_mut().zip(states) {
-                lane.state = state;
-                lane.rest = lane.rest.get(step..).unwrap_or_default();
-            }
-            lanes.retain_mut(|lane| {
-                let goes_on = lane.rest.len() >= BLOCK_LEN;
-                if !goes_on {
-                    left = left.saturating_sub(lane.rest.len());
-                    lane.state.update(lane.rest);
-                    done.push((lane.place, lane.state));
-                }
-                goes_on
-            });
-        }
-        let (places, states): (Vec<_>, Vec<_>) = done.into_iter().unzip();
-        let mut finished = vec![[0; DIGEST_LEN]; states.len()];
-        engine.finalize_many(&states, &mut finished);
-        for (place, digest) in places.into_iter().zip(finished) {
-            if let Some(slot) = digests.get_mut(place) {
-                *slot = digest;
-            }
-        }
     }
 }

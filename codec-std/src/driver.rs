@@ -21,6 +21,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{Id, JoinHandle, JoinSet};
 use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 
 use crate::owned::OwnedUserRecord;
 use crate::producer::{
@@ -29,6 +30,9 @@ use crate::producer::{
 };
 use crate::shard_map::{Shard, ShardMap, ShardMapError};
 use crate::sharded_aggregator::RefusalReason;
+
+/// How long a request of a [`Producer`] may take by default.
+pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a closed shard is remembered after it is no longer listed.
 const KEEP_CLOSED: Duration = Duration::from_secs(15 * 60);
@@ -58,7 +62,8 @@ impl ProducerBuilder {
     }
 
     /// Sets how long a request may take before it counts as lost and its user
-    /// records are sent again.
+    /// records are sent again, and how long all pages of a listing may take;
+    /// [`DEFAULT_REQUEST_TIMEOUT`] by default.
     #[must_use]
     pub fn request_timeout(self, request_timeout: Duration) -> Self {
         Self {
@@ -81,10 +86,14 @@ impl ProducerBuilder {
     ///
     /// # Errors
     ///
-    /// [`ListShardsError`] if the shards cannot be listed, or are no map.
+    /// [`ListShardsError::Service`] if the service does not list the shards,
+    /// [`ListShardsError::Range`] if a shard has no hash key range,
+    /// [`ListShardsError::Map`] if the open shards do not have every hash key
+    /// once.
     pub async fn start(self) -> Result<Producer, ListShardsError> {
         let stream: Arc<str> = self.stream.into();
-        let map = ShardMap::new(list_shards(&self.client, &stream).await?)?;
+        let shards = list_shards(&self.client, &stream, self.request_timeout).await?;
+        let map = ShardMap::new(shards)?;
         tracing::debug!(stream = &*stream, shards = map.open_shards().len(), "start");
         let seed = self.seed.unwrap_or_else(random_seed);
         let (commands, receiver) = mpsc::channel(CHANNEL_LEN);
@@ -130,7 +139,9 @@ impl ProducerBuilder {
 /// ```
 ///
 /// What is delivered, in which order, and what memory is held:
-/// [`ProducerCore`]. The client should not make attempts of its own
+/// [`ProducerCore`]. Beside that memory, a few user records are on their way
+/// from their puts to the core, and requests in flight are held as the SDK
+/// encodes them ([`ProducerSettings::with_max_requests_in_flight`]). The client should not make attempts of its own
 /// (`RetryConfig::disabled()`): they are made here, and theirs only take time
 /// from the timeout.
 ///
@@ -153,7 +164,7 @@ impl Producer {
             client,
             stream: stream.into(),
             settings: ProducerSettings::new(),
-            request_timeout: Duration::from_secs(10),
+            request_timeout: DEFAULT_REQUEST_TIMEOUT,
             seed: None,
         }
     }
@@ -162,7 +173,8 @@ impl Producer {
     /// of its delivery. That need not be awaited for the delivery to happen.
     ///
     /// User records of one hash key are stored in the order in which their
-    /// puts returned.
+    /// puts returned. If this future is dropped before it returns, the user
+    /// record is dropped with it, and is not sent.
     pub async fn put(&self, user_record: OwnedUserRecord) -> DeliveryFuture {
         let (ended, end) = oneshot::channel();
         let put = Command::Put(user_record, ended);
@@ -186,7 +198,9 @@ impl Producer {
         }
     }
 
-    /// Waits until all user records that were put have ended, and stops.
+    /// Waits until all user records that were put have ended, and stops. Without
+    /// a service, that is when the time of all is over
+    /// ([`ProducerSettings::with_ttl`]).
     pub async fn shutdown(self) {
         drop(self.commands);
         if let Err(error) = self.worker.await {
@@ -379,10 +393,17 @@ impl Worker {
 
     /// All that can be done without waiting.
     fn pump(&mut self) {
-        loop {
+        let mut is_moving = true;
+        // Until nothing moves: a request not made, or an end not taken, that
+        // is found out last, would have nobody who wakes the task for it.
+        while is_moving {
+            is_moving = false;
             while let Some(request) = self.core.poll_request(self.now()) {
                 self.send(request);
+                is_moving = true;
             }
+            // Before anybody hears of an end, and reads what led to it.
+            self.counters.send_replace(self.core.counters());
             while let Some(event) = self.core.poll_event() {
                 match event {
                     ProducerEvent::Delivered { token, delivery } => self.end(token, Ok(delivery)),
@@ -391,21 +412,14 @@ impl Worker {
                         self.end(token, Err(PutError::Failed(failure.into())));
                     }
                 }
+                is_moving = true;
             }
-            let Some((user_record, token)) = self.refused.take() else {
-                break;
-            };
-            self.push(user_record, token);
-            if self.refused.is_some() {
-                // The refusal let everything go that waited for company.
-                while let Some(request) = self.core.poll_request(self.now()) {
-                    self.send(request);
-                }
-                break;
+            if let Some((user_record, token)) = self.refused.take() {
+                // A refusal lets everything go that waits for company.
+                self.push(user_record, token);
+                is_moving |= self.refused.is_none();
             }
         }
-        // Before a flush ends, so that its caller reads what it did.
-        self.counters.send_replace(self.core.counters());
         let oldest_held = self.held.first_key_value().map(|(&epoch, _)| epoch);
         let is_over = |epoch: u64| oldest_held.is_none_or(|held| held > epoch);
         let flushes = core::mem::take(&mut self.flushes);
@@ -496,10 +510,7 @@ impl Worker {
         let timeout = self.request_timeout;
         self.refresh.spawn(async move {
             tokio::time::sleep(pause).await;
-            let listing = tokio::time::timeout(timeout, list_shards(&client, &stream));
-            let listing = listing.await;
-            listing
-                .unwrap_or_else(|elapsed| Err(ListShardsError::Service(elapsed.to_string().into())))
+            list_shards(&client, &stream, timeout).await
         });
     }
 
@@ -570,7 +581,27 @@ const ABOUT_A_RECORD: [&str; 3] = [
 /// The HTTP status of a request that is too long.
 const PAYLOAD_TOO_LARGE: u16 = 413;
 
-async fn list_shards(client: &Client, stream: &str) -> Result<Vec<Shard>, ListShardsError> {
+/// All shards of a stream, open and closed, of as many pages as there are: what
+/// a [`ShardMap`] is made of. The stream is given by its name or its ARN.
+///
+/// [`Producer`] does this by itself; this is for callers who drive a
+/// [`ProducerCore`] or a [`ShardedAggregator`](crate::ShardedAggregator).
+///
+/// # Errors
+///
+/// [`ListShardsError::Service`] if a page does not come, or all of them not
+/// within `timeout`; [`ListShardsError::Range`].
+pub async fn list_shards(
+    client: &Client,
+    stream: &str,
+    timeout: Duration,
+) -> Result<Vec<Shard>, ListShardsError> {
+    let pages = tokio::time::timeout(timeout, list_pages(client, stream));
+    let no_answer = |elapsed: Elapsed| Err(ListShardsError::Service(elapsed.to_string().into()));
+    pages.await.unwrap_or_else(no_answer)
+}
+
+async fn list_pages(client: &Client, stream: &str) -> Result<Vec<Shard>, ListShardsError> {
     let mut shards = Vec::new();
     let mut next_token: Option<String> = None;
     loop {

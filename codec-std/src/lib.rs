@@ -33,12 +33,19 @@
 //! | [`Outcome::Aggregated`] | its user records; none if it has none |
 //! | [`Outcome::Malformed`]: magic and digest good, message not valid | the Kinesis record, flagged; or an error, with [`Batch::strict`] |
 //!
-//! A consumer that may only see one shard's hash keys asks for a
-//! [`HashKeyFilter`] ([`Batch::filter_by`]); one that stopped in the middle of
-//! an aggregate goes on with [`Batch::resume_after`].
+//! | A consumer that | asks for |
+//! |---|---|
+//! | may see one shard's hash keys only | [`Batch::filter_by`] a [`HashKeyFilter`] |
+//! | stopped in the middle of an aggregate | [`Batch::resume_after`] a checkpoint, [`Delivered::extended_sequence_number`] |
+//! | must not go on after a malformed aggregate | [`Batch::strict`] |
+//! | wants to see an aggregate without user records, too | [`Batch::observe`] |
+//! | hands user records to other threads | [`parse_shared`]: they share the blob's memory instead of borrowing |
+//! | has all Kinesis records there, and several megabytes | [`Batch::digests_at_once`], feature `simd` |
 //!
-//! User records borrow from their Kinesis record. Those of [`parse_shared`]
-//! share its memory instead and can go to other threads.
+//! After a reshard, an aggregate can be in a shard that does not have all of
+//! its user records. The KCL leaves such an aggregate out as a whole, and a
+//! `Producer` puts it again: behind one, filter by
+//! [`HashKeyFilter::WholeAggregate`], and nothing comes twice on that account.
 //!
 //! # Producing
 //!
@@ -72,6 +79,47 @@
 //! | [`ProducerCore`] | answers, too: what is delivered, what is sent again | sockets, time |
 //! | `Producer` (feature `producer`) | everything | nothing |
 //!
+//! `Producer` loses nothing when the stream reshards, and gives back what it
+//! could not deliver; [`ProducerCore`] says what it promises. Await its
+//! `shutdown` before the runtime ends.
+//!
+//! # In Lambda
+//!
+//! Feature `lambda`: events of streams, Firehose and Kinesis Analytics come as
+//! they are, and their user records as from [`deaggregate_batch`]. A function
+//! answers which Kinesis records failed; Lambda then reads the shard again from
+//! the first of them on, with all of its user records.
+//!
+//! ```
+//! # #[cfg(feature = "lambda")] {
+//! use kinesis_agg::lambda::{BatchItemFailures, KinesisEvent};
+//!
+//! # fn process(_: &[u8]) -> Result<(), std::io::Error> { Ok(()) }
+//! fn handler(event: &KinesisEvent) -> BatchItemFailures {
+//!     let mut failures = BatchItemFailures::default();
+//!     for user_record in event.user_records() {
+//!         if process(user_record.data()).is_err() {
+//!             failures.push(&user_record);
+//!             break;
+//!         }
+//!     }
+//!     failures
+//! }
+//! # }
+//! ```
+//!
+//! A function that produces makes its `Producer` once, before the first event,
+//! and flushes it before each answer: the process is frozen after it. The
+//! module `lambda` has the other events.
+//!
+//! # Examples
+//!
+//! The README's cookbook has them all, with what to call. In this crate:
+//! `lambda_kinesis`, `lambda_time_window`, `lambda_firehose`,
+//! `lambda_analytics`, `replay` (an archive into another stream) and `aws_sdk`.
+//! Beside a Kinesis server, in the repository's `tests/end-to-end`:
+//! `get_records`, `subscribe_to_shard`, `lambda_forwarder` and `pipeline`.
+//!
 //! # Features
 //!
 //! None is on by default.
@@ -94,6 +142,7 @@
 //! What is left is the digest. Digests of several blobs or keys can be computed
 //! side by side: [`Batch::digests_at_once`], [`flush_all`], [`hash_keys_of`],
 //! [`digests_of`].
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -124,6 +173,8 @@ mod hash_key_filter;
 mod key_map;
 #[cfg(feature = "lambda")]
 pub mod lambda;
+#[cfg(feature = "simd")]
+mod lanes;
 mod owned;
 mod producer;
 mod shard_map;
@@ -147,15 +198,19 @@ pub use deaggregate::{
 };
 pub use digests::{digests_of, hash_keys_of};
 #[cfg(feature = "producer")]
-pub use driver::{DeliveryFuture, ListShardsError, Producer, ProducerBuilder, PutError};
+pub use driver::{
+    DEFAULT_REQUEST_TIMEOUT, DeliveryFuture, ListShardsError, Producer, ProducerBuilder, PutError,
+    list_shards,
+};
 pub use enclosing::{EnclosingRecord, KinesisRecord};
 pub use error::{MalformedRecord, PushError, UnfitUserRecord};
 pub use filtered::Filtered;
 pub use hash_key_filter::HashKeyFilter;
 pub use owned::{AsUserRecord, OwnedUserRecord};
 pub use producer::{
-    Attempt, AttemptOutcome, DEFAULT_BYTES_PER_SECOND, DEFAULT_MAX_REQUEST_LEN,
-    DEFAULT_RECORDS_PER_SECOND, DEFAULT_TTL, Delivery, Failure, FailureReason, MAX_REQUEST_COUNT,
+    Attempt, AttemptOutcome, DEFAULT_BYTES_PER_SECOND, DEFAULT_LONGEST_BACKOFF,
+    DEFAULT_MAX_REQUEST_LEN, DEFAULT_MAX_REQUESTS_IN_FLIGHT, DEFAULT_RECORDS_PER_SECOND,
+    DEFAULT_SHORTEST_BACKOFF, DEFAULT_TTL, Delivery, Failure, FailureReason, MAX_REQUEST_COUNT,
     ProducerCore, ProducerCounters, ProducerEvent, ProducerSettings, PutRecord, PutRequest,
     PutResult, RequestFailure, RequestId, UnknownRequest,
 };

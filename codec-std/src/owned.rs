@@ -106,7 +106,9 @@ impl OwnedUserRecord {
     ///
     /// # Errors
     ///
-    /// [`UnfitUserRecord`] if its keys cannot be written.
+    /// [`UnfitUserRecord::PartitionKey`] if that is not UTF-8,
+    /// [`UnfitUserRecord::ExplicitHashKey`] if that is no hash key: both can be
+    /// read, neither can be written.
     pub fn from_read(user_record: &UserRecord<'_>, data: Bytes) -> Result<Self, UnfitUserRecord> {
         let partition_key = user_record
             .partition_key()

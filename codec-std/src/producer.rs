@@ -25,7 +25,7 @@ use bytes::Bytes;
 use kinesis_agg_codec::{EncodeError, HashKey, HashKeyRange, Limits};
 use thiserror::Error;
 
-use crate::aggregator::{OwnedAggregate, RecordAggregator, read_back};
+use crate::aggregator::{LoneUserRecord, OwnedAggregate, RecordAggregator};
 use crate::error::PushError;
 use crate::owned::OwnedUserRecord;
 use crate::shard_map::ShardMap;
@@ -54,6 +54,15 @@ pub const DEFAULT_RECORDS_PER_SECOND: u32 = 1_000;
 /// Source: Kinesis service quota.
 pub const DEFAULT_BYTES_PER_SECOND: u32 = 1_000_000;
 
+/// Requests that wait for their answers at most by default.
+pub const DEFAULT_MAX_REQUESTS_IN_FLIGHT: usize = 16;
+
+/// The longest pause after a first attempt, by default.
+pub const DEFAULT_SHORTEST_BACKOFF: Duration = Duration::from_millis(50);
+
+/// The longest pause after any attempt, by default.
+pub const DEFAULT_LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+
 /// How long a user record may stay by default before it goes back.
 ///
 /// Source: the KPL's `RecordTtl`.
@@ -75,20 +84,22 @@ pub struct ProducerSettings {
 }
 
 impl ProducerSettings {
-    /// The service's limits, the KPL's times.
+    /// [`ShardedLimits::new`], the service's limits, the KPL's
+    /// [`DEFAULT_TTL`], and the other defaults of this crate, each at its
+    /// setter.
     #[must_use]
     pub fn new() -> Self {
         Self {
             sharded: ShardedLimits::new(),
             max_request_count: MAX_REQUEST_COUNT,
             max_request_len: DEFAULT_MAX_REQUEST_LEN,
-            max_requests_in_flight: 16,
+            max_requests_in_flight: DEFAULT_MAX_REQUESTS_IN_FLIGHT,
             records_per_second: DEFAULT_RECORDS_PER_SECOND,
             bytes_per_second: DEFAULT_BYTES_PER_SECOND,
             ttl: DEFAULT_TTL,
             max_attempts: usize::MAX,
-            shortest_backoff: Duration::from_millis(50),
-            longest_backoff: Duration::from_secs(5),
+            shortest_backoff: DEFAULT_SHORTEST_BACKOFF,
+            longest_backoff: DEFAULT_LONGEST_BACKOFF,
         }
     }
 
@@ -115,8 +126,17 @@ impl ProducerSettings {
         Self { sharded, ..self }
     }
 
+    /// Sets in what form a user record goes that is alone in its aggregate. A
+    /// consumer gets a raw one without a sub-sequence number.
+    #[must_use]
+    pub const fn with_lone_user_record(self, lone: LoneUserRecord) -> Self {
+        let sharded = self.sharded.with_lone_user_record(lone);
+        Self { sharded, ..self }
+    }
+
     /// Sets how many Kinesis records a request may have: 1 to
-    /// [`MAX_REQUEST_COUNT`], to which other numbers are moved.
+    /// [`MAX_REQUEST_COUNT`], to which other numbers are moved and which is the
+    /// default.
     #[must_use]
     pub fn with_max_request_count(self, max_request_count: usize) -> Self {
         Self {
@@ -125,8 +145,9 @@ impl ProducerSettings {
         }
     }
 
-    /// Sets how many bytes a request may have: data and partition keys. An
-    /// aggregate that is larger goes alone.
+    /// Sets how many bytes a request may have: data and partition keys;
+    /// [`DEFAULT_MAX_REQUEST_LEN`] by default. An aggregate that is larger goes
+    /// alone.
     #[must_use]
     pub const fn with_max_request_len(self, max_request_len: usize) -> Self {
         Self {
@@ -135,7 +156,8 @@ impl ProducerSettings {
         }
     }
 
-    /// Sets how many requests may wait for their answers, at least one.
+    /// Sets how many requests may wait for their answers, at least one;
+    /// [`DEFAULT_MAX_REQUESTS_IN_FLIGHT`] by default.
     #[must_use]
     pub fn with_max_requests_in_flight(self, max_requests_in_flight: usize) -> Self {
         Self {
@@ -144,7 +166,10 @@ impl ProducerSettings {
         }
     }
 
-    /// Sets what is sent to a shard in a second at most; 0 is no limit.
+    /// Sets what is sent to a shard in a second at most, in Kinesis records and
+    /// in bytes of data and partition keys; 0 is no limit.
+    /// [`DEFAULT_RECORDS_PER_SECOND`] and [`DEFAULT_BYTES_PER_SECOND`] by
+    /// default.
     #[must_use]
     pub const fn with_shard_rate(self, records_per_second: u32, bytes_per_second: u32) -> Self {
         Self {
@@ -155,7 +180,7 @@ impl ProducerSettings {
     }
 
     /// Sets how long after its push a user record is given up, if it is not in
-    /// flight then.
+    /// flight then; [`DEFAULT_TTL`] by default.
     #[must_use]
     pub const fn with_ttl(self, ttl: Duration) -> Self {
         Self { ttl, ..self }
@@ -174,6 +199,7 @@ impl ProducerSettings {
     /// Sets the pauses between attempts: random times of up to `shortest`
     /// after the first, up to twice as much after each further one, and never
     /// more than `longest` (exponential backoff with full jitter).
+    /// [`DEFAULT_SHORTEST_BACKOFF`] and [`DEFAULT_LONGEST_BACKOFF`] by default.
     #[must_use]
     pub const fn with_backoff(self, shortest: Duration, longest: Duration) -> Self {
         Self {
@@ -264,9 +290,9 @@ pub struct UnknownRequest {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// When the request was handed out.
+    /// When the request was handed out, as the caller's `now`.
     pub sent_at: Duration,
-    /// When its answer came.
+    /// When its answer came, as the caller's `now`.
     pub answered_at: Duration,
     /// What became of it.
     pub outcome: AttemptOutcome,
@@ -335,7 +361,7 @@ pub struct Delivery {
     pub shard_id: Arc<str>,
     /// The sequence number of its aggregate.
     pub sequence_number: Arc<str>,
-    /// Its place in the aggregate, from 0.
+    /// Its place in the aggregate, from 0; 0 if it went raw.
     pub sub_sequence_number: u64,
     /// The attempts, this one included.
     pub attempt_count: usize,
@@ -440,6 +466,8 @@ pub struct ProducerCounters {
 ///
 /// From the push to the taking of its event, a user record counts towards
 /// [`ProducerSettings::with_max_buffered_len`]; a push beyond it is refused.
+/// The attempts that a [`Failure`] tells of are held beside that, until the
+/// time to live or the number of attempts ends them.
 #[derive(Debug)]
 pub struct ProducerCore<T> {
     settings: ProducerSettings,
@@ -683,8 +711,10 @@ impl<T> ProducerCore<T> {
     ///
     /// # Errors
     ///
-    /// [`RefusedUserRecord`] with both. Where the buffer is full, this is a
-    /// [`flush`](Self::flush), too, so that there is room soon.
+    /// [`RefusedUserRecord`] with both, and nothing was taken:
+    /// [`RefusalReason::BufferFull`] is over when events are taken, and is a
+    /// [`flush`](Self::flush), too, so that there are some soon;
+    /// [`RefusalReason::LargerThanBuffer`] and [`RefusalReason::Unfit`] stay.
     #[expect(
         clippy::result_large_err,
         reason = "the user record goes back as it came, without a box"
@@ -1412,7 +1442,7 @@ fn take_apart<T>(sealed: Sealed<T>) -> Vec<Waiting<T>> {
     let attempts: Past = sealed.attempts.into();
     // Neighbours mostly have the same past.
     let mut known: Option<(Option<Past>, Past)> = None;
-    let user_records = read_back(sealed.aggregate.data());
+    let user_records = sealed.aggregate.read_back();
     user_records
         .zip(sealed.pushed)
         .map(|(user_record, mut pushed)| {

@@ -55,13 +55,14 @@ impl ShardedLimits {
     }
 
     /// Sets how old the oldest user record of an aggregate may become before
-    /// the aggregate is due.
+    /// the aggregate is due; [`DEFAULT_MAX_AGE`] by default.
     #[must_use]
     pub const fn with_max_age(self, max_age: Duration) -> Self {
         Self { max_age, ..self }
     }
 
-    /// Sets how many bytes of user records may wait, over all shards. Counted
+    /// Sets how many bytes of user records may wait, over all shards;
+    /// [`DEFAULT_MAX_BUFFERED_LEN`] by default. Counted
     /// are the bytes that each would take in an aggregate of its own, and
     /// those of its token; buffers that grow can hold up to about twice that.
     #[must_use]
@@ -308,8 +309,11 @@ impl<T> ShardedAggregator<T> {
     ///
     /// # Errors
     ///
-    /// [`RefusedUserRecord`] with the user record; nothing was changed. Where
-    /// the buffer is full, flushing makes room.
+    /// [`RefusedUserRecord`] with the user record and the token; nothing was
+    /// changed. [`RefusalReason::BufferFull`]: flushing makes room.
+    /// [`RefusalReason::LargerThanBuffer`]: only a larger
+    /// [`max_buffered_len`](ShardedLimits::with_max_buffered_len) helps.
+    /// [`RefusalReason::Unfit`]: nothing helps, the reason is inside.
     pub fn push<U: AsUserRecord>(
         &mut self,
         user_record: U,

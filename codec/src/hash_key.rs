@@ -152,15 +152,15 @@ impl HashKeyDecimal {
     /// By long multiplication in words: dividing a `u128` would bring kilobytes
     /// of code to a processor that has no such instruction.
     fn of(number: u128) -> Self {
-        let mut groups = [0; GROUPS];
+        let mut groups = [0_u32; GROUPS];
         for half in number.to_be_bytes().chunks_exact(HALF_LEN) {
             let mut carry = half
                 .iter()
                 .fold(0, |half, &byte| (half << 8) | Word::from(byte));
             for group in groups.iter_mut().rev() {
                 // Below the base times 2^half: the carry is again below 2^half.
-                let shifted: Word = (*group << HALF_BITS) | carry;
-                *group = shifted % BASE;
+                let shifted = (Word::from(*group) << HALF_BITS) | carry;
+                *group = u32::try_from(shifted % BASE).unwrap_or_default();
                 carry = shifted / BASE;
             }
         }

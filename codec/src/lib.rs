@@ -67,50 +67,81 @@
 //! # Ok::<(), kinesis_agg_codec::EncodeError>(())
 //! ```
 //!
-//! Two more writers cost less and leave more to the caller: [`SectionWriter`]
-//! for known keys, [`StreamWriter`] for no buffer at all.
-//!
 //! The bytes are those of the KPL for the same user records. All of an
 //! aggregate goes to one shard: on a stream of several shards, keep user
 //! records of different [`HashKeyRange`]s in different aggregates.
 //!
-//! # Memory budget
+//! # For embedded producers
 //!
-//! Nothing is allocated, nothing is static. What is lent:
-//!
-//! | For | Memory | Too little of it |
-//! |---|---|---|
-//! | reading | a [`KeyOffset`] (4 bytes) a key, [`DEFAULT_KEY_SLOTS`](limits::DEFAULT_KEY_SLOTS) by default | a look-up takes up to ceil(keys / slots) steps |
-//! | writing | the buffer, as long as the blob shall become | the aggregate is full sooner |
-//! | writing | an [`InternedKey`] (8 bytes) a key, as many by default | keys beyond it are stored again at each use |
-//!
-//! A blob takes 20 bytes for magic and digest, 2 bytes and its length for each
-//! key, and for each user record 6 bytes and the length of its data; a byte
-//! more for each length or index above 127, 2 bytes for the index of an
-//! explicit hash key. So 512 bytes hold 34 readings of 8 bytes under one key of
-//! 8. [`AggregateWriter::encoded_len_with`] says it exactly.
+//! ## Which writer
 //!
 //! Measured on a Cortex-M3 (`opt-level = "s"`, LTO), in bytes; text is beside
 //! MD5, which has 2.5 kB, stack is with MD5 in it:
 //!
-//! | | Text | Stack | Memory |
+//! | | For | Text | Stack | Memory |
+//! |---|---|---|---|---|
+//! | [`AggregateWriter`] | any keys; it finds each again | 4280 | 664 | buffer and slots |
+//! | [`SectionWriter`] | keys that you know, by index | 1482 | 496 | buffer |
+//! | [`StreamWriter`] | the same, into a sink, blobs of any size | 1188 | 600 | 128, in the stack |
+//! | [`parse`] and all user records | reading | 4108 | 784 | slots, in the stack |
+//!
+//! Nothing is allocated, nothing is static. Buffer or writer may be `static`;
+//! making either is `const`. A static buffer that is lent to a writer
+//! (`AggregateWriter::new(buffer)` with a `&'static mut [u8; 512]` from a cell
+//! of your runtime) is zeros, so it costs RAM alone. A static writer that owns
+//! its array keeps an aggregate open across calls, and costs as much flash
+//! again: its limits are no zeros, so the start code copies all of it.
+//!
+//! ## How large the buffer has to be
+//!
+//! As long as the longest blob shall become. In bytes:
+//!
+//! | Part of a blob | Bytes |
+//! |---|---|
+//! | magic and digest | [`FRAME_LEN`](limits::FRAME_LEN) |
+//! | each key, once | 2 and its length |
+//! | each user record | 6 and the length of its data |
+//! | an explicit hash key's index, in a user record | 2 |
+//! | each length or index above 127 | 1 more |
+//!
+//! [`AggregateWriter::encoded_len_with`] says it exactly, before a push:
+//!
+//! ```
+//! use kinesis_agg_codec::{AggregateWriter, NewUserRecord};
+//!
+//! let mut buffer = [0; 512];
+//! let mut writer = AggregateWriter::new(&mut buffer);
+//! let reading = NewUserRecord::new("sensor-7", &[0; 8]);
+//! while writer.fits(&reading) {
+//!     writer.try_push(&reading)?;
+//! }
+//! assert_eq!(writer.record_count(), 34);
+//! assert_eq!(writer.encoded_len(), 20 + (2 + 8) + 34 * (6 + 8));
+//! # Ok::<(), kinesis_agg_codec::EncodeError>(())
+//! ```
+//!
+//! Where the service counts less than the buffer has, set
+//! [`Limits::with_max_size`]: it counts the outer partition key, too.
+//!
+//! ## How large the key index has to be
+//!
+//! | For | A slot | By default | With fewer slots than keys |
 //! |---|---|---|---|
-//! | [`AggregateWriter`] | 4280 | 664 | buffer and slots |
-//! | [`SectionWriter`]: keys that you know | 1482 | 496 | buffer |
-//! | [`StreamWriter`]: no buffer | 1188 | 600 | 128, in the stack |
-//! | [`parse`] and all user records | 4108 | 784 | slots, in the stack |
+//! | writing | [`InternedKey`], 8 bytes | [`DEFAULT_KEY_SLOTS`](limits::DEFAULT_KEY_SLOTS) | keys beyond them are stored again at each use |
+//! | reading | [`KeyOffset`], 4 bytes | as many | a look-up takes up to ceil(keys / slots) steps |
 //!
-//! Buffer or writer may be `static`; making either is `const`. A static buffer
-//! that is lent to a writer (`AggregateWriter::new(buffer)` with a `&'static mut
-//! [u8; 512]` from a cell of your runtime) is zeros, so it costs RAM alone. A
-//! static writer that owns its array keeps an aggregate open across calls, and
-//! costs as much flash again: its limits are no zeros, so the start code copies
-//! all of it.
+//! Neither refuses or loses anything. [`KeySlots`] says how many are worth it
+//! where there are many keys; a device with one key can give a single slot:
 //!
-//! [`NewUserRecord`] borrows: bytes that are made on the spot need a name that
-//! lives as long (`let data = reading.to_be_bytes();`).
+//! ```
+//! use kinesis_agg_codec::{AggregateWriter, InternedKey, KeySlots};
 //!
-//! # When it is full
+//! let slots = KeySlots::new([InternedKey::EMPTY; 1]);
+//! let mut writer = AggregateWriter::with_key_index([0; 512], slots);
+//! # writer.clear();
+//! ```
+//!
+//! ## When it is full
 //!
 //! A push is done or refused, and a refused one leaves no trace. One question
 //! tells what to do:
@@ -121,14 +152,29 @@
 //! | [`EncodeError::TooLarge`] | no | a larger buffer or limit; nothing else |
 //! | all others | no | the user record is wrong |
 //!
-//! A key index that is full refuses nothing: keys that it cannot remember are
-//! stored again. A sink that fails is another matter, see [`StreamWriter`].
+//! A device that sends rarely is not full for long: note the time of the first
+//! push, and finish when that is too old. The finished [`Aggregate`] borrows the
+//! buffer: as long as it is held, it can be sent again. A sink that fails is
+//! another matter, see [`StreamWriter`]. The example `embedded_producer` does
+//! all of this.
+//!
+//! [`NewUserRecord`] borrows: bytes that are made on the spot need a name that
+//! lives as long (`let data = reading.to_be_bytes();`).
 //!
 //! # Limits
 //!
-//! The numbers are in [`limits`], each with its source. Keys that are read may
-//! be of any length and any bytes; keys that are written keep to the service's
-//! rules. Blobs of any size are read, up to what 32 bits can address.
+//! The numbers are in [`limits`], each with its source:
+//!
+//! | What | Limit |
+//! |---|---|
+//! | Kinesis record that is written: blob and outer partition key, in bytes | [`DEFAULT_MAX_SIZE`](limits::DEFAULT_MAX_SIZE), settable up to [`LARGEST_MAX_SIZE`](limits::LARGEST_MAX_SIZE) |
+//! | partition key that is written, in UTF-16 units | 1 to [`MAX_PARTITION_KEY_UTF16_LEN`](limits::MAX_PARTITION_KEY_UTF16_LEN) |
+//! | hash key | [`HashKey::MIN`] to [`HashKey::MAX`] |
+//! | groups in unknown fields, in levels | [`MAX_NESTING`](limits::MAX_NESTING) |
+//! | blob that is read | what 32 bits can address |
+//!
+//! Keys that are read may be of any length and any bytes, and there may be any
+//! number of keys and user records.
 //!
 //! # Features
 //!
@@ -136,6 +182,7 @@
 //! the writer's buffer. `embedded-io`: an `embedded_io::Write` as the sink of a
 //! [`StreamWriter`].
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),

@@ -42,7 +42,7 @@ pub const MAX_NESTING: usize = 100;
 /// are read.
 pub const MAX_PARTITION_KEY_UTF16_LEN: u32 = 256;
 
-/// Bytes of the longest hash key in decimal.
+/// Bytes of the longest hash key in decimal: the digits of 2^128 - 1.
 pub const MAX_HASH_KEY_DECIMAL_LEN: usize = 39;
 
 /// Default for the bytes of a Kinesis record: data plus partition key.
@@ -56,6 +56,8 @@ pub const DEFAULT_MAX_SIZE: u32 = 1 << 20;
 pub const LARGEST_MAX_SIZE: u32 = 10 << 20;
 
 /// Key slots that the reader and the writer hold when the caller lends none.
+///
+/// A choice of this crate.
 pub const DEFAULT_KEY_SLOTS: usize = 16;
 
 /// How large an aggregate may become.

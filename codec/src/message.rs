@@ -407,6 +407,7 @@ impl<'buf> RecordTags<'buf> {
 
     /// True if there are no tags (left).
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         match &self.0 {
             Source::Listed(tags) => tags.len() == 0,
@@ -461,9 +462,17 @@ impl<'buf> Iterator for RecordTags<'buf> {
 
 impl core::iter::FusedIterator for RecordTags<'_> {}
 
+/// The shape of a record without explicit hash key and tags.
+pub(crate) const PLAIN: bool = false;
+/// The shape of a record that may have both.
+pub(crate) const ANY: bool = true;
+
 /// A record to be written, its keys given by their place in the tables.
+///
+/// The writer is compiled for records that are [`PLAIN`] and for [`ANY`]: what
+/// plain ones do not have takes no time, and where all are plain, no code.
 #[derive(Clone, Debug)]
-pub(crate) struct NewRecord<'a> {
+pub(crate) struct NewRecord<'a, const SHAPE: bool> {
     partition_key_index: u32,
     explicit_hash_key_index: Option<u32>,
     data: &'a [u8],
@@ -473,7 +482,7 @@ pub(crate) struct NewRecord<'a> {
     tags_len: u32,
 }
 
-impl<'a> NewRecord<'a> {
+impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn new(
         partition_key_index: u32,
@@ -481,7 +490,10 @@ impl<'a> NewRecord<'a> {
         data: &'a [u8],
         tags: RecordTags<'a>,
     ) -> Self {
-        let tags_len = tags.encoded_len();
+        let tags_len = match SHAPE {
+            PLAIN => 0,
+            ANY => tags.encoded_len(),
+        };
         let body_len = number_field_len(partition_key_index)
             .wrapping_add(explicit_hash_key_index.map_or(0, number_field_len))
             .saturating_add(bytes_field_len(data))
@@ -496,6 +508,13 @@ impl<'a> NewRecord<'a> {
         }
     }
 
+    fn explicit_hash_key_index(&self) -> Option<u32> {
+        match SHAPE {
+            PLAIN => None,
+            ANY => self.explicit_hash_key_index,
+        }
+    }
+
     /// Bytes of the record with its tag and length. Saturates as `body_len`.
     pub(crate) fn encoded_len(&self) -> u32 {
         delimited_len(self.body_len)
@@ -504,7 +523,7 @@ impl<'a> NewRecord<'a> {
     /// Writes the record into `place`, which is as long as the record.
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn write(&self, place: &mut [u8]) -> Option<()> {
-        if self.tags_len == 0 {
+        if SHAPE == PLAIN || self.tags_len == 0 {
             if let Some(head_len) = self.write_usual_head(place) {
                 let data = place.get_mut(head_len..)?;
                 if data.len() == self.data.len() {
@@ -528,7 +547,7 @@ impl<'a> NewRecord<'a> {
         let (body_len_len, head) = put_number!(head, self.body_len)?;
         let head = put_tag!(head, PARTITION_KEY_INDEX);
         let (index_len, head) = put_number!(head, self.partition_key_index)?;
-        let (explicit_hash_key_len, head) = match self.explicit_hash_key_index {
+        let (explicit_hash_key_len, head) = match self.explicit_hash_key_index() {
             None => {
                 let [head @ .., _, _, _, _] = head;
                 (0, head)
@@ -551,12 +570,11 @@ impl<'a> NewRecord<'a> {
         )
     }
 
-    #[cfg_attr(not(target_os = "none"), cold)]
-    #[inline(never)]
+    #[cfg_attr(not(target_os = "none"), cold, inline(never))]
     fn write_any(&self, sink: &mut Sink<'_>) -> Option<()> {
         self.write_head(sink)?;
         sink.put(self.data)?;
-        if self.tags_len > 0 {
+        if SHAPE == ANY && self.tags_len > 0 {
             for tag in self.tags.clone() {
                 tag.write(sink)?;
             }
@@ -578,7 +596,7 @@ impl<'a> NewRecord<'a> {
     fn write_head(&self, sink: &mut Sink<'_>) -> Option<()> {
         sink.put_tagged(RECORD, self.body_len)?;
         sink.put_tagged(PARTITION_KEY_INDEX, self.partition_key_index)?;
-        if let Some(index) = self.explicit_hash_key_index {
+        if let Some(index) = self.explicit_hash_key_index() {
             sink.put_tagged(EXPLICIT_HASH_KEY_INDEX, index)?;
         }
         write_bytes_head(sink, DATA, self.data)

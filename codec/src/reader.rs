@@ -420,7 +420,7 @@ impl<'buf> UserRecord<'buf> {
     ///
     /// # Errors
     ///
-    /// [`HashKeyError`] if the explicit hash key is no number that can be one;
+    /// [`HashKey::from_decimal`]'s if the text of the explicit hash key is none;
     /// everything else about the user record is good.
     pub fn hash_key(&self) -> Result<HashKey, HashKeyError> {
         match self.explicit_hash_key {

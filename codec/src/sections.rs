@@ -188,7 +188,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
     }
 
     #[cfg_attr(not(target_os = "none"), inline(always))]
-    pub(crate) fn push_record(&mut self, record: &NewRecord<'_>) -> Result<(), EncodeError> {
+    pub(crate) fn push_record<const SHAPE: bool>(
+        &mut self,
+        record: &NewRecord<'_, SHAPE>,
+    ) -> Result<(), EncodeError> {
         let len = record.encoded_len();
         self.reserve(len)?;
         let start = MESSAGE_START.saturating_add(self.records.len);

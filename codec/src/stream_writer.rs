@@ -6,7 +6,7 @@ use crate::digest::RunningDigest;
 use crate::error::{EncodeError, StreamError};
 use crate::frame::MAGIC;
 use crate::limits::{FRAME_LEN, Limits};
-use crate::message::{NewRecord, Put, RecordTags, bytes_field_len, stream_bytes_field};
+use crate::message::{ANY, NewRecord, Put, RecordTags, bytes_field_len, stream_bytes_field};
 use crate::sections::KeyKind;
 use crate::writer::{ExplicitHashKeyIndex, PartitionKeyIndex};
 
@@ -287,7 +287,7 @@ impl<S: ByteSink> StreamWriter<S> {
             self.check_index(KeyKind::ExplicitHash, index.0)?;
         }
         let explicit_hash_key_index = explicit_hash_key.map(|index| index.0);
-        let record = NewRecord::new(partition_key.0, explicit_hash_key_index, data, tags);
+        let record = NewRecord::<ANY>::new(partition_key.0, explicit_hash_key_index, data, tags);
         let len = record.encoded_len();
         self.reserve(len, self.longest_partition_key_len)?;
         let limit = self.limits.max_count();

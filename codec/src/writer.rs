@@ -7,15 +7,14 @@
 use crate::digest::Digest;
 use crate::error::EncodeError;
 use crate::frame::MESSAGE_START;
-use crate::hash_key::HashKey;
+use crate::hash_key::{HashKey, HashKeyDecimal};
 use crate::key_bytes::KeyBytes;
 use crate::key_index::{InternedKey, KeyIndex, KeySlots};
 use crate::limits::{
     DEFAULT_KEY_SLOTS, DIGEST_LEN, FRAME_LEN, Limits, MAGIC_LEN, MAX_PARTITION_KEY_UTF16_LEN,
 };
-use crate::message::{NewRecord, RecordTags, bytes_field_len, delimited_len};
+use crate::message::{ANY, NewRecord, PLAIN, RecordTags, bytes_field_len, delimited_len};
 use crate::sections::{KeyKind, Sections};
-use crate::wire::cursor::FOR_SIZE;
 
 /// A finished blob whose digest is not yet written: the seam for whoever
 /// computes the digests of many blobs at once.
@@ -162,7 +161,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
             self.check_index(KeyKind::ExplicitHash, index.0)?;
         }
         let explicit_hash_key = explicit_hash_key.map(|index| index.0);
-        let record = NewRecord::new(partition_key.0, explicit_hash_key, data, tags);
+        let record = NewRecord::<ANY>::new(partition_key.0, explicit_hash_key, data, tags);
         self.sections.push_record(&record)
     }
 
@@ -276,13 +275,32 @@ impl<'a> NewUserRecord<'a> {
             .unwrap_or_else(|| HashKey::of_partition_key(self.partition_key.as_bytes()))
     }
 
+    /// True without explicit hash key and tags, as most user records are.
+    #[inline(always)]
+    fn is_plain(&self) -> bool {
+        self.explicit_hash_key.is_none() && self.tags.is_empty()
+    }
+
+    /// The explicit hash key as it stands in its table.
+    fn explicit_hash_key_text<const SHAPE: bool>(&self) -> Option<HashKeyDecimal> {
+        match SHAPE {
+            PLAIN => None,
+            ANY => self.explicit_hash_key.map(HashKey::to_decimal),
+        }
+    }
+
     /// Bytes of a blob that holds this user record and no other.
     #[must_use]
     pub fn encoded_len_alone(&self) -> u32 {
-        let explicit_hash_key = self.explicit_hash_key.map(HashKey::to_decimal);
+        self.encoded_len_alone_as::<ANY>()
+    }
+
+    fn encoded_len_alone_as<const SHAPE: bool>(&self) -> u32 {
+        let explicit_hash_key = self.explicit_hash_key_text::<SHAPE>();
         let explicit_hash_key_len =
             explicit_hash_key.map_or(0, |text| bytes_field_len(text.as_bytes()));
-        let record = NewRecord::new(0, explicit_hash_key.map(|_| 0), self.data, self.tags());
+        let index = explicit_hash_key.map(|_| 0);
+        let record = NewRecord::<SHAPE>::new(0, index, self.data, self.tags());
         FRAME_LEN
             .saturating_add(bytes_field_len(self.partition_key.as_bytes()))
             .saturating_add(explicit_hash_key_len)
@@ -305,8 +323,13 @@ impl<'a> NewUserRecord<'a> {
         if u32::try_from(key.len()).is_ok_and(|len| len <= limit) {
             return Ok(());
         }
-        let utf16_len = key.chars().fold(0_u64, |len, c| {
-            len.saturating_add(if c > '\u{ffff}' { 2 } else { 1 })
+        // A character is one unit, of four bytes two: a byte that starts one tells.
+        let utf16_len = key.bytes().fold(0_u64, |len, byte| {
+            len.saturating_add(match byte {
+                0x80..0xc0 => 0,
+                0xf0.. => 2,
+                _ => 1,
+            })
         });
         if utf16_len > u64::from(limit) {
             return Err(EncodeError::PartitionKeyTooLong { utf16_len, limit });
@@ -559,8 +582,8 @@ impl<B, I> AggregateWriter<B, I> {
 }
 
 /// What a user record would become, and what it would make of the blob.
-struct Plan<'a> {
-    record: NewRecord<'a>,
+struct Plan<'a, const SHAPE: bool> {
+    record: NewRecord<'a, SHAPE>,
     /// Whether its keys are to be stored first.
     has_new_partition_key: bool,
     has_new_explicit_hash_key: bool,
@@ -575,11 +598,17 @@ where
     /// Bytes of the blob if `user_record` were pushed and it were finished.
     #[must_use]
     pub fn encoded_len_with(&self, user_record: &NewUserRecord<'_>) -> u32 {
-        let explicit_hash_key = user_record.explicit_hash_key.map(HashKey::to_decimal);
+        if user_record.is_plain() {
+            self.encoded_len_with_as::<PLAIN>(user_record)
+        } else {
+            self.encoded_len_with_as::<ANY>(user_record)
+        }
+    }
+
+    fn encoded_len_with_as<const SHAPE: bool>(&self, user_record: &NewUserRecord<'_>) -> u32 {
+        let explicit_hash_key = user_record.explicit_hash_key_text::<SHAPE>();
         let text = explicit_hash_key.as_ref().map(|text| text.as_bytes());
-        let partition_key = user_record.partition_key.as_bytes();
-        let partition_key = self.find(KeyKind::Partition, partition_key);
-        self.plan(user_record, partition_key, text).encoded_len
+        self.plan::<SHAPE>(user_record, text).encoded_len
     }
 
     /// Bytes of the Kinesis record if `user_record` were pushed and it were
@@ -617,11 +646,19 @@ where
 
     /// True if [`try_push`](Self::try_push) would take `user_record`.
     #[must_use]
+    #[inline(always)]
     pub fn fits(&self, user_record: &NewUserRecord<'_>) -> bool {
+        if user_record.is_plain() {
+            self.fits_as::<PLAIN>(user_record)
+        } else {
+            self.fits_as::<ANY>(user_record)
+        }
+    }
+
+    fn fits_as<const SHAPE: bool>(&self, user_record: &NewUserRecord<'_>) -> bool {
+        let encoded_len = self.encoded_len_with_as::<SHAPE>(user_record);
         user_record.check_partition_key().is_ok()
-            && self
-                .check_limits(user_record, self.encoded_len_with(user_record))
-                .is_ok()
+            && self.check_limits::<SHAPE>(user_record, encoded_len).is_ok()
     }
 
     /// Adds a user record, or changes nothing.
@@ -633,34 +670,26 @@ where
     /// key, [`EncodeError::TooLarge`] if it fits no aggregate of this writer;
     /// [`EncodeError::Full`] and [`EncodeError::CountReached`] if it fits the
     /// next one.
+    #[inline(always)]
     pub fn try_push(&mut self, user_record: &NewUserRecord<'_>) -> Result<(), EncodeError> {
-        user_record.check_partition_key()?;
-        // The usual one has a way of its own, where what it does not have costs nothing.
-        let is_usual =
-            !FOR_SIZE && user_record.explicit_hash_key.is_none() && user_record.tags.is_empty();
-        let key = user_record.partition_key.as_bytes();
-        let known = self.find(KeyKind::Partition, key);
-        let Some(known) = known.filter(|_| is_usual) else {
-            return self.push_any(user_record, known);
-        };
-        let tags = RecordTags::default();
-        let record = NewRecord::new(known.index, None, user_record.data, tags);
-        let encoded_len = self.encoded_len().saturating_add(record.encoded_len());
-        self.check_limits(user_record, encoded_len)?;
-        self.sections.push_record(&record)
+        // What a user record does not have costs no time, and where none has it, no code.
+        if user_record.is_plain() {
+            self.push::<PLAIN>(user_record)
+        } else {
+            self.push::<ANY>(user_record)
+        }
     }
 
-    /// Adds a user record whose partition key was checked and looked up.
     #[inline(never)]
-    fn push_any(
+    fn push<const SHAPE: bool>(
         &mut self,
         user_record: &NewUserRecord<'_>,
-        partition_key: Option<InternedKey>,
     ) -> Result<(), EncodeError> {
-        let explicit_hash_key = user_record.explicit_hash_key.map(HashKey::to_decimal);
+        user_record.check_partition_key()?;
+        let explicit_hash_key = user_record.explicit_hash_key_text::<SHAPE>();
         let text = explicit_hash_key.as_ref().map(|text| text.as_bytes());
-        let plan = self.plan(user_record, partition_key, text);
-        self.check_limits(user_record, plan.encoded_len)?;
+        let plan = self.plan::<SHAPE>(user_record, text);
+        self.check_limits::<SHAPE>(user_record, plan.encoded_len)?;
         if plan.has_new_partition_key {
             let key = user_record.partition_key.as_bytes();
             self.intern(KeyKind::Partition, key)?;
@@ -682,27 +711,24 @@ where
         })
     }
 
-    fn plan<'a>(
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn plan<'a, const SHAPE: bool>(
         &self,
         user_record: &NewUserRecord<'a>,
-        partition_key: Option<InternedKey>,
         explicit_hash_key: Option<&[u8]>,
-    ) -> Plan<'a> {
+    ) -> Plan<'a, SHAPE> {
         let mut encoded_len = self.encoded_len();
-        let mut index_of = |kind, key: &[u8], found: Option<InternedKey>| match found {
+        let mut index_of = |kind, key| match self.find(kind, key) {
             Some(known) => (known.index, false),
             None => {
                 encoded_len = encoded_len.saturating_add(bytes_field_len(key));
                 (self.sections.key_count(kind), true)
             }
         };
-        let key = user_record.partition_key.as_bytes();
+        let partition_key = user_record.partition_key.as_bytes();
         let (partition_key_index, has_new_partition_key) =
-            index_of(KeyKind::Partition, key, partition_key);
-        let explicit_hash_key = explicit_hash_key.map(|key| {
-            let kind = KeyKind::ExplicitHash;
-            index_of(kind, key, self.find(kind, key))
-        });
+            index_of(KeyKind::Partition, partition_key);
+        let explicit_hash_key = explicit_hash_key.map(|key| index_of(KeyKind::ExplicitHash, key));
         let record = NewRecord::new(
             partition_key_index,
             explicit_hash_key.map(|(index, _)| index),
@@ -717,7 +743,7 @@ where
         }
     }
 
-    fn check_limits(
+    fn check_limits<const SHAPE: bool>(
         &self,
         user_record: &NewUserRecord<'_>,
         encoded_len: u32,
@@ -730,11 +756,11 @@ where
             },
             // Whoever is taken in company can also go alone, under an outer key of their own.
             Ok(()) if self.outer_key.len(user_record.partition_key) > outer_key_len => {
-                return self.check_alone(user_record);
+                return self.check_alone::<SHAPE>(user_record);
             }
             Ok(()) => return Ok(()),
         };
-        self.check_alone(user_record)?;
+        self.check_alone::<SHAPE>(user_record)?;
         Err(full)
     }
 
@@ -752,9 +778,12 @@ where
     }
 
     #[cold]
-    fn check_alone(&self, user_record: &NewUserRecord<'_>) -> Result<(), EncodeError> {
+    fn check_alone<const SHAPE: bool>(
+        &self,
+        user_record: &NewUserRecord<'_>,
+    ) -> Result<(), EncodeError> {
         let outer_key_len = self.outer_key.len(user_record.partition_key);
-        self.check_size(user_record.encoded_len_alone(), outer_key_len)
+        self.check_size(user_record.encoded_len_alone_as::<SHAPE>(), outer_key_len)
             .map_err(|(needed, limit)| EncodeError::TooLarge { needed, limit })
     }
 

@@ -10,7 +10,8 @@
 #
 # Measured: text in bytes. `text_md5` is what size_md5 has beside start code and
 # memcpy and its kin; `text_encode` and `text_decode` are what size_encode and
-# size_decode have beside these and MD5, and `text_encode_sections` is that of
+# size_decode have beside these and MD5, `text_encode_any` that of one whose user
+# records may have explicit hash keys, and `text_encode_sections` is that of
 # size_sections, which writes with known keys, `text_encode_stream` that of
 # size_stream, which writes without a buffer; `ram_encode_stream` is all that it
 # holds, MD5 included. `bss` is that of the sensor, its buffer of 512 bytes included. Stack in bytes, MD5 included, by painting. Instructions
@@ -53,9 +54,10 @@ measure() {
     grep -qx 'OK check' <<<"$output" || fail "check on $target: no OK: $output"
     value() { sed -n "s/^$1=//p" <<<"$output"; }
 
-    local md5 encode decode sections stream bss per_record
+    local md5 encode any decode sections stream bss per_record
     md5=$(own_size "$dir/size_md5")
     encode=$(($(own_size "$dir/size_encode") - md5))
+    any=$(($(own_size "$dir/size_encode_any") - md5))
     decode=$(($(own_size "$dir/size_decode") - md5))
     sections=$(($(own_size "$dir/size_sections") - md5))
     stream=$(($(own_size "$dir/size_stream") - md5))
@@ -63,10 +65,10 @@ measure() {
     per_record=$(printf '{"encode":%d,"decode":%d}' \
         $(($(value instructions_encode) / $(value records))) \
         $(($(value instructions_decode) / $(value records))))
-    objects+=("$(printf '{"target":"%s","text_encode":%d,"text_decode":%d,"text_md5":%d,"bss":%d,"stack_encode":%d,"stack_decode":%d,"cycles_or_instructions_per_record":%s,"text_encode_sections":%d,"stack_encode_sections":%d,"text_encode_stream":%d,"stack_encode_stream":%d,"ram_encode_stream":%d}' \
+    objects+=("$(printf '{"target":"%s","text_encode":%d,"text_decode":%d,"text_md5":%d,"bss":%d,"stack_encode":%d,"stack_decode":%d,"cycles_or_instructions_per_record":%s,"text_encode_any":%d,"text_encode_sections":%d,"stack_encode_sections":%d,"text_encode_stream":%d,"stack_encode_stream":%d,"ram_encode_stream":%d}' \
         "$target" "$encode" "$decode" "$md5" "$bss" \
         "$(value stack_encode)" "$(value stack_decode)" "$per_record" \
-        "$sections" "$(value stack_encode_sections)" \
+        "$any" "$sections" "$(value stack_encode_sections)" \
         "$stream" "$(value stack_encode_stream)" "$(value ram_encode_stream)")")
 }
 

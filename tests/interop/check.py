@@ -219,6 +219,14 @@ for length, is_lost in [((1 << 20) - OVERHEAD - 1, False), ((1 << 20) - OVERHEAD
     check("ours near 1 MiB", 0, len(ended.stdout.splitlines()), 0 if is_lost else 1)
     check("ours near 1 MiB", 0, "is the limit" in ended.stderr, is_lost)
 
+# Node counts a key's UTF-16 units, the service its bytes.
+key = "\u00fc" * 256
+length = (1 << 20) - 300
+check("Node's UTF-16 units", 0, node(push={"key": key, "length": length}) > 1 << 20, True)
+line = json.dumps({"partitionKey": key, "data": base64.b64encode(bytes(length)).decode()})
+ended = subprocess.run([TOOL, "aggregate"], input=line, text=True, capture_output=True)
+check("our bytes", 0, (ended.returncode, "is the limit" in ended.stderr), (1, True))
+
 for fault, count in seen.items():
     assert count > 10, (fault, count)
 print(f"{CASES} inputs; Python and Node invented explicit hash keys in {seen['invents']},")

@@ -15,6 +15,12 @@ function encode(userRecords) {
   return aggregator.build().data.toString('base64');
 }
 
+function push({ key, length }) {
+  const aggregator = new agg.RecordAggregator();
+  aggregator.addUserRecord({ partitionKey: key, data: Buffer.alloc(length) });
+  return aggregator.build().data.length;
+}
+
 function decode(records) {
   const answer = [];
   for (const { kinesis } of records) {
@@ -30,7 +36,8 @@ readline.createInterface({ input: process.stdin }).on('line', (line) => {
   const asked = JSON.parse(line);
   let answer;
   try {
-    answer = asked.encode ? encode(asked.encode) : decode(asked.decode);
+    if (asked.push) answer = push(asked.push);
+    else answer = asked.encode ? encode(asked.encode) : decode(asked.decode);
   } catch (error) {
     answer = { error: String(error) };
   }

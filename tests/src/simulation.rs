@@ -12,9 +12,9 @@ use core::time::Duration;
 use std::collections::{HashMap, HashSet};
 
 use kinesis_agg::{
-    HashKey, HashKeyRange, Limits, OwnedUserRecord, ProducerCore, ProducerEvent, ProducerSettings,
-    PutRecord, PutRequest, PutResult, RecordAggregator, RequestFailure, RequestId, Shard, ShardMap,
-    SharedParsed, SharedUserRecord, parse_shared,
+    HashKey, HashKeyRange, Limits, LoneUserRecord, OwnedUserRecord, ProducerCore, ProducerEvent,
+    ProducerSettings, PutRecord, PutRequest, PutResult, RecordAggregator, RequestFailure,
+    RequestId, Shard, ShardMap, SharedParsed, parse_shared,
 };
 
 /// By which rule a producer takes a user record for delivered.
@@ -121,8 +121,8 @@ struct ShardModel {
     shard: Shard,
     created_at: u64,
     closed_at: Option<u64>,
-    /// Data of each record and its place among all records of the stream.
-    records: Vec<(u64, bytes::Bytes)>,
+    /// Each record and its place among all records of the stream.
+    records: Vec<(u64, PutRecord)>,
 }
 
 impl ShardModel {
@@ -198,14 +198,12 @@ impl Stream {
     }
 
     fn put(&mut self, record: &PutRecord) -> PutResult {
-        let hash_key = record
-            .explicit_hash_key
-            .unwrap_or_else(|| HashKey::of_partition_key(record.partition_key.as_bytes()));
+        let hash_key = hash_key_of(record);
         let takes =
             |shard: &&mut ShardModel| shard.closed_at.is_none() && shard.range().contains(hash_key);
         let shard = self.shards.iter_mut().find(takes).unwrap();
         self.record_count += 1;
-        shard.records.push((self.record_count, record.data.clone()));
+        shard.records.push((self.record_count, record.clone()));
         PutResult::Stored {
             shard_id: Arc::clone(shard.shard.id()),
             sequence_number: self.record_count.to_string().into(),
@@ -317,6 +315,9 @@ impl Simulation {
                 duration(random.below(500) * MS),
             )
             .with_ttl(duration((200 + random.below(20_000)) * MS));
+        if seed.is_multiple_of(3) {
+            settings = settings.with_lone_user_record(LoneUserRecord::Raw);
+        }
         if random.percent(30) {
             settings = settings.with_max_attempts(1 + random.index(8));
         }
@@ -604,25 +605,25 @@ impl Simulation {
 
     /// Sends on what the KPL would: not what it takes for delivered already.
     fn put_as_kpl(&mut self, record: &PutRecord, by_themselves: &mut Vec<u64>) -> PutResult {
-        let all = deaggregate(&record.data);
+        let all = deaggregate(record);
         let rest: Vec<_> = all
             .iter()
-            .filter(|read| !self.by_themselves.contains(&token_of(read)))
+            .filter(|(token, _)| !self.by_themselves.contains(token))
             .collect();
-        let Some(first) = all.first() else {
+        let Some(&(_, first)) = all.first() else {
             return self.stream.put(record);
         };
         if rest.is_empty() {
             // Nothing is left to be sent; our producer is told so.
-            let shard = self.producer.map().shard_of(first.hash_key().unwrap());
+            let shard = self.producer.map().shard_of(first);
             return PutResult::Stored {
                 shard_id: Arc::clone(shard.id()),
                 sequence_number: "0".into(),
             };
         }
         let mut aggregator = RecordAggregator::new();
-        for read in &rest {
-            let index = usize::try_from(token_of(read)).unwrap();
+        for (token, _) in &rest {
+            let index = usize::try_from(*token).unwrap();
             aggregator.push(&self.user_records[index]).unwrap();
         }
         let (data, partition_key, explicit_hash_key) = aggregator.flush().unwrap().into_parts();
@@ -635,8 +636,8 @@ impl Simulation {
             let shard = shards.find(|shard| shard.shard.id() == shard_id).unwrap();
             let inside = rest
                 .iter()
-                .filter(|read| shard.range().contains(read.hash_key().unwrap()));
-            by_themselves.extend(inside.map(|read| token_of(read)));
+                .filter(|(_, hash_key)| shard.range().contains(*hash_key));
+            by_themselves.extend(inside.map(|(token, _)| token));
         }
         result
     }
@@ -655,19 +656,17 @@ impl Simulation {
             .iter()
             .flat_map(|shard| {
                 let records = shard.records.iter();
-                records.map(|(place, data)| (*place, shard.range(), data))
+                records.map(|(place, record)| (*place, shard.range(), record))
             })
             .collect();
         records.sort_unstable_by_key(|&(place, ..)| place);
         let (mut taken, mut filtered) = (HashSet::new(), HashSet::new());
         let mut latest: HashMap<HashKey, u64> = HashMap::new();
-        for (_, range, data) in records {
-            let user_records = deaggregate(data);
-            let hash_keys = user_records.iter().map(|read| read.hash_key().unwrap());
-            let is_dropped = !hash_keys.clone().all(|hash_key| range.contains(hash_key));
+        for (_, range, record) in records {
+            let user_records = deaggregate(record);
+            let is_dropped = !user_records.iter().all(|(_, key)| range.contains(*key));
             tally.dropped_aggregates += u64::from(is_dropped);
-            for (read, hash_key) in user_records.iter().zip(hash_keys) {
-                let token = token_of(read);
+            for (token, hash_key) in user_records {
                 let is_known = token < tally.user_records;
                 tally.unaccounted += u64::from(!is_known);
                 tally.duplicates += u64::from(!taken.insert(token));
@@ -700,13 +699,18 @@ impl Simulation {
     }
 }
 
-fn deaggregate(data: &bytes::Bytes) -> Vec<SharedUserRecord> {
-    match parse_shared(data.clone()) {
-        Ok(SharedParsed::Aggregated(user_records)) => user_records.collect(),
-        other => panic!("no aggregate: {other:?}"),
-    }
+fn hash_key_of(record: &PutRecord) -> HashKey {
+    let of_key = || HashKey::of_partition_key(record.partition_key.as_bytes());
+    record.explicit_hash_key.unwrap_or_else(of_key)
 }
 
-fn token_of(read: &SharedUserRecord) -> u64 {
-    u64::from_be_bytes(*read.data().first_chunk().unwrap())
+/// Token and hash key of each user record.
+fn deaggregate(record: &PutRecord) -> Vec<(u64, HashKey)> {
+    let token = |data: &[u8]| u64::from_be_bytes(*data.first_chunk().unwrap());
+    match parse_shared(record.data.clone()).unwrap() {
+        SharedParsed::Aggregated(user_records) => user_records
+            .map(|read| (token(read.data()), read.hash_key().unwrap()))
+            .collect(),
+        SharedParsed::Plain(_) => vec![(token(&record.data), hash_key_of(record))],
+    }
 }

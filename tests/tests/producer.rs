@@ -5,9 +5,9 @@
 use core::time::Duration;
 
 use kinesis_agg::{
-    AttemptOutcome, FailureReason, HashKey, HashKeyRange, Limits, OwnedUserRecord, ProducerCore,
-    ProducerEvent, ProducerSettings, PutRequest, PutResult, RefusalReason, RequestFailure, Shard,
-    ShardMap, SharedParsed, parse_shared,
+    AttemptOutcome, FailureReason, HashKey, HashKeyRange, Limits, LoneUserRecord, OwnedUserRecord,
+    ProducerCore, ProducerEvent, ProducerSettings, PutRequest, PutResult, RefusalReason,
+    RequestFailure, Shard, ShardMap, SharedParsed, parse_shared,
 };
 
 const MAX: u128 = u128::MAX;
@@ -514,6 +514,59 @@ fn what_is_throttled_goes_before_what_came_later() {
         }
     }
     assert_eq!(seen, [vec![1, 1], vec![2, 1], vec![3]]);
+}
+
+#[test]
+fn a_lone_user_record_goes_raw_if_asked_and_comes_back_as_it_was() {
+    let limit = Limits::new().max_size();
+    let largest = vec![1; usize::try_from(limit).unwrap() - "key".len()];
+    let magic = kinesis_agg::codec::MAGIC.to_vec();
+    let with_hash_key = OwnedUserRecord::new("key", "data").with_explicit_hash_key(HashKey::MAX);
+    let cases = [
+        (OwnedUserRecord::new("key", "data"), true),
+        (OwnedUserRecord::new("key", ""), true),
+        (with_hash_key, true),
+        // It fits raw only.
+        (OwnedUserRecord::new("key", largest), true),
+        // What a consumer would open, and what it would get without its tag.
+        (OwnedUserRecord::new("key", magic), false),
+        (user_record(5), false),
+    ];
+    for (user_record, is_raw) in cases {
+        let settings = settings()
+            .with_lone_user_record(LoneUserRecord::Raw)
+            .with_max_attempts(3);
+        let mut producer = producer(one(), settings);
+        producer.push(user_record.clone(), 7, ms(0)).unwrap();
+        let first = producer.poll_request(ms(0)).unwrap();
+        let [sent] = &first.records[..] else {
+            panic!("one record");
+        };
+        assert_eq!(sent.data == *user_record.data(), is_raw);
+        assert_eq!(sent.partition_key, user_record.partition_key());
+        assert_eq!(sent.explicit_hash_key, user_record.explicit_hash_key());
+        // Put into no shard of ours, so that it is taken apart and made anew.
+        let nowhere = vec![stored("what?", "1")];
+        producer.handle_answer(first.id, nowhere, ms(1)).unwrap();
+        let map = producer.map().refreshed(split(), ms(2), ms(0)).unwrap();
+        producer.replace_map(map, ms(2));
+        let (second, now) = next_request(&mut producer, ms(2));
+        assert_eq!(second.records, first.records);
+        producer
+            .handle_answer(second.id, vec![throttled()], now)
+            .unwrap();
+        let (third, now) = next_request(&mut producer, now);
+        assert_eq!(third.records, first.records);
+        producer
+            .handle_answer(third.id, vec![throttled()], now)
+            .unwrap();
+        let [(7, failure)] = &failures(&mut producer)[..] else {
+            panic!("one failure");
+        };
+        assert!(failure.user_record == user_record, "another came back");
+        assert_eq!(failure.attempts.len(), 3);
+        assert_eq!(producer.buffered_count(), 0);
+    }
 }
 
 /// Protects the story that a caller decides by: neighbours in an aggregate can

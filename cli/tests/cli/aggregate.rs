@@ -243,7 +243,7 @@ fn what_deaggregate_prints_aggregate_takes_and_gives_back() {
 }
 
 /// ListShards after "one" was split.
-const SHARDS: &str = r#"{"Shards":[
+pub(crate) const SHARDS: &str = r#"{"Shards":[
     {"ShardId":"one","HashKeyRange":{"StartingHashKey":"0",
      "EndingHashKey":"340282366920938463463374607431768211455"},
      "SequenceNumberRange":{"StartingSequenceNumber":"1","EndingSequenceNumber":"2"}},

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{Ended, base64, fixture, json, run, unhex};
+use crate::{Ended, KPL_NDJSON, base64, fixture, json, run, unhex};
 
 fn decode_lines() -> Vec<Value> {
     fixture("decode.jsonl").lines().map(json).collect()
@@ -145,8 +145,6 @@ fn every_known_blob_gets_what_its_class_owes_in_every_format() {
         }
     }
 }
-
-const KPL_NDJSON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/kpl.ndjson");
 
 #[test]
 fn the_example_file_holds_the_records_of_the_real_kpl() {

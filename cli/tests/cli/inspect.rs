@@ -1,4 +1,8 @@
-use crate::{MALFORMED_ERROR, TWO, framed, malformed, run};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::aggregate::SHARDS;
+use crate::{MALFORMED_ERROR, TWO, base64, file, fixture, framed, json, malformed, run};
 
 fn inspect(blob: &[u8]) -> String {
     let ended = run(&["inspect"], blob);
@@ -9,19 +13,30 @@ fn inspect(blob: &[u8]) -> String {
 #[test]
 fn an_aggregate_is_shown_as_a_whole() {
     let expected = r#"record 0 (<stdin>): aggregated
-  frame       f3899ac2 | message of 20 bytes | digest of 16 bytes
-  digest      b0031909ae75891ca94acec2ecce3125 stored
-              b0031909ae75891ca94acec2ecce3125 computed: good
+  frame
+         0 ┬ magic    f3899ac2
+         4 ├ message  20 bytes
+        24 ├ digest   b0031909ae75891ca94acec2ecce3125 stored, good
+        40 ┴ end
   counts      2 user records, 2 partition keys, 0 explicit hash keys
-  size        40 bytes: 2 of user data, 2 of keys
-  overhead    38 bytes, keys included, about 19 a user record
+  size        40 bytes: 2 █ user data, 2 ▓ keys, 36 ░ frame and fields
+  overhead    38 bytes, keys included (95 %), 19.0 a user record
+              ███▓▓▓░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░
+  sizes       user records of 1 byte each
+  savings     1 Kinesis record instead of 2
+              1 PUT payload unit instead of 2: 50 % fewer (provisioned)
+              1 KB instead of 2 KB billed: 50 % fewer (on demand)
   partition keys
-    0  "a"
-    1  "b"
+    #  at  uses  key
+    0   6     1  "a"
+    1   9     1  "b"
   user records
-  #  partition key  size  data
-  0  "a"               1  "x"
-  1  "b"               1  "y"
+    #  at  partition key  size  data
+    0  16  "a"               1  "x"
+    1  23  "b"               1  "y"
+
+billed: 25 KB of a record a unit; on demand, each record up to the next KB
+(https://aws.amazon.com/kinesis/data-streams/pricing/)
 "#;
     assert_eq!(inspect(&hex::decode(TWO).unwrap()), expected);
 }
@@ -71,7 +86,7 @@ fn whatever_is_in_a_blob_each_line_stays_printable_and_within_80_characters() {
     }
     for part in [
         "0xfffe",
-        "\"tab\\there\\r\\n\"",
+        "\"tab\\there",
         "0x00000000",
         "0xe282",
         "{\"a\":\"\\\"}",
@@ -102,7 +117,8 @@ fn what_is_not_aggregated_is_explained() {
             &[
                 "plain, too short",
                 "5 bytes",
-                "more than 20",
+                "ends after 5 bytes",
+                "^^ byte 5 (the end)",
                 "0xf3899ac278",
             ],
         ),
@@ -111,18 +127,18 @@ fn what_is_not_aggregated_is_explained() {
             &wrong_digest,
             &[
                 "plain, digest mismatch",
-                "computed: wrong",
-                "can be read",
-                "  1  \"b\"",
+                "b0031909ae75891ca94acec2ecce3124 stored, wrong",
+                "b0031909ae75891ca94acec2ecce3125 computed",
+                "One byte of the digest changed",
+                "1  23  \"b\"",
             ],
         ),
         (
             &wrong_message,
             &[
                 "plain, digest mismatch",
-                "cannot be read",
-                MALFORMED_ERROR,
-                "^ byte 9",
+                "One bit changed: with 61 at byte 6 the digest is good.",
+                "^^ byte 6",
             ],
         ),
         (
@@ -130,7 +146,8 @@ fn what_is_not_aggregated_is_explained() {
             &[
                 "malformed",
                 MALFORMED_ERROR,
-                "computed: good",
+                "stored, good",
+                "the producer wrote it so",
                 "08 07 1a",
                 "^ byte 9",
             ],
@@ -170,4 +187,108 @@ fn the_formats_are_those_of_deaggregate_and_bad_lines_end_it_alike() {
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
+}
+
+/// `count` user records, each under a key of its own, of 0, 1, 2, ... bytes.
+fn aggregate_of(count: usize) -> Vec<u8> {
+    let records: String = (0..count)
+        .map(|place| {
+            let data = base64(vec![b'x'; place]);
+            format!("{{\"partitionKey\":\"key-{place}\",\"data\":\"{data}\"}}\n")
+        })
+        .collect();
+    let lines = run(&["aggregate"], records).json();
+    assert_eq!(lines.len(), 1);
+    STANDARD.decode(lines[0]["data"].as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn a_long_list_is_cut_with_a_word_and_listed_when_asked_for() {
+    let blob = aggregate_of(30);
+    let shown = inspect(&blob);
+    assert_eq!(shown.matches("… 10 more; --all lists them").count(), 2);
+    assert!(shown.contains("\"key-19\"") && !shown.contains("\"key-20\""));
+    let all = run(&["inspect", "--all"], &blob).stdout;
+    // In the table of keys and in that of user records.
+    assert_eq!(all.matches("\"key-29\"").count(), 2);
+    assert!(!all.contains("more; --all"));
+    // What is counted is counted of all.
+    assert!(
+        shown.contains("16 to 31  ████████████████████████  14 user records (47 %)"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn each_key_table_tells_how_often_its_keys_are_used() {
+    // Keys "a", "", "a" again and one that nobody uses; explicit hash key 7.
+    let message = b"\x0a\x01a\x0a\x00\x0a\x01a\x0a\x01z\x12\x017\
+        \x1a\x05\x08\x00\x1a\x01x\x1a\x05\x08\x01\x1a\x01x\x1a\x05\x08\x01\x1a\x01x\
+        \x1a\x07\x08\x02\x10\x00\x1a\x01x";
+    let shown = inspect(&framed(message));
+    for line in [
+        "    0   6     1  \"a\"\n",
+        "    1   9     2  \"\"\n",
+        "    2  11     1  \"a\"\n",
+        "    3  14     0  \"z\"\n",
+        "    0  17     1  7\n",
+    ] {
+        assert!(shown.contains(line), "{line}{shown}");
+    }
+}
+
+#[test]
+fn with_shards_each_ones_share_is_shown_and_a_spread_aggregate_is_warned_of() {
+    let shards = file("inspect-shards", SHARDS);
+    let args = ["inspect", "--from", "hex", "--shards", &shards];
+    let lines = fixture("range.jsonl");
+    // Explicit hash keys 100, 200 and 300: all in the shard from 100 on.
+    let three = json(lines.lines().next().unwrap())["inputs_hex"][0].clone();
+    let shown = run(&args, three.as_str().unwrap()).stdout;
+    let shares = "  shards
+    low                         0 user records (0 %), 0 bytes
+    high  ████████████████████  3 user records (100 %), 3 bytes
+  user records
+";
+    assert!(shown.contains(shares), "{shown}");
+    let below_100 = "{\"partitionKey\":\"a\",\"explicitHashKey\":\"99\",\"data\":\"eA==\"}\n";
+    let above = below_100.replace("99", "100");
+    let spread = run(&["aggregate"], [below_100, &above, &above].concat()).stdout;
+    let args = ["inspect", "--from", "ndjson", "--shards", &shards];
+    let shown = run(&args, spread).stdout;
+    for line in [
+        "    low   ██████████            1 user record (33 %), 1 byte\n",
+        "    high  ████████████████████  2 user records (67 %), 2 bytes\n",
+        "more than one shard: a consumer that filters, as the KCL, drops all of it\n",
+    ] {
+        assert!(shown.contains(line), "{line}{shown}");
+    }
+}
+
+#[test]
+fn the_format_is_guessed_and_what_is_like_none_is_data() {
+    let two = hex::decode(TWO).unwrap();
+    for input in [
+        two.clone(),
+        TWO.into(),
+        base64(&two).into(),
+        format!("{{\"data\":\"{}\"}}", base64(&two)).into(),
+    ] {
+        assert!(inspect(&input).contains("2 user records, 2 partition keys"));
+    }
+    assert!(inspect(b"hello").contains("plain, no magic"));
+}
+
+#[test]
+fn one_record_of_many_can_be_asked_for_behind_lines_that_cannot_be_read() {
+    let input = format!("{TWO}\nnot hex\n78\n{TWO}\n");
+    let one = |number: &str| run(&["inspect", "--from", "hex", "--record", number], &input);
+    let shown = one("2");
+    assert_eq!(
+        shown.lines()[0],
+        "record 2 (<stdin>, line 3): plain, no magic"
+    );
+    assert_eq!(shown.stdout.matches("record 3").count(), 0);
+    one("1").failed_saying(&["line 2", "not hex"]);
+    one("4").failed_saying(&["no record 4: the input has 4 Kinesis records, from 0"]);
 }

@@ -2,13 +2,17 @@
 //! statuses out.
 
 mod aggregate;
+mod color;
 mod deaggregate;
 mod events;
 mod fixtures;
+mod generated;
 mod inspect;
 mod range;
+mod stats;
 mod streams;
 mod usage;
+mod verify;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -56,6 +60,8 @@ fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kinesis-agg"));
     command
         .args(args)
+        .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -115,6 +121,9 @@ fn framed(message: &[u8]) -> Vec<u8> {
     let digest = kinesis_agg::codec::Digest::of(message).to_bytes();
     [&kinesis_agg::codec::MAGIC, message, &digest].concat()
 }
+
+/// A file of the repository.
+const KPL_NDJSON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/kpl.ndjson");
 
 /// Partition key table `a`, a user record under key 7: index outside its table.
 fn malformed() -> Vec<u8> {

@@ -15,6 +15,7 @@ fn a_closed_pipe_ends_every_command_quietly() {
         ),
         (&["aggregate", "--max-count", "1"], record.to_owned()),
         (&["inspect", "--from", "hex"], format!("{TWO}\n")),
+        (&["verify", "--from", "hex"], "x\n".into()),
     ] {
         let mut child = command(args).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
@@ -50,6 +51,21 @@ fn user_records_come_out_while_the_input_is_still_open() {
     assert!(child.wait().unwrap().success());
 }
 
+#[test]
+fn records_are_shown_while_the_input_is_still_open() {
+    let mut child = command(&["inspect", "--from", "hex"]).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for record in 0..3 {
+        writeln!(stdin, "{TWO}").unwrap();
+        let heading = format!("record {record} (<stdin>, line {}): aggregated", record + 1);
+        assert!(lines.any(|line| line.unwrap() == heading));
+    }
+    drop(stdin);
+    lines.for_each(drop);
+    assert!(child.wait().unwrap().success());
+}
+
 /// Of a process that waits for its input, in kB.
 #[cfg(target_os = "linux")]
 fn peak_memory(id: u32) -> u64 {
@@ -72,6 +88,9 @@ fn memory_does_not_grow_with_the_stream() {
         (&["deaggregate", "--from", "hex"][..], format!("{TWO}\n")),
         (&["aggregate", "--max-size", "100000"], record),
         (&["inspect", "--from", "hex"], format!("{TWO}\n")),
+        (&["verify", "--from", "hex"], format!("{TWO}\n")),
+        // It grows with the keys, of which there are two.
+        (&["stats", "--from", "hex"], format!("{TWO}\n")),
     ] {
         let mut child = command(args).stdout(Stdio::null()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();

@@ -28,6 +28,13 @@ fn wrong_usage_exits_with_2_and_says_so_on_stderr_only() {
         &["aggregate", "--outer-key", "last"],
         &["aggregate", "--lone", "never"],
         &["hash-key"],
+        &["stats", "--ranges", "0"],
+        &["stats", "--ranges", "257"],
+        &["stats", "--ranges", "2", "--shards", "x"],
+        &["stats", "--top", "-1"],
+        &["verify", "--from", "xml"],
+        &["inspect", "--color", "red"],
+        &["completions", "cmd"],
     ];
     for args in cases {
         let ended = run(args, "");
@@ -91,4 +98,27 @@ fn hash_keys_are_printed_a_line_each() {
             "68358509610070717889884130747296293671",
         ]
     );
+}
+
+#[test]
+fn every_command_has_an_example_that_names_it() {
+    let top = run(&["--help"], "");
+    for command in [
+        "deaggregate",
+        "aggregate",
+        "inspect",
+        "stats",
+        "verify",
+        "hash-key",
+        "completions",
+        "man",
+    ] {
+        assert!(top.stdout.contains(&format!("\n  {command} ")), "{command}");
+        let help = run(&[command, "--help"], "").stdout;
+        let (_, examples) = help.split_once("\nExample").unwrap();
+        assert!(
+            examples.contains(&format!("kinesis-agg {command}")),
+            "{command}"
+        );
+    }
 }

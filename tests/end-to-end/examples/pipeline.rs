@@ -18,6 +18,7 @@ async fn main() -> anyhow::Result<()> {
         rejected_records: 5,
         failed_requests: 2,
         lost_answers: 2,
+        ..Faults::default()
     };
     let server = Server::start(2, faults, false).await?;
     println!(

@@ -1,5 +1,5 @@
-//! A Kinesis server in the same process that fails on purpose, and a consumer
-//! that drops what the KCL drops.
+//! A Kinesis server in the same process that fails on purpose and lists shards
+//! in pages, and a consumer that drops what the KCL drops.
 #![expect(clippy::missing_errors_doc, reason = "helpers of tests")]
 
 extern crate alloc;
@@ -15,12 +15,14 @@ use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_kinesis::types::{ShardIteratorType, StreamStatus};
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use ferrokinesis::store::StoreOptions;
 use kinesis_agg::{HashKey, HashKeyRange, SharedParsed, parse_shared};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 /// The one stream.
 pub const STREAM: &str = "stream";
@@ -35,6 +37,23 @@ pub struct Faults {
     pub failed_requests: u64,
     /// Requests whose answer is lost after all was stored.
     pub lost_answers: u64,
+    /// Shards in a page of ListShards, not in percent; all by default.
+    pub page_len: Option<usize>,
+}
+
+/// What does not work at all, until it is said to work again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "for tests, which name all")]
+pub enum Outage {
+    /// All works.
+    #[default]
+    None,
+    /// ListShards fails.
+    ListShardsFails,
+    /// ListShards is never answered.
+    ListShardsHangs,
+    /// PutRecords is never answered, and stores nothing.
+    PutRecordsHangs,
 }
 
 struct Injection {
@@ -42,6 +61,7 @@ struct Injection {
     /// The state of a SplitMix64.
     random: AtomicU64,
     injected: Arc<AtomicU64>,
+    outage: watch::Receiver<Outage>,
 }
 
 impl Injection {
@@ -63,6 +83,7 @@ pub struct Server {
     /// A client of it, which makes no attempts of its own.
     pub client: Client,
     injected: Arc<AtomicU64>,
+    outage: Arc<watch::Sender<Outage>>,
 }
 
 impl Server {
@@ -78,10 +99,12 @@ impl Server {
         };
         let (app, _store) = ferrokinesis::create_app(options);
         let injected = Arc::new(AtomicU64::new(0));
+        let outage = Arc::new(watch::Sender::new(Outage::None));
         let injection = Arc::new(Injection {
             faults,
             random: AtomicU64::new(1),
             injected: Arc::clone(&injected),
+            outage: outage.subscribe(),
         });
         let app = app
             .layer(from_fn_with_state(injection, inject))
@@ -93,22 +116,18 @@ impl Server {
             app,
             core::future::pending(),
         ));
-        let config = aws_sdk_kinesis::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("key", "secret", None, None, "tests"))
-            .retry_config(RetryConfig::disabled())
-            .endpoint_url(format!("http://{address}"))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .build();
-        let client = Client::from_conf(config);
+        let client = client(&format!("http://{address}"));
         client
             .create_stream()
             .stream_name(STREAM)
             .shard_count(shard_count)
             .send()
             .await?;
-        let server = Self { client, injected };
+        let server = Self {
+            client,
+            injected,
+            outage,
+        };
         server.wait_until_active().await?;
         Ok(server)
     }
@@ -117,6 +136,11 @@ impl Server {
     #[must_use]
     pub fn injected(&self) -> u64 {
         self.injected.load(Ordering::Relaxed)
+    }
+
+    /// From now on, this does not work.
+    pub fn set_outage(&self, outage: Outage) {
+        self.outage.send_replace(outage);
     }
 
     async fn wait_until_active(&self) -> anyhow::Result<()> {
@@ -135,9 +159,22 @@ impl Server {
 
     /// The shards, open and closed, in the order in which they were made.
     pub async fn shards(&self) -> anyhow::Result<Vec<ListedShard>> {
-        let listed = self.client.list_shards().stream_name(STREAM).send().await?;
+        let (mut listed, mut token) = (Vec::new(), None);
+        loop {
+            let page = self.client.list_shards();
+            let page = match token {
+                None => page.stream_name(STREAM),
+                Some(token) => page.next_token(token),
+            };
+            let page = page.send().await?;
+            token = page.next_token;
+            listed.extend(page.shards.unwrap_or_default());
+            if token.is_none() {
+                break;
+            }
+        }
         let mut shards = Vec::new();
-        for shard in listed.shards() {
+        for shard in listed {
             let range = shard.hash_key_range().context("no range")?;
             let range = HashKeyRange::new(
                 range.starting_hash_key().parse::<HashKey>()?,
@@ -210,6 +247,20 @@ impl Server {
     }
 }
 
+/// A client of a server that speaks plain HTTP; it makes no attempts of its own.
+#[must_use]
+pub fn client(url: &str) -> Client {
+    let config = aws_sdk_kinesis::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("key", "secret", None, None, "tests"))
+        .retry_config(RetryConfig::disabled())
+        .endpoint_url(url)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    Client::from_conf(config)
+}
+
 /// A shard of the stream.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -242,7 +293,8 @@ pub struct Consumed {
 }
 
 impl Consumed {
-    fn take(&mut self, range: HashKeyRange, data: Bytes) -> anyhow::Result<()> {
+    /// Takes a Kinesis record of a shard of this range.
+    pub fn take(&mut self, range: HashKeyRange, data: Bytes) -> anyhow::Result<()> {
         self.records += 1;
         let SharedParsed::Aggregated(user_records) = parse_shared(data)? else {
             anyhow::bail!("a record that is no aggregate");
@@ -274,22 +326,94 @@ impl Consumed {
 
 const MAX_BODY_LEN: usize = 20 << 20;
 
-/// Takes chosen records out of PutRecords and puts errors into the answer.
 async fn inject(
     State(injection): State<Arc<Injection>>,
     request: Request,
     next: Next,
 ) -> Response<Body> {
     let target = request.headers().get("x-amz-target");
-    if target.is_none_or(|target| target != "Kinesis_20131202.PutRecords") {
-        return next.run(request).await;
+    let target = target.and_then(|target| target.to_str().ok());
+    let outage = *injection.outage.borrow();
+    match (target, outage) {
+        (Some(LIST_SHARDS), Outage::ListShardsFails) => internal_failure(),
+        (Some(LIST_SHARDS), Outage::ListShardsHangs)
+        | (Some(PUT_RECORDS), Outage::PutRecordsHangs) => core::future::pending().await,
+        (Some(LIST_SHARDS), _) => match injection.faults.page_len {
+            Some(page_len) => list_page(page_len, request, next).await,
+            None => next.run(request).await,
+        },
+        (Some(PUT_RECORDS), _) => put_some(&injection, request, next).await,
+        _ => next.run(request).await,
     }
+}
+
+const LIST_SHARDS: &str = "Kinesis_20131202.ListShards";
+const PUT_RECORDS: &str = "Kinesis_20131202.PutRecords";
+
+/// A page of what the server lists at once. The token stands for the stream,
+/// which must not be named beside it: the rule of the service.
+async fn list_page(page_len: usize, request: Request, next: Next) -> Response<Body> {
+    let (mut parts, mut message) = read(request).await;
+    let token = message["NextToken"].as_str().map(str::to_owned);
+    let names_stream = message.get("StreamName").is_some() || message.get("StreamARN").is_some();
+    let first: Option<usize> = match token {
+        None => Some(0),
+        Some(_) if names_stream => None,
+        Some(token) => token.strip_prefix("from ").and_then(|at| at.parse().ok()),
+    };
+    let Some(first) = first else {
+        let mut response = Response::new(Body::from(r#"{"__type":"InvalidArgumentException"}"#));
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        return response;
+    };
+    if first > 0 {
+        message = json!({"StreamName": STREAM});
+    }
+    let body = message.to_string();
+    parts.headers.insert("content-length", body.len().into());
+    let response = next.run(Request::from_parts(parts, body.into())).await;
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, MAX_BODY_LEN).await.unwrap_or_default();
+    if !parts.status.is_success() {
+        return Response::from_parts(parts, body.into());
+    }
+    let mut answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if let Some(Value::Array(shards)) = answer.get_mut("Shards") {
+        let end = first.saturating_add(page_len).min(shards.len());
+        let is_last = end == shards.len();
+        shards.truncate(end);
+        shards.drain(..first.min(end));
+        if !is_last {
+            answer["NextToken"] = format!("from {end}").into();
+        }
+    }
+    rewritten(parts, &answer)
+}
+
+async fn read(request: Request) -> (axum::http::request::Parts, Value) {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, MAX_BODY_LEN).await.unwrap_or_default();
+    (parts, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+/// An answer of the server with another body.
+fn rewritten(mut parts: axum::http::response::Parts, answer: &Value) -> Response<Body> {
+    parts.headers.remove("content-length");
+    // A checksum of what the server said.
+    parts.headers.remove("x-amz-crc32");
+    parts.headers.insert(
+        "content-type",
+        HeaderValue::from_static("application/x-amz-json-1.1"),
+    );
+    Response::from_parts(parts, answer.to_string().into())
+}
+
+/// Takes chosen records out of PutRecords and puts errors into the answer.
+async fn put_some(injection: &Injection, request: Request, next: Next) -> Response<Body> {
     if injection.percent(injection.faults.failed_requests) {
         return internal_failure();
     }
-    let (mut parts, body) = request.into_parts();
-    let body = to_bytes(body, MAX_BODY_LEN).await.unwrap_or_default();
-    let mut message: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let (mut parts, mut message) = read(request).await;
     let Some(Value::Array(records)) = message.get_mut("Records") else {
         return internal_failure();
     };
@@ -328,18 +452,11 @@ async fn inject(
             );
         }
     }
-    answer_parts.headers.remove("content-length");
-    // A checksum of what the server said.
-    answer_parts.headers.remove("x-amz-crc32");
-    answer_parts.headers.insert(
-        "content-type",
-        axum::http::HeaderValue::from_static("application/x-amz-json-1.1"),
-    );
-    Response::from_parts(answer_parts, answer.to_string().into())
+    rewritten(answer_parts, &answer)
 }
 
 fn internal_failure() -> Response<Body> {
     let mut response = Response::new(Body::from(r#"{"__type":"InternalFailureException"}"#));
-    *response.status_mut() = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
 }

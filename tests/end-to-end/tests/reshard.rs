@@ -121,6 +121,7 @@ async fn every_user_record_survives_faults_splits_and_merges() {
             rejected_records: 10,
             failed_requests: 3,
             lost_answers: 3,
+            ..Faults::default()
         },
         limited: false,
         user_records: 100_000,

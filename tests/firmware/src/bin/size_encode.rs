@@ -1,12 +1,12 @@
-//! The smallest program that writes an aggregate; all of a user record is
-//! unknown to the compiler but its tags.
+//! The smallest program that writes an aggregate of user records without
+//! explicit hash keys and tags, as sensors do.
 #![no_std]
 #![no_main]
 
 use core::hint::black_box;
 
 use firmware::Memory;
-use kinesis_agg_codec::{AggregateWriter, HashKey, NewUserRecord};
+use kinesis_agg_codec::{AggregateWriter, NewUserRecord};
 
 static BUFFER: Memory<[u8; 512]> = Memory::new([0; 512]);
 
@@ -15,8 +15,7 @@ fn firmware_main() -> u32 {
     // SAFETY: called once.
     let mut writer = AggregateWriter::new(unsafe { BUFFER.lend() });
     while black_box(true) {
-        let user_record = NewUserRecord::new(black_box("sensor-7"), black_box(b"21.5"))
-            .with_explicit_hash_key(black_box(None::<HashKey>));
+        let user_record = NewUserRecord::new(black_box("sensor-7"), black_box(b"21.5"));
         if writer.try_push(&user_record).is_err() {
             return 1;
         }

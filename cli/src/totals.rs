@@ -1,0 +1,176 @@
+//! All that is counted of many Kinesis records.
+
+use alloc::borrow::Cow;
+
+use kinesis_agg::codec::{AggregatedRecord, KeyOffset, Parsed, parse};
+use kinesis_agg::{HashKey, KeyBytes, PlainReason};
+use serde::Serialize;
+
+use crate::billing::Savings;
+use crate::chart::Histogram;
+use crate::hash_key_ranges::RangeShares;
+use crate::input::Blob;
+use crate::json::Fields;
+use crate::partition_keys::PartitionKeys;
+use crate::text::wide;
+
+/// All that is counted.
+#[derive(Debug)]
+pub(crate) struct Totals {
+    pub(crate) records: u64,
+    pub(crate) aggregated: u64,
+    pub(crate) without_user_records: u64,
+    /// Aggregates with user records of several ranges, or of none.
+    pub(crate) spread: u64,
+    pub(crate) plain: Plain,
+    pub(crate) malformed: u64,
+    /// Data of all Kinesis records.
+    pub(crate) data_len: u64,
+    pub(crate) user_records_in_aggregate: Histogram,
+    pub(crate) user_record_len: Histogram,
+    pub(crate) key_len: KeyLen,
+    pub(crate) savings: Savings,
+    pub(crate) partition_keys: PartitionKeys,
+    pub(crate) ranges: RangeShares,
+    /// User records of which the input does not tell the partition key.
+    pub(crate) without_partition_key: u64,
+    slots: Vec<KeyOffset>,
+}
+
+/// Plain records, by reason.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Plain {
+    pub(crate) no_magic: u64,
+    pub(crate) too_short: u64,
+    pub(crate) digest_mismatch: u64,
+}
+
+/// Bytes of the keys of aggregates.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct KeyLen {
+    /// As they are in the key tables.
+    pub(crate) in_tables: u64,
+    /// If each user record had its own.
+    pub(crate) without_tables: u64,
+}
+
+impl Totals {
+    pub(crate) fn new(ranges: RangeShares) -> Self {
+        Self {
+            records: 0,
+            aggregated: 0,
+            without_user_records: 0,
+            spread: 0,
+            plain: Plain::default(),
+            malformed: 0,
+            data_len: 0,
+            user_records_in_aggregate: Histogram::default(),
+            user_record_len: Histogram::default(),
+            key_len: KeyLen::default(),
+            savings: Savings::default(),
+            partition_keys: PartitionKeys::default(),
+            ranges,
+            without_partition_key: 0,
+            slots: Vec::new(),
+        }
+    }
+
+    /// Counts a Kinesis record.
+    pub(crate) fn add(&mut self, blob: &Blob<'_>) {
+        let data = blob.data;
+        self.records = self.records.saturating_add(1);
+        self.data_len = self.data_len.saturating_add(wide(data.len()));
+        let plain = match parse(data) {
+            Ok(Parsed::Aggregated(aggregated)) => {
+                self.savings.put.add(data.len());
+                return self.add_aggregate(&aggregated);
+            }
+            Ok(Parsed::Plain(PlainReason::NoMagic)) => &mut self.plain.no_magic,
+            Ok(Parsed::Plain(PlainReason::TooShort)) => &mut self.plain.too_short,
+            Ok(Parsed::Plain(PlainReason::DigestMismatch)) => &mut self.plain.digest_mismatch,
+            Err(_) => {
+                self.malformed = self.malformed.saturating_add(1);
+                return;
+            }
+        };
+        *plain = plain.saturating_add(1);
+        self.savings.put.add(data.len());
+        let [partition_key, explicit_hash_key] =
+            ["partitionKey", "explicitHashKey"].map(|name| text(&blob.fields, name));
+        let explicit_hash_key = explicit_hash_key.as_deref().map(KeyBytes::from);
+        let partition_key = partition_key.as_deref().map(KeyBytes::from);
+        self.add_user_record(partition_key, explicit_hash_key, data.len());
+    }
+
+    fn add_aggregate(&mut self, aggregated: &AggregatedRecord<'_>) {
+        let records = wide(aggregated.record_count());
+        self.aggregated = self.aggregated.saturating_add(1);
+        if records == 0 {
+            self.without_user_records = self.without_user_records.saturating_add(1);
+        }
+        self.user_records_in_aggregate.add(records);
+        let keys = aggregated
+            .partition_keys()
+            .chain(aggregated.explicit_hash_keys());
+        for key in keys {
+            let len = wide(key.as_bytes().len());
+            self.key_len.in_tables = self.key_len.in_tables.saturating_add(len);
+        }
+        let mut slots = core::mem::take(&mut self.slots);
+        slots.resize(aggregated.key_count(), KeyOffset::default());
+        let mut user_records = aggregated.user_records_in(slots);
+        let mut first_range = None;
+        let mut is_spread = false;
+        for user_record in &mut user_records {
+            let partition_key = user_record.partition_key();
+            let explicit_hash_key = user_record.explicit_hash_key();
+            for key in explicit_hash_key.iter().chain([&partition_key]) {
+                let len = wide(key.as_bytes().len());
+                let sum = &mut self.key_len.without_tables;
+                *sum = sum.saturating_add(len);
+            }
+            let data_len = user_record.data().len();
+            let range = self.add_user_record(Some(partition_key), explicit_hash_key, data_len);
+            is_spread |= range.is_none() || *first_range.get_or_insert(range) != range;
+        }
+        self.spread = self.spread.saturating_add(u64::from(is_spread));
+        self.slots = user_records.into_slots();
+    }
+
+    /// Returns the place of its range, if that is known.
+    fn add_user_record(
+        &mut self,
+        partition_key: Option<KeyBytes<'_>>,
+        explicit_hash_key: Option<KeyBytes<'_>>,
+        data_len: usize,
+    ) -> Option<usize> {
+        self.user_record_len.add(wide(data_len));
+        self.savings.user_records_alone.add(data_len);
+        let ranges = &self.ranges;
+        let range_of =
+            |key: KeyBytes<'_>| ranges.place_of(HashKey::of_partition_key(key.as_bytes()));
+        let keys = &mut self.partition_keys;
+        let of_partition_key = partition_key.map(|key| keys.add(key, data_len, range_of));
+        let range = match (explicit_hash_key, of_partition_key) {
+            (Some(text), _) => {
+                let hash_key = HashKey::from_decimal(text.as_bytes()).ok();
+                hash_key.map(|hash_key| self.ranges.place_of(hash_key))
+            }
+            (None, Some(range)) => Some(range),
+            (None, None) => {
+                let unknown = &mut self.without_partition_key;
+                *unknown = unknown.saturating_add(1);
+                return None;
+            }
+        };
+        self.ranges.add(range, data_len);
+        range
+    }
+}
+
+/// A field's string, if it is one.
+fn text<'a>(fields: &Fields<'a>, name: &str) -> Option<Cow<'a, str>> {
+    fields.text(name).ok().flatten()
+}

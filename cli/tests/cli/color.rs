@@ -1,0 +1,80 @@
+//! What a terminal sees, asked for with flags.
+
+use crate::{KPL_NDJSON, TWO, command, run};
+
+/// The text without its colours.
+fn plain(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let mut plain = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (codes, rest) = part.split_once('m').unwrap();
+        assert!(
+            codes.bytes().all(|b| b.is_ascii_digit() || b == b';'),
+            "{codes:?}"
+        );
+        plain.push_str(rest);
+    }
+    plain
+}
+
+#[test]
+fn colour_changes_nothing_else_and_is_off_where_nobody_sees_it() {
+    let commands: [&[&str]; 4] = [
+        &["inspect", KPL_NDJSON],
+        &["stats", KPL_NDJSON],
+        &["verify", KPL_NDJSON],
+        &["deaggregate", KPL_NDJSON],
+    ];
+    for args in commands {
+        let auto = run(args, "");
+        assert!(!auto.stdout.contains('\u{1b}'), "{args:?}");
+        for (when, is_colored) in [("never", false), ("always", args[0] != "deaggregate")] {
+            let ended = run(&[args, &["--color", when]].concat(), "");
+            assert_eq!(
+                ended.stdout.contains('\u{1b}'),
+                is_colored,
+                "{args:?} {when}"
+            );
+            assert_eq!(plain(&ended.stdout), auto.stdout, "{args:?} {when}");
+        }
+    }
+}
+
+#[test]
+fn what_the_environment_asks_for_is_heeded_unless_a_flag_says_otherwise() {
+    let is_colored = |variables: &[&str], args: &[&str]| {
+        let mut command = command(&[&["inspect", KPL_NDJSON], args].concat());
+        command.envs(variables.iter().map(|name| (name, "1")));
+        let output = command.output().unwrap();
+        assert!(output.status.success());
+        output.stdout.contains(&0x1b)
+    };
+    assert!(is_colored(&["CLICOLOR_FORCE"], &[]));
+    assert!(!is_colored(&["CLICOLOR_FORCE", "NO_COLOR"], &[]));
+    assert!(!is_colored(&["CLICOLOR_FORCE"], &["--color", "never"]));
+    assert!(is_colored(&["NO_COLOR"], &["--color", "always"]));
+}
+
+#[test]
+fn the_broken_byte_is_marked_in_the_same_column_with_and_without_colour() {
+    let cut = &TWO[..TWO.len() - 2];
+    let shown = run(&["--color", "always", "verify", "--from", "hex"], cut).stdout;
+    assert_eq!(plain(&shown), run(&["verify", "--from", "hex"], cut).stdout);
+    let lines: Vec<_> = shown.lines().collect();
+    let mark = lines
+        .iter()
+        .position(|line| line.contains("^^ byte"))
+        .unwrap();
+    let column = plain(lines[mark]).find("^^").unwrap();
+    let bytes = plain(lines[mark - 1]);
+    // Under the byte that is painted.
+    let red = lines[mark - 1].split("\u{1b}[31m").nth(1).unwrap();
+    assert_eq!(bytes[column..column + 2], red[..2], "{shown}");
+}
+
+#[test]
+fn progress_is_not_shown_where_nobody_sees_it() {
+    for command in ["stats", "verify", "inspect", "deaggregate"] {
+        assert_eq!(run(&[command, KPL_NDJSON], "").stderr, "", "{command}");
+    }
+}

@@ -1,0 +1,196 @@
+use serde_json::json;
+
+use crate::aggregate::SHARDS;
+use crate::{KPL_NDJSON, TWO, base64, file, fixture, framed, json, malformed, run, unhex};
+
+#[test]
+fn two_user_records_are_counted_in_all_ways() {
+    let input = format!("{TWO}\n{}\n", hex::encode(malformed()));
+    let ended = run(&["stats", "--from", "hex", "--ranges", "2"], input);
+    let expected = r#"2 Kinesis records
+  aggregated  1
+  plain       0
+  malformed   1, not counted below; verify explains
+  holds       2 user records
+  size        70 bytes: 2 bytes of user data (3 %)
+  keys        2 bytes in tables instead of 2 bytes beside each: the same
+  savings     1 Kinesis record instead of 2
+              1 PUT payload unit instead of 2: 50 % fewer (provisioned)
+              1 KB instead of 2 KB billed: 50 % fewer (on demand)
+              billed: 25 KB of a record a unit; on demand, each record up to the next KB
+              (https://aws.amazon.com/kinesis/data-streams/pricing/)
+  aggregates of 2 user records each
+  user records of 1 byte each
+  2 partition keys
+    "a"  ████████████████  1 user record (50 %), 1 byte
+    "b"  ████████████████  1 user record (50 %), 1 byte
+  hash key ranges: the fullest has 1.0 times the mean
+    0000…-7fff…  ████████████████████  1 user record (50 %), 1 byte
+    8000…-ffff…  ████████████████████  1 user record (50 %), 1 byte
+"#;
+    ended.lines();
+    assert_eq!(ended.stdout, expected);
+}
+
+#[test]
+fn the_sums_are_those_of_what_deaggregate_delivers() {
+    let stats = &run(&["stats", "--json", KPL_NDJSON], "").json()[0];
+    let delivered = run(&["deaggregate", KPL_NDJSON], "").json();
+    let len_of = |line: &serde_json::Value| {
+        let data = line["data"].as_str().unwrap();
+        data.len() / 4 * 3 - data.bytes().filter(|&b| b == b'=').count()
+    };
+    assert_eq!(stats["userRecords"], json!(delivered.len()));
+    let bytes: usize = delivered.iter().map(len_of).sum();
+    assert_eq!(stats["userDataBytes"], json!(bytes));
+    let keys = |name: &str| {
+        let keys = delivered.iter().filter(|line| line["aggregated"] == true);
+        keys.filter_map(|line| line[name].as_str())
+            .map(str::len)
+            .sum::<usize>()
+    };
+    let without_tables = keys("partitionKey") + keys("explicitHashKey");
+    assert_eq!(stats["keyBytes"]["withoutTables"], json!(without_tables));
+    let sum = |name: &str, field: &str| -> u64 {
+        let parts = stats.pointer(name).unwrap().as_array().unwrap();
+        parts.iter().map(|part| part[field].as_u64().unwrap()).sum()
+    };
+    assert_eq!(sum("/hashKeyRanges", "userRecords"), 17);
+    assert_eq!(sum("/userRecordBytes/buckets", "count"), 17);
+    assert_eq!(sum("/userRecordsInAggregate/buckets", "count"), 3);
+    assert_eq!(
+        stats["partitionKeys"]["hot"][0],
+        // Of the plain record, too, which the same key was put with.
+        json!({"partitionKey": "1562602074896", "userRecords": 5, "bytes": 164})
+    );
+    assert_eq!(stats["partitionKeys"]["distinct"], 13);
+    assert_eq!(
+        stats["billed"],
+        json!({
+            "put": {"kinesisRecords": 4, "putPayloadUnits": 4, "onDemandBytes": 4096},
+            "userRecordsAlone":
+                {"kinesisRecords": 17, "putPayloadUnits": 17, "onDemandBytes": 17408},
+        })
+    );
+}
+
+#[test]
+fn no_kinesis_record_of_the_fixtures_goes_uncounted() {
+    let lines = fixture("decode.jsonl");
+    let blobs: Vec<_> = lines
+        .lines()
+        .map(|line| unhex(&json(line)["input_hex"]))
+        .collect();
+    let input: String = blobs.iter().map(|blob| hex::encode(blob) + "\n").collect();
+    let stats = &run(&["stats", "--json", "--from", "hex"], &input).json()[0];
+    let number = |pointer: &str| stats.pointer(pointer).unwrap().as_u64().unwrap();
+    let kinds = [
+        "/aggregated",
+        "/malformed",
+        "/plain/noMagic",
+        "/plain/tooShort",
+    ];
+    let kinds = kinds.map(number).iter().sum::<u64>() + number("/plain/digestMismatch");
+    assert_eq!(kinds, number("/kinesisRecords"));
+    assert_eq!(
+        number("/kinesisRecords"),
+        u64::try_from(blobs.len()).unwrap()
+    );
+    assert_eq!(
+        number("/bytes"),
+        u64::try_from(blobs.concat().len()).unwrap()
+    );
+    let ranges = stats["hashKeyRanges"].as_array().unwrap();
+    let placed: u64 = ranges
+        .iter()
+        .map(|r| r["userRecords"].as_u64().unwrap())
+        .sum();
+    assert_eq!(
+        placed + number("/userRecordsWithoutHashKey") + number("/userRecordsWithoutPartitionKey"),
+        number("/userRecords")
+    );
+}
+
+#[test]
+fn ranges_are_those_of_shards_if_there_are_any_and_become_a_picture() {
+    let shards = file("stats-shards", SHARDS.replace("high", "a<&b"));
+    let svg = file("shares.svg", "");
+    let args = ["stats", "--shards", &shards, "--svg", &svg, KPL_NDJSON];
+    let shown = run(&args, "");
+    shown.lines();
+    assert!(
+        shown
+            .stdout
+            .contains("shards: the fullest has 2.0 times the mean")
+    );
+    assert!(
+        shown
+            .stdout
+            .contains("a<&b  ████████████████████  17 user records (100 %)")
+    );
+    let picture = std::fs::read_to_string(svg).unwrap();
+    assert!(picture.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""));
+    assert!(picture.trim_end().ends_with("</svg>"));
+    // Two bars on the background: none, and all of it.
+    assert_eq!(picture.matches("<rect ").count(), 3);
+    assert!(picture.contains("width=\"0\"") && picture.contains("width=\"360\""));
+    // Twice the mean is hot.
+    assert_eq!(picture.matches("#c0392b").count(), 1);
+    assert!(picture.contains("a&lt;&amp;b") && !picture.contains("a<&b"));
+}
+
+#[test]
+fn a_picture_that_cannot_be_written_is_an_error_after_the_numbers() {
+    let ended = run(&["stats", "--svg", "/nowhere/x.svg", KPL_NDJSON], "");
+    let printed = ended.failed_saying(&["cannot write /nowhere/x.svg"]);
+    assert!(printed.starts_with("4 Kinesis records"));
+}
+
+#[test]
+fn aggregates_that_a_consumer_drops_are_counted_if_shards_are_known() {
+    let shards = file("stats-spread", SHARDS);
+    let record = |hash_key: u32| {
+        format!("{{\"partitionKey\":\"a\",\"explicitHashKey\":\"{hash_key}\",\"data\":\"\"}}\n")
+    };
+    // Of one shard, of the other, of both.
+    let mut spread: String = [[0, 99], [100, 500], [99, 100]]
+        .map(|pair| run(&["aggregate"], pair.map(record).concat()).stdout)
+        .concat();
+    // Of none.
+    let nowhere = framed(b"\x0a\x01a\x12\x01x\x1a\x07\x08\x00\x10\x00\x1a\x01x");
+    spread += &json!({"data": base64(nowhere)}).to_string();
+    let args = ["stats", "--from", "ndjson", "--shards", &shards];
+    let shown = run(&args, &spread).stdout;
+    assert!(
+        shown.contains("2 aggregates not of one shard: a consumer that filters, as the KCL"),
+        "{shown}"
+    );
+    let stats = run(&[&args[..], &["--json"]].concat(), &spread).json();
+    assert_eq!(stats[0]["aggregatedNotOfOneShard"], 2);
+}
+
+#[test]
+fn a_key_that_is_no_text_is_not_replaced() {
+    let blob = framed(b"\x0a\x01\xff\x1a\x05\x08\x00\x1a\x01x");
+    let stats = run(&["stats", "--json"], &blob).json();
+    assert_eq!(
+        stats[0]["partitionKeys"],
+        json!({"distinct": 1, "hot": [{"partitionKeyBase64": "/w==", "userRecords": 1, "bytes": 1}]})
+    );
+    assert!(run(&["stats"], &blob).stdout.contains("    0xff  ███"));
+}
+
+#[test]
+fn what_is_in_no_range_is_told() {
+    // Plain data without a key; a user record whose explicit hash key is no number.
+    let nowhere = framed(b"\x0a\x01a\x12\x01x\x1a\x07\x08\x00\x10\x00\x1a\x01x");
+    let input = format!("{}\n78\n", hex::encode(nowhere));
+    let shown = run(&["stats", "--from", "hex"], &input).stdout;
+    for line in [
+        "hash key ranges: none has any user record\n",
+        "1 user record in no shard: the explicit hash key is no number\n",
+        "1 plain record not in here: the input has no partition key of them\n",
+    ] {
+        assert!(shown.contains(line), "{line}{shown}");
+    }
+}

@@ -1,0 +1,140 @@
+//! A consumer on GetRecords: one shard after the other, parents before
+//! children, only what is the shard's, and a checkpoint from which it goes on
+//! in the middle of an aggregate.
+//!
+//! ```sh
+//! cargo run -p kinesis-agg-end-to-end --example get_records
+//! ```
+//!
+//! The stream is on a Kinesis server in the same process. It splits while it is
+//! written to, and the consumer dies twice; in the end each user record was
+//! processed once.
+
+extern crate alloc;
+
+use alloc::collections::BTreeMap;
+use std::collections::HashMap;
+
+use anyhow::Context as _;
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::types::ShardIteratorType;
+use kinesis_agg::{
+    ExtendedSequenceNumber, HashKeyFilter, HashKeyRange, OwnedUserRecord, Producer, SequenceNumber,
+    deaggregate_batch,
+};
+use kinesis_agg_end_to_end::{Faults, STREAM, Server};
+
+/// What was done of each shard, by its id. In earnest a table in a database.
+type Checkpoints = BTreeMap<String, ExtendedSequenceNumber>;
+
+/// Hands the user records of a shard to `process`, from its checkpoint on, until
+/// there are none left for now.
+async fn consume(
+    client: &Client,
+    shard_id: &str,
+    range: HashKeyRange,
+    checkpoints: &mut Checkpoints,
+    mut process: impl FnMut(&[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let from = checkpoints
+        .get(shard_id)
+        .cloned()
+        .unwrap_or(SequenceNumber::TrimHorizon.into());
+    let request = client.get_shard_iterator().stream_name(STREAM);
+    let request = request.shard_id(shard_id);
+    let request = match &from.sequence_number {
+        SequenceNumber::ShardEnd => return Ok(()),
+        SequenceNumber::Number(number) => request
+            // At, not after: the rest of a half-done aggregate has to come again.
+            .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+            .starting_sequence_number(number.as_str()),
+        _ => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
+    };
+    let mut iterator = request.send().await?.shard_iterator;
+    while let Some(next) = iterator {
+        let answer = client.get_records().shard_iterator(next).send().await?;
+        let mut delivered = deaggregate_batch(&answer.records)
+            // The producer puts an aggregate again that is not all the shard's.
+            .filter_by(HashKeyFilter::WholeAggregate(range))
+            .resume_after(from.clone());
+        for user_record in &mut delivered {
+            if let Some(error) = user_record.malformed() {
+                eprintln!("{shard_id}, {:?}: {error}", user_record.sequence_number());
+            }
+            process(user_record.data())?;
+            // In earnest less often: what comes after the last one comes again.
+            if let Some(done) = user_record.extended_sequence_number()? {
+                checkpoints.insert(shard_id.to_owned(), done);
+            }
+        }
+        match delivered.get_ref().left_out_count() {
+            0 => {}
+            count => println!("{shard_id}: {count} user records in aggregates of other shards"),
+        }
+        iterator = answer.next_shard_iterator;
+        if iterator.is_none() {
+            let end = SequenceNumber::ShardEnd.into();
+            checkpoints.insert(shard_id.to_owned(), end);
+        }
+        if answer.records.is_empty() && answer.millis_behind_latest.unwrap_or_default() == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn put(producer: &Producer, numbers: core::ops::Range<u32>) -> anyhow::Result<()> {
+    let mut deliveries = Vec::new();
+    for number in numbers {
+        let reading = OwnedUserRecord::new(format!("sensor-{}", number % 50), number.to_string());
+        deliveries.push(producer.put(reading).await);
+    }
+    producer.flush().await;
+    for delivery in deliveries {
+        delivery.await?;
+    }
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    const USER_RECORDS: u32 = 3_000;
+    let server = Server::start(2, Faults::default(), false).await?;
+    let producer = Producer::builder(server.client.clone(), STREAM)
+        .start()
+        .await?;
+    put(&producer, 0..USER_RECORDS / 2).await?;
+    server.reshard(0).await?;
+    put(&producer, USER_RECORDS / 2..USER_RECORDS).await?;
+    producer.shutdown().await;
+
+    let mut checkpoints = Checkpoints::new();
+    let mut processed: HashMap<String, u32> = HashMap::new();
+    for crash_after in [Some(500), Some(1_200), None] {
+        let mut left = crash_after;
+        let mut process = |data: &[u8]| {
+            if let Some(left) = &mut left {
+                anyhow::ensure!(*left > 0, "the consumer dies");
+                *left -= 1;
+            }
+            let number = String::from_utf8(data.to_vec()).context("no number")?;
+            *processed.entry(number).or_default() += 1;
+            Ok(())
+        };
+        for shard in server.shards().await? {
+            let (client, range) = (&server.client, shard.range);
+            let consumed = consume(client, &shard.id, range, &mut checkpoints, &mut process);
+            if let Err(error) = consumed.await {
+                println!("{error} at {:?}", checkpoints.get(&shard.id));
+                break;
+            }
+        }
+    }
+    for (shard_id, checkpoint) in &checkpoints {
+        println!("{shard_id}: done up to {checkpoint}");
+    }
+    let once = processed.values().filter(|&&times| times == 1).count();
+    println!("{once} of {USER_RECORDS} user records processed, each once");
+    anyhow::ensure!(u32::try_from(once)? == USER_RECORDS, "some are missing");
+    Ok(())
+}

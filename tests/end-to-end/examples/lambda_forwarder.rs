@@ -1,0 +1,125 @@
+//! A Lambda function that aggregates a stream's user records anew for another
+//! stream, in another account or region: each aggregate for one shard, and none
+//! lost when that stream reshards.
+//!
+//! ```sh
+//! cargo run -p kinesis-agg-end-to-end --example lambda_forwarder
+//! ```
+//!
+//! `forward` is the function; `tests/lambda` shows it on Lambda's runtime. The
+//! stream that it writes to is on a Kinesis server in the same process, which
+//! rejects records and loses answers, and splits between two invocations. AWS's
+//! LambdaAggregatingForwarder, in Java, mixes shards in an aggregate, and only
+//! logs what it could not put.
+
+extern crate alloc;
+
+use alloc::collections::BTreeMap;
+
+use anyhow::Context as _;
+use aws_sdk_kinesis::types::ShardIteratorType;
+use kinesis_agg::lambda::{BatchItemFailures, EventRecord, KinesisEvent};
+use kinesis_agg::{
+    Delivered, EnclosingRecord, HashKeyFilter, OwnedUserRecord, Producer, deaggregate_batch,
+};
+use kinesis_agg_end_to_end::{Faults, STREAM, Server};
+
+/// The user record as it came, keys and tags too. What was no aggregate goes
+/// under its partition key: the service does not tell its explicit hash key.
+fn again(delivered: &Delivered<'_, EventRecord>) -> anyhow::Result<OwnedUserRecord> {
+    delivered.clone().checked()?;
+    match delivered.user_record() {
+        Some(user_record) => Ok(user_record.try_into()?),
+        None => {
+            let key = delivered.enclosing().partition_key();
+            let key = key.context("no partition key")?;
+            Ok(OwnedUserRecord::new(
+                key,
+                delivered.enclosing().bytes().clone(),
+            ))
+        }
+    }
+}
+
+/// Answers when all is stored, and names what is not: Lambda calls again with
+/// that, and puts what never goes through into the failure destination.
+async fn forward(producer: &Producer, event: &KinesisEvent) -> BatchItemFailures {
+    let mut failures = BatchItemFailures::default();
+    let mut deliveries = Vec::new();
+    for delivered in event.user_records() {
+        let delivery = match again(&delivered) {
+            Ok(user_record) => Ok(producer.put(user_record).await),
+            Err(error) => Err(error),
+        };
+        deliveries.push((delivered, delivery));
+    }
+    // Lambda freezes the process after the answer: nothing may wait for company.
+    producer.flush().await;
+    for (delivered, delivery) in deliveries {
+        let stored = match delivery {
+            Ok(delivery) => delivery.await.map(drop).map_err(anyhow::Error::from),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = stored {
+            eprintln!("{:?}: {error}", delivered.sequence_number());
+            failures.push(&delivered);
+        }
+    }
+    failures
+}
+
+/// Times that each user record is in the stream, for consumers as the KCL.
+async fn read(server: &Server) -> anyhow::Result<BTreeMap<String, u32>> {
+    let mut read = BTreeMap::new();
+    for shard in server.shards().await? {
+        let iterator = server.client.get_shard_iterator().stream_name(STREAM);
+        let iterator = iterator.shard_id(&shard.id);
+        let iterator = iterator.shard_iterator_type(ShardIteratorType::TrimHorizon);
+        let mut next = iterator.send().await?.shard_iterator;
+        while let Some(iterator) = next {
+            let answer = server.client.get_records().shard_iterator(iterator);
+            let answer = answer.send().await?;
+            let filter = HashKeyFilter::WholeAggregate(shard.range);
+            for user_record in deaggregate_batch(&answer.records).filter_by(filter) {
+                let data = String::from_utf8_lossy(user_record.data()).into_owned();
+                println!("{}: {}", shard.id, data.trim_end());
+                *read.entry(data).or_default() += 1;
+            }
+            next = answer
+                .next_shard_iterator
+                .filter(|_| !answer.records.is_empty());
+        }
+    }
+    Ok(read)
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    const EVENT: &str = include_str!("../../../codec-std/examples/kinesis_event.json");
+    let faults = Faults {
+        rejected_records: 20,
+        failed_requests: 0,
+        lost_answers: 20,
+    };
+    let server = Server::start(2, faults, false).await?;
+    // Made once, before the first event: it lists the shards.
+    let producer = Producer::builder(server.client.clone(), STREAM)
+        .start()
+        .await?;
+    let event: KinesisEvent = serde_json::from_str(EVENT)?;
+    let answer = forward(&producer, &event).await;
+    println!("{}", serde_json::to_string(&answer)?);
+    anyhow::ensure!(answer.is_empty(), "not all is stored");
+    server.reshard(0).await?;
+    let answer = forward(&producer, &event).await;
+    println!("{}", serde_json::to_string(&answer)?);
+    anyhow::ensure!(answer.is_empty(), "not all is stored");
+
+    producer.shutdown().await;
+
+    let read = read(&server).await?;
+    let twice = read.values().filter(|&&times| times >= 2).count();
+    println!("{twice} user records, each at least once for each invocation");
+    anyhow::ensure!(twice == event.user_records().count(), "some are missing");
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! The smallest program that writes an aggregate of user records that may have
+//! explicit hash keys.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+
+use firmware::Memory;
+use kinesis_agg_codec::{AggregateWriter, HashKey, NewUserRecord};
+
+static BUFFER: Memory<[u8; 512]> = Memory::new([0; 512]);
+
+#[unsafe(no_mangle)]
+fn firmware_main() -> u32 {
+    // SAFETY: called once.
+    let mut writer = AggregateWriter::new(unsafe { BUFFER.lend() });
+    while black_box(true) {
+        let user_record = NewUserRecord::new(black_box("sensor-7"), black_box(b"21.5"))
+            .with_explicit_hash_key(black_box(None::<HashKey>));
+        if writer.try_push(&user_record).is_err() {
+            return 1;
+        }
+    }
+    black_box(writer.finish().is_ok());
+    0
+}
