@@ -132,7 +132,12 @@ fn check_many(text: &[u8]) {
         let (start, end) = text.split_at(middle);
         [start, end]
     });
-    let parts: Vec<_> = parts.take(40).collect();
+    // Sometimes so long that lanes take one message after the other.
+    let times = match text {
+        [b'0'..=b'9', times, ..] => usize::from(times % 64),
+        _ => 1,
+    };
+    let parts: Vec<_> = parts.take(30).map(|part| part.repeat(times)).collect();
     let expected: Vec<_> = parts.iter().map(|part| md5(part)).collect();
     let hash_keys = hash_keys_of(&parts).into_iter().map(HashKey::to_u128);
     assert_eq!(hash_keys.collect::<Vec<_>>(), expected);

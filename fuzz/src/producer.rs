@@ -486,6 +486,7 @@ struct Core {
     max_buffered_len: usize,
     max_attempts: usize,
     ttl: Duration,
+    has_rate: bool,
     is_listed_at_end: bool,
     world: World,
     now: Duration,
@@ -493,6 +494,8 @@ struct Core {
     /// Every user record that has not ended.
     open: BTreeMap<u32, Pushed>,
     hash_keys: HashMap<u32, HashKey>,
+    /// How often each was sent.
+    sent: HashMap<u32, usize>,
     in_flight: Vec<(RequestId, Vec<PutRecord>)>,
     answered: Option<RequestId>,
     /// By their sequence numbers, which are their places here.
@@ -514,12 +517,14 @@ impl Core {
                 .max_attempts
                 .map_or(usize::MAX, |attempts| usize::from(attempts % 5) + 1),
             ttl: 8 * millis(settings.ttl),
+            has_rate: settings.rate.is_some(),
             is_listed_at_end: settings.is_listed_at_end,
             world,
             now: Duration::ZERO,
             next_token: 0,
             open: BTreeMap::new(),
             hash_keys: HashMap::new(),
+            sent: HashMap::new(),
             in_flight: Vec::new(),
             answered: None,
             stored: Vec::new(),
@@ -600,6 +605,10 @@ impl Core {
         while let Some(request) = self.core.poll_request(self.now) {
             self.end();
             self.check_request(&request);
+            let records = request.records.iter();
+            for read in records.flat_map(|record| consume(&record.data)) {
+                *self.sent.entry(token_of(&read)).or_default() += 1;
+            }
             self.in_flight.push((request.id, request.records));
         }
         self.end();
@@ -712,12 +721,15 @@ impl Core {
                     for token in &stored.tokens {
                         assert!(range.contains(self.hash_keys[token]), "a consumer drops it");
                     }
-                    assert!((1..=self.max_attempts).contains(&delivery.attempt_count));
+                    assert_eq!(delivery.attempt_count, self.sent[&token]);
+                    assert!(delivery.attempt_count <= self.max_attempts);
                 }
                 ProducerEvent::Failed { token, failure } => {
                     let pushed = self.open.remove(&token).expect("ends once");
                     assert_eq!(failure.user_record, pushed.user_record);
-                    assert!(failure.attempts.len() <= self.max_attempts);
+                    let sent = self.sent.get(&token).copied().unwrap_or_default();
+                    assert_eq!(failure.attempts.len(), sent);
+                    assert!(sent <= self.max_attempts);
                     match failure.reason {
                         FailureReason::Expired => assert!(self.now >= pushed.at + self.ttl),
                         FailureReason::AttemptsExhausted => {
@@ -754,6 +766,7 @@ impl Core {
             self.look();
             if self.open.is_empty() {
                 assert_eq!(self.core.buffered_len(), 0);
+                self.probe();
                 return;
             }
             if self.in_flight.is_empty() {
@@ -762,5 +775,30 @@ impl Core {
             }
         }
         panic!("it does not end: {:?}", self.open.keys());
+    }
+
+    /// After all pauses nothing that has ended is in the way of what comes.
+    fn probe(&mut self) {
+        self.now += Duration::from_secs(10);
+        for hash_key in 0..16 {
+            self.push(UserRecord {
+                key: 0,
+                hash_key: Some(hash_key),
+                len: 0,
+            });
+            self.core.flush();
+            let is_taken = !self.open.is_empty();
+            if is_taken && !self.has_rate && self.ttl > Duration::ZERO {
+                self.poll();
+                assert!(!self.in_flight.is_empty(), "a lane is blocked");
+            }
+            while let Some((id, _)) = self.choose(0) {
+                let failure = RequestFailure::NoAnswer("the end".into());
+                self.core.handle_failure(id, failure, self.now).unwrap();
+            }
+            self.now += self.ttl;
+            self.poll();
+            assert!(self.in_flight.is_empty() && self.open.is_empty());
+        }
     }
 }

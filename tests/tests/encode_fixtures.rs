@@ -8,7 +8,9 @@ use kinesis_agg_codec::{
     Aggregate, AggregateWriter, EncodeError, HashKey, HashKeyError, InternedKey, KeySlots, Limits,
     NewUserRecord, OuterKey,
 };
+use kinesis_agg_tests::aggregated;
 use kinesis_agg_tests::fixtures::{EncodeCase, Given, Output, encode_cases};
+use kinesis_agg_tests::wire::partition_key;
 use sha2::{Digest as _, Sha256};
 
 type Writer = AggregateWriter<Vec<u8>, KeySlots<Vec<InternedKey>>>;
@@ -189,4 +191,21 @@ fn the_growing_aggregator_writes_the_kpls_bytes() {
         assert_eq!(count, case.user_records.len());
     }
     assert_eq!(compared, 58);
+}
+
+/// Protects a caller who makes room for the keys: in so much, records are moved
+/// once, and nothing of the length is guessed.
+#[test]
+fn roomy_is_the_length_with_the_keys_once_more() {
+    for case in encode_cases().iter().filter(|case| !case.is_refused_by_kpl) {
+        let mut writer = writer(case, 1 << 20);
+        push_all(&mut writer, &parse_keys(&case.user_records).unwrap());
+        let roomy_len = writer.roomy_len();
+        let aggregate = writer.finish().unwrap();
+        let keys = aggregated(aggregate.data());
+        let keys = keys.partition_keys().chain(keys.explicit_hash_keys());
+        let keys_len: usize = keys.map(|key| partition_key(key.as_bytes()).len()).sum();
+        let expected = aggregate.data().len() + keys_len;
+        assert_eq!(usize::try_from(roomy_len).unwrap(), expected, "{}", case.id);
+    }
 }

@@ -354,3 +354,16 @@ fn an_aggregate_without_user_records_is_dropped() {
     assert_eq!(record.result, TransformationResult::Dropped);
     assert_eq!((record.record_id.as_str(), &record.data), ("r", &empty));
 }
+
+#[test]
+fn metadata_is_told_apart_from_the_data_and_numbers_are_taken_as_written() {
+    let json =
+        r#"{"kinesis":{"partitionKey":12,"sequenceNumber":-7.50,"data":"eA==","x":null},"data":1}"#;
+    let record: EventRecord = serde_json::from_str(json).unwrap();
+    assert_eq!(record.partition_key(), Some("12"));
+    assert_eq!(record.sequence_number(), Some("-7.50"));
+    let names: Vec<_> = record.metadata_fields().map(|(name, _)| name).collect();
+    assert_eq!(names, ["partitionKey", "sequenceNumber", "x"]);
+    let names: Vec<_> = record.fields().map(|(name, _)| name).collect();
+    assert_eq!(names, ["data"]);
+}

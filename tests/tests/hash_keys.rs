@@ -2,7 +2,7 @@
 //! Protects which shard a user record belongs to.
 
 use kinesis_agg_codec::{
-    Digest, HashKey, HashKeyError, HashKeyRange, NewUserRecord, Parsed, parse,
+    Digest, HashKey, HashKeyError, HashKeyRange, KeyBytes, NewUserRecord, Parsed, parse,
 };
 use kinesis_agg_tests::aggregated;
 use kinesis_agg_tests::fixtures::{hash_key_cases, range_cases};
@@ -87,4 +87,20 @@ fn errors_say_what_is_wrong() {
     ] {
         assert_eq!(error, text);
     }
+}
+
+/// Protects what operators read and what consumers compare with.
+#[test]
+fn keys_print_and_compare_as_text() {
+    let decimal = HashKey::new(42).to_decimal();
+    assert_eq!(
+        format!("{decimal}|{decimal:>4}|{decimal:?}"),
+        "42|  42|\"42\""
+    );
+    let key = KeyBytes::from("sensor-7");
+    assert!(key == "sensor-7" && key == *"sensor-7");
+    assert!(key != "sensor-8" && key != *"sensor-8");
+    assert_eq!(key.as_ref(), b"sensor-7");
+    let not_text = KeyBytes::new(b"k\xff\"");
+    assert_eq!(format!("{not_text:?}"), r#""k\xff\"""#);
 }

@@ -677,3 +677,15 @@ fn a_request_has_1_to_500_records_whatever_is_asked_for() {
         assert_eq!(request.records.len(), expected);
     }
 }
+
+#[test]
+fn where_no_pause_is_asked_for_there_is_none() {
+    let no_pause = settings().with_backoff(Duration::ZERO, ms(9_999));
+    let mut producer = producer(one(), no_pause);
+    push(&mut producer, &[5], ms(0));
+    for _ in 0..4 {
+        let request = producer.poll_request(ms(0)).unwrap();
+        let answer = vec![throttled()];
+        producer.handle_answer(request.id, answer, ms(0)).unwrap();
+    }
+}

@@ -254,7 +254,8 @@ impl EventRecord {
     /// order, as they were written.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         let names = self.shape.names();
-        let is_other = move |name: &str| names.metadata != Some(name) && name != names.data;
+        let is_data = move |name: &str| !names.is_data_inside && name == names.data;
+        let is_other = move |name: &str| names.metadata != Some(name) && !is_data(name);
         self.fields.iter().filter(move |(name, _)| is_other(name))
     }
 
