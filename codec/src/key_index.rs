@@ -71,15 +71,14 @@ impl Default for KeySlots {
 }
 
 impl<S: AsRef<[InternedKey]>> KeySlots<S> {
-    /// The order in which the slots are tried for `key`: from its own on, all
-    /// round.
-    fn probe(&self, key: &[u8]) -> (usize, usize) {
+    /// The slot that is tried first for `key`; the others follow, all round.
+    fn first(&self, key: &[u8]) -> usize {
         let slot_count = self.0.as_ref().len();
         // Scales 32 bits down to the number of slots without a division.
         let scaled = u64::from(hash(key))
             .wrapping_mul(u64::try_from(slot_count).unwrap_or_default())
             .wrapping_shr(u32::BITS);
-        (usize::try_from(scaled).unwrap_or_default(), slot_count)
+        usize::try_from(scaled).unwrap_or_default()
     }
 }
 
@@ -89,8 +88,7 @@ impl<S: AsRef<[InternedKey]> + AsMut<[InternedKey]>> KeyIndex for KeySlots<S> {
         key: &[u8],
         mut is_same: impl FnMut(InternedKey) -> bool,
     ) -> Option<InternedKey> {
-        let (first, _) = self.probe(key);
-        let (wrapped, ahead) = self.0.as_ref().split_at_checked(first)?;
+        let (wrapped, ahead) = self.0.as_ref().split_at_checked(self.first(key))?;
         for part in [ahead, wrapped] {
             for &slot in part {
                 if slot == InternedKey::EMPTY {
@@ -105,7 +103,7 @@ impl<S: AsRef<[InternedKey]> + AsMut<[InternedKey]>> KeyIndex for KeySlots<S> {
     }
 
     fn insert(&mut self, key: &[u8], interned: InternedKey) {
-        let (first, _) = self.probe(key);
+        let first = self.first(key);
         let Some((wrapped, ahead)) = self.0.as_mut().split_at_mut_checked(first) else {
             return;
         };
