@@ -14,7 +14,7 @@ use kinesis_agg::{
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::input::{Blob, Blobs, Format, Input};
-use crate::output::{JsonLines, JsonObject, Out, cannot_write, note};
+use crate::output::{JsonLines, JsonObject, Out, WrittenFields, cannot_write, note};
 use crate::progress::Progress;
 
 /// Take Kinesis records apart into their user records, a JSON object a line.
@@ -114,8 +114,9 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
         match args.to {
             To::Ndjson => {
                 let deaggregated = deaggregator.deaggregate(&blob);
+                let along = Along::of(&blob, deaggregated.outcome());
                 args.deliver(&blob, deaggregated, |delivered| {
-                    print(&delivered, &mut lines)
+                    print(&delivered, &along, &mut lines)
                 })?;
             }
             To::Event => {
@@ -193,42 +194,57 @@ impl Args {
 /// Partition keys that are named of what was left out of a Kinesis record.
 const KEYS_TOLD: usize = 8;
 
+/// What is known of a Kinesis record and goes along with all that it delivers.
+#[derive(Debug, Default)]
+struct Along {
+    outer_keys: WrittenFields,
+    others: WrittenFields,
+}
+
+impl Along {
+    fn of(blob: &Blob<'_>, outcome: Outcome) -> Self {
+        let fields = &blob.fields;
+        let ours: &[&str] = match outcome {
+            Outcome::Aggregated { .. } => {
+                return Self {
+                    outer_keys: WrittenFields::default(),
+                    others: fields.without(&USER_RECORD_FIELDS).collect(),
+                };
+            }
+            Outcome::Plain(_) => &PLAIN_FIELDS,
+            Outcome::Malformed(_) => &MALFORMED_FIELDS,
+        };
+        let outer_keys = OUTER_KEYS.iter().filter_map(|key| fields.written(key));
+        Self {
+            outer_keys: outer_keys.collect(),
+            others: fields.without(ours).collect(),
+        }
+    }
+}
+
 fn print<W: Write>(
     delivered: &Delivered<'_, Blob<'_>>,
+    along: &Along,
     lines: &mut JsonLines<W>,
 ) -> io::Result<()> {
     let mut object = lines.object();
     object
         .value("record", &delivered.record_index())?
         .value("aggregated", &delivered.user_record().is_some())?;
-    let enclosing = delivered.enclosing();
-    let ours: &[&str] = match (delivered.user_record(), delivered.malformed()) {
-        (Some(user_record), _) => {
-            print_user_record(user_record, &mut object)?;
-            &USER_RECORD_FIELDS
-        }
-        (None, malformed) => {
+    match delivered.user_record() {
+        Some(user_record) => print_user_record(user_record, &mut object)?,
+        None => {
             let reason = delivered.plain_reason().map_or("malformed", name_of);
             object.value("reason", reason)?;
-            if let Some(error) = malformed {
+            if let Some(error) = delivered.malformed() {
                 object.value("error", &error.to_string())?;
             }
-            for key in OUTER_KEYS {
-                if let Some(field) = enclosing.fields.written(key) {
-                    object.raw(&field.name, field.value)?;
-                }
-            }
-            object.base64("data", delivered.data())?;
-            if malformed.is_some() {
-                &MALFORMED_FIELDS
-            } else {
-                &PLAIN_FIELDS
-            }
+            object
+                .written(&along.outer_keys)
+                .base64("data", delivered.data());
         }
-    };
-    for field in enclosing.fields.without(ours) {
-        object.raw(&field.name, field.value)?;
     }
+    object.written(&along.others);
     object.end()
 }
 
@@ -287,7 +303,7 @@ fn print_user_record<W: Write>(
             object.value("explicitHashKey", &())?;
         }
     }
-    object.base64("data", user_record.data())?;
+    object.base64("data", user_record.data());
     let tags = user_record.tags();
     if !tags.is_empty() {
         object.value("tags", &Tags(tags))?;
@@ -301,8 +317,8 @@ fn print_key<W: Write>(
     key: KeyBytes<'_>,
 ) -> io::Result<()> {
     match key.to_str() {
-        Ok(text) => object.value(name, text)?,
-        Err(_) => object.base64(name_base64, key.as_bytes())?,
+        Ok(text) => object.text(name, text)?,
+        Err(_) => object.base64(name_base64, key.as_bytes()),
     };
     Ok(())
 }

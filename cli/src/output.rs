@@ -3,10 +3,9 @@
 use core::fmt;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use serde_json::value::RawValue;
+
+use crate::json::{Field, append_base64};
 
 /// Standard output, locked and buffered.
 pub(crate) type Out<'a> = BufWriter<StdoutLock<'a>>;
@@ -49,23 +48,24 @@ pub(crate) fn note(text: fmt::Arguments<'_>) {
 #[derive(Debug)]
 pub(crate) struct JsonLines<W> {
     out: W,
-    /// Where base64 is made.
-    scratch: String,
+    /// The line so far; formatting each piece into the output costs more.
+    line: Vec<u8>,
 }
 
 impl<W: Write> JsonLines<W> {
     pub(crate) const fn new(out: W) -> Self {
         Self {
             out,
-            scratch: String::new(),
+            line: Vec::new(),
         }
     }
 
     /// Starts an object.
     pub(crate) fn object(&mut self) -> JsonObject<'_, W> {
+        self.line.clear();
         JsonObject {
             lines: self,
-            separator: "{",
+            separator: b"{",
         }
     }
 
@@ -80,53 +80,94 @@ impl<W: Write> JsonLines<W> {
     }
 }
 
-/// An object that is being written. Without [`end`](Self::end) it is half a
-/// line.
+/// An object that is being made. Only [`end`](Self::end) writes it.
 #[derive(Debug)]
 #[must_use = "the object has to be ended"]
 pub(crate) struct JsonObject<'a, W> {
     lines: &'a mut JsonLines<W>,
-    separator: &'static str,
+    separator: &'static [u8],
 }
 
 impl<W: Write> JsonObject<'_, W> {
     /// `name` needs no escape.
-    fn name(&mut self, name: &str) -> io::Result<()> {
-        write!(self.lines.out, "{}\"{name}\":", self.separator)?;
-        self.separator = ",";
-        Ok(())
+    #[inline]
+    fn name(&mut self, name: &str) -> &mut Vec<u8> {
+        let line = &mut self.lines.line;
+        line.extend_from_slice(self.separator);
+        line.push(b'"');
+        line.extend_from_slice(name.as_bytes());
+        line.extend_from_slice(b"\":");
+        self.separator = b",";
+        line
     }
 
+    #[inline]
     pub(crate) fn value(
         &mut self,
         name: &str,
         value: &(impl Serialize + ?Sized),
     ) -> io::Result<&mut Self> {
-        self.name(name)?;
-        serde_json::to_writer(&mut self.lines.out, value)?;
+        serde_json::to_writer(self.name(name), value)?;
         Ok(self)
     }
 
-    pub(crate) fn base64(&mut self, name: &str, bytes: &[u8]) -> io::Result<&mut Self> {
-        self.name(name)?;
-        let scratch = &mut self.lines.scratch;
-        scratch.clear();
-        scratch.push('"');
-        STANDARD.encode_string(bytes, scratch);
-        scratch.push('"');
-        self.lines.out.write_all(scratch.as_bytes())?;
+    /// A string.
+    #[inline]
+    pub(crate) fn text(&mut self, name: &str, text: &str) -> io::Result<&mut Self> {
+        // All of it without a branch, so that it is looked at many bytes at a time.
+        let needs_escape = text.bytes().fold(false, |found, byte| {
+            found | (byte < b' ') | (byte == b'"') | (byte == b'\\')
+        });
+        if needs_escape {
+            return self.value(name, text);
+        }
+        let line = self.name(name);
+        line.push(b'"');
+        line.extend_from_slice(text.as_bytes());
+        line.push(b'"');
         Ok(self)
     }
 
-    /// A field as it was written elsewhere.
-    pub(crate) fn raw(&mut self, name: &RawValue, value: &RawValue) -> io::Result<&mut Self> {
-        write!(self.lines.out, "{}{name}:{value}", self.separator)?;
-        self.separator = ",";
-        Ok(self)
+    #[inline]
+    pub(crate) fn base64(&mut self, name: &str, bytes: &[u8]) -> &mut Self {
+        let line = self.name(name);
+        line.push(b'"');
+        append_base64(bytes, line);
+        line.push(b'"');
+        self
+    }
+
+    /// Fields as they were written elsewhere.
+    pub(crate) fn written(&mut self, fields: &WrittenFields) -> &mut Self {
+        if let [_, fields @ ..] = &*fields.0 {
+            self.lines.line.extend_from_slice(self.separator);
+            self.lines.line.extend_from_slice(fields);
+            self.separator = b",";
+        }
+        self
     }
 
     /// Ends object and line.
     pub(crate) fn end(self) -> io::Result<()> {
-        self.lines.out.write_all(b"}\n")
+        let JsonLines { out, line } = self.lines;
+        line.extend_from_slice(b"}\n");
+        out.write_all(line)
+    }
+}
+
+/// Fields as they were written, each behind a comma.
+#[derive(Debug, Default)]
+pub(crate) struct WrittenFields(Vec<u8>);
+
+impl<'a> FromIterator<&'a Field<'a>> for WrittenFields {
+    fn from_iter<I: IntoIterator<Item = &'a Field<'a>>>(fields: I) -> Self {
+        let mut written = Vec::new();
+        for field in fields {
+            written.push(b',');
+            written.extend_from_slice(field.name.get().as_bytes());
+            written.push(b':');
+            written.extend_from_slice(field.value.get().as_bytes());
+        }
+        Self(written)
     }
 }
