@@ -10,8 +10,8 @@ use clap::ValueEnum;
 use kinesis_agg::codec::NewUserRecord;
 use kinesis_agg::codec::limits::{DEFAULT_MAX_SIZE, LARGEST_MAX_SIZE};
 use kinesis_agg::{
-    AsUserRecord, HashKey, Limits, LoneUserRecord, OuterKey, OwnedAggregate, OwnedUserRecord, RecordAggregator,
-    RefusalReason, ShardAggregate, ShardedAggregator, ShardedLimits,
+    AsUserRecord, HashKey, Limits, LoneUserRecord, OuterKey, OwnedAggregate, OwnedUserRecord,
+    RecordAggregator, RefusalReason, ShardAggregate, ShardedAggregator, ShardedLimits,
 };
 use serde_json::value::RawValue;
 
@@ -292,11 +292,12 @@ fn print<W: Write>(completed: &Completed, lines: &mut JsonLines<W>) -> anyhow::R
     let explicit_hash_key = explicit_hash_key.as_ref().map(|text| text.as_str());
     let mut write = || {
         let mut object = lines.object();
+        let fields = object.fields();
         if let Some(shard_id) = &completed.shard_id {
-            object.value("shardId", &**shard_id)?;
+            fields.text("shardId", shard_id)?;
         }
-        object
-            .value("partitionKey", aggregate.partition_key())?
+        fields
+            .text("partitionKey", aggregate.partition_key())?
             .value("explicitHashKey", &explicit_hash_key)?
             .value("userRecords", &aggregate.record_count())?
             .value("size", &aggregate.data().len())?

@@ -14,7 +14,7 @@ use kinesis_agg::{
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::input::{Blob, Blobs, Format, Input};
-use crate::output::{JsonLines, JsonObject, Out, WrittenFields, cannot_write, note};
+use crate::output::{JsonLines, Out, WrittenFields, cannot_write, note};
 use crate::progress::Progress;
 
 /// Take Kinesis records apart into their user records, a JSON object a line.
@@ -114,7 +114,7 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
         match args.to {
             To::Ndjson => {
                 let deaggregated = deaggregator.deaggregate(&blob);
-                let along = Along::of(&blob, deaggregated.outcome());
+                let along = Along::of(&deaggregated)?;
                 args.deliver(&blob, deaggregated, |delivered| {
                     print(&delivered, &along, &mut lines)
                 })?;
@@ -194,31 +194,40 @@ impl Args {
 /// Partition keys that are named of what was left out of a Kinesis record.
 const KEYS_TOLD: usize = 8;
 
-/// What is known of a Kinesis record and goes along with all that it delivers.
+/// What stands in the line of all that a Kinesis record delivers.
 #[derive(Debug, Default)]
 struct Along {
-    outer_keys: WrittenFields,
-    others: WrittenFields,
+    head: WrittenFields,
+    tail: WrittenFields,
 }
 
 impl Along {
-    fn of(blob: &Blob<'_>, outcome: Outcome) -> Self {
-        let fields = &blob.fields;
-        let ours: &[&str] = match outcome {
-            Outcome::Aggregated { .. } => {
-                return Self {
-                    outer_keys: WrittenFields::default(),
-                    others: fields.without(&USER_RECORD_FIELDS).collect(),
-                };
+    fn of<S>(deaggregated: &Deaggregated<'_, Blob<'_>, S>) -> io::Result<Self> {
+        let mut along = Self::default();
+        let is_aggregated = matches!(deaggregated.outcome(), Outcome::Aggregated { .. });
+        let head = along
+            .head
+            .value("record", &deaggregated.record_index())?
+            .value("aggregated", &is_aggregated)?;
+        let fields = &deaggregated.enclosing().fields;
+        let ours: &[&str] = match deaggregated.outcome() {
+            Outcome::Aggregated { .. } => &USER_RECORD_FIELDS,
+            Outcome::Plain(reason) => {
+                head.value("reason", name_of(reason))?;
+                &PLAIN_FIELDS
             }
-            Outcome::Plain(_) => &PLAIN_FIELDS,
-            Outcome::Malformed(_) => &MALFORMED_FIELDS,
+            Outcome::Malformed(error) => {
+                head.value("reason", "malformed")?
+                    .value("error", &error.to_string())?;
+                &MALFORMED_FIELDS
+            }
         };
-        let outer_keys = OUTER_KEYS.iter().filter_map(|key| fields.written(key));
-        Self {
-            outer_keys: outer_keys.collect(),
-            others: fields.without(ours).collect(),
+        if !is_aggregated {
+            let outer_keys = OUTER_KEYS.iter().filter_map(|key| fields.written(key));
+            head.extend(outer_keys);
         }
+        along.tail.extend(fields.without(ours));
+        Ok(along)
     }
 }
 
@@ -228,23 +237,12 @@ fn print<W: Write>(
     lines: &mut JsonLines<W>,
 ) -> io::Result<()> {
     let mut object = lines.object();
-    object
-        .value("record", &delivered.record_index())?
-        .value("aggregated", &delivered.user_record().is_some())?;
+    let fields = object.fields().append(&along.head);
     match delivered.user_record() {
-        Some(user_record) => print_user_record(user_record, &mut object)?,
-        None => {
-            let reason = delivered.plain_reason().map_or("malformed", name_of);
-            object.value("reason", reason)?;
-            if let Some(error) = delivered.malformed() {
-                object.value("error", &error.to_string())?;
-            }
-            object
-                .written(&along.outer_keys)
-                .base64("data", delivered.data());
-        }
+        Some(user_record) => write_user_record(user_record, fields)?,
+        None => fields.base64("data", delivered.data()),
     }
-    object.written(&along.others);
+    .append(&along.tail);
     object.end()
 }
 
@@ -286,41 +284,39 @@ const MALFORMED_FIELDS: [&str; 7] = [
     "data",
 ];
 
-fn print_user_record<W: Write>(
+fn write_user_record<'f>(
     user_record: &UserRecord<'_>,
-    object: &mut JsonObject<'_, W>,
-) -> io::Result<()> {
-    object.value("subSequenceNumber", &user_record.sub_sequence_number())?;
-    print_key(
-        object,
+    fields: &'f mut WrittenFields,
+) -> io::Result<&'f mut WrittenFields> {
+    fields.value("subSequenceNumber", &user_record.sub_sequence_number())?;
+    write_key(
         ["partitionKey", "partitionKeyBase64"],
         user_record.partition_key(),
+        fields,
     )?;
     let names = ["explicitHashKey", "explicitHashKeyBase64"];
     match user_record.explicit_hash_key() {
-        Some(key) => print_key(object, names, key)?,
-        None => {
-            object.value("explicitHashKey", &())?;
-        }
-    }
-    object.base64("data", user_record.data());
+        Some(key) => write_key(names, key, fields)?,
+        None => fields.value("explicitHashKey", &())?,
+    };
+    fields.base64("data", user_record.data());
     let tags = user_record.tags();
     if !tags.is_empty() {
-        object.value("tags", &Tags(tags))?;
+        fields.value("tags", &Tags(tags))?;
     }
-    Ok(())
+    Ok(fields)
 }
 
-fn print_key<W: Write>(
-    object: &mut JsonObject<'_, W>,
+#[inline]
+fn write_key<'f>(
     [name, name_base64]: [&str; 2],
     key: KeyBytes<'_>,
-) -> io::Result<()> {
+    fields: &'f mut WrittenFields,
+) -> io::Result<&'f mut WrittenFields> {
     match key.to_str() {
-        Ok(text) => object.text(name, text)?,
-        Err(_) => object.base64(name_base64, key.as_bytes()),
-    };
-    Ok(())
+        Ok(text) => fields.text(name, text),
+        Err(_) => Ok(fields.base64(name_base64, key.as_bytes())),
+    }
 }
 
 const fn name_of(reason: PlainReason) -> &'static str {

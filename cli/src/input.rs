@@ -542,7 +542,9 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> 
             other => other?,
         };
         let end = memchr::memchr(b'\n', available).map(|place| place.saturating_add(1));
-        let piece = end.and_then(|end| available.get(..end)).unwrap_or(available);
+        let piece = end
+            .and_then(|end| available.get(..end))
+            .unwrap_or(available);
         line.extend_from_slice(piece);
         let len = piece.len();
         reader.consume(len);

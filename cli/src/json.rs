@@ -17,11 +17,11 @@ static BASE64: LazyLock<Base64> = LazyLock::new(|| {
     base64(config.with_decode_padding_mode(DecodePaddingMode::Indifferent))
 });
 
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+use base64::engine::GeneralPurpose as Base64;
 /// Vectors take a fraction of the time, where the crate has them.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use base64::engine::simd::Simd as Base64;
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-use base64::engine::GeneralPurpose as Base64;
 
 fn base64(config: GeneralPurposeConfig) -> Base64 {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -197,7 +197,10 @@ impl<'de> Visitor<'de> for FieldsVisitor {
             fields.push((text, Field { name, value }));
         }
         let is_new = |(place, (name, _)): (usize, &(Cow<'_, str>, _))| {
-            !fields.iter().take(place).any(|(earlier, _)| earlier == name)
+            !fields
+                .iter()
+                .take(place)
+                .any(|(earlier, _)| earlier == name)
         };
         if fields.len() > FEW || !fields.iter().enumerate().all(is_new) {
             let by_name: IndexMap<_, _> = fields.into_iter().collect();

@@ -44,29 +44,26 @@ pub(crate) fn note(text: fmt::Arguments<'_>) {
     let _unread = writeln!(io::stderr().lock(), "kinesis-agg: {text}");
 }
 
-/// Writes JSON objects, one a line, their fields in the order of the calls.
+/// Writes JSON objects, one a line.
 #[derive(Debug)]
 pub(crate) struct JsonLines<W> {
     out: W,
-    /// The line so far; formatting each piece into the output costs more.
-    line: Vec<u8>,
+    /// Of the line so far; formatting each piece into the output costs more.
+    fields: WrittenFields,
 }
 
 impl<W: Write> JsonLines<W> {
     pub(crate) const fn new(out: W) -> Self {
         Self {
             out,
-            line: Vec::new(),
+            fields: WrittenFields(Vec::new()),
         }
     }
 
     /// Starts an object.
     pub(crate) fn object(&mut self) -> JsonObject<'_, W> {
-        self.line.clear();
-        JsonObject {
-            lines: self,
-            separator: b"{",
-        }
+        self.fields.0.clear();
+        JsonObject(self)
     }
 
     /// A whole object.
@@ -83,21 +80,38 @@ impl<W: Write> JsonLines<W> {
 /// An object that is being made. Only [`end`](Self::end) writes it.
 #[derive(Debug)]
 #[must_use = "the object has to be ended"]
-pub(crate) struct JsonObject<'a, W> {
-    lines: &'a mut JsonLines<W>,
-    separator: &'static [u8],
-}
+pub(crate) struct JsonObject<'a, W>(&'a mut JsonLines<W>);
 
 impl<W: Write> JsonObject<'_, W> {
+    /// Its fields so far. It has to get one.
+    pub(crate) const fn fields(&mut self) -> &mut WrittenFields {
+        &mut self.0.fields
+    }
+
+    /// Ends object and line.
+    pub(crate) fn end(self) -> io::Result<()> {
+        let JsonLines { out, fields } = self.0;
+        let line = &mut fields.0;
+        if let Some(first) = line.first_mut() {
+            *first = b'{';
+        }
+        line.extend_from_slice(b"}\n");
+        out.write_all(line)
+    }
+}
+
+/// Fields of a JSON object, in the order of the calls, each behind a comma.
+#[derive(Debug, Default)]
+pub(crate) struct WrittenFields(Vec<u8>);
+
+impl WrittenFields {
     /// `name` needs no escape.
     #[inline]
     fn name(&mut self, name: &str) -> &mut Vec<u8> {
-        let line = &mut self.lines.line;
-        line.extend_from_slice(self.separator);
-        line.push(b'"');
+        let Self(line) = self;
+        line.extend_from_slice(b",\"");
         line.extend_from_slice(name.as_bytes());
         line.extend_from_slice(b"\":");
-        self.separator = b",";
         line
     }
 
@@ -137,37 +151,20 @@ impl<W: Write> JsonObject<'_, W> {
         self
     }
 
-    /// Fields as they were written elsewhere.
-    pub(crate) fn written(&mut self, fields: &WrittenFields) -> &mut Self {
-        if let [_, fields @ ..] = &*fields.0 {
-            self.lines.line.extend_from_slice(self.separator);
-            self.lines.line.extend_from_slice(fields);
-            self.separator = b",";
-        }
+    pub(crate) fn append(&mut self, others: &Self) -> &mut Self {
+        self.0.extend_from_slice(&others.0);
         self
-    }
-
-    /// Ends object and line.
-    pub(crate) fn end(self) -> io::Result<()> {
-        let JsonLines { out, line } = self.lines;
-        line.extend_from_slice(b"}\n");
-        out.write_all(line)
     }
 }
 
-/// Fields as they were written, each behind a comma.
-#[derive(Debug, Default)]
-pub(crate) struct WrittenFields(Vec<u8>);
-
-impl<'a> FromIterator<&'a Field<'a>> for WrittenFields {
-    fn from_iter<I: IntoIterator<Item = &'a Field<'a>>>(fields: I) -> Self {
-        let mut written = Vec::new();
+/// As they were written elsewhere.
+impl<'a> Extend<&'a Field<'a>> for WrittenFields {
+    fn extend<I: IntoIterator<Item = &'a Field<'a>>>(&mut self, fields: I) {
         for field in fields {
-            written.push(b',');
-            written.extend_from_slice(field.name.get().as_bytes());
-            written.push(b':');
-            written.extend_from_slice(field.value.get().as_bytes());
+            self.0.push(b',');
+            self.0.extend_from_slice(field.name.get().as_bytes());
+            self.0.push(b':');
+            self.0.extend_from_slice(field.value.get().as_bytes());
         }
-        Self(written)
     }
 }
