@@ -577,3 +577,27 @@ fn decode<'a>(format: Format, line: &'a [u8], data: &mut Vec<u8>) -> anyhow::Res
     }
     Ok(Fields::default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_ends_where_read_until_ends_it_whatever_is_read_at_a_time() {
+        for text in ["", "\n", "a", "a\n", "\n\nab\n\ncd", "abcdef\ngh\n"] {
+            for capacity in 1..=text.len().saturating_add(1) {
+                let [mut ours, mut theirs] =
+                    [(); 2].map(|()| BufReader::with_capacity(capacity, text.as_bytes()));
+                loop {
+                    let [mut line, mut expected] = [const { Vec::new() }; 2];
+                    let is_there = read_line(&mut ours, &mut line).unwrap();
+                    let read = theirs.read_until(b'\n', &mut expected).unwrap();
+                    assert_eq!((is_there, &line), (read > 0, &expected), "{text:?}");
+                    if !is_there {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -19,7 +19,7 @@ static BASE64: LazyLock<Base64> = LazyLock::new(|| {
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 use base64::engine::GeneralPurpose as Base64;
-/// Vectors take a fraction of the time, where the crate has them.
+// Vectors take a fraction of the time, where the crate has them.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use base64::engine::simd::Simd as Base64;
 
@@ -207,5 +207,25 @@ impl<'de> Visitor<'de> for FieldsVisitor {
             fields = by_name.into_iter().collect();
         }
         Ok(Fields(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_value_of_a_name_counts_where_the_first_stood_among_few_and_many() {
+        for count in [2, FEW - 1, FEW, FEW + 1, 3 * FEW] {
+            let mut written: Vec<_> = (0..count).map(|n| format!(r#""f{n}":{n}"#)).collect();
+            // An escape is another way to write the same name.
+            written.push(r#""\u00660":-1"#.to_owned());
+            let line = format!("{{{}}}", written.join(","));
+            let fields = Fields::parse(line.as_bytes()).unwrap();
+            let values: Vec<_> = fields.without(&[]).map(|field| field.value.get()).collect();
+            let mut expected: Vec<_> = (0..count).map(|n| n.to_string()).collect();
+            expected[0] = "-1".to_owned();
+            assert_eq!(values, expected, "{count} names");
+        }
     }
 }

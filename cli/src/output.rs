@@ -168,3 +168,19 @@ impl<'a> Extend<&'a Field<'a>> for WrittenFields {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_escaped_wherever_json_wants_it() {
+        for character in (0..=0x100).filter_map(char::from_u32) {
+            let text = format!("before{character}behind");
+            let [mut ours, mut theirs] = [(); 2].map(|()| WrittenFields::default());
+            ours.text("name", &text).unwrap();
+            theirs.value("name", &text).unwrap();
+            assert_eq!(ours.0, theirs.0, "{character:?}");
+        }
+    }
+}
