@@ -14,7 +14,8 @@ import pathlib
 import sys
 from html import escape
 
-ROOT = pathlib.Path(__file__).parent.parent
+import readme
+
 CHARTS = pathlib.Path(__file__).parent / "charts"
 
 # File, heading, and which scenarios by the start of their names. What is measured with fewer
@@ -40,7 +41,6 @@ TABLE = [
     "encode with digest 9,000 x 100 B in codec-std",
     "hash keys of 5,000 partition keys",
 ]
-MARKS = ("<!-- scoreboard -->\n", "<!-- end of scoreboard -->\n")
 
 WIDTH, NAMES, RIGHT = 840, 250, 130
 BAR, GAP, HEADING = 15, 4, 24
@@ -186,12 +186,7 @@ def main():
         }
         (CHARTS / f"{file}.svg").write_text(picture(heading, chosen, args.machine))
     if args.readme:
-        readme = ROOT / "README.md"
-        before, begin, rest = readme.read_text().partition(MARKS[0])
-        _, end, after = rest.partition(MARKS[1])
-        if not end:
-            sys.exit(f"README.md has no marks {MARKS}")
-        readme.write_text(before + begin + table(scenarios, args.machine) + end + after)
+        readme.write("scoreboard", table(scenarios, args.machine))
 
 
 main()

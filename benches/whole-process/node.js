@@ -3,15 +3,24 @@
 const readline = require("readline");
 const agg = require("aws-kinesis-agg");
 
-const print = (partitionKey, data) =>
-    process.stdout.write(JSON.stringify({ partitionKey, data: data.toString("base64") }) + "\n");
+// A write for each line would be a system call for each.
+const BUFFER_LEN = 1 << 16;
+let buffer = "";
+const flush = () => {
+    process.stdout.write(buffer);
+    buffer = "";
+};
+const print = (partitionKey, data) => {
+    buffer += JSON.stringify({ partitionKey, data: data.toString("base64") }) + "\n";
+    if (buffer.length >= BUFFER_LEN) flush();
+};
 const fail = (error) => {
     console.error(error);
     process.exit(1);
 };
 
-async function deaggregate(lines) {
-    for await (const line of lines) {
+function deaggregate(lines) {
+    lines.on("line", (line) => {
         const { partitionKey, data } = JSON.parse(line);
         const record = { kinesisSchemaVersion: "1.0", partitionKey, sequenceNumber: "1", data };
         agg.deaggregateSync(record, true, (error, userRecords) => {
@@ -20,18 +29,22 @@ async function deaggregate(lines) {
                 print(userRecord.partitionKey, userRecord.data);
             }
         });
-    }
+    });
+    lines.on("close", flush);
 }
 
-async function aggregate(lines) {
+function aggregate(lines) {
     const put = (error, encoded) => (error ? fail(error) : print(encoded.partitionKey, encoded.data));
     const aggregator = new agg.RecordAggregator(put);
-    for await (const line of lines) {
+    lines.on("line", (line) => {
         const { partitionKey, data } = JSON.parse(line);
         aggregator.aggregateRecords([{ partitionKey, data: Buffer.from(data, "base64") }], false, put);
-    }
-    aggregator.flushBufferedRecords(put);
+    });
+    lines.on("close", () => {
+        aggregator.flushBufferedRecords(put);
+        flush();
+    });
 }
 
 const lines = readline.createInterface({ input: process.stdin });
-({ aggregate, deaggregate })[process.argv[2]](lines).catch(fail);
+({ aggregate, deaggregate })[process.argv[2]](lines);

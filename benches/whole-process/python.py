@@ -8,6 +8,10 @@ from aws_kinesis_agg.aggregator import RecordAggregator
 from aws_kinesis_agg.deaggregator import iter_deaggregate_records
 
 
+def print_line(value):
+    sys.stdout.write(json.dumps(value) + "\n")
+
+
 def kinesis_records():
     for line in sys.stdin:
         record = json.loads(line)
@@ -28,14 +32,14 @@ def deaggregate():
         data = kinesis["data"]
         if isinstance(data, bytes):
             data = data.decode()
-        print(json.dumps({"partitionKey": kinesis["partitionKey"], "data": data}))
+        print_line({"partitionKey": kinesis["partitionKey"], "data": data})
 
 
 def aggregate():
     def put(aggregate):
         partition_key, _, data = aggregate.get_contents()
         data = base64.b64encode(data).decode()
-        print(json.dumps({"partitionKey": partition_key, "data": data}))
+        print_line({"partitionKey": partition_key, "data": data})
 
     aggregator = RecordAggregator()
     for line in sys.stdin:

@@ -6,12 +6,12 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use bytes::Bytes;
 use clap::ValueEnum;
+use kinesis_agg::codec::NewUserRecord;
 use kinesis_agg::codec::limits::{DEFAULT_MAX_SIZE, LARGEST_MAX_SIZE};
 use kinesis_agg::{
-    HashKey, Limits, LoneUserRecord, OuterKey, OwnedAggregate, OwnedUserRecord, RecordAggregator,
-    RefusalReason, ShardAggregate, ShardedAggregator, ShardedLimits,
+    AsUserRecord, HashKey, Limits, LoneUserRecord, OuterKey, OwnedAggregate, OwnedUserRecord,
+    RecordAggregator, RefusalReason, ShardAggregate, ShardedAggregator, ShardedLimits,
 };
 use serde_json::value::RawValue;
 
@@ -135,9 +135,10 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
         }
     };
     let mut lines = JsonLines::new(out);
+    let mut data = Vec::new();
     let mut input = Input::new(&args.files, Progress::beside_output(&args.files));
     loop {
-        match next_user_record(&mut input, &mut aggregator) {
+        match next_user_record(&mut input, &mut data, &mut aggregator) {
             Ok(Step::Pushed(None)) => {}
             Ok(Step::Pushed(Some(aggregate))) => print(&aggregate, &mut lines)?,
             end => {
@@ -181,7 +182,7 @@ impl core::convert::From<ShardAggregate> for Completed {
 }
 
 impl Aggregator {
-    fn push(&mut self, user_record: OwnedUserRecord) -> anyhow::Result<Option<Completed>> {
+    fn push(&mut self, user_record: impl AsUserRecord) -> anyhow::Result<Option<Completed>> {
         match self {
             Self::OfAnyShard(aggregator) => match aggregator.push(user_record) {
                 Ok(completed) => Ok(completed.map(Completed::from)),
@@ -220,32 +221,41 @@ enum Step {
     End,
 }
 
-fn next_user_record(input: &mut Input, aggregator: &mut Aggregator) -> anyhow::Result<Step> {
+/// `data` is memory that serves one user record after the other.
+fn next_user_record(
+    input: &mut Input,
+    data: &mut Vec<u8>,
+    aggregator: &mut Aggregator,
+) -> anyhow::Result<Step> {
     if !input.next_filled_line()? {
         return Ok(Step::End);
     }
-    let completed = parse(input.line())
-        .and_then(|user_record| aggregator.push(user_record))
-        .with_context(|| input.place().to_string())?;
+    let completed =
+        push(input.line(), data, aggregator).with_context(|| input.place().to_string())?;
     Ok(Step::Pushed(completed))
 }
 
-fn parse(line: &[u8]) -> anyhow::Result<OwnedUserRecord> {
+fn push(
+    line: &[u8],
+    data: &mut Vec<u8>,
+    aggregator: &mut Aggregator,
+) -> anyhow::Result<Option<Completed>> {
     let fields = Fields::parse(line)?;
     let partition_key = fields
         .text_or_base64("partitionKey", "partitionKeyBase64")?
         .context("no partitionKey")?;
     let explicit_hash_key = explicit_hash_key(&fields)?;
-    let mut data = Vec::new();
-    fields.data(&mut data)?;
-    let mut user_record = OwnedUserRecord::new(partition_key, Bytes::from(data))
-        .with_explicit_hash_key(explicit_hash_key);
-    if let Some(tags) = fields.get("tags") {
-        for (key, value) in parse_tags(tags).context("tags")? {
-            user_record = user_record.with_tag(&key, value.as_deref());
-        }
+    fields.data(data)?;
+    let user_record = NewUserRecord::new(&partition_key, data);
+    let user_record = user_record.with_explicit_hash_key(explicit_hash_key);
+    let Some(tags) = fields.get("tags") else {
+        return aggregator.push(user_record);
+    };
+    let mut user_record = OwnedUserRecord::from(&user_record);
+    for (key, value) in parse_tags(tags).context("tags")? {
+        user_record = user_record.with_tag(&key, value.as_deref());
     }
-    Ok(user_record)
+    aggregator.push(user_record)
 }
 
 fn explicit_hash_key(fields: &Fields<'_>) -> anyhow::Result<Option<HashKey>> {
@@ -282,15 +292,16 @@ fn print<W: Write>(completed: &Completed, lines: &mut JsonLines<W>) -> anyhow::R
     let explicit_hash_key = explicit_hash_key.as_ref().map(|text| text.as_str());
     let mut write = || {
         let mut object = lines.object();
+        let fields = object.fields();
         if let Some(shard_id) = &completed.shard_id {
-            object.value("shardId", &**shard_id)?;
+            fields.text("shardId", shard_id)?;
         }
-        object
-            .value("partitionKey", aggregate.partition_key())?
+        fields
+            .text("partitionKey", aggregate.partition_key())?
             .value("explicitHashKey", &explicit_hash_key)?
             .value("userRecords", &aggregate.record_count())?
             .value("size", &aggregate.data().len())?
-            .base64("data", aggregate.data())?;
+            .base64("data", aggregate.data());
         object.end()
     };
     write().map_err(cannot_write)

@@ -14,7 +14,7 @@ use kinesis_agg::{
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::input::{Blob, Blobs, Format, Input};
-use crate::output::{JsonLines, JsonObject, Out, cannot_write, note};
+use crate::output::{JsonLines, Out, WrittenFields, cannot_write, note};
 use crate::progress::Progress;
 
 /// Take Kinesis records apart into their user records, a JSON object a line.
@@ -114,8 +114,9 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
         match args.to {
             To::Ndjson => {
                 let deaggregated = deaggregator.deaggregate(&blob);
+                let along = Along::of(&deaggregated)?;
                 args.deliver(&blob, deaggregated, |delivered| {
-                    print(&delivered, &mut lines)
+                    print(&delivered, &along, &mut lines)
                 })?;
             }
             To::Event => {
@@ -193,42 +194,55 @@ impl Args {
 /// Partition keys that are named of what was left out of a Kinesis record.
 const KEYS_TOLD: usize = 8;
 
+/// What stands in the line of all that a Kinesis record delivers.
+#[derive(Debug, Default)]
+struct Along {
+    head: WrittenFields,
+    tail: WrittenFields,
+}
+
+impl Along {
+    fn of<S>(deaggregated: &Deaggregated<'_, Blob<'_>, S>) -> io::Result<Self> {
+        let mut along = Self::default();
+        let is_aggregated = matches!(deaggregated.outcome(), Outcome::Aggregated { .. });
+        let head = along
+            .head
+            .value("record", &deaggregated.record_index())?
+            .value("aggregated", &is_aggregated)?;
+        let fields = &deaggregated.enclosing().fields;
+        let ours: &[&str] = match deaggregated.outcome() {
+            Outcome::Aggregated { .. } => &USER_RECORD_FIELDS,
+            Outcome::Plain(reason) => {
+                head.value("reason", name_of(reason))?;
+                &PLAIN_FIELDS
+            }
+            Outcome::Malformed(error) => {
+                head.value("reason", "malformed")?
+                    .value("error", &error.to_string())?;
+                &MALFORMED_FIELDS
+            }
+        };
+        if !is_aggregated {
+            let outer_keys = OUTER_KEYS.iter().filter_map(|key| fields.written(key));
+            head.extend(outer_keys);
+        }
+        along.tail.extend(fields.without(ours));
+        Ok(along)
+    }
+}
+
 fn print<W: Write>(
     delivered: &Delivered<'_, Blob<'_>>,
+    along: &Along,
     lines: &mut JsonLines<W>,
 ) -> io::Result<()> {
     let mut object = lines.object();
-    object
-        .value("record", &delivered.record_index())?
-        .value("aggregated", &delivered.user_record().is_some())?;
-    let enclosing = delivered.enclosing();
-    let ours: &[&str] = match (delivered.user_record(), delivered.malformed()) {
-        (Some(user_record), _) => {
-            print_user_record(user_record, &mut object)?;
-            &USER_RECORD_FIELDS
-        }
-        (None, malformed) => {
-            let reason = delivered.plain_reason().map_or("malformed", name_of);
-            object.value("reason", reason)?;
-            if let Some(error) = malformed {
-                object.value("error", &error.to_string())?;
-            }
-            for key in OUTER_KEYS {
-                if let Some(field) = enclosing.fields.written(key) {
-                    object.raw(&field.name, field.value)?;
-                }
-            }
-            object.base64("data", delivered.data())?;
-            if malformed.is_some() {
-                &MALFORMED_FIELDS
-            } else {
-                &PLAIN_FIELDS
-            }
-        }
-    };
-    for field in enclosing.fields.without(ours) {
-        object.raw(&field.name, field.value)?;
+    let fields = object.fields().append(&along.head);
+    match delivered.user_record() {
+        Some(user_record) => write_user_record(user_record, fields)?,
+        None => fields.base64("data", delivered.data()),
     }
+    .append(&along.tail);
     object.end()
 }
 
@@ -270,41 +284,39 @@ const MALFORMED_FIELDS: [&str; 7] = [
     "data",
 ];
 
-fn print_user_record<W: Write>(
+fn write_user_record<'f>(
     user_record: &UserRecord<'_>,
-    object: &mut JsonObject<'_, W>,
-) -> io::Result<()> {
-    object.value("subSequenceNumber", &user_record.sub_sequence_number())?;
-    print_key(
-        object,
+    fields: &'f mut WrittenFields,
+) -> io::Result<&'f mut WrittenFields> {
+    fields.value("subSequenceNumber", &user_record.sub_sequence_number())?;
+    write_key(
         ["partitionKey", "partitionKeyBase64"],
         user_record.partition_key(),
+        fields,
     )?;
     let names = ["explicitHashKey", "explicitHashKeyBase64"];
     match user_record.explicit_hash_key() {
-        Some(key) => print_key(object, names, key)?,
-        None => {
-            object.value("explicitHashKey", &())?;
-        }
-    }
-    object.base64("data", user_record.data())?;
+        Some(key) => write_key(names, key, fields)?,
+        None => fields.value("explicitHashKey", &())?,
+    };
+    fields.base64("data", user_record.data());
     let tags = user_record.tags();
     if !tags.is_empty() {
-        object.value("tags", &Tags(tags))?;
+        fields.value("tags", &Tags(tags))?;
     }
-    Ok(())
+    Ok(fields)
 }
 
-fn print_key<W: Write>(
-    object: &mut JsonObject<'_, W>,
+#[inline]
+fn write_key<'f>(
     [name, name_base64]: [&str; 2],
     key: KeyBytes<'_>,
-) -> io::Result<()> {
+    fields: &'f mut WrittenFields,
+) -> io::Result<&'f mut WrittenFields> {
     match key.to_str() {
-        Ok(text) => object.value(name, text)?,
-        Err(_) => object.base64(name_base64, key.as_bytes())?,
-    };
-    Ok(())
+        Ok(text) => fields.text(name, text),
+        Err(_) => Ok(fields.base64(name_base64, key.as_bytes())),
+    }
 }
 
 const fn name_of(reason: PlainReason) -> &'static str {

@@ -61,15 +61,11 @@ pub(crate) fn record(
 
 /// What is known of a record, under one name whatever the shape.
 pub(crate) fn fields(record: &EventRecord) -> anyhow::Result<Fields<'_>> {
-    let mut fields = Fields::default();
-    for (name, value) in record.metadata_fields().chain(record.fields()) {
-        let name = match record.shape() {
-            RecordShape::GetRecords => lower_first(name),
-            _ => Cow::Borrowed(name),
-        };
-        fields.add(name, value)?;
-    }
-    Ok(fields)
+    let fields = record.metadata_fields().chain(record.fields());
+    Fields::first_of(fields.map(|(name, value)| match record.shape() {
+        RecordShape::GetRecords => (lower_first(name), value),
+        _ => (Cow::Borrowed(name), value),
+    }))
 }
 
 /// `SequenceNumber` is `sequenceNumber` elsewhere.

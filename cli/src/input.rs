@@ -5,7 +5,7 @@ use alloc::borrow::Cow;
 use alloc::vec;
 use core::fmt;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Cursor, IsTerminal as _, Read};
+use std::io::{self, BufRead, BufReader, Cursor, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -219,8 +219,8 @@ impl Input {
         if let Some(opened) = &mut self.current
             && let Content::Bytes(reader) = &mut opened.content
         {
-            let read = reader.read_until(b'\n', &mut self.content);
-            if read.with_context(|| opened.name.clone())? > 0 {
+            let read = read_line(reader, &mut self.content);
+            if read.with_context(|| opened.name.clone())? {
                 opened.number = opened.number.saturating_add(1);
                 return Ok(true);
             }
@@ -533,6 +533,27 @@ impl Input {
     }
 }
 
+/// Appends all to the end of the line; false if there is nothing more. As
+/// [`read_until`](io::BufRead::read_until), which searches a few bytes at a time.
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    loop {
+        let available = match reader.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        let end = memchr::memchr(b'\n', available).map(|place| place.saturating_add(1));
+        let piece = end
+            .and_then(|end| available.get(..end))
+            .unwrap_or(available);
+        line.extend_from_slice(piece);
+        let len = piece.len();
+        reader.consume(len);
+        if end.is_some() || len == 0 {
+            return Ok(!line.is_empty());
+        }
+    }
+}
+
 /// Decodes a line into `data`, and returns what else it holds.
 fn decode<'a>(format: Format, line: &'a [u8], data: &mut Vec<u8>) -> anyhow::Result<Fields<'a>> {
     match format {
@@ -555,4 +576,28 @@ fn decode<'a>(format: Format, line: &'a [u8], data: &mut Vec<u8>) -> anyhow::Res
         | Format::Events => {}
     }
     Ok(Fields::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_ends_where_read_until_ends_it_whatever_is_read_at_a_time() {
+        for text in ["", "\n", "a", "a\n", "\n\nab\n\ncd", "abcdef\ngh\n"] {
+            for capacity in 1..=text.len().saturating_add(1) {
+                let [mut ours, mut theirs] =
+                    [(); 2].map(|()| BufReader::with_capacity(capacity, text.as_bytes()));
+                loop {
+                    let [mut line, mut expected] = [const { Vec::new() }; 2];
+                    let is_there = read_line(&mut ours, &mut line).unwrap();
+                    let read = theirs.read_until(b'\n', &mut expected).unwrap();
+                    assert_eq!((is_there, &line), (read > 0, &expected), "{text:?}");
+                    if !is_there {
+                        break;
+                    }
+                }
+            }
+        }
+    }
 }

@@ -3,10 +3,9 @@
 use core::fmt;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use serde_json::value::RawValue;
+
+use crate::json::{Field, append_base64};
 
 /// Standard output, locked and buffered.
 pub(crate) type Out<'a> = BufWriter<StdoutLock<'a>>;
@@ -45,28 +44,26 @@ pub(crate) fn note(text: fmt::Arguments<'_>) {
     let _unread = writeln!(io::stderr().lock(), "kinesis-agg: {text}");
 }
 
-/// Writes JSON objects, one a line, their fields in the order of the calls.
+/// Writes JSON objects, one a line.
 #[derive(Debug)]
 pub(crate) struct JsonLines<W> {
     out: W,
-    /// Where base64 is made.
-    scratch: String,
+    /// Of the line so far; formatting each piece into the output costs more.
+    fields: WrittenFields,
 }
 
 impl<W: Write> JsonLines<W> {
     pub(crate) const fn new(out: W) -> Self {
         Self {
             out,
-            scratch: String::new(),
+            fields: WrittenFields(Vec::new()),
         }
     }
 
     /// Starts an object.
     pub(crate) fn object(&mut self) -> JsonObject<'_, W> {
-        JsonObject {
-            lines: self,
-            separator: "{",
-        }
+        self.fields.0.clear();
+        JsonObject(self)
     }
 
     /// A whole object.
@@ -80,53 +77,110 @@ impl<W: Write> JsonLines<W> {
     }
 }
 
-/// An object that is being written. Without [`end`](Self::end) it is half a
-/// line.
+/// An object that is being made. Only [`end`](Self::end) writes it.
 #[derive(Debug)]
 #[must_use = "the object has to be ended"]
-pub(crate) struct JsonObject<'a, W> {
-    lines: &'a mut JsonLines<W>,
-    separator: &'static str,
-}
+pub(crate) struct JsonObject<'a, W>(&'a mut JsonLines<W>);
 
 impl<W: Write> JsonObject<'_, W> {
-    /// `name` needs no escape.
-    fn name(&mut self, name: &str) -> io::Result<()> {
-        write!(self.lines.out, "{}\"{name}\":", self.separator)?;
-        self.separator = ",";
-        Ok(())
+    /// Its fields so far. It has to get one.
+    pub(crate) const fn fields(&mut self) -> &mut WrittenFields {
+        &mut self.0.fields
     }
 
+    /// Ends object and line.
+    pub(crate) fn end(self) -> io::Result<()> {
+        let JsonLines { out, fields } = self.0;
+        let line = &mut fields.0;
+        if let Some(first) = line.first_mut() {
+            *first = b'{';
+        }
+        line.extend_from_slice(b"}\n");
+        out.write_all(line)
+    }
+}
+
+/// Fields of a JSON object, in the order of the calls, each behind a comma.
+#[derive(Debug, Default)]
+pub(crate) struct WrittenFields(Vec<u8>);
+
+impl WrittenFields {
+    /// `name` needs no escape.
+    #[inline]
+    fn name(&mut self, name: &str) -> &mut Vec<u8> {
+        let Self(line) = self;
+        line.extend_from_slice(b",\"");
+        line.extend_from_slice(name.as_bytes());
+        line.extend_from_slice(b"\":");
+        line
+    }
+
+    #[inline]
     pub(crate) fn value(
         &mut self,
         name: &str,
         value: &(impl Serialize + ?Sized),
     ) -> io::Result<&mut Self> {
-        self.name(name)?;
-        serde_json::to_writer(&mut self.lines.out, value)?;
+        serde_json::to_writer(self.name(name), value)?;
         Ok(self)
     }
 
-    pub(crate) fn base64(&mut self, name: &str, bytes: &[u8]) -> io::Result<&mut Self> {
-        self.name(name)?;
-        let scratch = &mut self.lines.scratch;
-        scratch.clear();
-        scratch.push('"');
-        STANDARD.encode_string(bytes, scratch);
-        scratch.push('"');
-        self.lines.out.write_all(scratch.as_bytes())?;
+    /// A string.
+    #[inline]
+    pub(crate) fn text(&mut self, name: &str, text: &str) -> io::Result<&mut Self> {
+        // All of it without a branch, so that it is looked at many bytes at a time.
+        let needs_escape = text.bytes().fold(false, |found, byte| {
+            found | (byte < b' ') | (byte == b'"') | (byte == b'\\')
+        });
+        if needs_escape {
+            return self.value(name, text);
+        }
+        let line = self.name(name);
+        line.push(b'"');
+        line.extend_from_slice(text.as_bytes());
+        line.push(b'"');
         Ok(self)
     }
 
-    /// A field as it was written elsewhere.
-    pub(crate) fn raw(&mut self, name: &RawValue, value: &RawValue) -> io::Result<&mut Self> {
-        write!(self.lines.out, "{}{name}:{value}", self.separator)?;
-        self.separator = ",";
-        Ok(self)
+    #[inline]
+    pub(crate) fn base64(&mut self, name: &str, bytes: &[u8]) -> &mut Self {
+        let line = self.name(name);
+        line.push(b'"');
+        append_base64(bytes, line);
+        line.push(b'"');
+        self
     }
 
-    /// Ends object and line.
-    pub(crate) fn end(self) -> io::Result<()> {
-        self.lines.out.write_all(b"}\n")
+    pub(crate) fn append(&mut self, others: &Self) -> &mut Self {
+        self.0.extend_from_slice(&others.0);
+        self
+    }
+}
+
+/// As they were written elsewhere.
+impl<'a> Extend<&'a Field<'a>> for WrittenFields {
+    fn extend<I: IntoIterator<Item = &'a Field<'a>>>(&mut self, fields: I) {
+        for field in fields {
+            self.0.push(b',');
+            self.0.extend_from_slice(field.name.get().as_bytes());
+            self.0.push(b':');
+            self.0.extend_from_slice(field.value.get().as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_escaped_wherever_json_wants_it() {
+        for character in (0..=0x100).filter_map(char::from_u32) {
+            let text = format!("before{character}behind");
+            let [mut ours, mut theirs] = [(); 2].map(|()| WrittenFields::default());
+            ours.text("name", &text).unwrap();
+            theirs.value("name", &text).unwrap();
+            assert_eq!(ours.0, theirs.0, "{character:?}");
+        }
     }
 }
