@@ -119,10 +119,10 @@ impl fmt::Debug for Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FailureReason {
-    /// Its time was over ([`ProducerSettings::with_ttl`]).
+    /// Its time was over ([`with_ttl`](crate::ProducerSettings::with_ttl)).
     #[error("expired")]
     Expired,
-    /// It was sent as often as allowed ([`ProducerSettings::with_max_attempts`]).
+    /// It was sent as often as allowed ([`with_max_attempts`](crate::ProducerSettings::with_max_attempts)).
     #[error("attempts exhausted")]
     AttemptsExhausted,
     /// No aggregate can take it, although one did before.

@@ -41,7 +41,7 @@ pub const DEFAULT_LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// Source: the KPL's `RecordTtl`.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(30);
 
-/// How a [`ProducerCore`] behaves.
+/// How a [`ProducerCore`](crate::ProducerCore) behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducerSettings {
     pub(super) sharded: ShardedLimits,
