@@ -571,7 +571,9 @@ where
     }
 }
 
-/// Error codes of a request of which one record may be the cause.
+/// Error codes of a request of which one record may be the cause. Not those of
+/// the stream (no access, no such stream): they are about every record, and what
+/// is mended within their time loses none.
 const ABOUT_A_RECORD: [&str; 3] = [
     "InvalidArgumentException",
     "ValidationException",

@@ -125,6 +125,10 @@ pub enum FailureReason {
     /// It was sent as often as allowed ([`with_max_attempts`](crate::ProducerSettings::with_max_attempts)).
     #[error("attempts exhausted")]
     AttemptsExhausted,
+    /// The service refused a request that had nothing but its aggregate
+    /// ([`RequestFailure::Refused`]), and would again.
+    #[error("refused by the service")]
+    Refused,
     /// No aggregate can take it, although one did before.
     #[error(transparent)]
     Unfit(EncodeError),

@@ -411,7 +411,9 @@ impl<T> ProducerCore<T> {
         Ok(())
     }
 
-    /// Takes note that a request has no answer. All of it is sent again.
+    /// Takes note that a request has no answer record by record. All of it is
+    /// sent again, but for what was [refused](RequestFailure::Refused) alone:
+    /// that ends, with [`FailureReason::Refused`].
     ///
     /// # Errors
     ///
@@ -424,6 +426,7 @@ impl<T> ProducerCore<T> {
     ) -> Result<(), UnknownRequest> {
         let InFlight { sent_at, sealed } = self.take_in_flight(id)?;
         let is_refused = matches!(failure, RequestFailure::Refused(_));
+        let is_given_up = is_refused && sealed.len() == 1;
         for mut sealed in sealed {
             sealed.alone = is_refused;
             let attempt = Attempt {
@@ -431,7 +434,14 @@ impl<T> ProducerCore<T> {
                 answered_at: now,
                 outcome: AttemptOutcome::RequestFailed(failure.clone()),
             };
-            self.try_again(sealed, attempt, now);
+            if is_given_up {
+                sealed.attempts.push(attempt);
+                for waiting in take_apart(sealed) {
+                    self.failed(waiting, FailureReason::Refused);
+                }
+            } else {
+                self.try_again(sealed, attempt, now);
+            }
         }
         Ok(())
     }

@@ -56,8 +56,9 @@ pub enum PutResult {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "refused or not is what matters")]
 pub enum RequestFailure {
-    /// The service refused it as a whole. One of its records may be the cause:
-    /// each is sent in a request of its own next.
+    /// The service refused it as a whole, and would again. One of its records
+    /// may be the cause: each is sent in a request of its own next, and given
+    /// up if that is refused, too.
     Refused(Arc<str>),
     /// Nobody knows what became of it: no connection, no answer in time, a
     /// fault of the service.
