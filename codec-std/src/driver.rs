@@ -447,7 +447,7 @@ impl Worker {
         };
         for record in records {
             let entry = types::PutRecordsRequestEntry::builder()
-                .data(Blob::new(record.data))
+                .data(Blob::from_maybe_shared(record.data))
                 .partition_key(record.partition_key)
                 .set_explicit_hash_key(record.explicit_hash_key.map(|key| key.to_string()))
                 .build();
