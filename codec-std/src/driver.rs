@@ -141,9 +141,9 @@ impl ProducerBuilder {
 /// What is delivered, in which order, and what memory is held:
 /// [`ProducerCore`]. Beside that memory, a few user records are on their way
 /// from their puts to the core, and requests in flight are held as the SDK
-/// encodes them ([`ProducerSettings::with_max_requests_in_flight`]). The client should not make attempts of its own
-/// (`RetryConfig::disabled()`): they are made here, and theirs only take time
-/// from the timeout.
+/// encodes them ([`ProducerSettings::with_max_requests_in_flight`]). The client
+/// should not make attempts of its own (`RetryConfig::disabled()`): they are
+/// made here, and theirs only take time from the timeout.
 ///
 /// Dropped without [`shutdown`](Self::shutdown), a producer goes on in the
 /// background until all it took has ended.
@@ -237,7 +237,7 @@ impl Future for DeliveryFuture {
 pub enum PutError {
     /// No aggregate can take it, or it is larger than the buffer; nothing was
     /// sent.
-    #[error("user record was refused: {1}")]
+    #[error("user record was refused")]
     Refused(Box<OwnedUserRecord>, #[source] RefusalReason),
     /// It was given up.
     #[error(transparent)]
@@ -408,7 +408,7 @@ impl Worker {
                 match event {
                     ProducerEvent::Delivered { token, delivery } => self.end(token, Ok(delivery)),
                     ProducerEvent::Failed { token, failure } => {
-                        tracing::warn!(%failure, "user record given up");
+                        tracing::warn!(reason = %failure.reason, attempts = failure.attempts.len(), "user record given up");
                         self.end(token, Err(PutError::Failed(failure.into())));
                     }
                 }

@@ -2,6 +2,7 @@
 //! ends once, and as delivered only where a consumer that drops whole
 //! aggregates gets it.
 
+use core::error::Error as _;
 use core::time::Duration;
 
 use kinesis_agg::{
@@ -370,6 +371,12 @@ fn what_expires_comes_back_with_its_story() {
     let [first, second] = &failure.attempts[..] else {
         panic!("two attempts");
     };
+    // Whoever prints the chain of causes reads each once.
+    let texts = [failure.to_string(), failure.source().unwrap().to_string()];
+    assert_eq!(
+        texts,
+        ["user record was given up after 2 attempts", "expired"]
+    );
     assert!(matches!(first.outcome, AttemptOutcome::Rejected { .. }));
     assert_eq!((first.sent_at, first.answered_at), (ms(0), ms(10)));
     assert_eq!(second.outcome, AttemptOutcome::RequestFailed(lost));

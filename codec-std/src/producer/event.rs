@@ -93,7 +93,7 @@ pub struct Delivery {
 
 /// A user record that was given up.
 #[derive(Clone, Error)]
-#[error("user record was given up after {} attempts: {reason}", attempts.len())]
+#[error("user record was given up after {} attempts", attempts.len())]
 #[non_exhaustive]
 pub struct Failure {
     /// The user record, as it was pushed.

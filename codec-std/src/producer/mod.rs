@@ -217,7 +217,8 @@ impl<T> ProducerCore<T> {
             }
             return Err(RefusedUserRecord::new(user_record, token, reason));
         }
-        let place = self.map().place_of(user_record.hash_key());
+        let hash_key = user_record.hash_key();
+        let place = self.map().place_of(hash_key);
         let pushed = Pushed {
             token,
             number: self.next_number,
@@ -225,7 +226,10 @@ impl<T> ProducerCore<T> {
             buffered_len: needed,
             past: None,
         };
-        let complete = match self.aggregator.push_unbounded(user_record, pushed, now) {
+        let complete = self
+            .aggregator
+            .push_unbounded(user_record, hash_key, pushed, now);
+        let complete = match complete {
             Ok(complete) => complete,
             Err(refused) => {
                 let (user_record, token) = (refused.user_record, refused.token.token);
