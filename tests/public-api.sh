@@ -9,11 +9,8 @@ target_dir=${CARGO_TARGET_DIR:-$PWD/target}
 # Its own folder: an unstable output of rustdoc, which stable has under this name only.
 export RUSTC_BOOTSTRAP=1
 failed=0
-# Without what brings the AWS SDK: it would be built once more for this.
 for crate in kinesis-agg-codec kinesis-agg; do
-    features=heapless,embedded-io
-    if [ "$crate" = kinesis-agg ]; then features=lambda,simd; fi
-    CARGO_TARGET_DIR=$target_dir/public-api cargo rustdoc --quiet --locked -p "$crate" --features "$features" -- \
+    CARGO_TARGET_DIR=$target_dir/public-api cargo rustdoc --quiet --locked -p "$crate" --all-features -- \
         -Z unstable-options --output-format json
     found=$(env -u RUSTC_BOOTSTRAP cargo run --quiet --locked -p kinesis-agg-tests --bin public_api -- \
         "$target_dir/public-api/doc/${crate//-/_}.json")

@@ -141,9 +141,9 @@ impl ProducerBuilder {
 /// What is delivered, in which order, and what memory is held:
 /// [`ProducerCore`]. Beside that memory, a few user records are on their way
 /// from their puts to the core, and requests in flight are held as the SDK
-/// encodes them ([`ProducerSettings::with_max_requests_in_flight`]). The client should not make attempts of its own
-/// (`RetryConfig::disabled()`): they are made here, and theirs only take time
-/// from the timeout.
+/// encodes them ([`ProducerSettings::with_max_requests_in_flight`]). The client
+/// should not make attempts of its own (`RetryConfig::disabled()`): they are
+/// made here, and theirs only take time from the timeout.
 ///
 /// Dropped without [`shutdown`](Self::shutdown), a producer goes on in the
 /// background until all it took has ended.
@@ -237,7 +237,7 @@ impl Future for DeliveryFuture {
 pub enum PutError {
     /// No aggregate can take it, or it is larger than the buffer; nothing was
     /// sent.
-    #[error("user record was refused: {1}")]
+    #[error("user record was refused")]
     Refused(Box<OwnedUserRecord>, #[source] RefusalReason),
     /// It was given up.
     #[error(transparent)]
@@ -408,7 +408,7 @@ impl Worker {
                 match event {
                     ProducerEvent::Delivered { token, delivery } => self.end(token, Ok(delivery)),
                     ProducerEvent::Failed { token, failure } => {
-                        tracing::warn!(%failure, "user record given up");
+                        tracing::warn!(reason = %failure.reason, attempts = failure.attempts.len(), "user record given up");
                         self.end(token, Err(PutError::Failed(failure.into())));
                     }
                 }
@@ -447,7 +447,7 @@ impl Worker {
         };
         for record in records {
             let entry = types::PutRecordsRequestEntry::builder()
-                .data(Blob::new(record.data))
+                .data(Blob::from_maybe_shared(record.data))
                 .partition_key(record.partition_key)
                 .set_explicit_hash_key(record.explicit_hash_key.map(|key| key.to_string()))
                 .build();
@@ -571,7 +571,9 @@ where
     }
 }
 
-/// Error codes of a request of which one record may be the cause.
+/// Error codes of a request of which one record may be the cause. Not those of
+/// the stream (no access, no such stream): they are about every record, and what
+/// is mended within their time loses none.
 const ABOUT_A_RECORD: [&str; 3] = [
     "InvalidArgumentException",
     "ValidationException",

@@ -109,7 +109,7 @@ impl Default for ShardedLimits {
 /// A user record that was refused, and is the caller's again, with its token.
 /// Nothing else was changed.
 #[derive(Clone, Error)]
-#[error("user record was refused: {reason}")]
+#[error("user record was refused")]
 #[non_exhaustive]
 pub struct RefusedUserRecord<U, T = ()> {
     /// The user record as it came in.
@@ -325,17 +325,19 @@ impl<T> ShardedAggregator<T> {
         if let Err(reason) = room {
             return Err(RefusedUserRecord::new(user_record, token, reason));
         }
-        self.push_unbounded(user_record, token, now)
+        let hash_key = user_record.as_user_record().hash_key();
+        self.push_unbounded(user_record, hash_key, token, now)
     }
 
-    /// [`push`](Self::push) without regard to how much waits already.
+    /// [`push`](Self::push) without regard to how much waits already, and with
+    /// the user record's hash key, which is an MD5 mostly.
     pub(crate) fn push_unbounded<U: AsUserRecord>(
         &mut self,
         user_record: U,
+        hash_key: HashKey,
         token: T,
         now: Duration,
     ) -> Result<Option<ShardAggregate<T>>, RefusedUserRecord<U, T>> {
-        let hash_key = user_record.as_user_record().hash_key();
         let place = self.map.place_of(hash_key);
         let shard = self.map.shard_of(hash_key);
         let needed = buffered_len::<T, U>(&user_record);
@@ -467,8 +469,10 @@ impl<T> ShardedAggregator<T> {
         for (since, mut lane) in homeless {
             let user_records = lane.aggregator.take_user_records();
             for (user_record, token) in user_records.into_iter().zip(lane.tokens) {
+                let hash_key = user_record.hash_key();
+                let pushed = self.push_unbounded(user_record, hash_key, token, since);
                 // What one aggregator took, another of the same limits takes.
-                if let Ok(Some(full)) = self.push_unbounded(user_record, token, since) {
+                if let Ok(Some(full)) = pushed {
                     complete.push(full);
                 }
             }

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use kinesis_agg::{
-    FailureReason, HashKey, HashKeyRange, Limits, OuterKey, OwnedAggregate, OwnedUserRecord,
-    ProducerCore, ProducerEvent, ProducerSettings, PutRecord, PutRequest, PutResult, RefusalReason,
-    RequestFailure, RequestId, Shard, ShardAggregate, ShardMap, ShardedAggregator, ShardedLimits,
-    SharedParsed, SharedUserRecord, parse_shared,
+    AttemptOutcome, FailureReason, HashKey, HashKeyRange, Limits, OuterKey, OwnedAggregate,
+    OwnedUserRecord, ProducerCore, ProducerEvent, ProducerSettings, PutRecord, PutRequest,
+    PutResult, RefusalReason, RequestFailure, RequestId, Shard, ShardAggregate, ShardMap,
+    ShardedAggregator, ShardedLimits, SharedParsed, SharedUserRecord, parse_shared,
 };
 
 #[derive(Arbitrary, Debug)]
@@ -735,6 +735,10 @@ impl Core {
                         FailureReason::AttemptsExhausted => {
                             assert_eq!(failure.attempts.len(), self.max_attempts);
                         }
+                        FailureReason::Refused => assert!(matches!(
+                            failure.attempts.last().unwrap().outcome,
+                            AttemptOutcome::RequestFailed(RequestFailure::Refused(_))
+                        )),
                         other => panic!("it did fit: {other}"),
                     }
                 }

@@ -2,6 +2,7 @@
 //! ends once, and as delivered only where a consumer that drops whole
 //! aggregates gets it.
 
+use core::error::Error as _;
 use core::time::Duration;
 
 use kinesis_agg::{
@@ -277,6 +278,43 @@ fn a_refused_request_is_taken_apart_and_a_lost_one_is_not() {
 }
 
 #[test]
+fn what_is_refused_alone_is_given_up_at_once_and_lets_the_next_go() {
+    let halves = vec![shard("low", 0, 99), shard("high", 100, MAX)];
+    let settings = settings().with_backoff(Duration::ZERO, Duration::ZERO);
+    let mut producer = producer(halves, settings);
+    push(&mut producer, &[5, 500], ms(0));
+    let both = producer.poll_request(ms(0)).unwrap();
+    push(&mut producer, &[5], ms(0));
+    let refused = |producer: &mut ProducerCore<u128>, id| {
+        let failure = RequestFailure::Refused("too large".into());
+        producer.handle_failure(id, failure, ms(1)).unwrap();
+    };
+    refused(&mut producer, both.id);
+    assert!(producer.poll_event().is_none());
+    let (low, high) = (producer.poll_request(ms(1)), producer.poll_request(ms(1)));
+    let (low, high) = (low.unwrap(), high.unwrap());
+    assert_eq!((keys(&low), keys(&high)), (vec![vec![5]], vec![vec![500]]));
+    refused(&mut producer, low.id);
+    let [(5, failure)] = &failures(&mut producer)[..] else {
+        panic!("one failure");
+    };
+    assert_eq!(failure.user_record, user_record(5));
+    assert_eq!(failure.reason, FailureReason::Refused);
+    assert_eq!(failure.attempts.len(), 2);
+    let next = producer.poll_request(ms(1)).unwrap();
+    assert_eq!(keys(&next), [[5]]);
+    for (id, shard_id) in [(next.id, "low"), (high.id, "high")] {
+        let results = vec![stored(shard_id, "1")];
+        producer.handle_answer(id, results, ms(2)).unwrap();
+    }
+    assert_eq!(delivered(&mut producer).len(), 2);
+    assert_eq!(
+        (producer.buffered_count(), producer.poll_timeout()),
+        (0, None)
+    );
+}
+
+#[test]
 fn pauses_grow_and_differ_and_are_the_same_for_the_same_seed() {
     let pauses = |seed| {
         let settings = settings()
@@ -333,6 +371,12 @@ fn what_expires_comes_back_with_its_story() {
     let [first, second] = &failure.attempts[..] else {
         panic!("two attempts");
     };
+    // Whoever prints the chain of causes reads each once.
+    let texts = [failure.to_string(), failure.source().unwrap().to_string()];
+    assert_eq!(
+        texts,
+        ["user record was given up after 2 attempts", "expired"]
+    );
     assert!(matches!(first.outcome, AttemptOutcome::Rejected { .. }));
     assert_eq!((first.sent_at, first.answered_at), (ms(0), ms(10)));
     assert_eq!(second.outcome, AttemptOutcome::RequestFailed(lost));

@@ -61,7 +61,7 @@ async fn forward(producer: &Producer, event: &KinesisEvent) -> BatchItemFailures
             Err(error) => Err(error),
         };
         if let Err(error) = stored {
-            eprintln!("{:?}: {error}", delivered.sequence_number());
+            eprintln!("{:?}: {error:#}", delivered.sequence_number());
             failures.push(&delivered);
         }
     }
@@ -100,6 +100,7 @@ async fn main() -> anyhow::Result<()> {
         rejected_records: 20,
         failed_requests: 0,
         lost_answers: 20,
+        ..Faults::default()
     };
     let server = Server::start(2, faults, false).await?;
     // Made once, before the first event: it lists the shards.

@@ -75,7 +75,7 @@ async fn main() -> anyhow::Result<()> {
         match delivery.await {
             Ok(_) => delivered += 1,
             Err(error) => {
-                println!("given back: {error}");
+                println!("given back: {:#}", anyhow::Error::from(error));
                 given_back += 1;
             }
         }

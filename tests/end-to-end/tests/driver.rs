@@ -128,6 +128,30 @@ async fn without_a_listing_the_other_shards_go_on_and_nothing_is_called_delivere
     ends(producer.shutdown()).await;
 }
 
+#[tokio::test]
+async fn what_the_stream_does_not_take_comes_back_before_its_time_is_over() {
+    let server = Server::start(1, Faults::default(), false).await.unwrap();
+    // One user record in each aggregate, as in `settings`.
+    let limits = Limits::new().with_max_count(1).unwrap();
+    let settings = settings()
+        .with_limits(limits.with_max_size(3 << 20).unwrap())
+        .with_ttl(Duration::MAX);
+    let producer = producer(&server, settings).await;
+    // More than the server takes, whatever the settings say.
+    let large = OwnedUserRecord::new("key", vec![0; 2 << 20]);
+    let (large, small) = (
+        producer.put(large).await,
+        producer.put(user_record(0)).await,
+    );
+    let Err(PutError::Failed(failure)) = ends(large).await else {
+        panic!("in the stream");
+    };
+    assert_eq!(failure.reason, FailureReason::Refused);
+    assert_eq!(failure.user_record.data().len(), 2 << 20);
+    ends(small).await.unwrap();
+    ends(producer.shutdown()).await;
+}
+
 /// With a server that does not answer: puts until one has to wait, and drops
 /// that one.
 async fn put_until_full(producer: &Producer) -> Vec<DeliveryFuture> {

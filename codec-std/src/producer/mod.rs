@@ -16,420 +16,41 @@
 //! lanes that its hash keys touch. So the user records of one hash key are
 //! never in two requests at once, which is what keeps them in order.
 
+mod event;
+mod jitter;
+mod lane;
+mod request;
+mod sealed;
+mod settings;
+
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
-use core::fmt;
 use core::time::Duration;
 
-use bytes::Bytes;
-use kinesis_agg_codec::{EncodeError, HashKey, HashKeyRange, Limits};
-use thiserror::Error;
+use kinesis_agg_codec::{HashKey, HashKeyRange};
 
-use crate::aggregator::{LoneUserRecord, OwnedAggregate, RecordAggregator};
+pub use crate::producer::event::{
+    Attempt, AttemptOutcome, Delivery, Failure, FailureReason, ProducerCounters, ProducerEvent,
+};
+pub(crate) use crate::producer::jitter::SplitMix;
+use crate::producer::lane::Lane;
+pub use crate::producer::request::{
+    PutRecord, PutRequest, PutResult, RequestFailure, RequestId, UnknownRequest,
+};
+use crate::producer::sealed::{Pushed, Sealed, Waiting, take_apart};
+pub use crate::producer::settings::{
+    DEFAULT_BYTES_PER_SECOND, DEFAULT_LONGEST_BACKOFF, DEFAULT_MAX_REQUEST_LEN,
+    DEFAULT_MAX_REQUESTS_IN_FLIGHT, DEFAULT_RECORDS_PER_SECOND, DEFAULT_SHORTEST_BACKOFF,
+    DEFAULT_TTL, MAX_REQUEST_COUNT, ProducerSettings,
+};
+
+use crate::aggregator::RecordAggregator;
 use crate::error::PushError;
 use crate::owned::OwnedUserRecord;
 use crate::shard_map::ShardMap;
 use crate::sharded_aggregator::{
-    RefusalReason, RefusedUserRecord, ShardAggregate, ShardedAggregator, ShardedLimits,
-    buffered_len, check_room,
+    RefusalReason, RefusedUserRecord, ShardAggregate, ShardedAggregator, buffered_len, check_room,
 };
-
-/// Records of the largest PutRecords request.
-///
-/// Source: Kinesis service quota.
-pub const MAX_REQUEST_COUNT: usize = 500;
-
-/// Bytes of the largest PutRecords request: data and partition keys.
-///
-/// Source: Kinesis service quota.
-pub const DEFAULT_MAX_REQUEST_LEN: usize = 10 << 20;
-
-/// Records that a shard takes in a second.
-///
-/// Source: Kinesis service quota.
-pub const DEFAULT_RECORDS_PER_SECOND: u32 = 1_000;
-
-/// Bytes that a shard takes in a second.
-///
-/// Source: Kinesis service quota.
-pub const DEFAULT_BYTES_PER_SECOND: u32 = 1_000_000;
-
-/// Requests that wait for their answers at most by default.
-pub const DEFAULT_MAX_REQUESTS_IN_FLIGHT: usize = 16;
-
-/// The longest pause after a first attempt, by default.
-pub const DEFAULT_SHORTEST_BACKOFF: Duration = Duration::from_millis(50);
-
-/// The longest pause after any attempt, by default.
-pub const DEFAULT_LONGEST_BACKOFF: Duration = Duration::from_secs(5);
-
-/// How long a user record may stay by default before it goes back.
-///
-/// Source: the KPL's `RecordTtl`.
-pub const DEFAULT_TTL: Duration = Duration::from_secs(30);
-
-/// How a [`ProducerCore`] behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProducerSettings {
-    sharded: ShardedLimits,
-    max_request_count: usize,
-    max_request_len: usize,
-    max_requests_in_flight: usize,
-    records_per_second: u32,
-    bytes_per_second: u32,
-    ttl: Duration,
-    max_attempts: usize,
-    shortest_backoff: Duration,
-    longest_backoff: Duration,
-}
-
-impl ProducerSettings {
-    /// [`ShardedLimits::new`], the service's limits, the KPL's
-    /// [`DEFAULT_TTL`], and the other defaults of this crate, each at its
-    /// setter.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            sharded: ShardedLimits::new(),
-            max_request_count: MAX_REQUEST_COUNT,
-            max_request_len: DEFAULT_MAX_REQUEST_LEN,
-            max_requests_in_flight: DEFAULT_MAX_REQUESTS_IN_FLIGHT,
-            records_per_second: DEFAULT_RECORDS_PER_SECOND,
-            bytes_per_second: DEFAULT_BYTES_PER_SECOND,
-            ttl: DEFAULT_TTL,
-            max_attempts: usize::MAX,
-            shortest_backoff: DEFAULT_SHORTEST_BACKOFF,
-            longest_backoff: DEFAULT_LONGEST_BACKOFF,
-        }
-    }
-
-    /// Sets how large an aggregate may become.
-    #[must_use]
-    pub const fn with_limits(self, limits: Limits) -> Self {
-        let sharded = self.sharded.with_limits(limits);
-        Self { sharded, ..self }
-    }
-
-    /// Sets how long a user record waits for company.
-    #[must_use]
-    pub const fn with_max_age(self, max_age: Duration) -> Self {
-        let sharded = self.sharded.with_max_age(max_age);
-        Self { sharded, ..self }
-    }
-
-    /// Sets how many bytes of user records are held at once, from the push to
-    /// the taking of their end. Counted as in
-    /// [`ShardedLimits::with_max_buffered_len`].
-    #[must_use]
-    pub const fn with_max_buffered_len(self, max_buffered_len: usize) -> Self {
-        let sharded = self.sharded.with_max_buffered_len(max_buffered_len);
-        Self { sharded, ..self }
-    }
-
-    /// Sets in what form a user record goes that is alone in its aggregate. A
-    /// consumer gets a raw one without a sub-sequence number.
-    #[must_use]
-    pub const fn with_lone_user_record(self, lone: LoneUserRecord) -> Self {
-        let sharded = self.sharded.with_lone_user_record(lone);
-        Self { sharded, ..self }
-    }
-
-    /// Sets how many Kinesis records a request may have: 1 to
-    /// [`MAX_REQUEST_COUNT`], to which other numbers are moved and which is the
-    /// default.
-    #[must_use]
-    pub fn with_max_request_count(self, max_request_count: usize) -> Self {
-        Self {
-            max_request_count: max_request_count.clamp(1, MAX_REQUEST_COUNT),
-            ..self
-        }
-    }
-
-    /// Sets how many bytes a request may have: data and partition keys;
-    /// [`DEFAULT_MAX_REQUEST_LEN`] by default. An aggregate that is larger goes
-    /// alone.
-    #[must_use]
-    pub const fn with_max_request_len(self, max_request_len: usize) -> Self {
-        Self {
-            max_request_len,
-            ..self
-        }
-    }
-
-    /// Sets how many requests may wait for their answers, at least one;
-    /// [`DEFAULT_MAX_REQUESTS_IN_FLIGHT`] by default.
-    #[must_use]
-    pub fn with_max_requests_in_flight(self, max_requests_in_flight: usize) -> Self {
-        Self {
-            max_requests_in_flight: max_requests_in_flight.max(1),
-            ..self
-        }
-    }
-
-    /// Sets what is sent to a shard in a second at most, in Kinesis records and
-    /// in bytes of data and partition keys; 0 is no limit.
-    /// [`DEFAULT_RECORDS_PER_SECOND`] and [`DEFAULT_BYTES_PER_SECOND`] by
-    /// default.
-    #[must_use]
-    pub const fn with_shard_rate(self, records_per_second: u32, bytes_per_second: u32) -> Self {
-        Self {
-            records_per_second,
-            bytes_per_second,
-            ..self
-        }
-    }
-
-    /// Sets how long after its push a user record is given up, if it is not in
-    /// flight then; [`DEFAULT_TTL`] by default.
-    #[must_use]
-    pub const fn with_ttl(self, ttl: Duration) -> Self {
-        Self { ttl, ..self }
-    }
-
-    /// Sets how often a user record is sent at most, at least once. Any number
-    /// by default.
-    #[must_use]
-    pub fn with_max_attempts(self, max_attempts: usize) -> Self {
-        Self {
-            max_attempts: max_attempts.max(1),
-            ..self
-        }
-    }
-
-    /// Sets the pauses between attempts: random times of up to `shortest`
-    /// after the first, up to twice as much after each further one, and never
-    /// more than `longest` (exponential backoff with full jitter).
-    /// [`DEFAULT_SHORTEST_BACKOFF`] and [`DEFAULT_LONGEST_BACKOFF`] by default.
-    #[must_use]
-    pub const fn with_backoff(self, shortest: Duration, longest: Duration) -> Self {
-        Self {
-            shortest_backoff: shortest,
-            longest_backoff: longest,
-            ..self
-        }
-    }
-
-    /// How large an aggregate may become.
-    #[must_use]
-    pub const fn limits(&self) -> Limits {
-        self.sharded.limits()
-    }
-}
-
-impl Default for ProducerSettings {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// The name of a request, unlike that of any other of its producer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(u64);
-
-/// A PutRecords request to be made.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct PutRequest {
-    /// To be given back with the answer.
-    pub id: RequestId,
-    /// The records, at least one, in the order in which the answer has them.
-    pub records: Vec<PutRecord>,
-}
-
-/// A Kinesis record to be put.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PutRecord {
-    /// The data.
-    pub data: Bytes,
-    /// The partition key.
-    pub partition_key: String,
-    /// The explicit hash key, if any.
-    pub explicit_hash_key: Option<HashKey>,
-}
-
-/// What a PutRecords answer says of one record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "the service has no third answer")]
-pub enum PutResult {
-    /// It is in the stream.
-    Stored {
-        /// In this shard.
-        shard_id: Arc<str>,
-        /// Under this number.
-        sequence_number: Arc<str>,
-    },
-    /// It is not.
-    Rejected {
-        /// The error code, as `ProvisionedThroughputExceededException`.
-        code: Arc<str>,
-        /// What is said beside it.
-        message: Arc<str>,
-    },
-}
-
-/// Why a request has no answer record by record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "refused or not is what matters")]
-pub enum RequestFailure {
-    /// The service refused it as a whole. One of its records may be the cause:
-    /// each is sent in a request of its own next.
-    Refused(Arc<str>),
-    /// Nobody knows what became of it: no connection, no answer in time, a
-    /// fault of the service.
-    NoAnswer(Arc<str>),
-}
-
-/// An answer to a request that is not in flight: never made, or answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("request is not in flight")]
-#[non_exhaustive]
-pub struct UnknownRequest {}
-
-/// One attempt to put a user record into the stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Attempt {
-    /// When the request was handed out, as the caller's `now`.
-    pub sent_at: Duration,
-    /// When its answer came, as the caller's `now`.
-    pub answered_at: Duration,
-    /// What became of it.
-    pub outcome: AttemptOutcome,
-}
-
-/// Why an attempt was not the last.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AttemptOutcome {
-    /// The service rejected the record, with error code and message.
-    Rejected {
-        /// The error code.
-        code: Arc<str>,
-        /// What was said beside it.
-        message: Arc<str>,
-    },
-    /// The request failed as a whole.
-    RequestFailed(RequestFailure),
-    /// The answer was not one of as many results as there were records, so
-    /// that none is known to be whose.
-    CountMismatch {
-        /// Records of the request.
-        sent: usize,
-        /// Results of the answer.
-        answered: usize,
-    },
-    /// The aggregate is in a shard that does not have all of its user records,
-    /// or that no map knows. A consumer may drop it, or see this user record
-    /// twice.
-    WrongShard {
-        /// The shard.
-        shard_id: Arc<str>,
-        /// The number under which it is there.
-        sequence_number: Arc<str>,
-    },
-}
-
-/// How a user record ended. Each token that was taken comes in exactly one.
-#[derive(Clone, Debug)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "a forced `_ =>` in user code would hide a loss"
-)]
-pub enum ProducerEvent<T> {
-    /// It is in the stream, where every consumer gets it.
-    Delivered {
-        /// What was pushed with it.
-        token: T,
-        /// Where it is.
-        delivery: Delivery,
-    },
-    /// It was given up. Earlier attempts may have put it into the stream.
-    Failed {
-        /// What was pushed with it.
-        token: T,
-        /// The user record and its story.
-        failure: Failure,
-    },
-}
-
-/// Where a user record is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Delivery {
-    /// The shard.
-    pub shard_id: Arc<str>,
-    /// The sequence number of its aggregate.
-    pub sequence_number: Arc<str>,
-    /// Its place in the aggregate, from 0; 0 if it went raw.
-    pub sub_sequence_number: u64,
-    /// The attempts, this one included.
-    pub attempt_count: usize,
-}
-
-/// A user record that was given up.
-#[derive(Clone, Error)]
-#[error("user record was given up after {} attempts: {reason}", attempts.len())]
-#[non_exhaustive]
-pub struct Failure {
-    /// The user record, as it was pushed.
-    pub user_record: OwnedUserRecord,
-    /// Why.
-    #[source]
-    pub reason: FailureReason,
-    /// The attempts, the first one first.
-    pub attempts: Arc<[Attempt]>,
-}
-
-/// Without the user record, which may be large and need not be printable.
-impl fmt::Debug for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Failure")
-            .field("reason", &self.reason)
-            .field("attempts", &self.attempts)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Why a user record was given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum FailureReason {
-    /// Its time was over ([`ProducerSettings::with_ttl`]).
-    #[error("expired")]
-    Expired,
-    /// It was sent as often as allowed ([`ProducerSettings::with_max_attempts`]).
-    #[error("attempts exhausted")]
-    AttemptsExhausted,
-    /// No aggregate can take it, although one did before.
-    #[error(transparent)]
-    Unfit(EncodeError),
-}
-
-/// What a producer did so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ProducerCounters {
-    /// User records taken.
-    pub user_records_in: u64,
-    /// User records delivered.
-    pub user_records_delivered: u64,
-    /// User records given up.
-    pub user_records_failed: u64,
-    /// Requests handed out.
-    pub requests: u64,
-    /// Aggregates in them, each attempt counted.
-    pub aggregates: u64,
-    /// Bytes of them: data and partition keys.
-    pub bytes: u64,
-    /// Attempts that delivered nothing, in aggregates.
-    pub retries: u64,
-    /// Aggregates that the service put into a shard that does not have all of
-    /// their user records.
-    pub wrong_shard: u64,
-    /// From the push to the first attempt, over all user records.
-    pub buffering_time: Duration,
-}
 
 /// Takes user records, hands out PutRecords requests, and tells how each user
 /// record ended.
@@ -491,43 +112,6 @@ pub struct ProducerCore<T> {
     counters: ProducerCounters,
 }
 
-/// Attempts of the past, shared by the user records that made them together.
-type Past = Arc<[Attempt]>;
-
-/// What goes with a user record.
-#[derive(Debug)]
-struct Pushed<T> {
-    token: T,
-    /// Its place among all that were pushed.
-    number: u64,
-    at: Duration,
-    buffered_len: usize,
-    /// Attempts before it was aggregated anew.
-    past: Option<Past>,
-}
-
-#[derive(Debug)]
-struct Waiting<T> {
-    user_record: OwnedUserRecord,
-    pushed: Pushed<T>,
-}
-
-/// A complete aggregate, to be sent or sent again as it is.
-#[derive(Debug)]
-struct Sealed<T> {
-    shard_id: Arc<str>,
-    span: HashKeyRange,
-    aggregate: OwnedAggregate,
-    pushed: Vec<Pushed<T>>,
-    oldest: Duration,
-    /// The most attempts of a user record before this aggregate.
-    past_attempts: usize,
-    attempts: Vec<Attempt>,
-    not_before: Duration,
-    /// To be the only one in its request.
-    alone: bool,
-}
-
 #[derive(Debug)]
 struct InFlight<T> {
     sent_at: Duration,
@@ -543,111 +127,11 @@ struct Undecided<T> {
     sequence_number: Arc<str>,
 }
 
-#[derive(Debug)]
-struct Lane<T> {
-    /// First to be sent; of several, no two share a hash key.
-    retries: VecDeque<Sealed<T>>,
-    /// Next: to be aggregated anew, in order of their numbers.
-    returned: VecDeque<Waiting<T>>,
-    /// Then; and last what the aggregator holds.
-    outbox: VecDeque<Sealed<T>>,
-    /// What the aggregator holds need not wait for its deadline.
-    is_due: bool,
-    /// Aggregates in flight that have hash keys of this lane.
-    blockers: usize,
-    /// Nothing is sent before: the map is likely to be stale.
-    held_until: Duration,
-    /// When what was sent is within the rate, by records and by bytes.
-    records_even_at: Duration,
-    bytes_even_at: Duration,
-    /// As they stand in the two sets.
-    ready_at: Option<Duration>,
-    expires_at: Option<Duration>,
-}
-
-impl<T> Default for Lane<T> {
-    fn default() -> Self {
-        Self {
-            retries: VecDeque::new(),
-            returned: VecDeque::new(),
-            outbox: VecDeque::new(),
-            is_due: false,
-            blockers: 0,
-            held_until: Duration::ZERO,
-            records_even_at: Duration::ZERO,
-            bytes_even_at: Duration::ZERO,
-            ready_at: None,
-            expires_at: None,
-        }
-    }
-}
-
-/// Vigna's SplitMix64: all that jitter needs.
-#[derive(Debug)]
-pub(crate) struct SplitMix(u64);
-
-impl SplitMix {
-    pub(crate) const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A time from zero to `longest`.
-    pub(crate) fn up_to(&mut self, longest: Duration) -> Duration {
-        let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
-        // The high half of the product of two numbers of 64 bits.
-        let product = u128::from(self.next()).wrapping_mul(u128::from(nanos).wrapping_add(1));
-        Duration::from_nanos(u64::try_from(product >> 64).unwrap_or(nanos))
-    }
-}
-
 /// Whether an aggregate that the service stored counts.
 enum Verdict {
     Delivered,
     WrongShard,
     UnknownShard,
-}
-
-impl<T> Sealed<T> {
-    fn len(&self) -> usize {
-        let data_len = self.aggregate.data().len();
-        data_len.saturating_add(self.aggregate.partition_key().len())
-    }
-
-    fn attempt_count(&self) -> usize {
-        self.past_attempts.saturating_add(self.attempts.len())
-    }
-}
-
-impl<T> From<ShardAggregate<Pushed<T>>> for Sealed<T> {
-    fn from(complete: ShardAggregate<Pushed<T>>) -> Self {
-        let oldest = complete.tokens.iter().map(|pushed| pushed.at).min();
-        let past_attempts = complete.tokens.iter().map(Pushed::attempt_count).max();
-        Self {
-            shard_id: complete.shard_id,
-            span: complete.hash_key_span,
-            aggregate: complete.aggregate,
-            pushed: complete.tokens,
-            oldest: oldest.unwrap_or_default(),
-            past_attempts: past_attempts.unwrap_or_default(),
-            attempts: Vec::new(),
-            not_before: Duration::ZERO,
-            alone: false,
-        }
-    }
-}
-
-impl<T> Pushed<T> {
-    fn attempt_count(&self) -> usize {
-        self.past.as_ref().map_or(0, |past| past.len())
-    }
 }
 
 impl<T> ProducerCore<T> {
@@ -733,7 +217,8 @@ impl<T> ProducerCore<T> {
             }
             return Err(RefusedUserRecord::new(user_record, token, reason));
         }
-        let place = self.map().place_of(user_record.hash_key());
+        let hash_key = user_record.hash_key();
+        let place = self.map().place_of(hash_key);
         let pushed = Pushed {
             token,
             number: self.next_number,
@@ -741,7 +226,10 @@ impl<T> ProducerCore<T> {
             buffered_len: needed,
             past: None,
         };
-        let complete = match self.aggregator.push_unbounded(user_record, pushed, now) {
+        let complete = self
+            .aggregator
+            .push_unbounded(user_record, hash_key, pushed, now);
+        let complete = match complete {
             Ok(complete) => complete,
             Err(refused) => {
                 let (user_record, token) = (refused.user_record, refused.token.token);
@@ -813,14 +301,15 @@ impl<T> ProducerCore<T> {
                 break;
             }
             self.prepare(place, now);
-            let Some(next) = self.lanes.get(place).and_then(Lane::next_sealed) else {
+            let lane = self.lanes.get(place);
+            let Some((lane, next)) = lane.and_then(|lane| Some((lane, lane.next_sealed()?))) else {
                 // The lane had nothing but what no aggregate takes.
                 self.schedule(place);
                 continue;
             };
             let (next_len, alone) = (next.len(), next.alone);
             let in_time = next.not_before <= now && self.expiry(next.oldest) > now;
-            if !in_time || self.within_rate_at(place, next_len) > now {
+            if !in_time || lane.within_rate_at(&self.settings, next_len) > now {
                 self.expire_lane(place, now);
                 self.schedule(place);
                 continue;
@@ -830,10 +319,13 @@ impl<T> ProducerCore<T> {
             if !sealed.is_empty() && !has_room {
                 break;
             }
-            let Some(next) = self.lanes.get_mut(place).and_then(Lane::take_next) else {
+            let Some(lane) = self.lanes.get_mut(place) else {
                 break;
             };
-            self.charge_rate(place, next_len, now);
+            let Some(next) = lane.take_next() else {
+                break;
+            };
+            lane.charge_rate(&self.settings, next_len, now);
             request_len = len;
             self.block(next.span);
             sealed.push(next);
@@ -923,7 +415,9 @@ impl<T> ProducerCore<T> {
         Ok(())
     }
 
-    /// Takes note that a request has no answer. All of it is sent again.
+    /// Takes note that a request has no answer record by record. All of it is
+    /// sent again, but for what was [refused](RequestFailure::Refused) alone:
+    /// that ends, with [`FailureReason::Refused`].
     ///
     /// # Errors
     ///
@@ -936,6 +430,7 @@ impl<T> ProducerCore<T> {
     ) -> Result<(), UnknownRequest> {
         let InFlight { sent_at, sealed } = self.take_in_flight(id)?;
         let is_refused = matches!(failure, RequestFailure::Refused(_));
+        let is_given_up = is_refused && sealed.len() == 1;
         for mut sealed in sealed {
             sealed.alone = is_refused;
             let attempt = Attempt {
@@ -943,7 +438,14 @@ impl<T> ProducerCore<T> {
                 answered_at: now,
                 outcome: AttemptOutcome::RequestFailed(failure.clone()),
             };
-            self.try_again(sealed, attempt, now);
+            if is_given_up {
+                sealed.attempts.push(attempt);
+                for waiting in take_apart(sealed) {
+                    self.failed(waiting, FailureReason::Refused);
+                }
+            } else {
+                self.try_again(sealed, attempt, now);
+            }
         }
         Ok(())
     }
@@ -1311,30 +813,6 @@ impl<T> ProducerCore<T> {
         }
     }
 
-    /// When the rate of a shard allows for a record of this length.
-    fn within_rate_at(&self, place: usize, len: usize) -> Duration {
-        let Some(lane) = self.lanes.get(place) else {
-            return Duration::ZERO;
-        };
-        let (record_cost, bytes_cost) = self.settings.costs(len);
-        let at = |even_at: Duration, cost: Duration| {
-            // What is longer than a burst goes when the burst is whole.
-            let cost = cost.min(BURST);
-            even_at.saturating_add(cost).saturating_sub(BURST)
-        };
-        let records_at = at(lane.records_even_at, record_cost);
-        records_at.max(at(lane.bytes_even_at, bytes_cost))
-    }
-
-    fn charge_rate(&mut self, place: usize, len: usize, now: Duration) {
-        let (record_cost, bytes_cost) = self.settings.costs(len);
-        if let Some(lane) = self.lanes.get_mut(place) {
-            let even_at = |even_at: Duration, cost| even_at.max(now).saturating_add(cost);
-            lane.records_even_at = even_at(lane.records_even_at, record_cost);
-            lane.bytes_even_at = even_at(lane.bytes_even_at, bytes_cost);
-        }
-    }
-
     /// Notes when a lane has to be looked at. To be called after each change.
     fn schedule(&mut self, place: usize) {
         let Some(lane) = self.lanes.get(place) else {
@@ -1352,7 +830,7 @@ impl<T> ProducerCore<T> {
         let ready_at = if lane.blockers > 0 {
             None
         } else if let Some(next) = lane.next_sealed() {
-            let within_rate_at = self.within_rate_at(place, next.len());
+            let within_rate_at = lane.within_rate_at(&self.settings, next.len());
             Some(next.not_before.max(within_rate_at))
         } else if !lane.returned.is_empty() {
             Some(Duration::ZERO)
@@ -1374,42 +852,6 @@ impl<T> ProducerCore<T> {
         move_entry(&mut self.expiries, &mut lane.expires_at, expires_at, place);
     }
 }
-
-impl<T> Lane<T> {
-    /// The aggregate to be sent next, if it is made.
-    fn next_sealed(&self) -> Option<&Sealed<T>> {
-        match self.retries.front() {
-            None if self.returned.is_empty() => self.outbox.front(),
-            first => first,
-        }
-    }
-
-    fn take_next(&mut self) -> Option<Sealed<T>> {
-        match self.retries.pop_front() {
-            None if self.returned.is_empty() => self.outbox.pop_front(),
-            first => first,
-        }
-    }
-}
-
-impl ProducerSettings {
-    /// How long a record of this length takes of a shard's time, by records
-    /// and by bytes.
-    fn costs(&self, len: usize) -> (Duration, Duration) {
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        let share = |part: u32, rate: u32| {
-            let seconds = Duration::from_secs(u64::from(part));
-            seconds.checked_div(rate).unwrap_or_default()
-        };
-        (
-            share(1, self.records_per_second),
-            share(len, self.bytes_per_second),
-        )
-    }
-}
-
-/// What a shard that was idle takes at once: its rate of this time.
-const BURST: Duration = Duration::from_secs(1);
 
 fn count(counter: &mut u64, more: usize) {
     *counter = counter.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
@@ -1435,61 +877,4 @@ fn move_entry(
         entries.remove(&(old, place));
     }
     entries.extend(new.map(|new| (new, place)));
-}
-
-/// The user records of an aggregate, each with all of its attempts.
-fn take_apart<T>(sealed: Sealed<T>) -> Vec<Waiting<T>> {
-    let attempts: Past = sealed.attempts.into();
-    // Neighbours mostly have the same past.
-    let mut known: Option<(Option<Past>, Past)> = None;
-    let user_records = sealed.aggregate.read_back();
-    user_records
-        .zip(sealed.pushed)
-        .map(|(user_record, mut pushed)| {
-            if !attempts.is_empty() {
-                let past = match &known {
-                    Some((before, past)) if is_same(before, &pushed.past) => Arc::clone(past),
-                    _ => match &pushed.past {
-                        None => Arc::clone(&attempts),
-                        Some(before) => before.iter().chain(&*attempts).cloned().collect(),
-                    },
-                };
-                let before = pushed.past.replace(Arc::clone(&past));
-                known = Some((before, past));
-            }
-            Waiting {
-                user_record,
-                pushed,
-            }
-        })
-        .collect()
-}
-
-fn is_same(one: &Option<Past>, other: &Option<Past>) -> bool {
-    match (one, other) {
-        (None, None) => true,
-        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Of seed 1000, as the generator of the tests' fixtures has them, too.
-    #[test]
-    fn jitter_is_vigna_s_sequence_spread_over_the_time() {
-        let numbers = [
-            0x3c1e_ba8b_4dcc_c148,
-            0xd07a_9d82_d4f4_bbaf,
-            0xc5fe_6a1c_2fc9_b651,
-        ];
-        let mut random = SplitMix::new(1000);
-        assert_eq!([(); 3].map(|()| random.next()), numbers);
-        let mut random = SplitMix::new(1000);
-        let times = [(); 3].map(|()| random.up_to(Duration::from_nanos(999)));
-        assert_eq!(times.map(|time| time.as_nanos()), [234, 814, 773]);
-        assert_eq!(random.up_to(Duration::ZERO), Duration::ZERO);
-    }
 }
