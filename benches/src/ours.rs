@@ -9,7 +9,7 @@ use kinesis_agg_codec::{
 use md5_many::Md5Many;
 
 use crate::input::{Touched, UserRecordInput};
-use crate::lanes;
+use crate::md5_lanes;
 
 fn touch(user_record: &UserRecord<'_>, touched: &mut Touched) {
     let explicit_hash_key = user_record.explicit_hash_key();
@@ -56,7 +56,7 @@ pub(crate) fn verify_with_avx2(
     order.sort_unstable_by_key(|place| core::cmp::Reverse(message(place).len()));
     let messages: Vec<_> = order.iter().map(message).collect();
     let mut digests = vec![[0; 16]; blobs.len()];
-    lanes::hash(avx2(), &messages, &mut digests);
+    md5_lanes::hash(avx2(), &messages, &mut digests);
     let mut in_order = vec![[0; 16]; blobs.len()];
     for (place, digest) in order.into_iter().zip(digests) {
         in_order[place] = digest;

@@ -1,4 +1,4 @@
-//! Digests of one message or of many: with `lanes.rs`, what names an MD5 in this
+//! Digests of one message or of many: with `md5_lanes.rs`, what names an MD5 in this
 //! crate.
 //!
 //! One MD5 is a chain of dependent steps, which keeps a small part of a core
@@ -93,7 +93,7 @@ mod engine {
     use md5_many::Md5Many;
 
     use super::Digest;
-    use crate::lanes;
+    use crate::md5_lanes;
 
     pub(super) fn one(message: &[u8]) -> Digest {
         Digest::from(md5_many::md5(message))
@@ -118,7 +118,7 @@ mod engine {
     /// The digests of messages of which the longest comes first.
     fn many_by_length(messages: &[&[u8]]) -> Vec<Digest> {
         let mut digests = vec![[0; DIGEST_LEN]; messages.len()];
-        lanes::hash(Md5Many::new(), messages, &mut digests);
+        md5_lanes::hash(Md5Many::new(), messages, &mut digests);
         digests.into_iter().map(Digest::from).collect()
     }
 }

@@ -174,7 +174,7 @@ mod key_map;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 #[cfg(feature = "simd")]
-mod lanes;
+mod md5_lanes;
 mod owned;
 mod producer;
 mod shard_map;
