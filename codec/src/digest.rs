@@ -107,7 +107,7 @@ impl RunningDigest {
         }
         compress(&mut self.state, slice::from_ref(&self.block));
         let mut digest = [0; DIGEST_LEN];
-        for (place, word) in digest.chunks_exact_mut(4).zip(self.state) {
+        for (place, word) in digest.chunks_exact_mut(4).zip(&self.state) {
             place.copy_from_slice(&word.to_le_bytes());
         }
         self.clear();

@@ -1,6 +1,7 @@
 //! Has this key been written already? The writer's memory of its keys.
 
 use crate::limits::DEFAULT_KEY_SLOTS;
+use crate::wire::varint::FOR_SIZE;
 
 /// A key that stands in an aggregate that is being written: where, and under
 /// which index of its table.
@@ -137,6 +138,9 @@ fn hash(key: &[u8]) -> u32 {
     };
     let mut hash = 0;
     let mut rest = key;
+    if FOR_SIZE {
+        return key.iter().fold(0, |hash, &byte| mix(hash, u32::from(byte)));
+    }
     while let Some((words, tail)) = rest.split_first_chunk() {
         hash = mix_two(hash, words);
         rest = tail;

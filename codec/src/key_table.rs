@@ -40,9 +40,8 @@ impl KeyTable {
 
     /// Sees a record's index into the table.
     #[inline]
-    pub(crate) fn note_index(&mut self, index: u64) {
-        let needed = u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1);
-        self.needed = self.needed.max(needed);
+    pub(crate) fn note_index(&mut self, index: u32) {
+        self.needed = self.needed.max(index.saturating_add(1));
     }
 
     /// True if every index that was seen has its key.
@@ -60,7 +59,8 @@ fn to_u32(offset: usize) -> u32 {
 /// One table's share of the slots.
 #[derive(Clone, Copy, Debug)]
 struct Share {
-    table: KeyTable,
+    /// Where the first key's length stands.
+    first: u32,
     /// Slots before this table's.
     base: u32,
     /// The key that was looked up last, and where its length stands: keys in
@@ -72,6 +72,8 @@ struct Share {
 /// start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeyTables {
+    /// Keys in both tables.
+    key_count: u32,
     /// Every how many keys there is a slot.
     stride: u32,
     partition_keys: Share,
@@ -79,20 +81,17 @@ pub(crate) struct KeyTables {
 }
 
 impl KeyTables {
-    /// Notes in `slots` where the keys of a checked `message` stand.
-    ///
-    /// Reads the message up to its last key: in the KPL's order, the keys
-    /// alone.
-    pub(crate) fn fill(
-        message: &[u8],
+    /// Divides so many slots among the keys; [`fill`](Self::fill) comes next.
+    #[inline]
+    pub(crate) fn new(
         partition_keys: KeyTable,
         explicit_hash_keys: KeyTable,
-        slots: &mut [KeyOffset],
+        slot_count: usize,
     ) -> Self {
         let key_count = partition_keys
             .count
             .saturating_add(explicit_hash_keys.count);
-        let slot_count = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+        let slot_count = u32::try_from(slot_count).unwrap_or(u32::MAX);
         // Slots divide the keys into blocks of `stride`. That the first block of each table needs
         // no slot makes up for the rounding in both: the slots always suffice.
         let stride = match slot_count {
@@ -103,19 +102,22 @@ impl KeyTables {
             1 => partition_keys.count,
             _ => blocks_after_first(partition_keys.count, stride),
         };
-        let mut index = Self {
+        Self {
+            key_count,
             stride,
             partition_keys: Share::new(partition_keys, 0),
             explicit_hash_keys: Share::new(explicit_hash_keys, base),
-        };
-        index.note_keys(message, key_count, slots);
-        index
+        }
     }
 
-    fn note_keys(&mut self, message: &[u8], key_count: u32, slots: &mut [KeyOffset]) {
+    /// Notes in the slots where the keys of a checked `message` stand.
+    ///
+    /// Reads the message up to its last key: in the KPL's order, the keys
+    /// alone.
+    pub(crate) fn fill(&self, message: &[u8], slots: &mut [KeyOffset]) {
         let mut cursor = Cursor::new(message, 0);
         let mut seen = [0_u32; 2];
-        let mut left = key_count;
+        let mut left = self.key_count;
         while left > 0 {
             let key = match TableKey::take_usual(&mut cursor) {
                 Some(key) => key,
@@ -148,7 +150,7 @@ impl KeyTables {
         &mut self,
         message: &'buf [u8],
         slots: &[KeyOffset],
-        index: u64,
+        index: u32,
     ) -> Option<&'buf [u8]> {
         let share = &mut self.partition_keys;
         share.key(message, slots, Table::PartitionKeys, index, self.stride)
@@ -160,7 +162,7 @@ impl KeyTables {
         &mut self,
         message: &'buf [u8],
         slots: &[KeyOffset],
-        index: u64,
+        index: u32,
     ) -> Option<&'buf [u8]> {
         let share = &mut self.explicit_hash_keys;
         share.key(message, slots, Table::ExplicitHashKeys, index, self.stride)
@@ -170,7 +172,7 @@ impl KeyTables {
 impl Share {
     fn new(table: KeyTable, base: u32) -> Self {
         Self {
-            table,
+            first: table.first,
             base,
             last: (0, table.first),
         }
@@ -184,10 +186,9 @@ impl Share {
         message: &'buf [u8],
         slots: &[KeyOffset],
         table: Table,
-        position: u64,
+        position: u32,
         stride: u32,
     ) -> Option<&'buf [u8]> {
-        let position = u32::try_from(position).ok()?;
         if stride == 1 {
             let slot = usize::try_from(self.base.wrapping_add(position)).ok()?;
             return key_at(message, slots.get(slot)?.0);
@@ -220,7 +221,7 @@ impl Share {
         let block_start = position.wrapping_sub(position.checked_rem(stride)?);
         let known = match self.slot_at(block_start, stride) {
             Some(slot) => (block_start, slots.get(slot)?.0),
-            None => (0, self.table.first),
+            None => (0, self.first),
         };
         let (mut at, mut len_offset) = if (known.0..=position).contains(&self.last.0) {
             self.last

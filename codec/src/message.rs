@@ -3,12 +3,12 @@
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, RequiredField};
 use crate::key_bytes::KeyBytes;
-use crate::wire::cursor::{Cursor, FOR_SIZE};
+use crate::wire::cursor::Cursor;
 use crate::wire::fault::{Fault, Faulted};
 use crate::wire::field::{self, Field, WireType};
 use crate::wire::head::{put_number, put_tag, take_number, take_tag};
 use crate::wire::sink::Sink;
-use crate::wire::varint;
+use crate::wire::varint::{self, FOR_SIZE};
 
 /// `AggregatedRecord.partition_key_table`
 pub(crate) const PARTITION_KEY: u32 = field::tag(1, WireType::LengthDelimited);
@@ -64,7 +64,8 @@ impl<'buf> TopField<'buf> {
         cursor: &mut Cursor<'buf>,
         fault: &mut Fault,
     ) -> Result<Option<Self>, Faulted> {
-        while let Some(field) = Field::read(cursor, 0, fault)? {
+        let mut field = Field::room();
+        while field.read(cursor, 0, fault)? {
             let table = match field.tag {
                 RECORD => {
                     return RecordFields::read(&field, fault).map(|it| Some(Self::Record(it)));
@@ -123,7 +124,8 @@ pub(crate) struct RecordFields<'buf> {
 /// A record's index into a key table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeyIndexField {
-    pub(crate) index: u64,
+    /// [`u32::MAX`] for all above: no table is that long.
+    pub(crate) index: u32,
     /// Where its tag stands.
     pub(crate) offset: usize,
 }
@@ -146,7 +148,7 @@ impl<'buf> RecordFields<'buf> {
         let head = take_tag!(head, PARTITION_KEY_INDEX)?;
         let (index, len, head) = take_number!(head)?;
         let partition_key_index = KeyIndexField {
-            index: u64::from(index),
+            index,
             offset: offset.wrapping_add(body_offset),
         };
         let len = body_offset.wrapping_add(len).wrapping_add(1);
@@ -158,7 +160,7 @@ impl<'buf> RecordFields<'buf> {
             Some(head) => {
                 let (index, index_len, head) = take_number!(head)?;
                 let field = KeyIndexField {
-                    index: u64::from(index),
+                    index,
                     offset: offset.wrapping_add(len),
                 };
                 (
@@ -188,17 +190,20 @@ impl<'buf> RecordFields<'buf> {
     }
 
     /// Reads any record, good or bad.
+    // Inlined into its one caller, which then copies nothing and takes less stack.
+    #[inline(always)]
     fn read(record: &Field<'buf>, fault: &mut Fault) -> Result<Self, Faulted> {
         let mut cursor = record.bytes;
         let mut partition_key_index = None;
         let mut explicit_hash_key_index = None;
         let mut data = None;
         let mut tags: &[u8] = &[];
+        let mut field = Field::room();
         loop {
             let at_field = cursor.rest();
-            let Some(field) = Field::read(&mut cursor, 1, fault)? else {
+            if !field.read(&mut cursor, 1, fault)? {
                 break;
-            };
+            }
             match field.tag {
                 PARTITION_KEY_INDEX => partition_key_index = Some(KeyIndexField::of(&field)),
                 EXPLICIT_HASH_KEY_INDEX => {
@@ -233,9 +238,19 @@ impl<'buf> RecordFields<'buf> {
 }
 
 impl KeyIndexField {
+    /// The index as it stands in the message, read from a cursor at
+    /// [`offset`](Self::offset).
+    #[cold]
+    pub(crate) fn number(field: &mut Cursor<'_>) -> u64 {
+        // It was read before, so there is no fault to lose.
+        let mut read = Field::room();
+        let _ = read.read(field, 1, &mut Fault::room());
+        read.number
+    }
+
     fn of(field: &Field<'_>) -> Self {
         Self {
-            index: field.number,
+            index: u32::try_from(field.number).unwrap_or(u32::MAX),
             offset: field.offset,
         }
     }
@@ -265,7 +280,8 @@ impl<'buf> RecordTag<'buf> {
         let mut cursor = field.bytes;
         let mut key = None;
         let mut value = None;
-        while let Some(inner) = Field::read(&mut cursor, 2, fault)? {
+        let mut inner = Field::room();
+        while inner.read(&mut cursor, 2, fault)? {
             match inner.tag {
                 TAG_KEY => key = Some(KeyBytes::new(inner.bytes.rest())),
                 TAG_VALUE => value = Some(KeyBytes::new(inner.bytes.rest())),
@@ -280,7 +296,8 @@ impl<'buf> RecordTag<'buf> {
 
     /// The next tag of a record, or `None` at its end.
     fn next_of(cursor: &mut Cursor<'buf>, fault: &mut Fault) -> Result<Option<Self>, Faulted> {
-        while let Some(field) = Field::read(cursor, 1, fault)? {
+        let mut field = Field::room();
+        while field.read(cursor, 1, fault)? {
             if field.tag == RECORD_TAG {
                 return Self::read(&field, fault).map(Some);
             }

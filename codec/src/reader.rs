@@ -135,6 +135,7 @@ impl<'buf> AggregatedRecord<'buf> {
         Self::check_structure(message, &mut fault).map_err(|faulted| fault.error(faulted))
     }
 
+    #[inline(always)]
     fn check_structure(message: &'buf [u8], fault: &mut Fault) -> Result<Self, Faulted> {
         let mut checked = Self {
             message,
@@ -196,22 +197,20 @@ impl<'buf> AggregatedRecord<'buf> {
     #[cold]
     fn check_indices(self, fault: &mut Fault) -> Result<(), Faulted> {
         let mut cursor = self.cursor_at(self.first_record);
-        while let Some(field) = TopField::read(&mut cursor, fault)? {
-            let TopField::Record(record) = field else {
-                continue;
-            };
-            let count = u64::from(self.partition_keys.count);
-            let KeyIndexField { index, offset } = record.partition_key_index;
-            if index >= count {
-                return Err(
-                    fault.record(DecodeErrorKind::PartitionKeyIndex { index, count }, offset)
-                );
+        while let Some(record) = next_record(&mut cursor) {
+            let field = record.partition_key_index;
+            if field.index >= self.partition_keys.count {
+                let index = KeyIndexField::number(&mut self.cursor_at(field.offset));
+                let count = u64::from(self.partition_keys.count);
+                let kind = DecodeErrorKind::PartitionKeyIndex { index, count };
+                return Err(fault.record(kind, field.offset));
             }
-            let count = u64::from(self.explicit_hash_keys.count);
             match record.explicit_hash_key_index {
-                Some(KeyIndexField { index, offset }) if index >= count => {
+                Some(field) if field.index >= self.explicit_hash_keys.count => {
+                    let index = KeyIndexField::number(&mut self.cursor_at(field.offset));
+                    let count = u64::from(self.explicit_hash_keys.count);
                     let kind = DecodeErrorKind::ExplicitHashKeyIndex { index, count };
-                    return Err(fault.record(kind, offset));
+                    return Err(fault.record(kind, field.offset));
                 }
                 _ => {}
             }
@@ -484,23 +483,25 @@ pub struct UserRecordWalk<S> {
 }
 
 impl<S: AsRef<[KeyOffset]>> UserRecordWalk<S> {
-    fn new(aggregated: &AggregatedRecord<'_>, mut slots: S) -> Self
+    #[inline]
+    fn new(aggregated: &AggregatedRecord<'_>, slots: S) -> Self
     where
         S: AsMut<[KeyOffset]>,
     {
-        let keys = KeyTables::fill(
-            aggregated.message,
+        let keys = KeyTables::new(
             aggregated.partition_keys,
             aggregated.explicit_hash_keys,
-            slots.as_mut(),
+            slots.as_ref().len(),
         );
-        Self {
+        let mut walk = Self {
             slots,
             keys,
             offset: aggregated.first_record.saturating_sub(MAGIC_LEN),
             record_count: aggregated.record_count,
             sub_sequence_number: 0,
-        }
+        };
+        walk.keys.fill(aggregated.message, walk.slots.as_mut());
+        walk
     }
 
     /// User records that are left.
@@ -521,8 +522,10 @@ impl<S: AsRef<[KeyOffset]>> UserRecordWalk<S> {
         let record = match RecordFields::take_usual(&mut cursor) {
             Some(record) => record,
             None => {
-                let record;
-                (record, cursor) = next_record(cursor)?;
+                // A copy, so that the cursor itself can live in registers.
+                let mut any = cursor;
+                let record = next_record(&mut any)?;
+                cursor = any;
                 record
             }
         };
@@ -549,15 +552,14 @@ impl<S: AsRef<[KeyOffset]>> UserRecordWalk<S> {
     }
 }
 
-/// The next record, whatever lies before it. The message was checked: neither a
-/// fault nor its end can come here.
+/// The next record, whatever lies before it. The message was checked: no fault
+/// can come here.
 #[cold]
 #[inline(never)]
-fn next_record(mut cursor: Cursor<'_>) -> Option<(RecordFields<'_>, Cursor<'_>)> {
+fn next_record<'buf>(cursor: &mut Cursor<'buf>) -> Option<RecordFields<'buf>> {
     loop {
-        let field = TopField::read(&mut cursor, &mut Fault::room()).ok()??;
-        if let TopField::Record(record) = field {
-            return Some((record, cursor));
+        if let TopField::Record(record) = TopField::read(cursor, &mut Fault::room()).ok()?? {
+            return Some(record);
         }
     }
 }

@@ -12,7 +12,8 @@
 //! free: the buffer is full when the finished blob would be longer.
 //!
 //! Putting the parts in order moves each byte once if the free space can hold
-//! the keys. If it is smaller, records are moved twice (two reversals make a
+//! the keys. If it is smaller, and on bare metal always (one way is less code
+//! than two), records are moved twice (two reversals make a
 //! rotation), keys at most 2 + 2 * log2(n) times, n being how often a partition
 //! key follows an explicit hash key; 2 times where one kind of key is absent.
 
@@ -24,7 +25,7 @@ use crate::message::{
 };
 use crate::wire::cursor::Cursor;
 use crate::wire::sink::Sink;
-use crate::wire::varint;
+use crate::wire::varint::{self, FOR_SIZE};
 
 /// The key tables, by the tags of their entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -281,7 +282,7 @@ fn order(
     let (magic, body) = buffer.split_first_chunk_mut()?;
     *magic = MAGIC;
     let free_len = body.len().checked_sub(keys_len)?.checked_sub(records_len)?;
-    if free_len >= keys_len {
+    if free_len >= keys_len && !FOR_SIZE {
         order_through_free_space(body, partition_keys_len, keys_len, records_len)?;
     } else {
         order_in_place(body, keys_len, records_len)?;

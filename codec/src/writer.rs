@@ -571,7 +571,8 @@ impl<B, I> AggregateWriter<B, I> {
 
     /// Bytes of buffer with which [`finish`](Self::finish) moves each byte
     /// once; with less than that, down to
-    /// [`encoded_len`](Self::encoded_len), it moves some more often.
+    /// [`encoded_len`](Self::encoded_len), it moves some more often. Without an
+    /// operating system it always does, for less code.
     #[must_use]
     pub fn roomy_len(&self) -> u32 {
         self.sections.roomy_len()
@@ -781,12 +782,13 @@ where
     /// Bytes needed and allowed, if the former are more.
     fn check_size(&self, encoded_len: u32, outer_key_len: u32) -> Result<(), (u64, u64)> {
         let capacity = self.sections.capacity();
-        if encoded_len > capacity {
-            return Err((u64::from(encoded_len), u64::from(capacity)));
-        }
         let size = encoded_len.saturating_add(outer_key_len);
-        if size > self.limits.max_size() {
-            return Err((u64::from(size), u64::from(self.limits.max_size())));
+        let (needed, limit) = match encoded_len > capacity {
+            true => (encoded_len, capacity),
+            false => (size, self.limits.max_size()),
+        };
+        if needed > limit {
+            return Err((u64::from(needed), u64::from(limit)));
         }
         Ok(())
     }

@@ -4,11 +4,7 @@ use crate::error::DecodeErrorKind;
 use crate::limits::{MAX_TAG_LEN, MAX_VARINT_LEN};
 use crate::wire::fault::{Fault, Faulted};
 use crate::wire::head::take_number;
-use crate::wire::varint::{self, Varint, VarintError};
-
-/// On bare metal code is dearer than time: there is one way to read, and none
-/// that is for usual input alone.
-pub(crate) const FOR_SIZE: bool = cfg!(target_os = "none");
+use crate::wire::varint::{self, FOR_SIZE, Varint, VarintError};
 
 /// The unread bytes of one message.
 ///

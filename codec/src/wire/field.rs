@@ -57,37 +57,47 @@ pub(crate) struct Field<'buf> {
     pub(crate) offset: usize,
     /// Where the value stands, or its length.
     pub(crate) value_offset: usize,
-    /// The value of a varint field.
+    /// The value, if the tag is that of a varint field.
     pub(crate) number: u64,
-    /// The value of a length-delimited field.
+    /// The value, if the tag is that of a length-delimited field.
     pub(crate) bytes: Cursor<'buf>,
 }
 
 impl<'buf> Field<'buf> {
-    /// Reads the next field that is a number or bytes, `None` at the end of
-    /// the message. All other fields are unknown to the schema and passed over.
+    /// Room for a field, which is read in place: returned, it would be copied
+    /// at every level.
+    #[inline]
+    pub(crate) fn room() -> Self {
+        Self {
+            tag: 0,
+            offset: 0,
+            value_offset: 0,
+            number: 0,
+            bytes: Cursor::new(&[], 0),
+        }
+    }
+
+    /// Reads the next field that is a number or bytes, false at the end of the
+    /// message. All other fields are unknown to the schema and passed over.
     ///
     /// `enclosing` messages lie between the field and the top of the blob: 0
     /// at the top, 1 in a record, 2 in a record's tag.
     #[cold]
     #[inline(never)]
     pub(crate) fn read(
+        &mut self,
         cursor: &mut Cursor<'buf>,
         enclosing: usize,
         fault: &mut Fault,
-    ) -> Result<Option<Self>, Faulted> {
+    ) -> Result<bool, Faulted> {
         while !cursor.is_empty() {
             let header = FieldHeader::read(cursor, fault)?;
-            let mut field = Self {
-                tag: header.tag,
-                offset: header.offset,
-                value_offset: cursor.offset(),
-                number: 0,
-                bytes: Cursor::new(&[], 0),
-            };
+            self.tag = header.tag;
+            self.offset = header.offset;
+            self.value_offset = cursor.offset();
             match header.wire_type() {
-                0 => field.number = cursor.varint(header.offset, fault)?,
-                2 => field.bytes = cursor.message(header.offset, fault)?,
+                0 => self.number = cursor.varint(header.offset, fault)?,
+                2 => self.bytes = cursor.message(header.offset, fault)?,
                 3 => {
                     skip_group(cursor, header, enclosing, fault)?;
                     continue;
@@ -102,9 +112,9 @@ impl<'buf> Field<'buf> {
                     continue;
                 }
             }
-            return Ok(Some(field));
+            return Ok(true);
         }
-        Ok(None)
+        Ok(false)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The output: a piece of the caller's memory, filled from its start.
 
-use crate::wire::varint;
+use crate::wire::varint::{self, FOR_SIZE};
 
 /// The unwritten rest of a piece of memory.
 ///
@@ -44,8 +44,8 @@ impl<'out> Sink<'out> {
         let [low, ..] = value.to_le_bytes();
         let [high, ..] = (value >> 7).to_le_bytes();
         match value {
-            ..0x80 => self.put(&[tag, low]),
-            0x80..0x4000 => self.put(&[tag, low | 0x80, high]),
+            ..0x80 if !FOR_SIZE => self.put(&[tag, low]),
+            0x80..0x4000 if !FOR_SIZE => self.put(&[tag, low | 0x80, high]),
             _ => {
                 self.put_byte(tag)?;
                 self.put_varint(value)

@@ -3,6 +3,10 @@
 
 use crate::limits::MAX_VARINT_LEN;
 
+/// On bare metal code is dearer than time: there is one way to do each thing, and
+/// none that is for usual input alone.
+pub(crate) const FOR_SIZE: bool = cfg!(target_os = "none");
+
 /// A varint as it stands in the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Varint {
@@ -33,10 +37,10 @@ pub(crate) fn decode(input: &[u8], limit: u8) -> Result<(Varint, &[u8]), VarintE
         rest = tail;
         let bits = u64::from(byte & 0x7f);
         // The shift stays below 64 for the MAX_VARINT_LEN bytes that there can be.
-        let shifted = bits.wrapping_shl(shift);
-        value |= shifted;
+        value |= bits.wrapping_shl(shift);
         if byte < 0x80 {
-            let overflows = shifted.wrapping_shr(shift) != bits;
+            // Nine bytes hold 63 bits.
+            let overflows = shift == 63 && bits > 1;
             return Ok((Varint { value, overflows }, rest));
         }
         shift = shift.wrapping_add(7);

@@ -6,6 +6,7 @@
 #[cfg_attr(feature = "codec-sections", path = "codec_sections.rs")]
 #[cfg_attr(feature = "codec-stream", path = "codec_stream.rs")]
 #[cfg_attr(feature = "micropb", path = "micropb.rs")]
+#[cfg_attr(feature = "nanopb", path = "nanopb.rs")]
 #[cfg_attr(feature = "femtopb", path = "femtopb.rs")]
 pub mod peer;
 
