@@ -781,10 +781,11 @@ impl Core {
         panic!("it does not end: {:?}", self.open.keys());
     }
 
-    /// After all pauses nothing that has ended is in the way of what comes.
+    /// After all pauses nothing that has ended is in the way of what comes. A
+    /// shard pauses after a failure also if that was the last attempt.
     fn probe(&mut self) {
-        self.now += Duration::from_secs(10);
         for hash_key in 0..16 {
+            self.now += Duration::from_secs(10);
             self.push(UserRecord {
                 key: 0,
                 hash_key: Some(hash_key),
