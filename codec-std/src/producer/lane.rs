@@ -21,7 +21,8 @@ pub(super) struct Lane<T> {
     pub(super) is_due: bool,
     /// Aggregates in flight that have hash keys of this lane.
     pub(super) blockers: usize,
-    /// Nothing is sent before: the map is likely to be stale.
+    /// Nothing is sent before: the last attempt of something failed, or the map is
+    /// likely to be stale.
     pub(super) held_until: Duration,
     /// When what was sent is within the rate, by records and by bytes.
     records_even_at: Duration,
