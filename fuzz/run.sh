@@ -2,6 +2,9 @@
 # Runs each target for SECONDS (default 30) from the kept corpus; fails on any
 # finding. `fuzz/run.sh SECONDS TARGET...`: these targets alone.
 #
+# With FUZZ_SEED the inputs that are tried are the same each time, so that CI fails
+# for a change and not for luck; long runs are to do without.
+#
 # What the fuzzer finds stays out of the tree: new inputs are thrown away, a
 # failing one is kept in fuzz/artifacts, which git ignores.
 set -euo pipefail
@@ -18,5 +21,5 @@ for target; do
     cp -r "corpus/$target" "$corpus/$target"
     cargo +nightly fuzz run --sanitizer none "$target" "$corpus/$target" -- \
         -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 \
-        -print_final_stats=1 -verbosity=0 -close_fd_mask=1
+        -print_final_stats=1 -verbosity=0 -close_fd_mask=1 -seed="${FUZZ_SEED:-0}"
 done

@@ -759,6 +759,8 @@ impl Core {
     /// The stream is well from now on, and everything ends, be it by its time.
     fn finish(&mut self) {
         for _ in 0..10_000 {
+            // An answer takes time, or what is sent again without a pause would never be too old.
+            self.now += Duration::from_millis(1);
             while let Some((id, records)) = self.choose(0) {
                 let replies = records.iter().map(|_| Reply::Stored);
                 self.answer(id, &records, replies);
