@@ -577,9 +577,10 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
         };
         let head = put_tag!(head, DATA);
         let (data_len_len, []) = put_number!(head, u32::try_from(self.data.len()).ok()?)?;
-        let tags_len = 3_usize;
+        // The tags of the record, its key index and its data.
+        let tag_bytes = 3_usize;
         Some(
-            tags_len
+            tag_bytes
                 .wrapping_add(body_len_len)
                 .wrapping_add(index_len)
                 .wrapping_add(explicit_hash_key_len)
