@@ -112,8 +112,8 @@ impl<'buf> TableKey<'buf> {
 const MAX_USUAL_HEAD_LEN: usize = 4 * (1 + 3);
 
 /// Bytes that are looked at to read a usual record: a tag, a length of up to two
-/// bytes, a tag, and a [`Word`], which holds two indices and a length with their
-/// tags, none of more than two bytes.
+/// bytes, a tag, and a [`Word`]: two indices and a length of up to two bytes, and
+/// the tags between them.
 const LOOKED_AT_LEN: usize = 1 + 2 + 1 + size_of::<Word>();
 
 /// The fields of a record; of a field given twice, the last.
@@ -184,9 +184,7 @@ impl<'buf> RecordFields<'buf> {
         let body_offset = offset.wrapping_add(tag_and_len);
         let behind = cursor.rest().get(tag_and_len..)?;
         let (body, rest) = behind.split_at_checked(body_len)?;
-        let index = Number::of(fields);
-        let index_end = index.len.wrapping_add(1);
-        let record = |explicit_hash_key_index, keys_end: usize, last: Word| {
+        let record = |index, explicit_hash_key_index, keys_end: usize, last: Word| {
             let data_offset = keys_end.wrapping_add(tag_and_len);
             let data_len = length_in(last >> 16, LEN_LEN);
             if data_offset.wrapping_add(data_len) != body_len {
@@ -195,7 +193,7 @@ impl<'buf> RecordFields<'buf> {
             Some(Self {
                 offset,
                 partition_key_index: KeyIndexField {
-                    index: index.value,
+                    index,
                     offset: body_offset,
                 },
                 explicit_hash_key_index,
@@ -203,21 +201,32 @@ impl<'buf> RecordFields<'buf> {
                 tags: &[],
             })
         };
+        let index = Number::short(fields);
+        let end = index.len.wrapping_add(1);
         let record = if data_follows.starts(index.last) {
-            record(None, index_end, index.last)
+            record(index.value, None, end, index.last)
         } else if explicit_hash_key_follows.starts(index.last) {
-            let explicit = Number::of(index.last >> 16);
+            let explicit = Number::short(index.last >> 16);
+            let field = KeyIndexField {
+                index: explicit.value,
+                offset: body_offset.wrapping_add(end),
+            };
+            let end = end.wrapping_add(1).wrapping_add(explicit.len);
             if !data_follows.starts(explicit.last) {
                 return None;
             }
-            let field = KeyIndexField {
-                index: explicit.value,
-                offset: body_offset.wrapping_add(index_end),
-            };
-            let end = index_end.wrapping_add(1).wrapping_add(explicit.len);
-            record(Some(field), end, explicit.last)
+            record(index.value, Some(field), end, explicit.last)
         } else {
-            None
+            let keys = LongIndices::of(behind, body_offset)?;
+            if !data_follows.starts(keys.last) {
+                return None;
+            }
+            record(
+                keys.index,
+                keys.explicit_hash_key_index,
+                keys.end,
+                keys.last,
+            )
         }?;
         cursor.go_on_at(rest);
         Some(record)
@@ -268,6 +277,51 @@ impl<'buf> RecordFields<'buf> {
             )),
             (_, None) => Err(missing(RequiredField::Data, record.offset, fault)),
         }
+    }
+}
+
+/// The key indices of a usual record, if one of them has three bytes.
+struct LongIndices {
+    index: u32,
+    explicit_hash_key_index: Option<KeyIndexField>,
+    /// Where in the body the tag behind them stands.
+    end: usize,
+    /// What is there, from the last byte of the last index on.
+    last: Word,
+}
+
+impl LongIndices {
+    // Not inlined: only aggregates with many keys have them.
+    #[inline(never)]
+    fn of(body: &[u8], body_offset: usize) -> Option<Self> {
+        const EXPLICIT_HASH_KEY_FOLLOWS: Pattern =
+            Pattern::of(&[Last, Tag(EXPLICIT_HASH_KEY_INDEX)]);
+        let number = |tag_offset: usize| {
+            let fields = body.get(tag_offset.wrapping_add(1)..)?.first_chunk()?;
+            let number = Number::of(Word::from_le_bytes(*fields))?;
+            Some((number, tag_offset.wrapping_add(1).wrapping_add(number.len)))
+        };
+        let (index, end) = number(0)?;
+        let plain = Self {
+            index: index.value,
+            explicit_hash_key_index: None,
+            end,
+            last: index.last,
+        };
+        if !EXPLICIT_HASH_KEY_FOLLOWS.starts(index.last) {
+            return Some(plain);
+        }
+        let field_offset = body_offset.wrapping_add(end);
+        let (explicit, end) = number(end)?;
+        Some(Self {
+            explicit_hash_key_index: Some(KeyIndexField {
+                index: explicit.value,
+                offset: field_offset,
+            }),
+            end,
+            last: explicit.last,
+            ..plain
+        })
     }
 }
 

@@ -58,13 +58,13 @@ pub(crate) struct Number {
 
 impl Number {
     /// The number that `word` starts with, if it has one byte or two: then
-    /// [`last`](Self::last) starts with [`Byte::Last`].
+    /// [`last`](Self::last) is one.
     ///
-    /// Without a branch: key indices of one byte and of two come in any order,
-    /// and every third branch on it would be guessed wrong.
+    /// Without a branch: key indices of both lengths come in any order, and it
+    /// would be guessed wrong again and again.
     #[inline(always)]
-    pub(crate) fn of(word: Word) -> Self {
-        // The high bit says that there is a second byte, and stands for its bits here.
+    pub(crate) fn short(word: Word) -> Self {
+        // The high bit says that there is a second byte, and stands for the bits before it here.
         let bits_before = low_bits(word >> 4, 0x8);
         let last = word.wrapping_shr(bits_before);
         // 8 becomes 7.
@@ -76,6 +76,22 @@ impl Number {
                 .wrapping_add(1),
             last,
         }
+    }
+
+    /// The number that `word` starts with, if it has up to three bytes.
+    #[inline(always)]
+    pub(crate) fn of(word: Word) -> Option<Self> {
+        const ENDS: Pattern = Pattern::of(&[Byte::Last]);
+        let short = Self::short(word);
+        if ENDS.starts(short.last) {
+            return Some(short);
+        }
+        let last = short.last >> 8;
+        ENDS.starts(last).then_some(Self {
+            value: short.value | low_bits(last, 0x7f) << 14,
+            len: 3,
+            last,
+        })
     }
 }
 
@@ -102,8 +118,6 @@ mod tests {
     use super::*;
     use crate::wire::varint;
 
-    const ENDS: Pattern = Pattern::of(&[Byte::Last]);
-
     /// `value` as it is encoded, other bytes behind it.
     fn word_of(value: u32) -> (Word, usize) {
         let mut bytes = [0xa5; size_of::<Word>()];
@@ -118,17 +132,16 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_one_byte_and_of_two_are_read_and_longer_ones_do_not_end() {
-        for value in 0..1 << 14 {
+    fn numbers_of_up_to_three_bytes_are_read_and_no_other() {
+        let edges = (14..32).flat_map(|bit| [1 << bit, (1 << bit) + 1, u32::MAX >> (31 - bit)]);
+        for value in (0..1 << 14).chain(edges) {
             let (word, len) = word_of(value);
             let last = word >> (8 * (len - 1));
-            assert_eq!(Number::of(word), Number { value, len, last });
-            assert!(ENDS.starts(last));
-            assert_eq!(u32::try_from(length_in(word, len)), Ok(value));
-        }
-        for value in (14..32).flat_map(|bit| [1 << bit, (1 << bit) + 1]) {
-            let (word, _) = word_of(value);
-            assert!(!ENDS.starts(Number::of(word).last));
+            let number = Number { value, len, last };
+            assert_eq!(Number::of(word), (len <= 3).then_some(number));
+            if len <= 2 {
+                assert_eq!(u32::try_from(length_in(word, len)), Ok(value));
+            }
         }
     }
 
