@@ -1,4 +1,7 @@
-"""The parts of README.md that are measured."""
+"""The parts of README.md that are measured.
+
+    python3 benches/readme.py MARK < text
+"""
 
 import pathlib
 import sys
@@ -14,3 +17,7 @@ def write(mark, text):
     if not end:
         sys.exit(f"README.md has no marks {marks}")
     README.write_text(before + begin + text + end + after)
+
+
+if __name__ == "__main__":
+    write(sys.argv[1], sys.stdin.read())

@@ -37,6 +37,11 @@ const SCENARIOS: &[Scenario] = &[
     row("walk 10,000 x 100 B, 10,000 keys", RECORD, || {
         walk(shape(10_000, 100, 10_000), &NO_TARGETS)
     }),
+    row("walk 100,000 x 100 B, 100,000 keys", RECORD, || {
+        walk(shape(100_000, 100, 100_000), &NO_TARGETS)
+    })
+    // Each user record brings a key of its own along, to be read as often as itself.
+    .guarded("walk-many-keys"),
     row(
         "walk 9,000 x 100 B, 1,000 keys, 16 explicit hash keys",
         RECORD,
