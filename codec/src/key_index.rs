@@ -106,7 +106,7 @@ impl Default for KeySlots {
 }
 
 impl<S: AsRef<[InternedKey]> + AsMut<[InternedKey]>> KeyIndex for KeySlots<S> {
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn find(&self, key: &[u8], is_same: impl FnMut(InternedKey) -> bool) -> Option<InternedKey> {
         let slots = self.0.as_ref();
         let at = position(slots, key, is_same)?;
@@ -152,34 +152,49 @@ fn position(
     None
 }
 
-/// Multiplies words into a number, in 32 bits for small processors. A bad
-/// spread costs comparisons, never correctness.
+/// A number that spreads keys over the slots. A bad spread costs comparisons,
+/// never correctness.
 fn hash(key: &[u8]) -> u32 {
     /// 2^32 divided by the golden ratio, made odd.
     const FACTOR: u32 = 0x9e37_79b9;
-    let mix = |hash: u32, word: u32| (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR);
-    // Two words a step: the second one's product does not wait for the step before.
-    let mix_two = |hash, &[a, b, c, d, e, f, g, h]: &[u8; 8]| {
-        let second = u32::from_le_bytes([e, f, g, h]).wrapping_mul(FACTOR);
-        mix(
-            hash,
-            u32::from_le_bytes([a, b, c, d]) ^ second.rotate_left(15),
-        )
-    };
+    if FOR_SIZE {
+        let mix = |hash: u32, &byte| (hash.rotate_left(5) ^ u32::from(byte)).wrapping_mul(FACTOR);
+        return key.iter().fold(0, mix);
+    }
     let mut hash = 0;
     let mut rest = key;
-    if FOR_SIZE {
-        return key.iter().fold(0, |hash, &byte| mix(hash, u32::from(byte)));
-    }
-    while let Some((words, tail)) = rest.split_first_chunk() {
-        hash = mix_two(hash, words);
+    while let Some((chunk, tail)) = rest.split_first_chunk() {
+        hash = fold(hash, u128::from_le_bytes(*chunk));
         rest = tail;
     }
-    match key.last_chunk() {
+    let hash = match (key.last_chunk(), rest.first_chunk(), rest.last_chunk()) {
         // What is left, and some of what was there before it.
-        Some(words) => mix_two(hash, words),
-        None => rest
+        (Some(chunk), _, _) => fold(hash, u128::from_le_bytes(*chunk)),
+        (None, Some(first), Some(last)) => {
+            let first = u128::from(u64::from_le_bytes(*first));
+            fold(hash, first | u128::from(u64::from_le_bytes(*last)) << 64)
+        }
+        _ => rest
             .iter()
-            .fold(hash, |hash, &byte| mix(hash, u32::from(byte))),
-    }
+            .fold(hash, |hash, &byte| fold(hash, u128::from(byte))),
+    };
+    u32::try_from(hash >> 32).unwrap_or_default()
+}
+
+/// Multiplies both halves of a chunk, and the product's.
+fn fold(hash: u64, chunk: u128) -> u64 {
+    /// 2^64 divided by the golden ratio, made odd.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let (low, high) = halves(chunk);
+    let product = u128::from(hash ^ low).wrapping_mul(u128::from(high ^ FACTOR));
+    let (low, high) = halves(product);
+    low ^ high
+}
+
+fn halves(number: u128) -> (u64, u64) {
+    let low = number & u128::from(u64::MAX);
+    (
+        u64::try_from(low).unwrap_or_default(),
+        u64::try_from(number >> 64).unwrap_or_default(),
+    )
 }

@@ -140,29 +140,24 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
         }
     }
 
-    /// Where the next `len` bytes of a part go: records behind the last one, keys
-    /// before it. `None` if the blob would be longer than the buffer.
-    fn place(&mut self, len: u32, is_key: bool) -> Option<&mut [u8]> {
-        self.capacity()
-            .checked_sub(self.encoded_len())?
-            .checked_sub(len)?;
-        let keys_len = self.keys_len().wrapping_add(len);
-        let buffer = self.buffer.as_mut();
-        let start = if is_key {
-            buffer.len().checked_sub(usize::try_from(keys_len).ok()?)?
-        } else {
-            usize::try_from(self.records.len.wrapping_add(MESSAGE_START)).ok()?
-        };
-        buffer
-            .get_mut(start..)?
-            .get_mut(..usize::try_from(len).ok()?)
+    /// True if a part can grow by `len` bytes. To be asked before each growth.
+    pub(crate) fn has_room(&self, len: u32) -> bool {
+        let encoded_len = self.encoded_len().checked_add(len);
+        encoded_len.is_some_and(|encoded_len| encoded_len <= self.capacity())
     }
 
-    /// Adds a key to its table; returns its index there, or `None` if there is no
-    /// room.
+    /// Memory of the buffer, if there is such.
+    fn place(&mut self, start: usize, len: u32) -> Option<&mut [u8]> {
+        let rest = self.buffer.as_mut().get_mut(start..)?;
+        rest.get_mut(..usize::try_from(len).ok()?)
+    }
+
+    /// Adds a key to its table, for which there is room; returns its index there.
     pub(crate) fn push_key(&mut self, kind: KeyKind, key: &[u8]) -> Option<u32> {
         let len = bytes_field_len(key);
-        let place = self.place(len, true)?;
+        let keys_len = usize::try_from(self.keys_len().wrapping_add(len)).ok()?;
+        let start = self.buffer.as_ref().len().checked_sub(keys_len)?;
+        let place = self.place(start, len)?;
         write_bytes_field(&mut Sink::new(place), kind.tag(), key)?;
         if FOR_SIZE {
             reverse(place);
@@ -202,19 +197,20 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
         };
         match stored() {
             Some(stored) if FOR_SIZE => stored.iter().rev().eq(key),
-            Some(stored) => stored == key,
+            Some(stored) => same(stored, key),
             None => false,
         }
     }
 
-    /// Adds a record, or returns `None` if there is no room.
+    /// Adds a record, for which there is room.
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn push_record<const SHAPE: bool>(
         &mut self,
         record: &NewRecord<'_, SHAPE>,
     ) -> Option<()> {
         let len = record.encoded_len();
-        record.write(self.place(len, false)?)?;
+        let start = usize::try_from(MESSAGE_START.wrapping_add(self.records.len)).ok()?;
+        record.write(self.place(start, len)?)?;
         self.records.add(len);
         Some(())
     }
@@ -331,6 +327,34 @@ fn order_through_free_space(
         *table = before;
     }
     Some(())
+}
+
+/// True if both are equal. In place, as a call costs more than what it does for a
+/// usual key.
+#[inline(always)]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    same_chunks::<16>(a, b)
+        .or_else(|| same_chunks::<8>(a, b))
+        .unwrap_or_else(|| a == b)
+}
+
+/// Whether both are equal, by chunks of `N` bytes; `None` if there is none of them. What is left is in
+/// the last chunk, which is compared first: many keys differ only at their ends.
+#[inline(always)]
+fn same_chunks<const N: usize>(a: &[u8], b: &[u8]) -> Option<bool> {
+    if a.last_chunk::<N>()? != b.last_chunk::<N>()? || a.len() != b.len() {
+        return Some(false);
+    }
+    let (mut a, mut b) = (a, b);
+    while let (Some((chunk_a, rest_a)), Some((chunk_b, rest_b))) =
+        (a.split_first_chunk::<N>(), b.split_first_chunk::<N>())
+    {
+        if chunk_a != chunk_b {
+            return Some(false);
+        }
+        (a, b) = (rest_a, rest_b);
+    }
+    Some(true)
 }
 
 /// Moves the first `len` bytes of `memory` to its end.

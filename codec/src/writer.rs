@@ -148,8 +148,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
     }
 
     fn intern(&mut self, kind: KeyKind, key: &[u8]) -> Result<u32, EncodeError> {
-        let pushed = self.sections.push_key(kind, key);
-        pushed.ok_or_else(|| self.sections.refusal(bytes_field_len(key)))
+        let len = bytes_field_len(key);
+        let room = self.sections.has_room(len).then_some(());
+        room.and_then(|()| self.sections.push_key(kind, key))
+            .ok_or_else(|| self.sections.refusal(len))
     }
 
     /// Adds a user record under keys that are in the tables.
@@ -173,8 +175,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
         }
         let explicit_hash_key = explicit_hash_key.map(|index| index.0);
         let record = NewRecord::<ANY>::new(partition_key.0, explicit_hash_key, data, tags);
-        let pushed = self.sections.push_record(&record);
-        pushed.ok_or_else(|| self.sections.refusal(record.encoded_len()))
+        let len = record.encoded_len();
+        let room = self.sections.has_room(len).then_some(());
+        room.and_then(|()| self.sections.push_record(&record))
+            .ok_or_else(|| self.sections.refusal(len))
     }
 
     fn check_index(&self, kind: KeyKind, index: u32) -> Result<(), EncodeError> {
@@ -759,6 +763,7 @@ where
         self.sections.push_record(&plan.record)
     }
 
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn find(&self, kind: KeyKind, key: &[u8]) -> Option<InternedKey> {
         let shape = InternedKey::shape(kind, key);
         self.key_index.find(key, |candidate| {
