@@ -1,6 +1,7 @@
 //! Has this key been written already? The writer's memory of its keys.
 
-use crate::limits::DEFAULT_KEY_SLOTS;
+use crate::limits::{DEFAULT_KEY_SLOTS, LARGEST_MAX_SIZE, MAX_PARTITION_KEY_UTF16_LEN};
+use crate::message::KeyKind;
 use crate::wire::varint::FOR_SIZE;
 
 /// A key that stands in an aggregate that is being written: where, and under
@@ -9,17 +10,50 @@ use crate::wire::varint::FOR_SIZE;
 /// Eight bytes. The key itself is only in the writer's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InternedKey {
-    /// Distance of its table entry from the buffer's end; never 0.
+    /// Distance of its bytes from the buffer's end; never 0.
     pub(crate) from_end: u32,
-    pub(crate) index: u32,
+    /// Its index, and below that in [`SHAPE_BITS`] its length and its table.
+    index_and_shape: u32,
 }
+
+/// Bits of a key's length and table.
+const SHAPE_BITS: u32 = 11;
+/// Those of the length hold the most bytes that a partition key's UTF-16 units have.
+const _: () = assert!(MAX_PARTITION_KEY_UTF16_LEN * 3 < 1 << (SHAPE_BITS - 1));
+/// Those above them hold every index: each key comes with a user record, which take 9 bytes together.
+const _: () = assert!(LARGEST_MAX_SIZE / 9 < 1 << (u32::BITS - SHAPE_BITS));
 
 impl InternedKey {
     /// No key.
     pub const EMPTY: Self = Self {
         from_end: 0,
-        index: 0,
+        index_and_shape: 0,
     };
+
+    pub(crate) fn new(from_end: u32, index: u32, shape: u32) -> Self {
+        Self {
+            from_end,
+            index_and_shape: index << SHAPE_BITS | shape,
+        }
+    }
+
+    /// Length and table of a key that the writer takes, in [`SHAPE_BITS`].
+    pub(crate) fn shape(kind: KeyKind, key: &[u8]) -> u32 {
+        let len = u32::try_from(key.len()).unwrap_or(u32::MAX);
+        len << 1 | u32::from(kind == KeyKind::ExplicitHash)
+    }
+
+    pub(crate) fn has_shape(self, shape: u32) -> bool {
+        self.index_and_shape & ((1 << SHAPE_BITS) - 1) == shape
+    }
+
+    pub(crate) fn index(self) -> u32 {
+        self.index_and_shape >> SHAPE_BITS
+    }
+
+    fn is_empty(self) -> bool {
+        self.from_end == 0
+    }
 }
 
 /// Remembers keys, so that the writer stores each once.
@@ -71,48 +105,18 @@ impl Default for KeySlots {
     }
 }
 
-impl<S: AsRef<[InternedKey]>> KeySlots<S> {
-    /// The slot that is tried first for `key`; the others follow, all round.
-    fn first(&self, key: &[u8]) -> usize {
-        let slot_count = self.0.as_ref().len();
-        // Scales 32 bits down to the number of slots without a division.
-        let scaled = u64::from(hash(key))
-            .wrapping_mul(u64::try_from(slot_count).unwrap_or_default())
-            .wrapping_shr(u32::BITS);
-        usize::try_from(scaled).unwrap_or_default()
-    }
-}
-
 impl<S: AsRef<[InternedKey]> + AsMut<[InternedKey]>> KeyIndex for KeySlots<S> {
-    fn find(
-        &self,
-        key: &[u8],
-        mut is_same: impl FnMut(InternedKey) -> bool,
-    ) -> Option<InternedKey> {
-        let (wrapped, ahead) = self.0.as_ref().split_at_checked(self.first(key))?;
-        for part in [ahead, wrapped] {
-            for &slot in part {
-                if slot == InternedKey::EMPTY {
-                    return None;
-                }
-                if is_same(slot) {
-                    return Some(slot);
-                }
-            }
-        }
-        None
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn find(&self, key: &[u8], is_same: impl FnMut(InternedKey) -> bool) -> Option<InternedKey> {
+        let slots = self.0.as_ref();
+        let at = position(slots, key, is_same)?;
+        slots.get(at).copied().filter(|slot| !slot.is_empty())
     }
 
     fn insert(&mut self, key: &[u8], interned: InternedKey) {
-        let first = self.first(key);
-        let Some((wrapped, ahead)) = self.0.as_mut().split_at_mut_checked(first) else {
-            return;
-        };
-        let free = ahead
-            .iter_mut()
-            .chain(wrapped)
-            .find(|slot| **slot == InternedKey::EMPTY);
-        if let Some(slot) = free {
+        let slots = self.0.as_mut();
+        let at = position(slots, key, |_| false);
+        if let Some(slot) = at.and_then(|at| slots.get_mut(at)) {
             *slot = interned;
         }
     }
@@ -122,34 +126,75 @@ impl<S: AsRef<[InternedKey]> + AsMut<[InternedKey]>> KeyIndex for KeySlots<S> {
     }
 }
 
-/// Multiplies words into a number, in 32 bits for small processors. A bad
-/// spread costs comparisons, never correctness.
+/// The place of the slot that has this key, or else of the empty one that it
+/// would be put into.
+#[inline(always)]
+fn position(
+    slots: &[InternedKey],
+    key: &[u8],
+    mut is_same: impl FnMut(InternedKey) -> bool,
+) -> Option<usize> {
+    // Scales 32 bits down to the number of slots without a division.
+    let scaled = u64::from(hash(key))
+        .wrapping_mul(u64::try_from(slots.len()).unwrap_or_default())
+        .wrapping_shr(u32::BITS);
+    let mut at = usize::try_from(scaled).unwrap_or_default();
+    for _ in 0..slots.len() {
+        let slot = *slots.get(at)?;
+        if slot.is_empty() || is_same(slot) {
+            return Some(at);
+        }
+        at = at.wrapping_add(1);
+        if at == slots.len() {
+            at = 0;
+        }
+    }
+    None
+}
+
+/// A number that spreads keys over the slots. A bad spread costs comparisons,
+/// never correctness.
 fn hash(key: &[u8]) -> u32 {
     /// 2^32 divided by the golden ratio, made odd.
     const FACTOR: u32 = 0x9e37_79b9;
-    let mix = |hash: u32, word: u32| (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR);
-    // Two words a step: the second one's product does not wait for the step before.
-    let mix_two = |hash, &[a, b, c, d, e, f, g, h]: &[u8; 8]| {
-        let second = u32::from_le_bytes([e, f, g, h]).wrapping_mul(FACTOR);
-        mix(
-            hash,
-            u32::from_le_bytes([a, b, c, d]) ^ second.rotate_left(15),
-        )
-    };
+    if FOR_SIZE {
+        let mix = |hash: u32, &byte| (hash.rotate_left(5) ^ u32::from(byte)).wrapping_mul(FACTOR);
+        return key.iter().fold(0, mix);
+    }
     let mut hash = 0;
     let mut rest = key;
-    if FOR_SIZE {
-        return key.iter().fold(0, |hash, &byte| mix(hash, u32::from(byte)));
-    }
-    while let Some((words, tail)) = rest.split_first_chunk() {
-        hash = mix_two(hash, words);
+    while let Some((chunk, tail)) = rest.split_first_chunk() {
+        hash = fold(hash, u128::from_le_bytes(*chunk));
         rest = tail;
     }
-    match key.last_chunk() {
+    let hash = match (key.last_chunk(), rest.first_chunk(), rest.last_chunk()) {
         // What is left, and some of what was there before it.
-        Some(words) => mix_two(hash, words),
-        None => rest
+        (Some(chunk), _, _) => fold(hash, u128::from_le_bytes(*chunk)),
+        (None, Some(first), Some(last)) => {
+            let first = u128::from(u64::from_le_bytes(*first));
+            fold(hash, first | u128::from(u64::from_le_bytes(*last)) << 64)
+        }
+        _ => rest
             .iter()
-            .fold(hash, |hash, &byte| mix(hash, u32::from(byte))),
-    }
+            .fold(hash, |hash, &byte| fold(hash, u128::from(byte))),
+    };
+    u32::try_from(hash >> 32).unwrap_or_default()
+}
+
+/// Multiplies both halves of a chunk, and the product's.
+fn fold(hash: u64, chunk: u128) -> u64 {
+    /// 2^64 divided by the golden ratio, made odd.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let (low, high) = halves(chunk);
+    let product = u128::from(hash ^ low).wrapping_mul(u128::from(high ^ FACTOR));
+    let (low, high) = halves(product);
+    low ^ high
+}
+
+fn halves(number: u128) -> (u64, u64) {
+    let low = number & u128::from(u64::MAX);
+    (
+        u64::try_from(low).unwrap_or_default(),
+        u64::try_from(number >> 64).unwrap_or_default(),
+    )
 }

@@ -6,11 +6,11 @@ use crate::key_bytes::KeyBytes;
 use crate::wire::cursor::Cursor;
 use crate::wire::fault::{Fault, Faulted};
 use crate::wire::field::{self, Field, WireType};
-use crate::wire::head::{put_number, put_tag, take_tag};
+use crate::wire::head::Head;
 use crate::wire::sink::Sink;
 use crate::wire::varint::{self, FOR_SIZE};
 use crate::wire::word::Byte::{Last, More, Tag};
-use crate::wire::word::{Number, Pattern, Word, length_in};
+use crate::wire::word::{Number, Pattern, Word, length_in, take_tag};
 
 /// `AggregatedRecord.partition_key_table`
 pub(crate) const PARTITION_KEY: u32 = field::tag(1, WireType::LengthDelimited);
@@ -106,10 +106,6 @@ impl<'buf> TableKey<'buf> {
         })
     }
 }
-
-/// Bytes before the data of a usual record, at most, as it is written: four
-/// tags, and four numbers of up to three bytes.
-const MAX_USUAL_HEAD_LEN: usize = 4 * (1 + 3);
 
 /// Bytes that are looked at to read a usual record: a tag, a length of up to two
 /// bytes, a tag, and a [`Word`]: two indices and a length of up to two bytes, and
@@ -589,7 +585,11 @@ pub(crate) struct NewRecord<'a, const SHAPE: bool> {
     tags: RecordTags<'a>,
     /// Bytes without tag and length. Saturates, at a number that no memory has.
     body_len: u32,
+    /// Bytes with them. Saturates, too.
+    encoded_len: u32,
     tags_len: u32,
+    /// What stands before the data, if its numbers are small; else nothing.
+    usual_head: Head,
 }
 
 impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
@@ -604,17 +604,36 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
             PLAIN => 0,
             ANY => tags.encoded_len(),
         };
-        let body_len = number_field_len(partition_key_index)
-            .wrapping_add(explicit_hash_key_index.map_or(0, number_field_len))
-            .saturating_add(bytes_field_len(data))
-            .saturating_add(tags_len);
+        let usual = || {
+            let mut head = Head::EMPTY.with(PARTITION_KEY_INDEX, partition_key_index)?;
+            if let (ANY, Some(index)) = (SHAPE, explicit_hash_key_index) {
+                head = head.with(EXPLICIT_HASH_KEY_INDEX, index)?;
+            }
+            let data_len = u32::try_from(data.len()).ok()?;
+            let head = head.with(DATA, data_len)?;
+            let body_len = head.len().wrapping_add(data_len).checked_add(tags_len)?;
+            let start = Head::EMPTY.with(RECORD, body_len)?;
+            let encoded_len = start.len().wrapping_add(body_len);
+            Some((body_len, encoded_len, start.then(head)))
+        };
+        let lens = || {
+            let body_len = number_field_len(partition_key_index)
+                .wrapping_add(explicit_hash_key_index.map_or(0, number_field_len))
+                .saturating_add(bytes_field_len(data))
+                .saturating_add(tags_len);
+            (body_len, delimited_len(body_len), Head::EMPTY)
+        };
+        let usual = if FOR_SIZE { None } else { usual() };
+        let (body_len, encoded_len, usual_head) = usual.unwrap_or_else(lens);
         Self {
             partition_key_index,
             explicit_hash_key_index,
             data,
             tags,
             body_len,
+            encoded_len,
             tags_len,
+            usual_head,
         }
     }
 
@@ -627,58 +646,34 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
 
     /// Bytes of the record with its tag and length. Saturates as `body_len`.
     pub(crate) fn encoded_len(&self) -> u32 {
-        delimited_len(self.body_len)
+        self.encoded_len
     }
 
     /// Writes the record into `place`, which is as long as the record.
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn write(&self, place: &mut [u8]) -> Option<()> {
-        if SHAPE == PLAIN || self.tags_len == 0 {
-            if let Some(head_len) = self.write_usual_head(place) {
-                let data = place.get_mut(head_len..)?;
-                if data.len() == self.data.len() {
-                    data.copy_from_slice(self.data);
-                    return Some(());
-                }
-            }
-        }
-        self.write_any(&mut Sink::new(place))
-    }
-
-    /// Writes all that stands before the data if it is small and `place` has
-    /// room for the largest that is; returns its length.
-    #[inline(always)]
-    fn write_usual_head(&self, place: &mut [u8]) -> Option<usize> {
         if FOR_SIZE {
+            return self.write_any(&mut Sink::new(place));
+        }
+        if self.usual_head.len() == 0 || self.tags_len > 0 {
+            // A copy, so that only this path has the record in memory.
+            return self.clone().write_any(&mut Sink::new(place));
+        }
+        let head = self.usual_head.to_bytes();
+        let head_len = usize::try_from(self.usual_head.len()).ok()?;
+        match place.first_chunk_mut() {
+            // The data overwrites what is too much.
+            Some(start) => *start = head,
+            None => place
+                .get_mut(..head_len)?
+                .copy_from_slice(head.get(..head_len)?),
+        }
+        let place = place.get_mut(head_len..)?;
+        if place.len() != self.data.len() {
             return None;
         }
-        let head = place.first_chunk_mut::<MAX_USUAL_HEAD_LEN>()?;
-        let head = put_tag!(head, RECORD);
-        let (body_len_len, head) = put_number!(head, self.body_len)?;
-        let head = put_tag!(head, PARTITION_KEY_INDEX);
-        let (index_len, head) = put_number!(head, self.partition_key_index)?;
-        let (explicit_hash_key_len, head) = match self.explicit_hash_key_index() {
-            None => {
-                let [head @ .., _, _, _, _] = head;
-                (0, head)
-            }
-            Some(index) => {
-                let head = put_tag!(head, EXPLICIT_HASH_KEY_INDEX);
-                let (len, head) = put_number!(head, index)?;
-                (len.wrapping_add(1), head)
-            }
-        };
-        let head = put_tag!(head, DATA);
-        let (data_len_len, []) = put_number!(head, u32::try_from(self.data.len()).ok()?)?;
-        // The tags of the record, its key index and its data.
-        let tag_bytes = 3_usize;
-        Some(
-            tag_bytes
-                .wrapping_add(body_len_len)
-                .wrapping_add(index_len)
-                .wrapping_add(explicit_hash_key_len)
-                .wrapping_add(data_len_len),
-        )
+        place.copy_from_slice(self.data);
+        Some(())
     }
 
     #[cfg_attr(not(target_os = "none"), cold, inline(never))]
@@ -714,6 +709,22 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
     }
 }
 
+/// The key tables, by the tags of their entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyKind {
+    Partition,
+    ExplicitHash,
+}
+
+impl KeyKind {
+    pub(crate) const fn tag(self) -> u32 {
+        match self {
+            Self::Partition => PARTITION_KEY,
+            Self::ExplicitHash => EXPLICIT_HASH_KEY,
+        }
+    }
+}
+
 /// Takes a piece of a message, or refuses it and all that would follow.
 pub(crate) type Put<'a> = dyn FnMut(&[u8]) -> Option<()> + 'a;
 
@@ -725,8 +736,7 @@ fn put_head(put: &mut Put<'_>, write: impl FnOnce(&mut Sink<'_>) -> Option<()>) 
     let mut head = [0; MAX_HEAD_LEN];
     let mut sink = Sink::new(&mut head);
     write(&mut sink)?;
-    let len = MAX_HEAD_LEN.checked_sub(sink.free_len())?;
-    put(head.get(..len)?)
+    put(sink.written())
 }
 
 /// Hands a field that holds `bytes` to `put`.
@@ -746,6 +756,7 @@ fn number_field_len(number: u32) -> u32 {
 }
 
 /// Bytes of a field whose content has `body_len` bytes.
+#[cfg_attr(target_os = "none", inline(never))]
 pub(crate) fn delimited_len(body_len: u32) -> u32 {
     number_field_len(body_len).saturating_add(body_len)
 }

@@ -113,6 +113,19 @@ pub(crate) fn length_in(word: Word, len: usize) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }
 
+/// Takes a tag of one byte from an array, if it is this one; `Some(what is
+/// left)`, an array that is a byte shorter.
+macro_rules! take_tag {
+    ($head:expr, $tag:expr) => {
+        match $head {
+            [tag, rest @ ..] if u32::from(*tag) == $tag => Some(rest),
+            _ => None,
+        }
+    };
+}
+
+pub(crate) use take_tag;
+
 #[cfg(test)]
 mod tests {
     use super::*;
