@@ -1,6 +1,7 @@
 //! Has this key been written already? The writer's memory of its keys.
 
-use crate::limits::DEFAULT_KEY_SLOTS;
+use crate::limits::{DEFAULT_KEY_SLOTS, LARGEST_MAX_SIZE, MAX_PARTITION_KEY_UTF16_LEN};
+use crate::message::KeyKind;
 use crate::wire::varint::FOR_SIZE;
 
 /// A key that stands in an aggregate that is being written: where, and under
@@ -9,17 +10,50 @@ use crate::wire::varint::FOR_SIZE;
 /// Eight bytes. The key itself is only in the writer's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InternedKey {
-    /// Distance of its table entry from the buffer's end; never 0.
+    /// Distance of its bytes from the buffer's end; never 0.
     pub(crate) from_end: u32,
-    pub(crate) index: u32,
+    /// Its index, and below that in [`SHAPE_BITS`] its length and its table.
+    index_and_shape: u32,
 }
+
+/// Bits of a key's length and table.
+const SHAPE_BITS: u32 = 11;
+/// Those of the length hold the most bytes that a partition key's UTF-16 units have.
+const _: () = assert!(MAX_PARTITION_KEY_UTF16_LEN * 3 < 1 << (SHAPE_BITS - 1));
+/// Those above them hold every index: each key comes with a user record, which take 9 bytes together.
+const _: () = assert!(LARGEST_MAX_SIZE / 9 < 1 << (u32::BITS - SHAPE_BITS));
 
 impl InternedKey {
     /// No key.
     pub const EMPTY: Self = Self {
         from_end: 0,
-        index: 0,
+        index_and_shape: 0,
     };
+
+    pub(crate) fn new(from_end: u32, index: u32, shape: u32) -> Self {
+        Self {
+            from_end,
+            index_and_shape: index << SHAPE_BITS | shape,
+        }
+    }
+
+    /// Length and table of a key that the writer takes, in [`SHAPE_BITS`].
+    pub(crate) fn shape(kind: KeyKind, key: &[u8]) -> u32 {
+        let len = u32::try_from(key.len()).unwrap_or(u32::MAX);
+        len << 1 | u32::from(kind == KeyKind::ExplicitHash)
+    }
+
+    pub(crate) fn has_shape(self, shape: u32) -> bool {
+        self.index_and_shape & ((1 << SHAPE_BITS) - 1) == shape
+    }
+
+    pub(crate) fn index(self) -> u32 {
+        self.index_and_shape >> SHAPE_BITS
+    }
+
+    fn is_empty(self) -> bool {
+        self.from_end == 0
+    }
 }
 
 /// Remembers keys, so that the writer stores each once.
@@ -71,48 +105,18 @@ impl Default for KeySlots {
     }
 }
 
-impl<S: AsRef<[InternedKey]>> KeySlots<S> {
-    /// The slot that is tried first for `key`; the others follow, all round.
-    fn first(&self, key: &[u8]) -> usize {
-        let slot_count = self.0.as_ref().len();
-        // Scales 32 bits down to the number of slots without a division.
-        let scaled = u64::from(hash(key))
-            .wrapping_mul(u64::try_from(slot_count).unwrap_or_default())
-            .wrapping_shr(u32::BITS);
-        usize::try_from(scaled).unwrap_or_default()
-    }
-}
-
 impl<S: AsRef<[InternedKey]> + AsMut<[InternedKey]>> KeyIndex for KeySlots<S> {
-    fn find(
-        &self,
-        key: &[u8],
-        mut is_same: impl FnMut(InternedKey) -> bool,
-    ) -> Option<InternedKey> {
-        let (wrapped, ahead) = self.0.as_ref().split_at_checked(self.first(key))?;
-        for part in [ahead, wrapped] {
-            for &slot in part {
-                if slot == InternedKey::EMPTY {
-                    return None;
-                }
-                if is_same(slot) {
-                    return Some(slot);
-                }
-            }
-        }
-        None
+    #[inline]
+    fn find(&self, key: &[u8], is_same: impl FnMut(InternedKey) -> bool) -> Option<InternedKey> {
+        let slots = self.0.as_ref();
+        let at = position(slots, key, is_same)?;
+        slots.get(at).copied().filter(|slot| !slot.is_empty())
     }
 
     fn insert(&mut self, key: &[u8], interned: InternedKey) {
-        let first = self.first(key);
-        let Some((wrapped, ahead)) = self.0.as_mut().split_at_mut_checked(first) else {
-            return;
-        };
-        let free = ahead
-            .iter_mut()
-            .chain(wrapped)
-            .find(|slot| **slot == InternedKey::EMPTY);
-        if let Some(slot) = free {
+        let slots = self.0.as_mut();
+        let at = position(slots, key, |_| false);
+        if let Some(slot) = at.and_then(|at| slots.get_mut(at)) {
             *slot = interned;
         }
     }
@@ -120,6 +124,32 @@ impl<S: AsRef<[InternedKey]> + AsMut<[InternedKey]>> KeyIndex for KeySlots<S> {
     fn clear(&mut self) {
         self.0.as_mut().fill(InternedKey::EMPTY);
     }
+}
+
+/// The place of the slot that has this key, or else of the empty one that it
+/// would be put into.
+#[inline(always)]
+fn position(
+    slots: &[InternedKey],
+    key: &[u8],
+    mut is_same: impl FnMut(InternedKey) -> bool,
+) -> Option<usize> {
+    // Scales 32 bits down to the number of slots without a division.
+    let scaled = u64::from(hash(key))
+        .wrapping_mul(u64::try_from(slots.len()).unwrap_or_default())
+        .wrapping_shr(u32::BITS);
+    let mut at = usize::try_from(scaled).unwrap_or_default();
+    for _ in 0..slots.len() {
+        let slot = *slots.get(at)?;
+        if slot.is_empty() || is_same(slot) {
+            return Some(at);
+        }
+        at = at.wrapping_add(1);
+        if at == slots.len() {
+            at = 0;
+        }
+    }
+    None
 }
 
 /// Multiplies words into a number, in 32 bits for small processors. A bad

@@ -714,6 +714,22 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
     }
 }
 
+/// The key tables, by the tags of their entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyKind {
+    Partition,
+    ExplicitHash,
+}
+
+impl KeyKind {
+    pub(crate) const fn tag(self) -> u32 {
+        match self {
+            Self::Partition => PARTITION_KEY,
+            Self::ExplicitHash => EXPLICIT_HASH_KEY,
+        }
+    }
+}
+
 /// Takes a piece of a message, or refuses it and all that would follow.
 pub(crate) type Put<'a> = dyn FnMut(&[u8]) -> Option<()> + 'a;
 
@@ -725,8 +741,7 @@ fn put_head(put: &mut Put<'_>, write: impl FnOnce(&mut Sink<'_>) -> Option<()>) 
     let mut head = [0; MAX_HEAD_LEN];
     let mut sink = Sink::new(&mut head);
     write(&mut sink)?;
-    let len = MAX_HEAD_LEN.checked_sub(sink.free_len())?;
-    put(head.get(..len)?)
+    put(sink.written())
 }
 
 /// Hands a field that holds `bytes` to `put`.
@@ -746,6 +761,7 @@ fn number_field_len(number: u32) -> u32 {
 }
 
 /// Bytes of a field whose content has `body_len` bytes.
+#[cfg_attr(target_os = "none", inline(never))]
 pub(crate) fn delimited_len(body_len: u32) -> u32 {
     number_field_len(body_len).saturating_add(body_len)
 }

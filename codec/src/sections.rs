@@ -9,7 +9,9 @@
 //! Three parts cannot grow in one buffer without moving, two can. So both kinds
 //! of keys share the far end, each new entry before the last one, and are
 //! parted at the end. Nothing moves while the parts grow, and nothing is kept
-//! free: the buffer is full when the finished blob would be longer.
+//! free: the buffer is full when the finished blob would be longer. On bare metal
+//! each entry stands backwards, so that turning all keys round at once brings them
+//! into order, without a look at where each ends.
 //!
 //! Putting the parts in order moves each byte once if the free space can hold
 //! the keys. If it is smaller, and on bare metal always (one way is less code
@@ -21,27 +23,10 @@ use crate::error::EncodeError;
 use crate::frame::{MAGIC, MESSAGE_START};
 use crate::limits::{FRAME_LEN, MAX_VARINT_LEN};
 use crate::message::{
-    EXPLICIT_HASH_KEY, NewRecord, PARTITION_KEY, bytes_field_len, write_bytes_field,
+    EXPLICIT_HASH_KEY, KeyKind, NewRecord, PARTITION_KEY, bytes_field_len, write_bytes_field,
 };
-use crate::wire::cursor::Cursor;
 use crate::wire::sink::Sink;
 use crate::wire::varint::{self, FOR_SIZE};
-
-/// The key tables, by the tags of their entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyKind {
-    Partition,
-    ExplicitHash,
-}
-
-impl KeyKind {
-    pub(crate) const fn tag(self) -> u32 {
-        match self {
-            Self::Partition => PARTITION_KEY,
-            Self::ExplicitHash => EXPLICIT_HASH_KEY,
-        }
-    }
-}
 
 /// How much there is of one part.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,12 +43,18 @@ impl Part {
     }
 }
 
+/// The shape of [`part_keys`].
+type PartKeys = fn(&mut [u8]) -> Option<()>;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Sections<B> {
     buffer: B,
     partition_keys: Part,
     explicit_hash_keys: Part,
     records: Part,
+    /// [`part_keys`], once there is an explicit hash key: a program without any does not carry its
+    /// code along.
+    part_keys: Option<PartKeys>,
 }
 
 impl<B> Sections<B> {
@@ -74,6 +65,7 @@ impl<B> Sections<B> {
             partition_keys: EMPTY,
             explicit_hash_keys: EMPTY,
             records: EMPTY,
+            part_keys: None,
         }
     }
 
@@ -91,6 +83,7 @@ impl<B> Sections<B> {
         self.partition_keys = Part::default();
         self.explicit_hash_keys = Part::default();
         self.records = Part::default();
+        self.part_keys = None;
     }
 
     pub(crate) fn record_count(&self) -> u32 {
@@ -130,92 +123,100 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
         u32::try_from(self.buffer.as_ref().len()).unwrap_or(u32::MAX)
     }
 
-    /// Fails unless a part can grow by `len` bytes.
-    fn reserve(&self, len: u32) -> Result<(), EncodeError> {
-        let needed = self.encoded_len().saturating_add(len);
-        let limit = self.capacity();
-        if needed <= limit {
-            return Ok(());
+    /// Why a part cannot grow by `len` bytes.
+    #[cold]
+    pub(crate) fn refusal(&self, len: u32) -> EncodeError {
+        let limit = u64::from(self.capacity());
+        let alone = u64::from(FRAME_LEN.saturating_add(len));
+        if alone > limit {
+            return EncodeError::TooLarge {
+                needed: alone,
+                limit,
+            };
         }
-        let alone = FRAME_LEN.saturating_add(len);
-        Err(if alone > limit {
-            EncodeError::TooLarge {
-                needed: u64::from(alone),
-                limit: u64::from(limit),
-            }
-        } else {
-            EncodeError::Full {
-                needed: u64::from(needed),
-                limit: u64::from(limit),
-            }
-        })
+        EncodeError::Full {
+            needed: u64::from(self.encoded_len().saturating_add(len)),
+            limit,
+        }
     }
 
-    /// Adds a key to its table; returns its index there.
-    pub(crate) fn push_key(&mut self, kind: KeyKind, key: &[u8]) -> Result<u32, EncodeError> {
+    /// Where the next `len` bytes of a part go: records behind the last one, keys
+    /// before it. `None` if the blob would be longer than the buffer.
+    fn place(&mut self, len: u32, is_key: bool) -> Option<&mut [u8]> {
+        self.capacity()
+            .checked_sub(self.encoded_len())?
+            .checked_sub(len)?;
+        let keys_len = self.keys_len().wrapping_add(len);
+        let buffer = self.buffer.as_mut();
+        let start = if is_key {
+            buffer.len().checked_sub(usize::try_from(keys_len).ok()?)?
+        } else {
+            usize::try_from(self.records.len.wrapping_add(MESSAGE_START)).ok()?
+        };
+        buffer
+            .get_mut(start..)?
+            .get_mut(..usize::try_from(len).ok()?)
+    }
+
+    /// Adds a key to its table; returns its index there, or `None` if there is no
+    /// room.
+    pub(crate) fn push_key(&mut self, kind: KeyKind, key: &[u8]) -> Option<u32> {
         let len = bytes_field_len(key);
-        self.reserve(len)?;
-        let start = self
-            .capacity()
-            .saturating_sub(self.keys_len())
-            .saturating_sub(len);
-        self.write(start, len, |place| {
-            write_bytes_field(&mut Sink::new(place), kind.tag(), key)
-        })?;
+        let place = self.place(len, true)?;
+        write_bytes_field(&mut Sink::new(place), kind.tag(), key)?;
+        if FOR_SIZE {
+            reverse(place);
+        }
         let part = match kind {
             KeyKind::Partition => &mut self.partition_keys,
             KeyKind::ExplicitHash => &mut self.explicit_hash_keys,
         };
         let index = part.count;
         part.add(len);
-        Ok(index)
+        Some(index)
     }
 
-    /// Distance of the last key's entry from the buffer's end.
-    pub(crate) fn last_key_from_end(&self) -> u32 {
-        self.keys_len()
+    /// To be called before the first explicit hash key.
+    pub(crate) fn expect_explicit_hash_keys(&mut self) {
+        self.part_keys = Some(part_keys);
     }
 
-    /// True if the entry that starts `from_end` bytes before the buffer's end is
-    /// `key`, of this kind.
+    /// How far from the buffer's end the bytes of the next key will start.
+    pub(crate) fn next_key_from_end(&self, key: &[u8]) -> u32 {
+        let len = if FOR_SIZE {
+            bytes_field_len(key)
+        } else {
+            u32::try_from(key.len()).unwrap_or(u32::MAX)
+        };
+        self.keys_len().wrapping_add(len)
+    }
+
+    /// True if the bytes that start `from_end` bytes before the buffer's end are
+    /// the key's.
     #[inline]
-    pub(crate) fn is_key(&self, kind: KeyKind, from_end: u32, key: &[u8]) -> bool {
-        usize::try_from(from_end).is_ok_and(|from_end| {
+    pub(crate) fn is_key(&self, from_end: u32, key: &[u8]) -> bool {
+        let stored = || {
             let buffer = self.buffer.as_ref();
-            let start = buffer.len().checked_sub(from_end);
-            let entries = start.and_then(|start| buffer.get(start..));
-            entries.is_some_and(|entries| starts_with_key(entries, kind.tag(), key))
-        })
+            let start = buffer.len().checked_sub(usize::try_from(from_end).ok()?)?;
+            buffer.get(start..)?.get(..key.len())
+        };
+        match stored() {
+            Some(stored) if FOR_SIZE => stored.iter().rev().eq(key),
+            Some(stored) => stored == key,
+            None => false,
+        }
     }
 
+    /// Adds a record, or returns `None` if there is no room.
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn push_record<const SHAPE: bool>(
         &mut self,
         record: &NewRecord<'_, SHAPE>,
-    ) -> Result<(), EncodeError> {
+    ) -> Option<()> {
         let len = record.encoded_len();
-        self.reserve(len)?;
-        let start = MESSAGE_START.saturating_add(self.records.len);
-        self.write(start, len, |place| record.write(place))?;
+        record.write(self.place(len, false)?)?;
         self.records.add(len);
-        Ok(())
-    }
-
-    fn write(
-        &mut self,
-        start: u32,
-        len: u32,
-        write: impl FnOnce(&mut [u8]) -> Option<()>,
-    ) -> Result<(), EncodeError> {
-        let refused = EncodeError::Full {
-            needed: u64::from(start.saturating_add(len)),
-            limit: u64::from(self.capacity()),
-        };
-        let memory = usize::try_from(start)
-            .ok()
-            .and_then(|start| self.buffer.as_mut().get_mut(start..))
-            .and_then(|rest| rest.get_mut(..usize::try_from(len).ok()?));
-        memory.and_then(write).ok_or(refused)
+        Some(())
     }
 
     /// Moves what there is into another buffer, if it fits there.
@@ -230,6 +231,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
                 partition_keys: self.partition_keys,
                 explicit_hash_keys: self.explicit_hash_keys,
                 records: self.records,
+                part_keys: self.part_keys,
             }),
             None => Err(buffer),
         }
@@ -263,35 +265,40 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
         if self.records.count == 0 {
             return Err(EncodeError::Empty);
         }
-        let len = self.encoded_len();
-        let parts = (self.partition_keys.len, self.keys_len(), self.records.len);
+        let part_keys = self.part_keys;
+        let partition_keys_len = self.partition_keys.len;
+        let (keys_len, records_len) = (self.keys_len(), self.records.len);
         self.clear();
+        let buffer = self.buffer.as_mut();
         // The buffer is that long, or nothing would have been written into it.
-        order(self.buffer.as_mut(), parts, len).ok_or(EncodeError::Empty)
+        order(buffer, part_keys, partition_keys_len, keys_len, records_len)
+            .ok_or(EncodeError::Empty)
     }
 }
 
 fn order(
     buffer: &mut [u8],
-    (partition_keys_len, keys_len, records_len): (u32, u32, u32),
-    blob_len: u32,
+    part_keys: Option<PartKeys>,
+    partition_keys_len: u32,
+    keys_len: u32,
+    records_len: u32,
 ) -> Option<&mut [u8]> {
     let partition_keys_len = usize::try_from(partition_keys_len).ok()?;
     let keys_len = usize::try_from(keys_len).ok()?;
     let records_len = usize::try_from(records_len).ok()?;
     let (magic, body) = buffer.split_first_chunk_mut()?;
     *magic = MAGIC;
-    let free_len = body.len().checked_sub(keys_len)?.checked_sub(records_len)?;
+    let message_len = keys_len.checked_add(records_len)?;
+    let free_len = body.len().checked_sub(message_len)?;
     if free_len >= keys_len && !FOR_SIZE {
         order_through_free_space(body, partition_keys_len, keys_len, records_len)?;
     } else {
         order_in_place(body, keys_len, records_len)?;
-        let keys = body.get_mut(..keys_len)?;
-        if partition_keys_len != 0 && partition_keys_len != keys_len {
-            part_keys(keys)?;
+        if let Some(part_keys) = part_keys {
+            part_keys(body.get_mut(..keys_len)?)?;
         }
     }
-    buffer.get_mut(..usize::try_from(blob_len).ok()?)
+    buffer.get_mut(..message_len.checked_add(usize::try_from(FRAME_LEN).ok()?)?)
 }
 
 /// Records aside first, then each key into its place.
@@ -338,7 +345,7 @@ fn move_up(memory: &mut [u8], len: usize) {
 fn order_in_place(body: &mut [u8], keys_len: usize, records_len: usize) -> Option<()> {
     let keys_start = body.len().checked_sub(keys_len)?;
     let mut rest = body.get_mut(keys_start..)?;
-    while !rest.is_empty() {
+    while !rest.is_empty() && !FOR_SIZE {
         let (_, len) = key_entry(rest)?;
         let (entry, tail) = rest.split_at_mut_checked(len)?;
         reverse(entry);
@@ -403,29 +410,14 @@ fn run_len(keys: &[u8], tag: u32) -> Option<usize> {
     Some(len)
 }
 
-/// Tag and length of the key entry that `keys` starts with.
+/// Tag and length of the key entry that `keys` starts with. It was written here, so
+/// its tag has one byte.
 fn key_entry(keys: &[u8]) -> Option<(u32, usize)> {
-    let (tag, _, rest) = split_entry(keys)?;
-    Some((tag, keys.len().checked_sub(rest.len())?))
-}
-
-/// True if `entries` starts with this one.
-#[inline(always)]
-fn starts_with_key(entries: &[u8], tag: u32, key: &[u8]) -> bool {
-    let mut cursor = Cursor::new(entries, 0);
-    let found = cursor.byte().map(u32::from).zip(cursor.short_bytes());
-    match found.or_else(|| split_entry(entries).map(|(tag, key, _)| (tag, key))) {
-        Some(entry) => entry == (tag, key),
-        None => false,
-    }
-}
-
-/// Tag and bytes of the key that `entries` starts with, and the entries behind
-/// it. They were written here, so their tags have one byte.
-#[cfg_attr(not(target_os = "none"), cold)]
-fn split_entry(entries: &[u8]) -> Option<(u32, &[u8], &[u8])> {
-    let (&tag, rest) = entries.split_first()?;
+    let (&tag, rest) = keys.split_first()?;
     let (len, rest) = varint::decode(rest, MAX_VARINT_LEN).ok()?;
-    let (key, rest) = rest.split_at_checked(usize::try_from(len.value).ok()?)?;
-    Some((u32::from(tag), key, rest))
+    let head_len = keys.len().checked_sub(rest.len())?;
+    Some((
+        u32::from(tag),
+        head_len.checked_add(usize::try_from(len.value).ok()?)?,
+    ))
 }

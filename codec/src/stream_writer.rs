@@ -6,8 +6,9 @@ use crate::digest::RunningDigest;
 use crate::error::{EncodeError, StreamError};
 use crate::frame::MAGIC;
 use crate::limits::{FRAME_LEN, Limits};
-use crate::message::{ANY, NewRecord, Put, RecordTags, bytes_field_len, stream_bytes_field};
-use crate::sections::KeyKind;
+use crate::message::{
+    ANY, KeyKind, NewRecord, Put, RecordTags, bytes_field_len, stream_bytes_field,
+};
 use crate::writer::{ExplicitHashKeyIndex, PartitionKeyIndex};
 
 /// What a [`StreamWriter`] writes into: flash, a UART, a socket.

@@ -15,8 +15,9 @@ use crate::key_index::{InternedKey, KeyIndex, KeySlots};
 use crate::limits::{
     DEFAULT_KEY_SLOTS, DIGEST_LEN, FRAME_LEN, Limits, MAGIC_LEN, MAX_PARTITION_KEY_UTF16_LEN,
 };
-use crate::message::{ANY, NewRecord, PLAIN, RecordTags, bytes_field_len, delimited_len};
-use crate::sections::{KeyKind, Sections};
+use crate::message::{ANY, KeyKind, NewRecord, PLAIN, RecordTags, bytes_field_len, delimited_len};
+use crate::sections::Sections;
+use crate::wire::varint::FOR_SIZE;
 
 /// A finished blob whose digest is not yet written: the seam for whoever
 /// computes the digests of many blobs at once.
@@ -41,6 +42,11 @@ impl<'out> UnsealedBlob<'out> {
             *place = digest.to_bytes();
         }
         self.blob
+    }
+
+    fn seal_here(self) -> &'out [u8] {
+        let digest = Digest::of(self.message());
+        self.seal(digest)
     }
 }
 
@@ -123,9 +129,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
     /// [`EncodeError::Full`] if there is no room left for it,
     /// [`EncodeError::TooLarge`] if the buffer is too small for it alone.
     pub fn intern_partition_key(&mut self, key: &[u8]) -> Result<PartitionKeyIndex, EncodeError> {
-        self.sections
-            .push_key(KeyKind::Partition, key)
-            .map(PartitionKeyIndex)
+        self.intern(KeyKind::Partition, key).map(PartitionKeyIndex)
     }
 
     /// Adds an explicit hash key to the table, whether or not it is there
@@ -138,9 +142,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
         &mut self,
         key: &[u8],
     ) -> Result<ExplicitHashKeyIndex, EncodeError> {
-        self.sections
-            .push_key(KeyKind::ExplicitHash, key)
+        self.sections.expect_explicit_hash_keys();
+        self.intern(KeyKind::ExplicitHash, key)
             .map(ExplicitHashKeyIndex)
+    }
+
+    fn intern(&mut self, kind: KeyKind, key: &[u8]) -> Result<u32, EncodeError> {
+        let pushed = self.sections.push_key(kind, key);
+        pushed.ok_or_else(|| self.sections.refusal(bytes_field_len(key)))
     }
 
     /// Adds a user record under keys that are in the tables.
@@ -164,7 +173,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
         }
         let explicit_hash_key = explicit_hash_key.map(|index| index.0);
         let record = NewRecord::<ANY>::new(partition_key.0, explicit_hash_key, data, tags);
-        self.sections.push_record(&record)
+        let pushed = self.sections.push_record(&record);
+        pushed.ok_or_else(|| self.sections.refusal(record.encoded_len()))
     }
 
     fn check_index(&self, kind: KeyKind, index: u32) -> Result<(), EncodeError> {
@@ -182,9 +192,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
     ///
     /// [`EncodeError::Empty`] without user records; keys stay.
     pub fn finish(&mut self) -> Result<&[u8], EncodeError> {
-        let blob = self.finish_unsealed()?;
-        let digest = Digest::of(blob.message());
-        Ok(blob.seal(digest))
+        self.finish_unsealed().map(UnsealedBlob::seal_here)
     }
 
     /// [`finish`](Self::finish), but the digest is left to the caller.
@@ -294,19 +302,17 @@ impl<'a> NewUserRecord<'a> {
     /// Bytes of a blob that holds this user record and no other.
     #[must_use]
     pub fn encoded_len_alone(&self) -> u32 {
-        self.encoded_len_alone_as::<ANY>()
+        let explicit_hash_key = self.explicit_hash_key_text::<ANY>();
+        self.encoded_len_alone_as::<ANY>(explicit_hash_key.as_ref().map(|text| text.as_bytes()))
     }
 
-    fn encoded_len_alone_as<const SHAPE: bool>(&self) -> u32 {
-        let explicit_hash_key = self.explicit_hash_key_text::<SHAPE>();
-        let explicit_hash_key_len =
-            explicit_hash_key.map_or(0, |text| bytes_field_len(text.as_bytes()));
+    fn encoded_len_alone_as<const SHAPE: bool>(&self, explicit_hash_key: Option<&[u8]>) -> u32 {
         let index = explicit_hash_key.map(|_| 0);
-        let record = NewRecord::<SHAPE>::new(0, index, self.data, self.tags());
-        FRAME_LEN
+        NewRecord::<SHAPE>::new(0, index, self.data, self.tags())
+            .encoded_len()
+            .saturating_add(explicit_hash_key.map_or(0, bytes_field_len))
             .saturating_add(bytes_field_len(self.partition_key.as_bytes()))
-            .saturating_add(explicit_hash_key_len)
-            .saturating_add(record.encoded_len())
+            .saturating_add(FRAME_LEN)
     }
 
     /// Checks the partition key, as every writer does first.
@@ -326,13 +332,14 @@ impl<'a> NewUserRecord<'a> {
             return Ok(());
         }
         // A character is one unit, of four bytes two: a byte that starts one tells.
-        let utf16_len = key.bytes().fold(0_u64, |len, byte| {
-            len.saturating_add(match byte {
+        let utf16_len = key.bytes().fold(0_usize, |len, byte| {
+            len.wrapping_add(match byte {
                 0x80..0xc0 => 0,
                 0xf0.. => 2,
                 _ => 1,
             })
         });
+        let utf16_len = u64::try_from(utf16_len).unwrap_or(u64::MAX);
         if utf16_len > u64::from(limit) {
             return Err(EncodeError::PartitionKeyTooLong { utf16_len, limit });
         }
@@ -392,6 +399,30 @@ pub struct Aggregate<'out> {
 }
 
 impl<'out> Aggregate<'out> {
+    fn new(
+        blob: &'out [u8],
+        outer_key: OuterKey,
+        first_explicit_hash_key: Option<HashKey>,
+        first_partition_key_len: u32,
+        record_count: u32,
+    ) -> Self {
+        let first = first_partition_key(blob, first_partition_key_len);
+        let (partition_key, explicit_hash_key) = match outer_key {
+            OuterKey::FirstUserRecord => (first, first_explicit_hash_key),
+            OuterKey::Kpl => (
+                OuterKey::KPL_PARTITION_KEY.into(),
+                first_explicit_hash_key
+                    .or_else(|| Some(HashKey::of_partition_key(first.as_bytes()))),
+            ),
+        };
+        Self {
+            blob,
+            partition_key,
+            explicit_hash_key,
+            record_count,
+        }
+    }
+
     /// The blob.
     #[must_use]
     pub const fn data(&self) -> &'out [u8] {
@@ -442,30 +473,20 @@ impl<'out> UnsealedAggregate<'out> {
     /// Writes the digest of [`message`](Self::message).
     #[must_use]
     pub fn seal(self, digest: Digest) -> Aggregate<'out> {
-        let blob = self.blob.seal(digest);
-        let first = first_partition_key(blob, self.first_partition_key_len);
-        let (partition_key, explicit_hash_key) = match self.outer_key {
-            OuterKey::FirstUserRecord => (first, self.first_explicit_hash_key),
-            OuterKey::Kpl => (
-                OuterKey::KPL_PARTITION_KEY.into(),
-                self.first_explicit_hash_key
-                    .or_else(|| Some(HashKey::of_partition_key(first.as_bytes()))),
-            ),
-        };
-        Aggregate {
-            blob,
-            partition_key,
-            explicit_hash_key,
-            record_count: self.record_count,
-        }
+        Aggregate::new(
+            self.blob.seal(digest),
+            self.outer_key,
+            self.first_explicit_hash_key,
+            self.first_partition_key_len,
+            self.record_count,
+        )
     }
 }
 
 /// The partition key that the table of a finished blob starts with.
 pub(crate) fn first_partition_key(blob: &[u8], len: u32) -> KeyBytes<'_> {
-    let entry_len = delimited_len(len);
-    let end = MESSAGE_START.saturating_add(entry_len);
-    let key = usize::try_from(end.saturating_sub(len))
+    let end = MESSAGE_START.wrapping_add(delimited_len(len));
+    let key = usize::try_from(end.wrapping_sub(len))
         .ok()
         .zip(usize::try_from(end).ok())
         .and_then(|(start, end)| blob.get(start..end))
@@ -671,9 +692,10 @@ where
     }
 
     fn fits_as<const SHAPE: bool>(&self, user_record: &NewUserRecord<'_>) -> bool {
-        let encoded_len = self.encoded_len_with_as::<SHAPE>(user_record);
-        user_record.check_partition_key().is_ok()
-            && self.check_limits::<SHAPE>(user_record, encoded_len).is_ok()
+        let explicit_hash_key = user_record.explicit_hash_key_text::<SHAPE>();
+        let text = explicit_hash_key.as_ref().map(|text| text.as_bytes());
+        let plan = self.plan::<SHAPE>(user_record, text);
+        self.check(user_record, text, &plan).is_ok()
     }
 
     /// Adds a user record, or changes nothing.
@@ -700,29 +722,47 @@ where
         &mut self,
         user_record: &NewUserRecord<'_>,
     ) -> Result<(), EncodeError> {
-        user_record.check_partition_key()?;
         let explicit_hash_key = user_record.explicit_hash_key_text::<SHAPE>();
         let text = explicit_hash_key.as_ref().map(|text| text.as_bytes());
         let plan = self.plan::<SHAPE>(user_record, text);
-        self.check_limits::<SHAPE>(user_record, plan.encoded_len)?;
+        self.check(user_record, text, &plan)?;
+        // There is room, so the error is a safeguard.
+        let refused = EncodeError::Full {
+            needed: u64::from(plan.encoded_len),
+            limit: u64::from(self.capacity()),
+        };
+        self.commit(user_record, text, &plan).ok_or(refused)
+    }
+
+    /// Does what was planned and checked.
+    fn commit<const SHAPE: bool>(
+        &mut self,
+        user_record: &NewUserRecord<'_>,
+        explicit_hash_key: Option<&[u8]>,
+        plan: &Plan<'_, SHAPE>,
+    ) -> Option<()> {
+        let partition_key = user_record.partition_key.as_bytes();
         if plan.has_new_partition_key {
-            let key = user_record.partition_key.as_bytes();
-            self.intern(KeyKind::Partition, key)?;
+            self.intern(KeyKind::Partition, partition_key)?;
         }
-        if let (Some(text), true) = (text, plan.has_new_explicit_hash_key) {
+        if let (Some(text), true) = (explicit_hash_key, plan.has_new_explicit_hash_key) {
+            self.sections.expect_explicit_hash_keys();
             self.intern(KeyKind::ExplicitHash, text)?;
         }
         if self.record_count() == 0 {
-            self.first_partition_key_len =
-                u32::try_from(user_record.partition_key.len()).unwrap_or(u32::MAX);
-            self.first_explicit_hash_key = user_record.explicit_hash_key;
+            self.first_partition_key_len = u32::try_from(partition_key.len()).ok()?;
+            self.first_explicit_hash_key = match SHAPE {
+                PLAIN => None,
+                ANY => user_record.explicit_hash_key,
+            };
         }
         self.sections.push_record(&plan.record)
     }
 
     fn find(&self, kind: KeyKind, key: &[u8]) -> Option<InternedKey> {
+        let shape = InternedKey::shape(kind, key);
         self.key_index.find(key, |candidate| {
-            self.sections.is_key(kind, candidate.from_end, key)
+            candidate.has_shape(shape) && self.sections.is_key(candidate.from_end, key)
         })
     }
 
@@ -734,7 +774,7 @@ where
     ) -> Plan<'a, SHAPE> {
         let mut encoded_len = self.encoded_len();
         let mut index_of = |kind, key| match self.find(kind, key) {
-            Some(known) => (known.index, false),
+            Some(known) => (known.index(), false),
             None => {
                 encoded_len = encoded_len.saturating_add(bytes_field_len(key));
                 (self.sections.key_count(kind), true)
@@ -758,57 +798,64 @@ where
         }
     }
 
-    fn check_limits<const SHAPE: bool>(
+    /// Everything that can refuse a user record.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn check<const SHAPE: bool>(
         &self,
         user_record: &NewUserRecord<'_>,
-        encoded_len: u32,
+        explicit_hash_key: Option<&[u8]>,
+        plan: &Plan<'_, SHAPE>,
     ) -> Result<(), EncodeError> {
+        user_record.check_partition_key()?;
         let outer_key_len = self.outer_key_len(user_record);
-        let full = match self.check_size(encoded_len, outer_key_len) {
-            Err((needed, limit)) => EncodeError::Full { needed, limit },
-            Ok(()) if self.record_count() >= self.limits.max_count() => EncodeError::CountReached {
-                limit: self.limits.max_count(),
-            },
-            // Whoever is taken in company can also go alone, under an outer key of their own.
-            Ok(()) if self.outer_key.len(user_record.partition_key) > outer_key_len => {
-                return self.check_alone::<SHAPE>(user_record);
-            }
-            Ok(()) => return Ok(()),
-        };
-        self.check_alone::<SHAPE>(user_record)?;
-        Err(full)
-    }
-
-    /// Bytes needed and allowed, if the former are more.
-    fn check_size(&self, encoded_len: u32, outer_key_len: u32) -> Result<(), (u64, u64)> {
-        let capacity = self.sections.capacity();
-        let size = encoded_len.saturating_add(outer_key_len);
-        let (needed, limit) = match encoded_len > capacity {
-            true => (encoded_len, capacity),
-            false => (size, self.limits.max_size()),
-        };
-        if needed > limit {
-            return Err((u64::from(needed), u64::from(limit)));
+        let own_outer_key_len = self.outer_key.len(user_record.partition_key);
+        let (needed, limit) = self.size(plan.encoded_len, outer_key_len);
+        let is_full = needed > limit;
+        let max_count = self.limits.max_count();
+        let is_complete = self.record_count() >= max_count;
+        if !is_full && !is_complete && own_outer_key_len <= outer_key_len && !FOR_SIZE {
+            return Ok(());
+        }
+        // Whoever is taken in company can also go alone, under an outer key of their own.
+        let alone = user_record.encoded_len_alone_as::<SHAPE>(explicit_hash_key);
+        let (needed_alone, limit_alone) = self.size(alone, own_outer_key_len);
+        if needed_alone > limit_alone {
+            return Err(EncodeError::TooLarge {
+                needed: u64::from(needed_alone),
+                limit: u64::from(limit_alone),
+            });
+        }
+        if is_full {
+            return Err(EncodeError::Full {
+                needed: u64::from(needed),
+                limit: u64::from(limit),
+            });
+        }
+        if is_complete {
+            return Err(EncodeError::CountReached { limit: max_count });
         }
         Ok(())
     }
 
-    #[cold]
-    fn check_alone<const SHAPE: bool>(
-        &self,
-        user_record: &NewUserRecord<'_>,
-    ) -> Result<(), EncodeError> {
-        let outer_key_len = self.outer_key.len(user_record.partition_key);
-        self.check_size(user_record.encoded_len_alone_as::<SHAPE>(), outer_key_len)
-            .map_err(|(needed, limit)| EncodeError::TooLarge { needed, limit })
+    /// Bytes needed and allowed: of the blob where the buffer is too small for it,
+    /// else of the Kinesis record.
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn size(&self, encoded_len: u32, outer_key_len: u32) -> (u32, u32) {
+        let capacity = self.sections.capacity();
+        if encoded_len > capacity {
+            return (encoded_len, capacity);
+        }
+        let size = encoded_len.saturating_add(outer_key_len);
+        (size, self.limits.max_size())
     }
 
     /// Stores a key under the next index of its table.
-    fn intern(&mut self, kind: KeyKind, key: &[u8]) -> Result<(), EncodeError> {
+    fn intern(&mut self, kind: KeyKind, key: &[u8]) -> Option<()> {
+        let from_end = self.sections.next_key_from_end(key);
         let index = self.sections.push_key(kind, key)?;
-        let from_end = self.sections.last_key_from_end();
-        self.key_index.insert(key, InternedKey { from_end, index });
-        Ok(())
+        let interned = InternedKey::new(from_end, index, InternedKey::shape(kind, key));
+        self.key_index.insert(key, interned);
+        Some(())
     }
 
     /// Puts the tables and user records in order and seals the blob, which
@@ -818,9 +865,18 @@ where
     ///
     /// [`EncodeError::Empty`] without user records.
     pub fn finish(&mut self) -> Result<Aggregate<'_>, EncodeError> {
-        let unsealed = self.finish_unsealed()?;
-        let digest = Digest::of(unsealed.message());
-        Ok(unsealed.seal(digest))
+        let record_count = self.record_count();
+        // While the digest is computed, as little as can be is held on the stack.
+        let blob = self.sections.finish()?;
+        let blob = UnsealedBlob { blob }.seal_here();
+        self.key_index.clear();
+        Ok(Aggregate::new(
+            blob,
+            self.outer_key,
+            self.first_explicit_hash_key,
+            self.first_partition_key_len,
+            record_count,
+        ))
     }
 
     /// [`finish`](Self::finish), but the digest is left to the caller.

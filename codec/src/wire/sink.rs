@@ -2,38 +2,38 @@
 
 use crate::wire::varint::{self, FOR_SIZE};
 
-/// The unwritten rest of a piece of memory.
+/// A piece of memory, and how much of it is written.
 ///
 /// A write that does not fit gives `None`. Writers compare lengths before
 /// their first write, so that this stays a safeguard; what was written before
 /// it counts for nothing, as long as no one moves the end of what is valid.
 #[derive(Debug)]
 pub(crate) struct Sink<'out> {
-    rest: &'out mut [u8],
+    memory: &'out mut [u8],
+    len: usize,
 }
 
 impl<'out> Sink<'out> {
     pub(crate) fn new(memory: &'out mut [u8]) -> Self {
-        Self { rest: memory }
+        Self { memory, len: 0 }
     }
 
-    /// Bytes that are left.
-    pub(crate) fn free_len(&self) -> usize {
-        self.rest.len()
+    /// What was written.
+    pub(crate) fn written(&self) -> &[u8] {
+        self.memory.get(..self.len).unwrap_or_default()
     }
 
     #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Option<()> {
-        let (head, tail) = core::mem::take(&mut self.rest).split_at_mut_checked(bytes.len())?;
-        head.copy_from_slice(bytes);
-        self.rest = tail;
+        let rest = self.memory.get_mut(self.len..)?;
+        rest.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        self.len = self.len.wrapping_add(bytes.len());
         Some(())
     }
 
     fn put_byte(&mut self, byte: u8) -> Option<()> {
-        let (first, tail) = core::mem::take(&mut self.rest).split_first_mut()?;
-        *first = byte;
-        self.rest = tail;
+        *self.memory.get_mut(self.len)? = byte;
+        self.len = self.len.wrapping_add(1);
         Some(())
     }
 
