@@ -41,7 +41,7 @@ impl KeyTable {
     /// Sees a record's index into the table.
     #[inline]
     pub(crate) fn note_index(&mut self, index: u32) {
-        self.needed = self.needed.max(index.saturating_add(1));
+        self.needed = self.needed.max(index.wrapping_add(1));
     }
 
     /// True if every index that was seen has its key.
@@ -193,7 +193,11 @@ impl Share {
             let slot = usize::try_from(self.base.wrapping_add(position)).ok()?;
             return key_at(message, slots.get(slot)?.0);
         }
-        self.walk(message, slots, table, position, stride)
+        // A copy, so that the share itself can live in registers.
+        let mut share = *self;
+        let key = share.walk(message, slots, table, position, stride);
+        *self = share;
+        key
     }
 
     /// The slot that is for the key at `position`, if it has one.

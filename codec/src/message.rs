@@ -6,9 +6,11 @@ use crate::key_bytes::KeyBytes;
 use crate::wire::cursor::Cursor;
 use crate::wire::fault::{Fault, Faulted};
 use crate::wire::field::{self, Field, WireType};
-use crate::wire::head::{put_number, put_tag, take_number, take_tag};
+use crate::wire::head::{put_number, put_tag, take_tag};
 use crate::wire::sink::Sink;
 use crate::wire::varint::{self, FOR_SIZE};
+use crate::wire::word::Byte::{Last, More, Tag};
+use crate::wire::word::{Number, Pattern, Word, length_in};
 
 /// `AggregatedRecord.partition_key_table`
 pub(crate) const PARTITION_KEY: u32 = field::tag(1, WireType::LengthDelimited);
@@ -105,9 +107,14 @@ impl<'buf> TableKey<'buf> {
     }
 }
 
-/// Bytes before the data of a usual record, at most: four tags, and four numbers
-/// of up to three bytes.
+/// Bytes before the data of a usual record, at most, as it is written: four
+/// tags, and four numbers of up to three bytes.
 const MAX_USUAL_HEAD_LEN: usize = 4 * (1 + 3);
+
+/// Bytes that are looked at to read a usual record: a tag, a length of up to two
+/// bytes, a tag, and a [`Word`], which holds two indices and a length with their
+/// tags, none of more than two bytes.
+const LOOKED_AT_LEN: usize = 1 + 2 + 1 + size_of::<Word>();
 
 /// The fields of a record; of a field given twice, the last.
 #[derive(Clone, Copy, Debug)]
@@ -124,7 +131,7 @@ pub(crate) struct RecordFields<'buf> {
 /// A record's index into a key table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeyIndexField {
-    /// [`u32::MAX`] for all above: no table is that long.
+    /// [`MAX`](Self::MAX) for all above.
     pub(crate) index: u32,
     /// Where its tag stands.
     pub(crate) offset: usize,
@@ -139,54 +146,81 @@ impl<'buf> RecordFields<'buf> {
         if FOR_SIZE {
             return None;
         }
-        let message = cursor.rest();
-        let offset = cursor.offset();
-        let head = message.first_chunk::<MAX_USUAL_HEAD_LEN>()?;
-        let head = take_tag!(head, RECORD)?;
-        let (body_len, len, head) = take_number!(head)?;
-        let body_offset = len.wrapping_add(1);
-        let head = take_tag!(head, PARTITION_KEY_INDEX)?;
-        let (index, len, head) = take_number!(head)?;
-        let partition_key_index = KeyIndexField {
-            index,
-            offset: offset.wrapping_add(body_offset),
-        };
-        let len = body_offset.wrapping_add(len).wrapping_add(1);
-        let (explicit_hash_key_index, len, head) = match take_tag!(head, EXPLICIT_HASH_KEY_INDEX) {
-            None => {
-                let [head @ .., _, _, _, _] = head;
-                (None, len, head)
+        let head = cursor.rest().first_chunk::<LOOKED_AT_LEN>()?;
+        match take_tag!(head, RECORD)? {
+            [len @ ..0x80, head @ .., _] => {
+                let fields = take_tag!(head, PARTITION_KEY_INDEX)?;
+                let len = usize::from(*len);
+                Self::take_body::<1>(cursor, len, Word::from_le_bytes(*fields))
             }
-            Some(head) => {
-                let (index, index_len, head) = take_number!(head)?;
-                let field = KeyIndexField {
-                    index,
-                    offset: offset.wrapping_add(len),
-                };
-                (
-                    Some(field),
-                    len.wrapping_add(index_len).wrapping_add(1),
-                    head,
-                )
+            [low, high @ ..0x80, head @ ..] => {
+                let fields = take_tag!(head, PARTITION_KEY_INDEX)?;
+                let len = usize::from(*low & 0x7f) | usize::from(*high) << 7;
+                Self::take_body::<2>(cursor, len, Word::from_le_bytes(*fields))
             }
-        };
-        let head = take_tag!(head, DATA)?;
-        let (data_len, data_len_len, []) = take_number!(head)?;
-        let head_len = len.wrapping_add(data_len_len).wrapping_add(1);
-        let end = body_offset.wrapping_add(usize::try_from(body_len).ok()?);
-        let (record, rest) = message.split_at_checked(end)?;
-        let data = record.get(head_len..)?;
-        if usize::try_from(data_len) != Ok(data.len()) {
-            return None;
+            _ => None,
         }
+    }
+
+    /// Takes a usual record of `body_len` bytes behind a length of `LEN_LEN`. That
+    /// of its data has as many; `fields` starts with the partition key index.
+    ///
+    /// Where the next record starts follows from `body_len` alone, so that its
+    /// bytes are on their way while this one is looked at.
+    #[inline(always)]
+    fn take_body<const LEN_LEN: usize>(
+        cursor: &mut Cursor<'buf>,
+        body_len: usize,
+        fields: Word,
+    ) -> Option<Self> {
+        let data_follows = match LEN_LEN {
+            1 => const { Pattern::of(&[Last, Tag(DATA), Last]) },
+            _ => const { Pattern::of(&[Last, Tag(DATA), More, Last]) },
+        };
+        let explicit_hash_key_follows =
+            const { Pattern::of(&[Last, Tag(EXPLICIT_HASH_KEY_INDEX)]) };
+        let tag_and_len = const { 1 + LEN_LEN };
+        let offset = cursor.offset();
+        let body_offset = offset.wrapping_add(tag_and_len);
+        let behind = cursor.rest().get(tag_and_len..)?;
+        let (body, rest) = behind.split_at_checked(body_len)?;
+        let index = Number::of(fields);
+        let index_end = index.len.wrapping_add(1);
+        let record = |explicit_hash_key_index, keys_end: usize, last: Word| {
+            let data_offset = keys_end.wrapping_add(tag_and_len);
+            let data_len = length_in(last >> 16, LEN_LEN);
+            if data_offset.wrapping_add(data_len) != body_len {
+                return None;
+            }
+            Some(Self {
+                offset,
+                partition_key_index: KeyIndexField {
+                    index: index.value,
+                    offset: body_offset,
+                },
+                explicit_hash_key_index,
+                data: body.get(data_offset..)?,
+                tags: &[],
+            })
+        };
+        let record = if data_follows.starts(index.last) {
+            record(None, index_end, index.last)
+        } else if explicit_hash_key_follows.starts(index.last) {
+            let explicit = Number::of(index.last >> 16);
+            if !data_follows.starts(explicit.last) {
+                return None;
+            }
+            let field = KeyIndexField {
+                index: explicit.value,
+                offset: body_offset.wrapping_add(index_end),
+            };
+            let end = index_end.wrapping_add(1).wrapping_add(explicit.len);
+            record(Some(field), end, explicit.last)
+        } else {
+            None
+        }?;
         cursor.go_on_at(rest);
-        Some(Self {
-            offset,
-            partition_key_index,
-            explicit_hash_key_index,
-            data,
-            tags: &[],
-        })
+        Some(record)
     }
 
     /// Reads any record, good or bad.
@@ -238,6 +272,9 @@ impl<'buf> RecordFields<'buf> {
 }
 
 impl KeyIndexField {
+    /// No table is that long: one more still is a number.
+    const MAX: u32 = u32::MAX - 1;
+
     /// The index as it stands in the message, read from a cursor at
     /// [`offset`](Self::offset).
     #[cold]
@@ -250,7 +287,9 @@ impl KeyIndexField {
 
     fn of(field: &Field<'_>) -> Self {
         Self {
-            index: u32::try_from(field.number).unwrap_or(u32::MAX),
+            index: u32::try_from(field.number)
+                .unwrap_or(Self::MAX)
+                .min(Self::MAX),
             offset: field.offset,
         }
     }

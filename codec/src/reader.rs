@@ -147,12 +147,10 @@ impl<'buf> AggregatedRecord<'buf> {
         let mut cursor = Cursor::new(message, MAGIC_LEN);
         loop {
             // What every known producer writes is read in place, all else out of line.
-            if let Some(record) = RecordFields::take_usual(&mut cursor) {
-                checked.note_record(&record);
-                continue;
-            }
-            if let Some(key) = TableKey::take_usual(&mut cursor) {
+            while let Some(key) = TableKey::take_usual(&mut cursor) {
                 checked.note_key(&key);
+            }
+            if checked.note_usual_records(&mut cursor) {
                 continue;
             }
             // A copy, so that the cursor itself can live in registers.
@@ -179,15 +177,35 @@ impl<'buf> AggregatedRecord<'buf> {
         table.note_key(key.len_offset.saturating_sub(MAGIC_LEN));
     }
 
-    #[inline]
+    /// Notes the usual records that are next; true if there are any.
+    // Not inlined, so that the loop has all registers.
+    #[cfg_attr(not(target_os = "none"), inline(never))]
+    fn note_usual_records(&mut self, cursor: &mut Cursor<'_>) -> bool {
+        let (mut noted, mut at) = (*self, *cursor);
+        while let Some(record) = RecordFields::take_usual(&mut at) {
+            noted.note_indices(&record);
+        }
+        if self.record_count == 0 {
+            noted.first_record = cursor.offset();
+        }
+        let any = noted.record_count > self.record_count;
+        (*self, *cursor) = (noted, at);
+        any
+    }
+
     fn note_record(&mut self, record: &RecordFields<'_>) {
+        if self.record_count == 0 {
+            self.first_record = record.offset;
+        }
+        self.note_indices(record);
+    }
+
+    #[inline]
+    fn note_indices(&mut self, record: &RecordFields<'_>) {
         self.partition_keys
             .note_index(record.partition_key_index.index);
         if let Some(field) = record.explicit_hash_key_index {
             self.explicit_hash_keys.note_index(field.index);
-        }
-        if self.record_count == 0 {
-            self.first_record = record.offset;
         }
         // There are fewer records than bytes, and these have 32 bits.
         self.record_count = self.record_count.wrapping_add(1);
@@ -513,7 +531,7 @@ impl<S: AsRef<[KeyOffset]>> UserRecordWalk<S> {
     /// The next user record of `message`, which is the
     /// [`message`](AggregatedRecord::message) that the walk began in. In any
     /// other one it finds nonsense or ends early.
-    #[inline]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub fn next_in<'buf>(&mut self, message: &'buf [u8]) -> Option<UserRecord<'buf>> {
         if self.sub_sequence_number >= self.record_count {
             return None;

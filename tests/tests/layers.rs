@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["error", "key_bytes"],
     &["limits"],
-    &["wire::varint", "wire::head", "wire::fault"],
+    &["wire::varint", "wire::head", "wire::word", "wire::fault"],
     &["wire::cursor", "wire::sink"],
     &["wire::field"],
     &["wire"],

@@ -3,7 +3,6 @@
 use crate::error::DecodeErrorKind;
 use crate::limits::{MAX_TAG_LEN, MAX_VARINT_LEN};
 use crate::wire::fault::{Fault, Faulted};
-use crate::wire::head::take_number;
 use crate::wire::varint::{self, FOR_SIZE, Varint, VarintError};
 
 /// The unread bytes of one message.
@@ -115,10 +114,14 @@ impl<'buf> Cursor<'buf> {
         if FOR_SIZE {
             return None;
         }
-        let head = self.rest.first_chunk::<3>()?;
-        let (len, len_len, []) = take_number!(head)?;
-        let bytes = self.rest.get(len_len..)?;
-        let (bytes, rest) = bytes.split_at_checked(usize::try_from(len).ok()?)?;
+        let (len, rest) = match self.rest {
+            [len @ ..0x80, rest @ ..] => (usize::from(*len), rest),
+            [low, high @ ..0x80, rest @ ..] => {
+                (usize::from(*low & 0x7f) | usize::from(*high) << 7, rest)
+            }
+            _ => return None,
+        };
+        let (bytes, rest) = rest.split_at_checked(len)?;
         self.rest = rest;
         Some(bytes)
     }

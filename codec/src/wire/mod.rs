@@ -8,3 +8,4 @@ pub(crate) mod field;
 pub(crate) mod head;
 pub(crate) mod sink;
 pub(crate) mod varint;
+pub(crate) mod word;
