@@ -153,7 +153,7 @@ impl fmt::Display for SequenceNumber {
             Self::AtTimestamp => f.pad("AT_TIMESTAMP"),
             Self::TrimHorizon => f.pad("TRIM_HORIZON"),
             Self::Latest => f.pad("LATEST"),
-            Self::Number(digits) => f.pad(digits.as_str()),
+            Self::Number(digits) => fmt::Display::fmt(digits, f),
             Self::ShardEnd => f.pad("SHARD_END"),
         }
     }

@@ -307,7 +307,6 @@ fn check_cover(open: &[Shard]) -> Result<&Shard, ShardMapError> {
     let [first, ..] = open else {
         return Err(ShardMapError::Gap(HashKeyRange::FULL));
     };
-    // Reversed only where a shard starts at 0; then nothing is missing before it.
     let gap = |starting, ending| match HashKeyRange::new(starting, ending) {
         Ok(range) => Err(ShardMapError::Gap(range)),
         Err(_) => Ok(()),
@@ -321,7 +320,6 @@ fn check_cover(open: &[Shard]) -> Result<&Shard, ShardMapError> {
             Some(before) => next_hash_key(before.hash_key_range.ending_hash_key()),
         };
         match (before, next) {
-            (_, Some(next)) if next == starting => {}
             (_, Some(next)) if next < starting => {
                 let last = HashKey::new(starting.to_u128().saturating_sub(1));
                 gap(next, last)?;
@@ -496,6 +494,7 @@ mod tests {
         let diff = before.diff(&after);
         assert_eq!(ids(&diff.opened), ["d"]);
         assert_eq!(ids(&diff.closed), ["a", "b"]);
+        assert!(!diff.is_empty());
         assert!(before.diff(&before.clone()).is_empty());
     }
 

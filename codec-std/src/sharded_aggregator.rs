@@ -565,6 +565,19 @@ mod tests {
         );
     }
 
+    /// As a clock does that is set right.
+    #[test]
+    fn time_that_runs_backwards_brings_the_deadline_forward() {
+        let mut aggregator = ShardedAggregator::new(halves(), ShardedLimits::new());
+        for (at, deadline) in [(20, 120), (7, 107), (9, 107)] {
+            aggregator.push(user_record(1), at, ms(at)).unwrap();
+            assert_eq!(aggregator.poll_timeout(), Some(ms(deadline)));
+        }
+        assert!(aggregator.flush_due(ms(106)).is_none());
+        assert_eq!(aggregator.flush_due(ms(107)).unwrap().tokens, [20, 7, 9]);
+        assert_eq!(aggregator.poll_timeout(), None);
+    }
+
     #[test]
     fn a_full_buffer_refuses_and_a_flush_makes_room() {
         let needed = buffered_len::<u8, _>(&user_record(1));
@@ -579,11 +592,19 @@ mod tests {
             available: 0,
         };
         assert_eq!((refused.reason, refused.token), (reason, 3));
+        assert_eq!(aggregator.buffered_len(), needed + beside);
         assert_eq!(refused.user_record, user_record(1));
         assert_eq!(aggregator.flush_all().len(), 2);
         assert!(aggregator.push(refused.user_record, 3, ms(0)).is_ok());
 
-        let large = OwnedUserRecord::new("k", vec![0; needed + beside]);
+        // What fills all of it, and a byte more.
+        aggregator.flush_all();
+        let around = buffered_len::<u8, _>(&OwnedUserRecord::new("k", vec![0; 20])) - 20;
+        let data = vec![0; needed + beside - around];
+        let whole = OwnedUserRecord::new("k", data.clone());
+        aggregator.push(whole, 4, ms(0)).unwrap();
+        aggregator.flush_all();
+        let large = OwnedUserRecord::new("k", [&data[..], &[0]].concat());
         let refused = aggregator.push(large, 4, ms(0)).unwrap_err();
         assert!(matches!(
             refused.reason,

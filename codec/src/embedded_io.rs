@@ -45,6 +45,8 @@ impl<W: Write> StreamWriter<EmbeddedIo<W>> {
     /// let streamed = writer.finish()?;
     /// uart.flush().map_err(StreamError::Sink)?;
     /// # assert_eq!(streamed.encoded_len(), 20 + 10 + 10);
+    /// # let parsed = kinesis_agg_codec::parse(&memory[..40]);
+    /// # assert!(matches!(parsed, Ok(kinesis_agg_codec::Parsed::Aggregated(_))));
     /// # Ok::<(), StreamError<SliceWriteError>>(())
     /// ```
     pub const fn to_embedded_io(write: W) -> Self {

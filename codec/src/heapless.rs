@@ -125,3 +125,55 @@ impl<const N: usize> VecAggregate<N> {
         self.data
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::RecordTags;
+    use crate::writer::NewUserRecord;
+
+    /// Protects whoever queues owned blobs: bytes and outer keys are those that
+    /// the writer lends out itself, one blob after the other.
+    #[test]
+    fn what_owns_its_blob_is_what_a_buffer_would_hold() {
+        let user_records = [
+            NewUserRecord::new("sensor-7", b"21.5").with_explicit_hash_key(HashKey::new(7)),
+            NewUserRecord::new("sensor-8", b""),
+        ];
+        for outer_key in [OuterKey::FirstUserRecord, OuterKey::Kpl] {
+            let mut buffer = [0xa5; 100];
+            let mut lent = AggregateWriter::new(&mut buffer).with_outer_key(outer_key);
+            let mut owned = AggregateWriter::<Vec<u8, 100>>::in_heapless_vec();
+            owned = owned.with_outer_key(outer_key);
+            for user_records in [&user_records[..], &user_records[1..]] {
+                for user_record in user_records {
+                    lent.try_push(user_record).unwrap();
+                    owned.try_push(user_record).unwrap();
+                }
+                let lent = lent.finish().unwrap();
+                let finished = owned.finish_into_vec().unwrap();
+                let aggregate = finished.as_aggregate();
+                assert_eq!(aggregate.data(), lent.data());
+                assert_eq!(aggregate.partition_key(), lent.partition_key());
+                assert_eq!(aggregate.explicit_hash_key(), lent.explicit_hash_key());
+                assert_eq!(aggregate.record_count(), lent.record_count());
+                assert_eq!(finished.clone().into_data(), lent.data());
+            }
+            assert_eq!(owned.finish_into_vec().err(), Some(EncodeError::Empty));
+        }
+    }
+
+    #[test]
+    fn sections_that_own_their_blob_are_those_that_a_buffer_would_hold() {
+        let mut buffer = [0xa5; 100];
+        let mut lent = SectionWriter::new(&mut buffer);
+        let mut owned = SectionWriter::<Vec<u8, 100>>::in_heapless_vec();
+        for data in [b"21.5".as_slice(), b"2"] {
+            let key = lent.intern_partition_key(b"sensor-7").unwrap();
+            lent.push(key, None, data, RecordTags::default()).unwrap();
+            let key = owned.intern_partition_key(b"sensor-7").unwrap();
+            owned.push(key, None, data, RecordTags::default()).unwrap();
+            assert_eq!(owned.finish_into_vec().unwrap(), lent.finish().unwrap());
+        }
+    }
+}

@@ -236,19 +236,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
     fn copy_to(&self, to: &mut [u8]) -> Option<()> {
         let from = self.buffer.as_ref();
         to.get(..usize::try_from(self.encoded_len()).ok()?)?;
-        // A part that is empty may have no place in the old buffer at all.
+        // Without records, there may be no place for them in the old buffer at all.
         if self.records.len > 0 {
             let start = usize::try_from(MESSAGE_START).ok()?;
             let end = start.checked_add(usize::try_from(self.records.len).ok()?)?;
             Sink::new(to.get_mut(start..)?).put(from.get(start..end)?)?;
         }
         let keys_len = usize::try_from(self.keys_len()).ok()?;
-        if keys_len > 0 {
-            let keys = from.get(from.len().checked_sub(keys_len)?..)?;
-            let start = to.len().checked_sub(keys_len)?;
-            Sink::new(to.get_mut(start..)?).put(keys)?;
-        }
-        Some(())
+        let keys = from.get(from.len().checked_sub(keys_len)?..)?;
+        let start = to.len().checked_sub(keys_len)?;
+        Sink::new(to.get_mut(start..)?).put(keys)
     }
 
     /// Puts the parts in order, behind the magic, and starts over; returns the

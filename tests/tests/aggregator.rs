@@ -228,3 +228,13 @@ fn a_refusal_is_printed_without_the_user_record() {
     let printed = format!("{refused:?}");
     assert_eq!(printed, "PushError { reason: EmptyPartitionKey, .. }");
 }
+
+/// Protects a log from an entry for each key.
+#[test]
+fn printed_an_aggregator_counts_its_keys() {
+    let mut aggregator = RecordAggregator::new();
+    for key in ["a", "b", "a"] {
+        aggregator.push(OwnedUserRecord::new(key, "")).unwrap();
+    }
+    assert!(format!("{aggregator:?}").contains("KeyMap { keys: 2, .. }"));
+}

@@ -293,6 +293,7 @@ fn the_section_writer_refuses_without_a_trace() {
     assert_eq!(writer.push(key, Some(ehk0), b"", tags()), unknown(0, 0));
     assert_eq!((writer.record_count(), writer.encoded_len()), (0, 23));
     writer.push(key, None, b"xy", tags()).unwrap();
+    assert_eq!((writer.record_count(), writer.encoded_len()), (1, 31));
     let blob = sections(&writer).unwrap();
     assert_eq!(blob.len(), 31);
 

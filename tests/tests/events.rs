@@ -182,6 +182,21 @@ fn keys_are_neither_invented_nor_replaced() {
     );
 }
 
+/// A `recordId` of another function's stays where it stood.
+#[test]
+fn a_kinesis_record_keeps_fields_of_transformations_apart() {
+    let message = b"\x0a\x01a\x1a\x05\x08\x00\x1a\x01x";
+    let data = serde_json::to_value(Base64(&reseal(message))).unwrap();
+    let record = json!({"kinesis": {"recordId": "in", "data": data}, "recordId": "beside"});
+    let record: EventRecord = serde_json::from_value(record).unwrap();
+    assert_eq!(
+        yielded(&record),
+        [
+            r#"{"kinesis":{"explicitHashKey":null,"partitionKey":"a","subSequenceNumber":0,"aggregated":true,"data":"eA==","recordId":"in"},"recordId":"beside"}"#
+        ]
+    );
+}
+
 struct Base64<'a>(&'a [u8]);
 
 impl serde::Serialize for Base64<'_> {
@@ -246,6 +261,7 @@ fn failures_name_each_kinesis_record_once() {
     for delivered in event.user_records().skip(1) {
         failures.push(&delivered);
     }
+    assert!(!failures.is_empty());
     let aggregate = event.records[1].sequence_number().unwrap();
     // An empty identifier fails the whole batch.
     let numbers: Vec<_> = failures.sequence_numbers().collect();
@@ -366,4 +382,10 @@ fn metadata_is_told_apart_from_the_data_and_numbers_are_taken_as_written() {
     assert_eq!(names, ["partitionKey", "sequenceNumber", "x"]);
     let names: Vec<_> = record.fields().map(|(name, _)| name).collect();
     assert_eq!(names, ["data"]);
+    assert_eq!(record.field("data").unwrap().get(), "1");
+    // Where the data stands beside the metadata, a field of that name in it is another.
+    let json = r#"{"data":"eA==","kinesisRecordMetadata":{"data":2}}"#;
+    let record: EventRecord = serde_json::from_str(json).unwrap();
+    assert!(record.field("data").is_none());
+    assert_eq!(record.metadata("data").unwrap().get(), "2");
 }

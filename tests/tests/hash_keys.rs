@@ -101,6 +101,9 @@ fn keys_print_and_compare_as_text() {
     assert!(key == "sensor-7" && key == *"sensor-7");
     assert!(key != "sensor-8" && key != *"sensor-8");
     assert_eq!(key.as_ref(), b"sensor-7");
+    assert_eq!(KeyBytes::from(key.as_bytes()), key);
     let not_text = KeyBytes::new(b"k\xff\"");
     assert_eq!(format!("{not_text:?}"), r#""k\xff\"""#);
+    let user_record = NewUserRecord::new("k\"", b"21.5");
+    assert!(format!("{user_record:?}").contains(r#"partition_key: "k\"","#));
 }

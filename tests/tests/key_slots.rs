@@ -133,3 +133,27 @@ fn many_keys_are_found_through_few_slots() {
         }
     }
 }
+
+/// Protects the bound that the docs give. A walk is handed a message of which
+/// nothing can be read that stands before the slot nearest to the key.
+#[test]
+fn a_look_up_begins_at_the_nearest_slot() {
+    let count = 12;
+    let pks: Vec<_> = (0..count).map(|i| key("pk", i)).collect();
+    let table: Vec<_> = pks.iter().map(|key| wire::partition_key(key)).collect();
+    for slot_count in 1..=count {
+        let stride = count.div_ceil(slot_count);
+        for (index, key) in pks.iter().enumerate() {
+            let record = wire::record(u64::try_from(index).unwrap(), None, b"x");
+            let mut message = [table.concat(), record].concat();
+            let blob = reseal(&message);
+            let slots = vec![KeyOffset::default(); slot_count];
+            let mut walk = aggregated(&blob).user_records_in(slots).into_walk();
+            let before = table[..index - index % stride].concat().len();
+            message[..before].fill(0xff);
+            let read = walk.next_in(&message).map(|read| read.partition_key());
+            let found = read.is_some_and(|found| found.as_bytes() == key);
+            assert!(found, "key {index} of {count} through {slot_count} slots");
+        }
+    }
+}

@@ -371,6 +371,12 @@ fn what_expires_comes_back_with_its_story() {
     let [first, second] = &failure.attempts[..] else {
         panic!("two attempts");
     };
+    let printed = format!("{failure:?}");
+    assert!(printed.starts_with("Failure { reason: Expired, attempts: [Attempt {"));
+    assert!(
+        !printed.contains("user_record"),
+        "user data in a log: {printed}"
+    );
     // Whoever prints the chain of causes reads each once.
     let texts = [failure.to_string(), failure.source().unwrap().to_string()];
     assert_eq!(
@@ -516,6 +522,13 @@ fn a_refused_push_gives_the_user_record_back_and_sends_what_waits() {
         }
         assert!(producer.buffered_len() <= 1_000);
     };
+    let left = 1_000 - producer.buffered_len();
+    let reason = format!("{refused:?}");
+    assert!(
+        reason.contains(&format!("available: {left} }}")),
+        "{reason}"
+    );
+    assert!(!reason.contains("data"), "user data in a log: {reason}");
     assert_eq!(refused.user_record, user_record(taken));
     assert!(matches!(refused.reason, RefusalReason::BufferFull { .. }));
     let request = producer.poll_request(ms(0)).unwrap();
@@ -732,4 +745,18 @@ fn where_no_pause_is_asked_for_there_is_none() {
         let answer = vec![throttled()];
         producer.handle_answer(request.id, answer, ms(0)).unwrap();
     }
+}
+
+/// A flush is a promise about what waits, wherever it then belongs.
+#[test]
+fn what_was_flushed_before_a_reshard_goes_at_once_after_it() {
+    let mut producer = producer(one(), settings().with_max_age(ms(9_999)));
+    push(&mut producer, &[5, 500], ms(0));
+    producer.flush();
+    producer.replace_map(ShardMap::new(split()).unwrap(), ms(1));
+    let mut sent = Vec::new();
+    while let Some(request) = producer.poll_request(ms(1)) {
+        sent.extend(keys(&request));
+    }
+    assert_eq!(sent, [[5], [500]]);
 }

@@ -2,6 +2,8 @@
 //! when its sink fails. Protects that no reader is ever given half a blob
 //! unknowingly.
 
+use core::error::Error as _;
+
 use kinesis_agg_codec::{
     ByteSink, EncodeError, HashKey, Limits, RecordTag, RecordTags, StreamError, StreamWriter,
 };
@@ -143,9 +145,14 @@ fn what_is_refused_is_not_written() {
         writer.push(key, None, b"21.50", none()),
         Err(full(20 + 10 + 11 + 8))
     );
+    // What fills an aggregate alone, and a byte more.
     assert_eq!(
-        writer.push(key, None, &[0; 20], none()),
-        Err(too_large(20 + 26 + 8))
+        writer.push(key, None, &[0; 14], none()),
+        Err(full(20 + 10 + 20 + 8))
+    );
+    assert_eq!(
+        writer.push(key, None, &[0; 15], none()),
+        Err(too_large(20 + 21 + 8))
     );
     assert_eq!(
         writer.intern_partition_key(b"sensor-10"),
@@ -168,6 +175,20 @@ fn what_is_refused_is_not_written() {
     assert_eq!(read_with_slots(&aggregated(&blob), 1)[0].data, b"21.5");
 }
 
+/// Protects whoever prints a chain of causes.
+#[test]
+fn an_error_of_the_sink_is_the_source() {
+    let sink = StreamError::Sink(core::fmt::Error);
+    assert_eq!(sink.to_string(), "sink failed");
+    let source = sink.source().unwrap().to_string();
+    assert_eq!(source, core::fmt::Error.to_string());
+    let full = EncodeError::CountReached { limit: 3 };
+    let refused = StreamError::<core::fmt::Error>::from(full);
+    // It says so itself.
+    assert_eq!(refused.to_string(), full.to_string());
+    assert!(refused.source().is_none());
+}
+
 #[test]
 fn the_count_is_limited() {
     let limits = Limits::new().with_max_count(2).unwrap();
@@ -181,6 +202,21 @@ fn the_count_is_limited() {
         Err(EncodeError::CountReached { limit: 2 }.into())
     );
     assert_eq!(writer.finish().unwrap().record_count(), 2);
+}
+
+/// Protects those who log a writer: its sink need not be printed, and is not.
+#[test]
+fn printed_it_says_how_far_it_is() {
+    let mut writer = plenty();
+    let key = writer.intern_partition_key(b"k").unwrap();
+    let pushed = writer.push(key, None, b"21.5", RecordTags::default());
+    pushed.unwrap();
+    let printed = format!("{writer:?}");
+    assert!(
+        printed.contains("encoded_len: 33, record_count: 1,"),
+        "{printed}"
+    );
+    assert!(!printed.contains("sink"));
 }
 
 #[test]

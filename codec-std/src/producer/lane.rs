@@ -58,11 +58,11 @@ impl<T> Lane<T> {
         }
     }
 
+    /// Takes what [`next_sealed`](Self::next_sealed) shows.
     pub(super) fn take_next(&mut self) -> Option<Sealed<T>> {
-        match self.retries.pop_front() {
-            None if self.returned.is_empty() => self.outbox.pop_front(),
-            first => first,
-        }
+        self.next_sealed()?;
+        let retry = self.retries.pop_front();
+        retry.or_else(|| self.outbox.pop_front())
     }
 
     /// When the rate of the shard allows for a record of this length.

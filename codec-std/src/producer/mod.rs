@@ -308,9 +308,8 @@ impl<T> ProducerCore<T> {
                 continue;
             };
             let (next_len, alone) = (next.len(), next.alone);
-            let in_time = next.not_before <= now && self.expiry(next.oldest) > now;
-            if !in_time || lane.within_rate_at(&self.settings, next_len) > now {
-                self.expire_lane(place, now);
+            // When the lane was scheduled, this aggregate may not have been made yet.
+            if lane.within_rate_at(&self.settings, next_len) > now {
                 self.schedule(place);
                 continue;
             }
