@@ -116,7 +116,11 @@ mod tests {
     fn composes_all_numbers_of_up_to_three_bytes_and_no_other() {
         for value in (0..32).flat_map(|bit| [(1_u32 << bit) - 1, 1 << bit]) {
             let mut bytes = alloc::vec![0x7f, 5, 0x55];
-            varint::encode(value, |byte| Some(bytes.push(byte))).unwrap();
+            varint::encode(value, |byte| {
+                bytes.push(byte);
+                Some(())
+            })
+            .unwrap();
             let head = Head::EMPTY.with(0x7f, 5).unwrap().with(0x55, value);
             let Some(head) = head else {
                 assert!(bytes.len() > 3 + 3);
