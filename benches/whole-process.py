@@ -142,7 +142,7 @@ def main():
     lines = [
         f"Whole processes, JSON lines in and out, {args.user_records:,} user records of"
         f" {DATA_LEN} bytes under {KEYS:,} keys, on {args.machine}: user records a second,"
-        " time / ours, peak memory.",
+        " time / ours, seconds of a processor, peak memory. kinesis-agg runs on two threads.",
         "",
         "| | deaggregate | aggregate |",
         "|---|---|---|",
@@ -159,7 +159,8 @@ def main():
             if elapsed < SHORTEST:
                 sys.exit(f"{name}: {elapsed} s are too few to tell: more --user-records")
             times = "" if name == OUR_NAME else f", {elapsed / our_elapsed:.0f}x"
-            cells.append(f"{args.user_records / elapsed:,.0f}{times}, {peak / 1024:.0f} MiB")
+            rate = f"{args.user_records / elapsed:,.0f}{times}"
+            cells.append(f"{rate}, {busy:.2f} s, {peak / 1024:.0f} MiB")
             of_processor = f"{busy:.2f} s of a processor, {busy / our_busy:.1f}x"
             print(f"{what}, {name}: {of_processor}", file=sys.stderr)
         lines.append(f"| {name} | {' | '.join(cells)} |")

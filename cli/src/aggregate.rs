@@ -1,25 +1,26 @@
 //! User records in, a JSON object each; Kinesis records out.
 
-use alloc::sync::Arc;
 use core::time::Duration;
 use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use kinesis_agg::codec::NewUserRecord;
 use kinesis_agg::codec::limits::{DEFAULT_MAX_SIZE, LARGEST_MAX_SIZE};
 use kinesis_agg::{
-    AsUserRecord, HashKey, Limits, LoneUserRecord, OuterKey, OwnedAggregate, OwnedUserRecord,
-    RecordAggregator, RefusalReason, ShardAggregate, ShardedAggregator, ShardedLimits,
+    HashKey, Limits, LoneUserRecord, OuterKey, RecordAggregator, ShardedAggregator, ShardedLimits,
 };
 use serde_json::value::RawValue;
 
 use crate::input::Input;
 use crate::json::Fields;
 use crate::output::{JsonLines, Out, cannot_write};
+use crate::packer::Packer;
 use crate::progress::Progress;
+use crate::relay::{BATCH_LEN, Batch as _, Reading, Relay};
 use crate::shards;
+use crate::user_record_batch::{OwnedTag, UserRecordBatch};
+use crate::usual_line::{UsualLine, hash_key};
 
 /// Pack user records into Kinesis records, in order, as many into each as fit.
 ///
@@ -117,13 +118,13 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
         Lone::Wrap => LoneUserRecord::Wrapped,
         Lone::Raw => LoneUserRecord::Raw,
     };
-    let mut aggregator = match &args.shards {
-        None => Aggregator::OfAnyShard(Box::new(
+    let mut packer = match &args.shards {
+        None => Packer::of_any_shard(
             RecordAggregator::new()
                 .with_limits(limits)
                 .with_outer_key(outer_key)
                 .with_lone_user_record(lone),
-        )),
+        ),
         Some(file) => {
             let map = shards::read(file)?;
             let limits = ShardedLimits::new()
@@ -131,131 +132,92 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
                 .with_outer_key(outer_key)
                 .with_lone_user_record(lone)
                 .with_max_buffered_len(usize::MAX);
-            Aggregator::OfOneShard(Box::new(ShardedAggregator::new(map, limits)))
+            Packer::OfOneShard(Box::new(ShardedAggregator::new(map, limits)))
         }
     };
+    let progress = Progress::beside_output(&args.files);
+    let input = {
+        let (files, progress) = (args.files.clone(), progress.clone());
+        move || Input::new(&files, progress)
+    };
+    let relay = Relay::start(move |reading| read(input(), reading))?;
     let mut lines = JsonLines::new(out);
-    let mut data = Vec::new();
-    let mut input = Input::new(&args.files, Progress::beside_output(&args.files));
+    let packed = pack(relay, &mut packer, &mut lines);
+    // What came before an error goes out all the same.
+    let rest = packer.flush(&mut lines);
+    progress.clear();
+    let flushed = rest.and_then(|()| lines.flush());
+    flushed.map_err(cannot_write).and(packed)
+}
+
+/// Reads all user records, and hands over what there is before it waits for more.
+fn read(mut input: Input, reading: &mut Reading<UserRecordBatch>) -> anyhow::Result<()> {
+    let mut batch = UserRecordBatch::default();
     loop {
-        match next_user_record(&mut input, &mut data, &mut aggregator) {
-            Ok(Step::Pushed(None)) => {}
-            Ok(Step::Pushed(Some(aggregate))) => print(&aggregate, &mut lines)?,
-            end => {
-                // What came before an error goes out all the same.
-                for rest in aggregator.flush() {
-                    print(&rest, &mut lines)?;
-                }
-                return end.map(drop);
+        if batch.len() >= BATCH_LEN || (input.is_drained() && !batch.is_empty()) {
+            if reading.hand_over(batch).is_err() {
+                return Ok(());
             }
+            batch = reading.spare();
+            batch.clear();
         }
-    }
-}
-
-enum Aggregator {
-    OfAnyShard(Box<RecordAggregator>),
-    OfOneShard(Box<ShardedAggregator>),
-}
-
-/// An aggregate, and the shard that has all of it, if shards are known.
-struct Completed {
-    aggregate: OwnedAggregate,
-    shard_id: Option<Arc<str>>,
-}
-
-impl core::convert::From<OwnedAggregate> for Completed {
-    fn from(aggregate: OwnedAggregate) -> Self {
-        Self {
-            aggregate,
-            shard_id: None,
-        }
-    }
-}
-
-impl core::convert::From<ShardAggregate> for Completed {
-    fn from(complete: ShardAggregate) -> Self {
-        Self {
-            aggregate: complete.aggregate,
-            shard_id: Some(complete.shard_id),
-        }
-    }
-}
-
-impl Aggregator {
-    fn push(&mut self, user_record: impl AsUserRecord) -> anyhow::Result<Option<Completed>> {
-        match self {
-            Self::OfAnyShard(aggregator) => match aggregator.push(user_record) {
-                Ok(completed) => Ok(completed.map(Completed::from)),
-                Err(refused) => Err(refused.reason.into()),
+        let end = match input.next_filled_line() {
+            Ok(true) => match push(input.line(), &input, &mut batch) {
+                Ok(()) => continue,
+                Err(error) => Err(error.context(input.place().to_string())),
             },
-            Self::OfOneShard(aggregator) => {
-                match aggregator.push(user_record, (), Duration::ZERO) {
-                    Ok(completed) => Ok(completed.map(Completed::from)),
-                    Err(refused) => Err(match refused.reason {
-                        RefusalReason::Unfit(reason) => reason.into(),
-                        other => other.into(),
-                    }),
-                }
-            }
-        }
-    }
-
-    fn flush(&mut self) -> Vec<Completed> {
-        match self {
-            Self::OfAnyShard(aggregator) => {
-                let rest = aggregator.flush().into_iter();
-                rest.map(Completed::from).collect()
-            }
-            Self::OfOneShard(aggregator) => {
-                let rest = aggregator.flush_all().into_iter();
-                rest.map(Completed::from).collect()
-            }
-        }
+            other => other.map(drop),
+        };
+        // What came before an error goes out all the same.
+        return reading.hand_over(batch).map_or(Ok(()), |()| end);
     }
 }
 
-enum Step {
-    /// A user record; it may have completed an aggregate.
-    Pushed(Option<Completed>),
-    /// There are no more.
-    End,
-}
-
-/// `data` is memory that serves one user record after the other.
-fn next_user_record(
-    input: &mut Input,
-    data: &mut Vec<u8>,
-    aggregator: &mut Aggregator,
-) -> anyhow::Result<Step> {
-    if !input.next_filled_line()? {
-        return Ok(Step::End);
+fn push(line: &[u8], input: &Input, batch: &mut UserRecordBatch) -> anyhow::Result<()> {
+    if let Some(usual) = UsualLine::parse(line) {
+        let explicit_hash_key = usual.explicit_hash_key()?;
+        let key = usual.partition_key;
+        batch.push(input, key, explicit_hash_key, usual.data, Vec::new());
+        return Ok(());
     }
-    let completed =
-        push(input.line(), data, aggregator).with_context(|| input.place().to_string())?;
-    Ok(Step::Pushed(completed))
-}
-
-fn push(
-    line: &[u8],
-    data: &mut Vec<u8>,
-    aggregator: &mut Aggregator,
-) -> anyhow::Result<Option<Completed>> {
     let fields = Fields::parse(line)?;
     let partition_key = fields
         .text_or_base64("partitionKey", "partitionKeyBase64")?
         .context("no partitionKey")?;
     let explicit_hash_key = explicit_hash_key(&fields)?;
-    fields.data(data)?;
-    let user_record = NewUserRecord::new(&partition_key, data);
-    let user_record = user_record.with_explicit_hash_key(explicit_hash_key);
-    let Some(tags) = fields.get("tags") else {
-        return aggregator.push(user_record);
-    };
-    let mut user_record = OwnedUserRecord::from(&user_record);
-    for (key, value) in parse_tags(tags).context("tags")? {
-        user_record = user_record.with_tag(&key, value.as_deref());
+    let data = fields.data()?;
+    let tags = fields.get("tags").map(parse_tags).transpose();
+    let tags = tags.context("tags")?.unwrap_or_default();
+    batch.push(input, &partition_key, explicit_hash_key, &data, tags);
+    Ok(())
+}
+
+/// How long a complete aggregate waits for others: longer than it takes to read a batch.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// Packs what is read, and prints each aggregate.
+fn pack<W: Write>(
+    mut relay: Relay<UserRecordBatch>,
+    packer: &mut Packer,
+    lines: &mut JsonLines<W>,
+) -> anyhow::Result<()> {
+    let mut data = Vec::new();
+    loop {
+        let batches = relay.next(PATIENCE, || {
+            // Nobody waits for a complete aggregate while this waits for input.
+            let finished = packer.finish(lines);
+            finished.and_then(|()| lines.flush()).map_err(cannot_write)
+        })?;
+        if batches.is_empty() {
+            return relay.end();
+        }
+        for batch in batches {
+            batch.0.try_for_each(&mut data, |user_record, place| {
+                packer.push(user_record, place, lines)
+            })?;
+            relay.give_back(batch);
+        }
     }
-    aggregator.push(user_record)
 }
 
 fn explicit_hash_key(fields: &Fields<'_>) -> anyhow::Result<Option<HashKey>> {
@@ -268,11 +230,8 @@ fn explicit_hash_key(fields: &Fields<'_>) -> anyhow::Result<Option<HashKey>> {
         Some(number) => Some(number.into()),
         None => fields.text_or_base64("explicitHashKey", "explicitHashKeyBase64")?,
     };
-    let hash_key = text.map(|text| text.parse().context("explicitHashKey"));
-    hash_key.transpose()
+    text.map(|text| hash_key(&text)).transpose()
 }
-
-type OwnedTag = (String, Option<String>);
 
 fn parse_tags(tags: &RawValue) -> anyhow::Result<Vec<OwnedTag>> {
     let tags = serde_json::from_str::<Vec<Fields<'_>>>(tags.get());
@@ -284,25 +243,4 @@ fn parse_tags(tags: &RawValue) -> anyhow::Result<Vec<OwnedTag>> {
             Ok((key.into_owned(), value.map(Into::into)))
         })
         .collect()
-}
-
-fn print<W: Write>(completed: &Completed, lines: &mut JsonLines<W>) -> anyhow::Result<()> {
-    let aggregate = &completed.aggregate;
-    let explicit_hash_key = aggregate.explicit_hash_key().map(HashKey::to_decimal);
-    let explicit_hash_key = explicit_hash_key.as_ref().map(|text| text.as_str());
-    let mut write = || {
-        let mut object = lines.object();
-        let fields = object.fields();
-        if let Some(shard_id) = &completed.shard_id {
-            fields.text("shardId", shard_id)?;
-        }
-        fields
-            .text("partitionKey", aggregate.partition_key())?
-            .value("explicitHashKey", &explicit_hash_key)?
-            .value("userRecords", &aggregate.record_count())?
-            .value("size", &aggregate.data().len())?
-            .base64("data", aggregate.data());
-        object.end()
-    };
-    write().map_err(cannot_write)
 }

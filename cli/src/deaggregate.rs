@@ -1,21 +1,25 @@
 //! Kinesis records in, user records out, a JSON object each.
 
+use core::time::Duration;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use kinesis_agg::codec::KeyOffset;
+use kinesis_agg::codec::{Digest, KeyOffset};
 use kinesis_agg::lambda::UserRecordEvent;
 use kinesis_agg::{
     Deaggregated, Deaggregator, Delivered, EnclosingRecord, HashKey, HashKeyFilter, HashKeyRange,
-    KeyBytes, Outcome, PlainReason, RecordTags, UserRecord,
+    KeyBytes, Outcome, PlainReason, RecordTags, UserRecord, digests_of_blobs,
 };
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use crate::input::{Blob, Blobs, Format, Input};
+use crate::held_blobs::{HeldBlob, HeldBlobs};
+use crate::input::{Blobs, Format, Input, Place};
+use crate::json::Fields;
 use crate::output::{JsonLines, Out, WrittenFields, cannot_write, note};
 use crate::progress::Progress;
+use crate::relay::{BATCH_LEN, Batch as _, Reading, Relay};
 
 /// Take Kinesis records apart into their user records, a JSON object a line.
 ///
@@ -99,47 +103,103 @@ fn hash_key_range(text: &str) -> Result<HashKeyRange, String> {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
-    let input = Input::new(&args.files, Progress::beside_output(&args.files));
-    let mut blobs = Blobs::new(input, args.from);
-    let mut deaggregator = Deaggregator::new();
+    let progress = Progress::beside_output(&args.files);
+    let input = {
+        let (files, progress) = (args.files.clone(), progress.clone());
+        move || Input::new(&files, progress)
+    };
+    let (from, as_events) = (args.from, args.to == To::Event);
+    let relay = Relay::start(move |reading| read(Blobs::new(input(), from), as_events, reading))?;
     let mut lines = JsonLines::new(out);
+    let result = args.print_all(relay, &mut lines);
+    progress.clear();
+    lines.flush().map_err(cannot_write).and(result)
+}
+
+/// Reads all Kinesis records, and hands over what there is before it waits for more.
+fn read(mut blobs: Blobs, as_events: bool, reading: &mut Reading<HeldBlobs>) -> anyhow::Result<()> {
+    let mut held = HeldBlobs::default();
     loop {
-        if blobs.is_drained() {
-            // Nobody waits for user records while this waits for input.
-            lines.flush().map_err(cannot_write)?;
+        if held.len() >= BATCH_LEN || (blobs.is_drained() && !held.is_empty()) {
+            if reading.hand_over(held).is_err() {
+                return Ok(());
+            }
+            held = reading.spare();
+            held.clear();
         }
-        let Some(blob) = blobs.next()? else {
-            return Ok(());
+        let end = match blobs.advance() {
+            Ok(true) => match blobs.move_to(&mut held, as_events) {
+                Ok(()) => continue,
+                Err(error) => Err(error),
+            },
+            other => other.map(drop),
         };
-        match args.to {
-            To::Ndjson => {
-                let deaggregated = deaggregator.deaggregate(&blob);
-                let along = Along::of(&deaggregated)?;
-                args.deliver(&blob, deaggregated, |delivered| {
-                    print(&delivered, &along, &mut lines)
-                })?;
-            }
-            To::Event => {
-                let record = blob.to_event_record()?;
-                let deaggregated = deaggregator.deaggregate(&*record);
-                args.deliver(&blob, deaggregated, |delivered| {
-                    lines.line(&UserRecordEvent::from(delivered))
-                })?;
-            }
-        }
+        // What came before an error goes out all the same.
+        return reading.hand_over(held).map_or(Ok(()), |()| end);
     }
 }
 
 impl Args {
+    fn print_all<W: Write>(
+        &self,
+        mut relay: Relay<HeldBlobs>,
+        lines: &mut JsonLines<W>,
+    ) -> anyhow::Result<()> {
+        let mut deaggregator = Deaggregator::new();
+        loop {
+            // Nobody waits for user records while this waits for input.
+            let batches = relay.next(Duration::ZERO, || lines.flush().map_err(cannot_write))?;
+            if batches.is_empty() {
+                return relay.end();
+            }
+            let blobs = batches.iter().flat_map(|(held, _)| held.iter());
+            let digests = digests_of_blobs(blobs.map(HeldBlob::data));
+            let mut digests = digests.into_iter();
+            for batch in batches {
+                for (held, digest) in batch.0.iter().zip(&mut digests) {
+                    self.print(held, digest, &mut deaggregator, lines)?;
+                }
+                relay.give_back(batch);
+            }
+        }
+    }
+
+    fn print<W: Write>(
+        &self,
+        held: HeldBlob<'_>,
+        digest: Option<Digest>,
+        deaggregator: &mut Deaggregator,
+        lines: &mut JsonLines<W>,
+    ) -> anyhow::Result<()> {
+        match (self.to, held.event()) {
+            (To::Event, Some(record)) => {
+                let deaggregated = deaggregator.deaggregate_with_digest(record, digest);
+                self.deliver(held.place(), deaggregated, |delivered| {
+                    lines.line(&UserRecordEvent::from(delivered))
+                })
+            }
+            _ => {
+                let record = Record {
+                    data: held.data(),
+                    fields: held.fields()?,
+                };
+                let deaggregated = deaggregator.deaggregate_with_digest(&record, digest);
+                let along = Along::of(&deaggregated)?;
+                self.deliver(held.place(), deaggregated, |delivered| {
+                    print(&delivered, &along, lines)
+                })
+            }
+        }
+    }
+
     /// Prints what a Kinesis record delivers, and tells what it does not.
     fn deliver<'a, R: EnclosingRecord>(
         &self,
-        blob: &Blob<'_>,
+        place: &Place,
         deaggregated: Deaggregated<'a, R, &'a mut Vec<KeyOffset>>,
         mut print: impl FnMut(Delivered<'a, R>) -> io::Result<()>,
     ) -> anyhow::Result<()> {
         let record = deaggregated.record_index();
-        let place = blob.place;
         if let Outcome::Aggregated { record_count: 0 } = deaggregated.outcome() {
             note(format_args!(
                 "{place}: record {record} is an aggregate without user records"
@@ -194,6 +254,24 @@ impl Args {
 /// Partition keys that are named of what was left out of a Kinesis record.
 const KEYS_TOLD: usize = 8;
 
+/// A Kinesis record, and what is known of it.
+#[derive(Debug)]
+struct Record<'a> {
+    data: &'a [u8],
+    fields: Fields<'a>,
+}
+
+impl EnclosingRecord for Record<'_> {
+    fn data(&self) -> &[u8] {
+        self.data
+    }
+
+    fn sequence_number(&self) -> Option<&str> {
+        let written = self.fields.get("sequenceNumber")?.get();
+        Some(written.trim_matches('"'))
+    }
+}
+
 /// What stands in the line of all that a Kinesis record delivers.
 #[derive(Debug, Default)]
 struct Along {
@@ -202,7 +280,7 @@ struct Along {
 }
 
 impl Along {
-    fn of<S>(deaggregated: &Deaggregated<'_, Blob<'_>, S>) -> io::Result<Self> {
+    fn of<S>(deaggregated: &Deaggregated<'_, Record<'_>, S>) -> io::Result<Self> {
         let mut along = Self::default();
         let is_aggregated = matches!(deaggregated.outcome(), Outcome::Aggregated { .. });
         let head = along
@@ -232,7 +310,7 @@ impl Along {
 }
 
 fn print<W: Write>(
-    delivered: &Delivered<'_, Blob<'_>>,
+    delivered: &Delivered<'_, Record<'_>>,
     along: &Along,
     lines: &mut JsonLines<W>,
 ) -> io::Result<()> {
@@ -313,6 +391,10 @@ fn write_key<'f>(
     key: KeyBytes<'_>,
     fields: &'f mut WrittenFields,
 ) -> io::Result<&'f mut WrittenFields> {
+    // Most are, and are looked at once so.
+    if fields.plain(name, key.as_bytes()) {
+        return Ok(fields);
+    }
     match key.to_str() {
         Ok(text) => fields.text(name, text),
         Err(_) => Ok(fields.base64(name_base64, key.as_bytes())),

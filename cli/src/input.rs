@@ -1,7 +1,7 @@
 //! Files and standard input, line by line, document by document or as a whole,
 //! and the blobs in them.
 
-use alloc::borrow::Cow;
+use alloc::sync::Arc;
 use alloc::vec;
 use core::fmt;
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use kinesis_agg::EnclosingRecord;
+use kinesis_agg::EnclosingRecord as _;
 use kinesis_agg::codec::MAGIC;
 use kinesis_agg::lambda::{EventRecord, RecordShape};
 use serde_json::StreamDeserializer;
@@ -18,7 +18,8 @@ use serde_json::de::IoRead;
 use serde_json::value::RawValue;
 
 use crate::events;
-use crate::json::{Fields, decode_base64, to_base64};
+use crate::held_blobs::HeldBlobs;
+use crate::json::{Fields, decode_base64, decode_data, to_base64};
 use crate::output::{WrongUsage, note};
 use crate::progress::Progress;
 
@@ -92,25 +93,36 @@ impl Format {
 }
 
 /// Where something was read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
-    file: &'a str,
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place {
+    file: Arc<str>,
     unit: Unit,
     /// From 1; 0 for the whole file.
     number: u64,
 }
 
 /// What a file is read by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 enum Unit {
+    #[default]
     Line,
     Document,
 }
 
-impl fmt::Display for Place<'_> {
+impl Place {
+    /// Another one in the same file.
+    pub(crate) fn at(&self, number: u64) -> Self {
+        Self {
+            number,
+            ..self.clone()
+        }
+    }
+}
+
+impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.number, self.unit) {
-            (0, _) => f.write_str(self.file),
+            (0, _) => f.write_str(&self.file),
             (number, Unit::Line) => write!(f, "{}, line {number}", self.file),
             (number, Unit::Document) => write!(f, "{}, document {number}", self.file),
         }
@@ -127,7 +139,7 @@ pub(crate) struct Input {
 }
 
 struct Opened {
-    name: String,
+    name: Arc<str>,
     /// Of what was read last.
     number: u64,
     content: Content,
@@ -167,7 +179,7 @@ impl Opened {
             (name, Box::new(progress.of_reader(file)))
         };
         Ok(Self {
-            name,
+            name: name.into(),
             number: 0,
             content: Content::Bytes(BufReader::with_capacity(BUFFER_LEN, reader)),
         })
@@ -220,7 +232,7 @@ impl Input {
             && let Content::Bytes(reader) = &mut opened.content
         {
             let read = read_line(reader, &mut self.content);
-            if read.with_context(|| opened.name.clone())? {
+            if read.with_context(|| opened.name.to_string())? {
                 opened.number = opened.number.saturating_add(1);
                 return Ok(true);
             }
@@ -236,7 +248,7 @@ impl Input {
                 core::mem::replace(&mut opened.content, Content::Done)
         {
             let read = reader.read_to_end(&mut self.content);
-            read.with_context(|| opened.name.clone())?;
+            read.with_context(|| opened.name.to_string())?;
             return Ok(true);
         }
         Ok(false)
@@ -270,7 +282,7 @@ impl Input {
         if let Content::Bytes(mut reader) = core::mem::replace(&mut opened.content, Content::Done) {
             while head.trim_ascii().is_empty() {
                 let read = reader.read_until(b'\n', &mut head);
-                if read.with_context(|| opened.name.clone())? == 0 {
+                if read.with_context(|| opened.name.to_string())? == 0 {
                     break;
                 }
             }
@@ -303,22 +315,28 @@ impl Input {
     }
 
     /// Where that stands.
-    pub(crate) fn place(&self) -> Place<'_> {
+    pub(crate) fn place(&self) -> Place {
         let Some(opened) = &self.current else {
-            return Place {
-                file: "",
-                unit: Unit::Line,
-                number: 0,
-            };
+            return Place::default();
         };
         Place {
-            file: &opened.name,
+            file: Arc::clone(&opened.name),
             unit: match opened.content {
                 Content::Documents(_) => Unit::Document,
                 Content::Bytes(_) | Content::Done => Unit::Line,
             },
             number: opened.number,
         }
+    }
+
+    /// Of the line.
+    pub(crate) fn number(&self) -> u64 {
+        self.current.as_ref().map_or(0, |opened| opened.number)
+    }
+
+    pub(crate) fn is_in_file_of(&self, place: &Place) -> bool {
+        let current = self.current.as_ref();
+        current.is_some_and(|opened| Arc::ptr_eq(&opened.name, &place.file))
     }
 
     /// True if the next line has to be waited for, as far as can be told.
@@ -362,39 +380,22 @@ pub(crate) struct Blobs {
 /// A Kinesis record.
 #[derive(Debug)]
 pub(crate) struct Blob<'a> {
-    pub(crate) place: Place<'a>,
+    pub(crate) place: Place,
     pub(crate) data: &'a [u8],
     /// What else is known of it, if the format tells.
     pub(crate) fields: Fields<'a>,
-    /// As an event has it, if the input is one.
-    record: Option<&'a EventRecord>,
     /// As JSON, if the input is that.
     line: Option<&'a [u8]>,
 }
 
-impl EnclosingRecord for Blob<'_> {
-    fn data(&self) -> &[u8] {
-        self.data
-    }
-
-    fn sequence_number(&self) -> Option<&str> {
-        let written = self.fields.get("sequenceNumber")?.get();
-        Some(written.trim_matches('"'))
-    }
-}
-
 impl Blob<'_> {
     /// As an event would have it.
-    pub(crate) fn to_event_record(&self) -> anyhow::Result<Cow<'_, EventRecord>> {
-        if let Some(record) = self.record {
-            return Ok(Cow::Borrowed(record));
-        }
+    fn to_event_record(&self) -> anyhow::Result<EventRecord> {
         let record = match self.line {
             Some(line) => serde_json::from_slice(line),
             None => serde_json::from_value(serde_json::json!({"data": to_base64(self.data)})),
         };
-        let record = record.with_context(|| self.place.to_string())?;
-        Ok(Cow::Owned(record))
+        record.with_context(|| self.place.to_string())
     }
 }
 
@@ -448,13 +449,12 @@ impl Blobs {
                 place,
                 data: record.data(),
                 fields: events::fields(record)?,
-                record: Some(record),
                 line: None,
             });
         }
         let line = input.line();
-        let fields = decode(format, line, data)
-            .with_context(|| format!("{place}, read as {} (see --from)", format.name()))?;
+        data.clear();
+        let fields = decode(format, line, data).with_context(|| read_as(&place, format))?;
         Ok(Blob {
             place,
             data: match format {
@@ -462,8 +462,34 @@ impl Blobs {
                 _ => data,
             },
             fields,
-            record: None,
             line: (format == Format::Ndjson).then_some(line),
+        })
+    }
+
+    /// Moves the Kinesis record that was reached into `held`, if wanted as an
+    /// event would have it. The error names the place.
+    pub(crate) fn move_to(&mut self, held: &mut HeldBlobs, as_event: bool) -> anyhow::Result<()> {
+        let place = self.input.place();
+        let record = match self.record.take() {
+            None if as_event => Some(self.current()?.to_event_record()?),
+            other => other,
+        };
+        if let Some(record) = record {
+            held.push_event(place, record);
+            return Ok(());
+        }
+        let format = self.format.unwrap_or(Format::Raw);
+        let (line, whole) = (self.input.line(), self.input.content.as_slice());
+        held.push(&place, |bytes| match format {
+            Format::Raw => {
+                bytes.extend_from_slice(whole);
+                Ok(None)
+            }
+            _ => {
+                let fields = decode(format, line, bytes);
+                let fields = fields.with_context(|| read_as(&place, format))?;
+                Ok((format == Format::Ndjson).then_some((line, fields)))
+            }
         })
     }
 
@@ -554,17 +580,23 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> 
     }
 }
 
-/// Decodes a line into `data`, and returns what else it holds.
+fn read_as(place: &Place, format: Format) -> String {
+    format!("{place}, read as {} (see --from)", format.name())
+}
+
+/// Decodes a line behind what is in `data`, and returns what else it holds.
 fn decode<'a>(format: Format, line: &'a [u8], data: &mut Vec<u8>) -> anyhow::Result<Fields<'a>> {
     match format {
         Format::Hex => {
-            data.resize(line.len() / 2, 0);
-            hex::decode_to_slice(line, data).context("not hex")?;
+            let start = data.len();
+            data.resize(start.saturating_add(line.len() / 2), 0);
+            let place = data.get_mut(start..).unwrap_or_default();
+            hex::decode_to_slice(line, place).context("not hex")?;
         }
         Format::Base64 => decode_base64(line, data)?,
         Format::Ndjson => {
             let fields = Fields::parse(line)?;
-            fields.data(data)?;
+            decode_data(&fields.data()?, data)?;
             return Ok(fields);
         }
         // As it is, or decoded already.

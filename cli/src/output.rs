@@ -44,12 +44,15 @@ pub(crate) fn note(text: fmt::Arguments<'_>) {
     let _unread = writeln!(io::stderr().lock(), "kinesis-agg: {text}");
 }
 
-/// Writes JSON objects, one a line.
+/// Writes JSON objects, one a line. Those of less than [`BUFFER_LEN`] bytes wait for others, or
+/// for [`flush`](Self::flush).
 #[derive(Debug)]
 pub(crate) struct JsonLines<W> {
     out: W,
-    /// Of the line so far; formatting each piece into the output costs more.
+    /// The lines, and what there is of the next.
     fields: WrittenFields,
+    /// Bytes of the lines.
+    ended: usize,
 }
 
 impl<W: Write> JsonLines<W> {
@@ -57,22 +60,43 @@ impl<W: Write> JsonLines<W> {
         Self {
             out,
             fields: WrittenFields(Vec::new()),
+            ended: 0,
         }
     }
 
     /// Starts an object.
     pub(crate) fn object(&mut self) -> JsonObject<'_, W> {
-        self.fields.0.clear();
+        // Of an object that failed.
+        self.fields.0.truncate(self.ended);
         JsonObject(self)
     }
 
     /// A whole object.
     pub(crate) fn line(&mut self, object: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, object)?;
-        self.out.write_all(b"\n")
+        self.fields.0.truncate(self.ended);
+        serde_json::to_writer(&mut self.fields.0, object)?;
+        self.end(b"\n")
+    }
+
+    fn end(&mut self, end: &[u8]) -> io::Result<()> {
+        let lines = &mut self.fields.0;
+        lines.extend_from_slice(end);
+        self.ended = lines.len();
+        if self.ended < BUFFER_LEN {
+            return Ok(());
+        }
+        self.write()
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let lines = self.fields.0.get(..self.ended).unwrap_or_default();
+        // Not again, if it fails.
+        self.ended = 0;
+        self.out.write_all(lines)
     }
 
     pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.write()?;
         self.out.flush()
     }
 }
@@ -90,13 +114,11 @@ impl<W: Write> JsonObject<'_, W> {
 
     /// Ends object and line.
     pub(crate) fn end(self) -> io::Result<()> {
-        let JsonLines { out, fields } = self.0;
-        let line = &mut fields.0;
-        if let Some(first) = line.first_mut() {
+        let start = self.0.ended;
+        if let Some(first) = self.0.fields.0.get_mut(start) {
             *first = b'{';
         }
-        line.extend_from_slice(b"}\n");
-        out.write_all(line)
+        self.0.end(b"}\n")
     }
 }
 
@@ -128,18 +150,27 @@ impl WrittenFields {
     /// A string.
     #[inline]
     pub(crate) fn text(&mut self, name: &str, text: &str) -> io::Result<&mut Self> {
-        // All of it without a branch, so that it is looked at many bytes at a time.
-        let needs_escape = text.bytes().fold(false, |found, byte| {
-            found | (byte < b' ') | (byte == b'"') | (byte == b'\\')
-        });
-        if needs_escape {
-            return self.value(name, text);
+        match self.plain(name, text.as_bytes()) {
+            true => Ok(self),
+            false => self.value(name, text),
         }
-        let line = self.name(name);
-        line.push(b'"');
-        line.extend_from_slice(text.as_bytes());
-        line.push(b'"');
-        Ok(self)
+    }
+
+    /// A string that JSON has as it is, if these are its bytes and all of them
+    /// ASCII; false if they are not.
+    #[inline]
+    pub(crate) fn plain(&mut self, name: &str, bytes: &[u8]) -> bool {
+        // All of it without a branch, so that it is looked at many bytes at a time.
+        let is_plain = bytes.iter().fold(true, |all, byte| {
+            all & (b' '..=b'~').contains(byte) & (*byte != b'"') & (*byte != b'\\')
+        });
+        if is_plain {
+            let line = self.name(name);
+            line.push(b'"');
+            line.extend_from_slice(bytes);
+            line.push(b'"');
+        }
+        is_plain
     }
 
     #[inline]

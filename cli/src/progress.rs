@@ -1,12 +1,12 @@
 //! How far a long run is, on standard error, for who waits at a terminal.
 
-use alloc::rc::Rc;
-use core::cell::RefCell;
+use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 use std::fs;
 use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
@@ -23,7 +23,7 @@ pub(crate) struct Progress {
     bar: ProgressBar,
     started: Instant,
     /// Where it is to be seen, until it is.
-    later: Rc<RefCell<Option<ProgressDrawTarget>>>,
+    later: Arc<Mutex<Option<ProgressDrawTarget>>>,
 }
 
 impl fmt::Debug for Progress {
@@ -59,7 +59,7 @@ impl Progress {
         Self {
             bar: bar.with_finish(ProgressFinish::AndClear),
             started: Instant::now(),
-            later: Rc::new(RefCell::new(Some(target))),
+            later: Arc::new(Mutex::new(Some(target))),
         }
     }
 
@@ -67,7 +67,8 @@ impl Progress {
     fn advance(&self, bytes: usize, now: Instant) {
         self.bar.inc(crate::text::wide(bytes));
         if now.saturating_duration_since(self.started) >= LONG
-            && let Some(target) = self.later.take()
+            && let Ok(mut later) = self.later.lock()
+            && let Some(target) = later.take()
         {
             self.bar.set_draw_target(target);
             self.bar.tick();

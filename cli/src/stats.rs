@@ -86,7 +86,8 @@ pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Re
     progress.clear();
     let report = Report::new(&totals, args.top);
     if args.json {
-        JsonLines::new(&mut *out).line(&report)
+        let mut lines = JsonLines::new(&mut *out);
+        lines.line(&report).and_then(|()| lines.flush())
     } else {
         report.print(styles, out)
     }

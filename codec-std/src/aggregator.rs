@@ -216,13 +216,48 @@ impl RecordAggregator {
         &mut self,
         user_record: U,
     ) -> Result<Option<OwnedAggregate>, PushError<U>> {
-        match self.push_borrowed(&user_record.as_user_record()) {
-            Ok(completed) => Ok(completed),
-            Err(reason) => Err(PushError {
-                user_record,
-                reason,
-            }),
-        }
+        self.push_completing(user_record, Self::flush)
+    }
+
+    /// [`push`](Self::push), handing a complete aggregate out unfinished, in an
+    /// aggregator of its own, so that [`flush_all`] can finish several together.
+    /// This one goes on in the memory of `spare`, which is emptied.
+    ///
+    /// ```
+    /// use kinesis_agg::{Limits, OwnedUserRecord, RecordAggregator, flush_all};
+    ///
+    /// let mut aggregator = RecordAggregator::new().with_limits(Limits::new().with_max_count(2)?);
+    /// let mut complete = Vec::new();
+    /// for n in 0..9 {
+    ///     let user_record = OwnedUserRecord::new("sensor-7", format!("data {n}"));
+    ///     complete.extend(aggregator.push_unfinished(user_record, RecordAggregator::new)?);
+    /// }
+    /// assert_eq!(flush_all(&mut complete).flatten().count(), 4);
+    /// assert_eq!(aggregator.record_count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push).
+    pub fn push_unfinished<U: AsUserRecord>(
+        &mut self,
+        user_record: U,
+        spare: impl FnOnce() -> Self,
+    ) -> Result<Option<Self>, PushError<U>> {
+        self.push_completing(user_record, |aggregator| {
+            let mut other = spare()
+                .with_limits(aggregator.limits)
+                .with_outer_key(aggregator.outer_key)
+                .with_lone_user_record(aggregator.lone);
+            other.clear();
+            match aggregator.too_large_wrapped.take() {
+                // What was pushed behind it is here already.
+                Some(lone) => other.too_large_wrapped = Some(lone),
+                None => core::mem::swap(aggregator, &mut other),
+            }
+            (!other.is_empty()).then_some(other)
+        })
     }
 
     /// [`push`](Self::push), handing a completed aggregate to `on_complete`.
@@ -239,30 +274,52 @@ impl RecordAggregator {
             .map(|completed| completed.map_or((), on_complete))
     }
 
-    fn push_borrowed(
+    fn push_completing<U: AsUserRecord, T>(
+        &mut self,
+        user_record: U,
+        complete: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Result<Option<T>, PushError<U>> {
+        match self.push_borrowed(&user_record.as_user_record(), complete) {
+            Ok(completed) => Ok(completed),
+            Err(reason) => Err(PushError {
+                user_record,
+                reason,
+            }),
+        }
+    }
+
+    /// `complete` takes the aggregate so far, as [`flush`](Self::flush) does.
+    fn push_borrowed<T>(
         &mut self,
         user_record: &NewUserRecord<'_>,
-    ) -> Result<Option<OwnedAggregate>, EncodeError> {
-        let mut pushed = self.try_push(user_record);
-        if pushed.is_err() && self.make_room(user_record) {
-            pushed = self.try_push(user_record);
-        }
-        match pushed {
+        complete: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Result<Option<T>, EncodeError> {
+        match self.push_growing(user_record) {
             // A user record that only went raw stood alone; the writer was empty.
-            Ok(()) => Ok(self.flush_too_large_wrapped()),
+            Ok(()) if self.too_large_wrapped.is_some() => Ok(complete(self)),
+            Ok(()) => Ok(None),
             Err(error) if error.is_full() => {
-                let completed = self.flush();
+                let completed = complete(self);
                 // What is full takes every user record that is not too large once it is empty.
-                self.try_push(user_record)?;
+                self.push_growing(user_record)?;
                 Ok(completed)
             }
             Err(EncodeError::TooLarge { .. }) if self.raw_size(user_record).is_some() => {
-                let completed = self.flush();
+                let completed = complete(self);
                 self.too_large_wrapped = Some(OwnedUserRecord::from(user_record));
                 Ok(completed)
             }
             Err(error) => Err(error),
         }
+    }
+
+    #[inline]
+    fn push_growing(&mut self, user_record: &NewUserRecord<'_>) -> Result<(), EncodeError> {
+        let pushed = self.try_push(user_record);
+        if pushed.is_err() && self.make_room(user_record) {
+            return self.try_push(user_record);
+        }
+        pushed
     }
 
     #[inline]
@@ -401,25 +458,27 @@ enum Flushed<'a> {
 }
 
 /// [`RecordAggregator::flush`] for many aggregators, as of a producer that has
-/// one a shard: their digests are computed together, several at a time with the
-/// feature `simd`.
+/// one a shard: their digests are computed together at once, several at a time
+/// with the feature `simd`.
 ///
 /// One entry an aggregator, in order; `None` where there was nothing to flush.
+/// An aggregate is copied out when its turn comes; those that are not taken are
+/// lost, as with [`Vec::drain`].
 ///
 /// ```
 /// use kinesis_agg::{OwnedUserRecord, RecordAggregator, flush_all};
 ///
 /// let mut shards = [RecordAggregator::new(), RecordAggregator::new()];
 /// shards[1].push(OwnedUserRecord::new("sensor-7", "21.5"))?;
-/// let [None, Some(aggregate)] = &flush_all(&mut shards)[..] else {
-///     unreachable!();
-/// };
-/// assert_eq!(aggregate.record_count(), 1);
+/// let mut flushed = flush_all(&mut shards);
+/// assert_eq!(flushed.next(), Some(None));
+/// assert_eq!(flushed.next().flatten().unwrap().record_count(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "aggregates that are not taken are lost"]
 pub fn flush_all<'a>(
     aggregators: impl IntoIterator<Item = &'a mut RecordAggregator>,
-) -> Vec<Option<OwnedAggregate>> {
+) -> impl ExactSizeIterator<Item = Option<OwnedAggregate>> {
     let flushed: Vec<_> = aggregators
         .into_iter()
         .map(RecordAggregator::flush_unsealed)
@@ -433,14 +492,13 @@ pub fn flush_all<'a>(
         })
         .collect();
     let mut digests = digests_of(&messages).into_iter();
-    let mut seal = |flushed| match flushed {
+    let mut seal = move |flushed| match flushed {
         Flushed::Raw(lone) => Some(lone),
         Flushed::Unsealed(unsealed) => Some(unsealed.seal(digests.next()?).into()),
     };
-    let sealed = flushed
+    flushed
         .into_iter()
-        .map(|flushed| flushed.and_then(&mut seal));
-    sealed.collect()
+        .map(move |flushed| flushed.and_then(&mut seal))
 }
 
 impl Default for RecordAggregator {

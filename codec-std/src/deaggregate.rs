@@ -218,9 +218,23 @@ impl Deaggregator {
         &'a mut self,
         record: &'a R,
     ) -> Deaggregated<'a, R, &'a mut Vec<KeyOffset>> {
+        self.deaggregate_with_digest(record, None)
+    }
+
+    /// Deaggregates a Kinesis record whose digest was computed before, as by
+    /// [`digests_of_blobs`](crate::digests_of_blobs) for many at once; computes
+    /// it if there is none.
+    ///
+    /// The digest is believed: with that of other data, an aggregated record
+    /// counts as damaged.
+    pub fn deaggregate_with_digest<'a, R: EnclosingRecord + ?Sized>(
+        &'a mut self,
+        record: &'a R,
+        digest: Option<Digest>,
+    ) -> Deaggregated<'a, R, &'a mut Vec<KeyOffset>> {
         let record_index = self.next_record_index;
         self.next_record_index = record_index.saturating_add(1);
-        Deaggregated::new(record, record_index, None, &mut self.slots)
+        Deaggregated::new(record, record_index, digest, &mut self.slots)
     }
 }
 

@@ -45,8 +45,19 @@ pub(crate) fn digest_of(message: &[u8]) -> Digest {
     engine::one(message)
 }
 
-/// The digests of the blobs' messages; `None` for what is no frame.
-pub(crate) fn digests_of_blobs<'a>(blobs: impl Iterator<Item = &'a [u8]>) -> Vec<Option<Digest>> {
+/// The digests of the messages in the data of many Kinesis records, in their
+/// order; `None` for what is no frame. For
+/// [`Deaggregator::deaggregate_with_digest`](crate::Deaggregator::deaggregate_with_digest).
+///
+/// ```
+/// use kinesis_agg::digests_of_blobs;
+///
+/// let plain: &[u8] = b"no aggregate";
+/// assert_eq!(digests_of_blobs([plain]), [None]);
+/// ```
+#[must_use]
+pub fn digests_of_blobs<'a>(blobs: impl IntoIterator<Item = &'a [u8]>) -> Vec<Option<Digest>> {
+    let blobs = blobs.into_iter();
     let mut messages = Vec::with_capacity(blobs.size_hint().0);
     let is_framed: Vec<_> = blobs
         .map(|blob| {

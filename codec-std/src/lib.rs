@@ -140,8 +140,8 @@
 //! an aggregate.
 //!
 //! What is left is the digest. Digests of several blobs or keys can be computed
-//! side by side: [`Batch::digests_at_once`], [`flush_all`], [`hash_keys_of`],
-//! [`digests_of`].
+//! side by side: [`Batch::digests_at_once`], [`digests_of_blobs`],
+//! [`flush_all`], [`hash_keys_of`], [`digests_of`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -196,7 +196,7 @@ pub use checkpoint::{
 pub use deaggregate::{
     Batch, Deaggregated, Deaggregator, Delivered, Outcome, Strict, deaggregate, deaggregate_batch,
 };
-pub use digests::{digests_of, hash_keys_of};
+pub use digests::{digests_of, digests_of_blobs, hash_keys_of};
 #[cfg(feature = "producer")]
 pub use driver::{
     DEFAULT_REQUEST_TIMEOUT, DeliveryFuture, ListShardsError, Producer, ProducerBuilder, PutError,

@@ -4,8 +4,8 @@
 
 use kinesis_agg::codec::Digest;
 use kinesis_agg::{
-    HashKey, LoneUserRecord, OuterKey, OwnedUserRecord, RecordAggregator, deaggregate_batch,
-    digests_of, flush_all, hash_keys_of,
+    Deaggregator, HashKey, Limits, LoneUserRecord, OuterKey, OwnedUserRecord, RecordAggregator,
+    deaggregate_batch, digests_of, digests_of_blobs, flush_all, hash_keys_of,
 };
 use kinesis_agg_tests::Read;
 use kinesis_agg_tests::fixtures::decode_cases;
@@ -94,8 +94,47 @@ proptest! {
             alone.push(copy);
         }
         let alone: Vec<_> = alone.iter_mut().map(RecordAggregator::flush).collect();
-        prop_assert_eq!(flush_all(&mut aggregators), alone);
+        let together: Vec<_> = flush_all(&mut aggregators).collect();
+        prop_assert_eq!(together, alone);
         prop_assert!(aggregators.iter().all(RecordAggregator::is_empty));
+    }
+
+    #[test]
+    fn aggregates_that_are_finished_later_are_those_finished_at_once(
+        fills in vec((0..5_u8, 0..200_usize), 0..60),
+        max_size in 60..600_u32,
+        max_count in 1..9_u32,
+        raw in any::<bool>(),
+    ) {
+        let lone = if raw { LoneUserRecord::Raw } else { LoneUserRecord::Wrapped };
+        let limits = Limits::new().with_max_size(max_size).unwrap();
+        let limits = limits.with_max_count(max_count).unwrap();
+        let [mut at_once, mut later] = [(); 2].map(|()| {
+            RecordAggregator::new().with_limits(limits).with_lone_user_record(lone)
+        });
+        let (mut expected, mut complete) = (Vec::new(), Vec::new());
+        for (key, len) in fills {
+            let user_record = OwnedUserRecord::new(format!("key-{key}"), vec![b'x'; len]);
+            // What the memory was used for before does not matter.
+            let spare = || {
+                let mut spare = RecordAggregator::new().with_outer_key(OuterKey::Kpl);
+                spare.push(OwnedUserRecord::new("spare", "x")).unwrap();
+                spare
+            };
+            match (at_once.push(user_record.clone()), later.push_unfinished(user_record, spare)) {
+                (Ok(done), Ok(unfinished)) => {
+                    prop_assert_eq!(done.is_some(), unfinished.is_some());
+                    expected.extend(done);
+                    complete.extend(unfinished);
+                }
+                (Err(error), Err(same)) => prop_assert_eq!(error.reason, same.reason),
+                (one, other) => prop_assert!(false, "{one:?}, {other:?}"),
+            }
+        }
+        expected.extend(at_once.flush());
+        complete.push(later);
+        let finished: Vec<_> = flush_all(&mut complete).flatten().collect();
+        prop_assert_eq!(finished, expected);
     }
 }
 
@@ -141,4 +180,12 @@ fn digests_at_once_change_nothing_that_is_delivered() {
         assert!(delivered == expected, "after {lazily}");
         assert_eq!(outcomes.len(), blobs.len());
     }
+    let mut deaggregator = Deaggregator::new();
+    let digests = digests_of_blobs(blobs.iter().map(Vec::as_slice));
+    let records = blobs.iter().zip(digests);
+    let with_digests = records.flat_map(|(blob, digest)| {
+        let delivered = deaggregator.deaggregate_with_digest(blob, digest);
+        delivered.map(seen).collect::<Vec<_>>()
+    });
+    assert!(with_digests.eq(expected));
 }

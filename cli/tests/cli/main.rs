@@ -13,6 +13,7 @@ mod stats;
 mod streams;
 mod usage;
 mod verify;
+mod windows;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
