@@ -109,7 +109,7 @@ impl InCompany {
     }
 
     fn finish<W: Write>(&mut self, lines: &mut JsonLines<W>) -> io::Result<()> {
-        for aggregate in flush_all(&mut self.complete).flatten() {
+        for aggregate in flush_all(&mut self.complete).into_iter().flatten() {
             print(&aggregate, None, lines)?;
         }
         self.spare.append(&mut self.complete);

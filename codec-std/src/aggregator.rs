@@ -232,7 +232,7 @@ impl RecordAggregator {
     ///     let user_record = OwnedUserRecord::new("sensor-7", format!("data {n}"));
     ///     complete.extend(aggregator.push_unfinished(user_record, RecordAggregator::new)?);
     /// }
-    /// assert_eq!(flush_all(&mut complete).flatten().count(), 4);
+    /// assert_eq!(flush_all(&mut complete).into_iter().flatten().count(), 4);
     /// assert_eq!(aggregator.record_count(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -458,27 +458,25 @@ enum Flushed<'a> {
 }
 
 /// [`RecordAggregator::flush`] for many aggregators, as of a producer that has
-/// one a shard: their digests are computed together at once, several at a time
+/// one a shard: their digests are computed together, several at a time
 /// with the feature `simd`.
 ///
 /// One entry an aggregator, in order; `None` where there was nothing to flush.
-/// An aggregate is copied out when its turn comes; those that are not taken are
-/// lost, as with [`Vec::drain`].
 ///
 /// ```
 /// use kinesis_agg::{OwnedUserRecord, RecordAggregator, flush_all};
 ///
 /// let mut shards = [RecordAggregator::new(), RecordAggregator::new()];
 /// shards[1].push(OwnedUserRecord::new("sensor-7", "21.5"))?;
-/// let mut flushed = flush_all(&mut shards);
-/// assert_eq!(flushed.next(), Some(None));
-/// assert_eq!(flushed.next().flatten().unwrap().record_count(), 1);
+/// let [None, Some(aggregate)] = &flush_all(&mut shards)[..] else {
+///     unreachable!();
+/// };
+/// assert_eq!(aggregate.record_count(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "aggregates that are not taken are lost"]
 pub fn flush_all<'a>(
     aggregators: impl IntoIterator<Item = &'a mut RecordAggregator>,
-) -> impl ExactSizeIterator<Item = Option<OwnedAggregate>> {
+) -> Vec<Option<OwnedAggregate>> {
     let flushed: Vec<_> = aggregators
         .into_iter()
         .map(RecordAggregator::flush_unsealed)
@@ -492,13 +490,14 @@ pub fn flush_all<'a>(
         })
         .collect();
     let mut digests = digests_of(&messages).into_iter();
-    let mut seal = move |flushed| match flushed {
+    let mut seal = |flushed| match flushed {
         Flushed::Raw(lone) => Some(lone),
         Flushed::Unsealed(unsealed) => Some(unsealed.seal(digests.next()?).into()),
     };
-    flushed
+    let sealed = flushed
         .into_iter()
-        .map(move |flushed| flushed.and_then(&mut seal))
+        .map(|flushed| flushed.and_then(&mut seal));
+    sealed.collect()
 }
 
 impl Default for RecordAggregator {

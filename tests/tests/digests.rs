@@ -94,7 +94,7 @@ proptest! {
             alone.push(copy);
         }
         let alone: Vec<_> = alone.iter_mut().map(RecordAggregator::flush).collect();
-        let together: Vec<_> = flush_all(&mut aggregators).collect();
+        let together = flush_all(&mut aggregators);
         prop_assert_eq!(together, alone);
         prop_assert!(aggregators.iter().all(RecordAggregator::is_empty));
     }
@@ -133,7 +133,7 @@ proptest! {
         }
         expected.extend(at_once.flush());
         complete.push(later);
-        let finished: Vec<_> = flush_all(&mut complete).flatten().collect();
+        let finished: Vec<_> = flush_all(&mut complete).into_iter().flatten().collect();
         prop_assert_eq!(finished, expected);
     }
 }
