@@ -168,7 +168,8 @@ fn hash(key: &[u8]) -> u32 {
         let mix = |hash: u32, &byte| (hash.rotate_left(5) ^ u32::from(byte)).wrapping_mul(FACTOR);
         return key.iter().fold(0, mix);
     }
-    let mut hash = 0;
+    // The fraction of the root of 2: not zero, which would let a chunk's other half count for nothing.
+    let mut hash = 0x6a09_e667_f3bc_c908;
     let mut rest = key;
     while let Some((chunk, tail)) = rest.split_first_chunk() {
         hash = fold(hash, u128::from_le_bytes(*chunk));

@@ -589,8 +589,11 @@ pub(crate) struct NewRecord<'a, const SHAPE: bool> {
     encoded_len: u32,
     tags_len: u32,
     /// What stands before the data, if its numbers are small; else nothing.
-    usual_head: Head,
+    usual_head: [Head; USUAL_HEADS],
 }
+
+/// None on bare metal, where it would only take stack.
+const USUAL_HEADS: usize = if FOR_SIZE { 0 } else { 1 };
 
 impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
     #[cfg_attr(not(target_os = "none"), inline(always))]
@@ -633,7 +636,7 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
             body_len,
             encoded_len,
             tags_len,
-            usual_head,
+            usual_head: [usual_head; USUAL_HEADS],
         }
     }
 
@@ -652,15 +655,15 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
     /// Writes the record into `place`, which is as long as the record.
     #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn write(&self, place: &mut [u8]) -> Option<()> {
-        if FOR_SIZE {
+        let Some(usual_head) = self.usual_head.first() else {
             return self.write_any(&mut Sink::new(place));
-        }
-        if self.usual_head.len() == 0 || self.tags_len > 0 {
+        };
+        if usual_head.len() == 0 || self.tags_len > 0 {
             // A copy, so that only this path has the record in memory.
             return self.clone().write_any(&mut Sink::new(place));
         }
-        let head = self.usual_head.to_bytes();
-        let head_len = usize::try_from(self.usual_head.len()).ok()?;
+        let head = usual_head.to_bytes();
+        let head_len = usize::try_from(usual_head.len()).ok()?;
         match place.first_chunk_mut() {
             // The data overwrites what is too much.
             Some(start) => *start = head,
