@@ -35,6 +35,14 @@ impl Digest {
         running.finish()
     }
 
+    pub(crate) const fn new(bytes: [u8; DIGEST_LEN]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn as_bytes(&self) -> &[u8; DIGEST_LEN] {
+        &self.0
+    }
+
     /// The digest, first byte first.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; DIGEST_LEN] {

@@ -54,7 +54,7 @@ impl fmt::Display for PlainReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'buf> {
     message: &'buf [u8],
-    digest: Digest,
+    digest: &'buf [u8; DIGEST_LEN],
 }
 
 impl<'buf> Frame<'buf> {
@@ -69,10 +69,7 @@ impl<'buf> Frame<'buf> {
             .strip_prefix(MAGIC.as_slice())
             .ok_or(PlainReason::NoMagic)?;
         match framed.split_last_chunk::<DIGEST_LEN>() {
-            Some((message, digest)) if !message.is_empty() => Ok(Self {
-                message,
-                digest: Digest::from(*digest),
-            }),
+            Some((message, digest)) if !message.is_empty() => Ok(Self { message, digest }),
             _ => Err(PlainReason::TooShort),
         }
     }
@@ -86,6 +83,11 @@ impl<'buf> Frame<'buf> {
     /// The digest that the blob ends with.
     #[must_use]
     pub const fn digest(&self) -> Digest {
-        self.digest
+        Digest::new(*self.digest)
+    }
+
+    /// True if `computed` is the digest that the blob ends with.
+    pub(crate) fn is_intact(&self, computed: &Digest) -> bool {
+        computed.as_bytes() == self.digest
     }
 }

@@ -5,9 +5,10 @@
 //! n-th key of a table is noted, the first being always known, and the rest of
 //! the way is walked.
 
-use crate::message::{Table, TableKey, TopField};
+use crate::message::{EXPLICIT_HASH_KEY, PARTITION_KEY, Table, TableKey};
 use crate::wire::cursor::Cursor;
-use crate::wire::fault::Fault;
+use crate::wire::field::Fields;
+use crate::wire::varint::FOR_SIZE;
 
 /// A slot of the reader's key index: where in the message one key stands.
 ///
@@ -38,10 +39,10 @@ impl KeyTable {
         self.count = self.count.wrapping_add(1);
     }
 
-    /// Sees a record's index into the table.
+    /// Sees how many keys a record needs: one more than its index.
     #[inline]
-    pub(crate) fn note_index(&mut self, index: u32) {
-        self.needed = self.needed.max(index.wrapping_add(1));
+    pub(crate) fn note_needed(&mut self, needed: u32) {
+        self.needed = self.needed.max(needed);
     }
 
     /// True if every index that was seen has its key.
@@ -57,7 +58,7 @@ fn to_u32(offset: usize) -> u32 {
 }
 
 /// One table's share of the slots.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Share {
     /// Where the first key's length stands.
     first: u32,
@@ -70,10 +71,8 @@ struct Share {
 
 /// Both key tables of one message, indexed. Offsets count from the message's
 /// start.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct KeyTables {
-    /// Keys in both tables.
-    key_count: u32,
     /// Every how many keys there is a slot.
     stride: u32,
     partition_keys: Share,
@@ -81,54 +80,76 @@ pub(crate) struct KeyTables {
 }
 
 impl KeyTables {
-    /// Divides so many slots among the keys; [`fill`](Self::fill) comes next.
-    #[inline]
-    pub(crate) fn new(
-        partition_keys: KeyTable,
-        explicit_hash_keys: KeyTable,
-        slot_count: usize,
-    ) -> Self {
-        let key_count = partition_keys
-            .count
-            .saturating_add(explicit_hash_keys.count);
-        let slot_count = u32::try_from(slot_count).unwrap_or(u32::MAX);
-        // Slots divide the keys into blocks of `stride`. That the first block of each table needs
-        // no slot makes up for the rounding in both: the slots always suffice.
-        let stride = match slot_count {
-            0 => u32::MAX,
-            _ => key_count.div_ceil(slot_count).max(1),
-        };
-        let base = match stride {
-            1 => partition_keys.count,
-            _ => blocks_after_first(partition_keys.count, stride),
-        };
-        Self {
-            key_count,
-            stride,
-            partition_keys: Share::new(partition_keys, 0),
-            explicit_hash_keys: Share::new(explicit_hash_keys, base),
-        }
-    }
-
-    /// Notes in the slots where the keys of a checked `message` stand.
+    /// Notes in `slots` where the keys of a checked `message` stand.
     ///
     /// Reads the message up to its last key: in the KPL's order, the keys
     /// alone.
-    pub(crate) fn fill(&self, message: &[u8], slots: &mut [KeyOffset]) {
+    #[inline(always)]
+    pub(crate) fn note(
+        &mut self,
+        partition_keys: KeyTable,
+        explicit_hash_keys: KeyTable,
+        message: &[u8],
+        slots: &mut [KeyOffset],
+    ) {
+        let key_count = partition_keys
+            .count
+            .saturating_add(explicit_hash_keys.count);
+        let slot_count = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+        // Slots divide the keys into blocks of `stride`. That the first block of each table needs
+        // no slot makes up for the rounding in both: the slots always suffice. With a slot for each
+        // key there is nothing to round, and the first has one, too: every look-up is the same. On
+        // bare metal it has none, so that there is one way.
+        self.stride = match slot_count {
+            0 => u32::MAX,
+            _ => key_count.div_ceil(slot_count).max(1),
+        };
+        self.partition_keys = Share::new(partition_keys, 0);
+        let slots_before = match self.stride {
+            1 if !FOR_SIZE => partition_keys.count,
+            stride => partition_keys
+                .count
+                .saturating_sub(1)
+                .checked_div(stride)
+                .unwrap_or_default(),
+        };
+        self.explicit_hash_keys = Share::new(explicit_hash_keys, slots_before);
+        self.fill(key_count, message, slots);
+    }
+
+    fn fill(&mut self, key_count: u32, message: &[u8], slots: &mut [KeyOffset]) {
         let mut cursor = Cursor::new(message, 0);
+        let mut fields = Fields::new(message, 0);
         let mut seen = [0_u32; 2];
-        let mut left = self.key_count;
+        let mut left = key_count;
         while left > 0 {
-            let key = match TableKey::take_usual(&mut cursor) {
-                Some(key) => key,
-                None => match TopField::read(&mut cursor, &mut Fault::room()) {
-                    Ok(Some(TopField::Key(key))) => key,
-                    Ok(Some(TopField::Record(_))) => continue,
-                    _ => break,
-                },
+            let usual = match FOR_SIZE {
+                true => None,
+                false => TableKey::take_usual(&mut cursor),
+            };
+            let (table, len_offset) = match usual {
+                Some(key) => (key.table, key.len_offset),
+                None => {
+                    if !FOR_SIZE {
+                        fields.at = cursor.offset();
+                    }
+                    if fields.next(0) != Ok(true) {
+                        break;
+                    }
+                    if !FOR_SIZE {
+                        let at = fields.at;
+                        cursor = Cursor::new(message.get(at..).unwrap_or_default(), at);
+                    }
+                    let table = match fields.tag {
+                        PARTITION_KEY => Table::PartitionKeys,
+                        EXPLICIT_HASH_KEY => Table::ExplicitHashKeys,
+                        _ => continue,
+                    };
+                    (table, fields.value_offset)
+                }
             };
             let [partition_keys, explicit_hash_keys] = &mut seen;
-            let (position, share) = match key.table {
+            let (position, share) = match table {
                 Table::PartitionKeys => (partition_keys, &self.partition_keys),
                 Table::ExplicitHashKeys => (explicit_hash_keys, &self.explicit_hash_keys),
             };
@@ -136,36 +157,38 @@ impl KeyTables {
                 .slot_at(*position, self.stride)
                 .and_then(|slot| slots.get_mut(slot));
             if let Some(slot) = slot {
-                *slot = KeyOffset(to_u32(key.len_offset));
+                *slot = KeyOffset(to_u32(len_offset));
             }
             *position = position.wrapping_add(1);
             left = left.wrapping_sub(1);
         }
     }
 
-    /// The partition key at `index`; `None` only in a message that is not the
-    /// one that was indexed.
-    #[inline]
-    pub(crate) fn partition_key<'buf>(
+    /// The key at `position` of this table; `None` only in a message that is not
+    /// the one that was indexed.
+    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub(crate) fn key<'buf>(
         &mut self,
         message: &'buf [u8],
         slots: &[KeyOffset],
-        index: u32,
+        table: Table,
+        position: u32,
     ) -> Option<&'buf [u8]> {
-        let share = &mut self.partition_keys;
-        share.key(message, slots, Table::PartitionKeys, index, self.stride)
-    }
-
-    /// The explicit hash key at `index`, as [`partition_key`](Self::partition_key).
-    #[inline]
-    pub(crate) fn explicit_hash_key<'buf>(
-        &mut self,
-        message: &'buf [u8],
-        slots: &[KeyOffset],
-        index: u32,
-    ) -> Option<&'buf [u8]> {
-        let share = &mut self.explicit_hash_keys;
-        share.key(message, slots, Table::ExplicitHashKeys, index, self.stride)
+        let stride = self.stride;
+        let share = match table {
+            Table::PartitionKeys => &mut self.partition_keys,
+            Table::ExplicitHashKeys => &mut self.explicit_hash_keys,
+        };
+        if stride == 1 && !FOR_SIZE {
+            let slot = usize::try_from(share.base.wrapping_add(position)).ok()?;
+            return key_at(message, slots.get(slot)?.0);
+        }
+        // A copy, so that the share itself can live in registers.
+        let mut walked = *share;
+        let key = walked.walk(message, slots, table, position, stride);
+        *share = walked;
+        key
     }
 }
 
@@ -178,32 +201,10 @@ impl Share {
         }
     }
 
-    /// The key at `position`.
-    #[cfg_attr(not(target_os = "none"), inline(always))]
-    #[cfg_attr(target_os = "none", inline(never))]
-    fn key<'buf>(
-        &mut self,
-        message: &'buf [u8],
-        slots: &[KeyOffset],
-        table: Table,
-        position: u32,
-        stride: u32,
-    ) -> Option<&'buf [u8]> {
-        if stride == 1 {
-            let slot = usize::try_from(self.base.wrapping_add(position)).ok()?;
-            return key_at(message, slots.get(slot)?.0);
-        }
-        // A copy, so that the share itself can live in registers.
-        let mut share = *self;
-        let key = share.walk(message, slots, table, position, stride);
-        *self = share;
-        key
-    }
-
     /// The slot that is for the key at `position`, if it has one.
     fn slot_at(&self, position: u32, stride: u32) -> Option<usize> {
         let block = match stride {
-            1 => position,
+            1 if !FOR_SIZE => position,
             _ if position.checked_rem(stride)? == 0 => {
                 position.checked_div(stride)?.checked_sub(1)?
             }
@@ -213,7 +214,8 @@ impl Share {
     }
 
     /// Walks from the nearest known key before `position`.
-    #[cold]
+    #[cfg_attr(not(target_os = "none"), cold, inline(never))]
+    #[cfg_attr(target_os = "none", inline(always))]
     fn walk<'buf>(
         &mut self,
         message: &'buf [u8],
@@ -222,57 +224,42 @@ impl Share {
         position: u32,
         stride: u32,
     ) -> Option<&'buf [u8]> {
-        let block_start = position.wrapping_sub(position.checked_rem(stride)?);
-        let known = match self.slot_at(block_start, stride) {
-            Some(slot) => (block_start, slots.get(slot)?.0),
+        let block = position.checked_div(stride)?;
+        let known = match block.checked_sub(1) {
             None => (0, self.first),
+            Some(slot) => {
+                let slot = usize::try_from(self.base.wrapping_add(slot)).ok()?;
+                (block.wrapping_mul(stride), slots.get(slot)?.0)
+            }
         };
-        let (mut at, mut len_offset) = if (known.0..=position).contains(&self.last.0) {
-            self.last
-        } else {
-            known
+        let (mut at, len_offset) = match (known.0..=position).contains(&self.last.0) {
+            true => self.last,
+            false => known,
         };
+        let mut fields = Fields::new(message, usize::try_from(len_offset).ok()?);
+        fields.read_bytes().ok()?;
         while at < position {
-            len_offset = next_key(message, len_offset, table)?;
+            fields.next_of(table.tag())?;
             at = at.wrapping_add(1);
         }
-        self.last = (at, len_offset);
-        key_at(message, len_offset)
+        self.last = (at, to_u32(fields.value_offset));
+        Some(fields.bytes())
     }
-}
-
-/// Blocks of a table that need a slot for their first key.
-fn blocks_after_first(count: u32, stride: u32) -> u32 {
-    count.div_ceil(stride).saturating_sub(1)
 }
 
 /// The key whose length stands at `len_offset` of `message`.
-#[cfg_attr(not(target_os = "none"), inline)]
-#[cfg_attr(target_os = "none", inline(never))]
+#[inline]
 fn key_at(message: &[u8], len_offset: u32) -> Option<&[u8]> {
-    let mut cursor = from_offset(message, len_offset)?;
-    cursor.short_bytes().or_else(|| long_key(cursor))
+    let len_offset = usize::try_from(len_offset).ok()?;
+    let mut cursor = Cursor::new(message.get(len_offset..)?, len_offset);
+    cursor
+        .short_bytes()
+        .or_else(|| long_key(message, len_offset))
 }
 
 #[cold]
-fn long_key(mut cursor: Cursor<'_>) -> Option<&[u8]> {
-    cursor.bytes(0, &mut Fault::room()).ok()
-}
-
-/// Where the length of the next key of the same table stands.
-fn next_key(message: &[u8], len_offset: u32, table: Table) -> Option<u32> {
-    let mut cursor = from_offset(message, len_offset)?;
-    let fault = &mut Fault::room();
-    cursor.bytes(0, fault).ok()?;
-    loop {
-        match TopField::read(&mut cursor, fault).ok()?? {
-            TopField::Key(key) if key.table == table => return Some(to_u32(key.len_offset)),
-            _ => {}
-        }
-    }
-}
-
-fn from_offset(message: &[u8], offset: u32) -> Option<Cursor<'_>> {
-    let offset = usize::try_from(offset).ok()?;
-    Some(Cursor::new(message.get(offset..)?, offset))
+fn long_key(message: &[u8], len_offset: usize) -> Option<&[u8]> {
+    let mut fields = Fields::new(message, len_offset);
+    fields.read_bytes().ok()?;
+    Some(fields.bytes())
 }

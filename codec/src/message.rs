@@ -1,11 +1,11 @@
 //! The schema (`proto/aggregated_record.proto`): field numbers, and what each
 //! message is made of, in both directions.
 
-use crate::error::{DecodeError, DecodeErrorKind, EncodeError, RequiredField};
+use crate::error::{DecodeError, EncodeError, RequiredField};
 use crate::key_bytes::KeyBytes;
 use crate::wire::cursor::Cursor;
-use crate::wire::fault::{Fault, Faulted};
-use crate::wire::field::{self, Field, WireType};
+use crate::wire::fault::Fault;
+use crate::wire::field::{self, Fields, Place, WireType};
 use crate::wire::head::Head;
 use crate::wire::sink::Sink;
 use crate::wire::varint::{self, FOR_SIZE};
@@ -17,7 +17,7 @@ pub(crate) const PARTITION_KEY: u32 = field::tag(1, WireType::LengthDelimited);
 /// `AggregatedRecord.explicit_hash_key_table`
 pub(crate) const EXPLICIT_HASH_KEY: u32 = field::tag(2, WireType::LengthDelimited);
 /// `AggregatedRecord.records`
-const RECORD: u32 = field::tag(3, WireType::LengthDelimited);
+pub(crate) const RECORD: u32 = field::tag(3, WireType::LengthDelimited);
 /// `Record.partition_key_index`
 const PARTITION_KEY_INDEX: u32 = field::tag(1, WireType::Varint);
 /// `Record.explicit_hash_key_index`
@@ -34,20 +34,12 @@ const TAG_VALUE: u32 = field::tag(2, WireType::LengthDelimited);
 /// Bytes of each of the tags above, as varints.
 const TAG_LEN: u32 = 1;
 
-/// A known field of the aggregated record, checked.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum TopField<'buf> {
-    Key(TableKey<'buf>),
-    Record(RecordFields<'buf>),
-}
-
 /// A key in its table.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TableKey<'buf> {
+pub(crate) struct TableKey {
     pub(crate) table: Table,
     /// Where its length stands, right behind the tag.
     pub(crate) len_offset: usize,
-    pub(crate) key: &'buf [u8],
 }
 
 /// Which of the two key tables.
@@ -57,39 +49,120 @@ pub(crate) enum Table {
     ExplicitHashKeys,
 }
 
-impl<'buf> TopField<'buf> {
-    /// The next known field of the aggregated record, good or bad, or `None` at
-    /// its end.
+/// The fields of the aggregated record, and those of one record.
+#[derive(Clone, Debug)]
+pub(crate) struct TopFields<'buf> {
+    pub(crate) fields: Fields<'buf>,
+    /// The record that was read last.
+    pub(crate) record: RecordPlaces,
+}
+
+/// A record whose parts are given by their places: room for one is all zeros.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RecordPlaces {
+    pub(crate) partition_key_index: IndexPlace,
+    pub(crate) explicit_hash_key_index: IndexPlace,
+    /// Absent if it starts at 0, where no part of a record stands; as its tags.
+    data: Place,
+    tags: Place,
+}
+
+/// A record's index into a key table, or none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct IndexPlace {
+    /// Keys that the table has to have: one more than the index, and 0 if there
+    /// is none. [`u32::MAX`] for all above: no table is that long.
+    pub(crate) needed: u32,
+    /// Where its tag stands.
+    pub(crate) offset: usize,
+}
+
+impl<'buf> TopFields<'buf> {
+    /// The fields of `message` from this offset on.
+    // Not inlined on bare metal, where room for so much is made in little code.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub(crate) fn new(message: &'buf [u8], at: usize) -> Self {
+        Self {
+            fields: Fields::new(message, at),
+            record: RecordPlaces::default(),
+        }
+    }
+
+    /// Reads what the record has whose field was read last.
     #[cold]
     #[inline(never)]
-    pub(crate) fn read(
-        cursor: &mut Cursor<'buf>,
-        fault: &mut Fault,
-    ) -> Result<Option<Self>, Faulted> {
-        let mut field = Field::room();
-        while field.read(cursor, 0, fault)? {
-            let table = match field.tag {
-                RECORD => {
-                    return RecordFields::read(&field, fault).map(|it| Some(Self::Record(it)));
-                }
-                PARTITION_KEY => Table::PartitionKeys,
-                EXPLICIT_HASH_KEY => Table::ExplicitHashKeys,
-                _ => continue,
+    pub(crate) fn read_record(&mut self) -> Result<(), Fault> {
+        let Self { fields, record } = self;
+        let outer = fields.enter();
+        record.partition_key_index.needed = 0;
+        record.explicit_hash_key_index.needed = 0;
+        record.data.start = 0;
+        record.tags = Place::default();
+        while fields.next(1)? {
+            let index = u32::try_from(fields.number).unwrap_or(u32::MAX);
+            let index = IndexPlace {
+                needed: index.saturating_add(1),
+                offset: fields.offset,
             };
-            return Ok(Some(Self::Key(TableKey {
-                table,
-                len_offset: field.value_offset,
-                key: field.bytes.rest(),
-            })));
+            match fields.tag {
+                PARTITION_KEY_INDEX => record.partition_key_index = index,
+                EXPLICIT_HASH_KEY_INDEX => record.explicit_hash_key_index = index,
+                DATA => record.data = fields.place_of_bytes(),
+                RECORD_TAG => {
+                    RecordTag::read_places(fields)?;
+                    if record.tags.start == 0 {
+                        record.tags = fields.place_to_end();
+                    }
+                }
+                _ => {}
+            }
         }
-        Ok(None)
+        fields.leave(outer);
+        if record.partition_key_index.needed == 0 {
+            return Err(Fault::Missing(RequiredField::PartitionKeyIndex));
+        }
+        if record.data.start == 0 {
+            return Err(Fault::Missing(RequiredField::Data));
+        }
+        Ok(())
+    }
+
+    /// Reads up to the next record of a message that was checked: no fault can
+    /// come here.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn next_record(&mut self) -> Option<()> {
+        self.fields.next_of(RECORD)?;
+        self.read_record().ok()
+    }
+
+    /// The record that was read last; `None` only if none was.
+    #[inline(always)]
+    pub(crate) fn record(&self) -> Option<RecordFields<'buf>> {
+        let record = &self.record;
+        Some(RecordFields {
+            partition_key_index: record.partition_key_index.needed.checked_sub(1)?,
+            explicit_hash_key_index: record.explicit_hash_key_index.needed.checked_sub(1),
+            data: self.fields.at_place(record.data),
+            tags: self.fields.at_place(record.tags),
+        })
     }
 }
 
-impl<'buf> TableKey<'buf> {
+impl Table {
+    /// The tag of its keys.
+    pub(crate) fn tag(self) -> u32 {
+        match self {
+            Self::PartitionKeys => PARTITION_KEY,
+            Self::ExplicitHashKeys => EXPLICIT_HASH_KEY,
+        }
+    }
+}
+
+impl TableKey {
     /// Takes a key, if its length is short; `None` for all else, good or bad.
     #[inline(always)]
-    pub(crate) fn take_usual(cursor: &mut Cursor<'buf>) -> Option<Self> {
+    pub(crate) fn take_usual(cursor: &mut Cursor<'_>) -> Option<Self> {
         let mut behind = *cursor;
         let table = match u32::from(behind.byte()?) {
             PARTITION_KEY => Table::PartitionKeys,
@@ -97,13 +170,9 @@ impl<'buf> TableKey<'buf> {
             _ => return None,
         };
         let len_offset = behind.offset();
-        let key = behind.short_bytes()?;
+        behind.short_bytes()?;
         *cursor = behind;
-        Some(Self {
-            table,
-            len_offset,
-            key,
-        })
+        Some(Self { table, len_offset })
     }
 }
 
@@ -112,25 +181,14 @@ impl<'buf> TableKey<'buf> {
 /// the tags between them.
 const LOOKED_AT_LEN: usize = 1 + 2 + 1 + size_of::<Word>();
 
-/// The fields of a record; of a field given twice, the last.
+/// What a user record is made of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecordFields<'buf> {
-    /// Where the record's tag stands.
-    pub(crate) offset: usize,
-    pub(crate) partition_key_index: KeyIndexField,
-    pub(crate) explicit_hash_key_index: Option<KeyIndexField>,
+    pub(crate) partition_key_index: u32,
+    pub(crate) explicit_hash_key_index: Option<u32>,
     pub(crate) data: &'buf [u8],
     /// The record from its first tag on; empty if it has none.
     pub(crate) tags: &'buf [u8],
-}
-
-/// A record's index into a key table.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct KeyIndexField {
-    /// [`MAX`](Self::MAX) for all above.
-    pub(crate) index: u32,
-    /// Where its tag stands.
-    pub(crate) offset: usize,
 }
 
 impl<'buf> RecordFields<'buf> {
@@ -176,8 +234,6 @@ impl<'buf> RecordFields<'buf> {
         let explicit_hash_key_follows =
             const { Pattern::of(&[Last, Tag(EXPLICIT_HASH_KEY_INDEX)]) };
         let tag_and_len = const { 1 + LEN_LEN };
-        let offset = cursor.offset();
-        let body_offset = offset.wrapping_add(tag_and_len);
         let behind = cursor.rest().get(tag_and_len..)?;
         let (body, rest) = behind.split_at_checked(body_len)?;
         let record = |index, explicit_hash_key_index, keys_end: usize, last: Word| {
@@ -187,11 +243,7 @@ impl<'buf> RecordFields<'buf> {
                 return None;
             }
             Some(Self {
-                offset,
-                partition_key_index: KeyIndexField {
-                    index,
-                    offset: body_offset,
-                },
+                partition_key_index: index,
                 explicit_hash_key_index,
                 data: body.get(data_offset..)?,
                 tags: &[],
@@ -203,17 +255,13 @@ impl<'buf> RecordFields<'buf> {
             record(index.value, None, end, index.last)
         } else if explicit_hash_key_follows.starts(index.last) {
             let explicit = Number::short(index.last >> 16);
-            let field = KeyIndexField {
-                index: explicit.value,
-                offset: body_offset.wrapping_add(end),
-            };
             let end = end.wrapping_add(1).wrapping_add(explicit.len);
             if !data_follows.starts(explicit.last) {
                 return None;
             }
-            record(index.value, Some(field), end, explicit.last)
+            record(index.value, Some(explicit.value), end, explicit.last)
         } else {
-            let keys = LongIndices::of(behind, body_offset)?;
+            let keys = LongIndices::of(behind)?;
             if !data_follows.starts(keys.last) {
                 return None;
             }
@@ -227,59 +275,12 @@ impl<'buf> RecordFields<'buf> {
         cursor.go_on_at(rest);
         Some(record)
     }
-
-    /// Reads any record, good or bad.
-    // Inlined into its one caller, which then copies nothing and takes less stack.
-    #[inline(always)]
-    fn read(record: &Field<'buf>, fault: &mut Fault) -> Result<Self, Faulted> {
-        let mut cursor = record.bytes;
-        let mut partition_key_index = None;
-        let mut explicit_hash_key_index = None;
-        let mut data = None;
-        let mut tags: &[u8] = &[];
-        let mut field = Field::room();
-        loop {
-            let at_field = cursor.rest();
-            if !field.read(&mut cursor, 1, fault)? {
-                break;
-            }
-            match field.tag {
-                PARTITION_KEY_INDEX => partition_key_index = Some(KeyIndexField::of(&field)),
-                EXPLICIT_HASH_KEY_INDEX => {
-                    explicit_hash_key_index = Some(KeyIndexField::of(&field));
-                }
-                DATA => data = Some(field.bytes.rest()),
-                RECORD_TAG => {
-                    RecordTag::read(&field, fault)?;
-                    if tags.is_empty() {
-                        tags = at_field;
-                    }
-                }
-                _ => {}
-            }
-        }
-        match (partition_key_index, data) {
-            (Some(partition_key_index), Some(data)) => Ok(Self {
-                offset: record.offset,
-                partition_key_index,
-                explicit_hash_key_index,
-                data,
-                tags,
-            }),
-            (None, _) => Err(missing(
-                RequiredField::PartitionKeyIndex,
-                record.offset,
-                fault,
-            )),
-            (_, None) => Err(missing(RequiredField::Data, record.offset, fault)),
-        }
-    }
 }
 
 /// The key indices of a usual record, if one of them has three bytes.
 struct LongIndices {
     index: u32,
-    explicit_hash_key_index: Option<KeyIndexField>,
+    explicit_hash_key_index: Option<u32>,
     /// Where in the body the tag behind them stands.
     end: usize,
     /// What is there, from the last byte of the last index on.
@@ -289,7 +290,7 @@ struct LongIndices {
 impl LongIndices {
     // Not inlined: only aggregates with many keys have them.
     #[inline(never)]
-    fn of(body: &[u8], body_offset: usize) -> Option<Self> {
+    fn of(body: &[u8]) -> Option<Self> {
         const EXPLICIT_HASH_KEY_FOLLOWS: Pattern =
             Pattern::of(&[Last, Tag(EXPLICIT_HASH_KEY_INDEX)]);
         let number = |tag_offset: usize| {
@@ -307,46 +308,14 @@ impl LongIndices {
         if !EXPLICIT_HASH_KEY_FOLLOWS.starts(index.last) {
             return Some(plain);
         }
-        let field_offset = body_offset.wrapping_add(end);
         let (explicit, end) = number(end)?;
         Some(Self {
-            explicit_hash_key_index: Some(KeyIndexField {
-                index: explicit.value,
-                offset: field_offset,
-            }),
+            explicit_hash_key_index: Some(explicit.value),
             end,
             last: explicit.last,
             ..plain
         })
     }
-}
-
-impl KeyIndexField {
-    /// No table is that long: one more still is a number.
-    const MAX: u32 = u32::MAX - 1;
-
-    /// The index as it stands in the message, read from a cursor at
-    /// [`offset`](Self::offset).
-    #[cold]
-    pub(crate) fn number(field: &mut Cursor<'_>) -> u64 {
-        // It was read before, so there is no fault to lose.
-        let mut read = Field::room();
-        let _ = read.read(field, 1, &mut Fault::room());
-        read.number
-    }
-
-    fn of(field: &Field<'_>) -> Self {
-        Self {
-            index: u32::try_from(field.number)
-                .unwrap_or(Self::MAX)
-                .min(Self::MAX),
-            offset: field.offset,
-        }
-    }
-}
-
-fn missing(field: RequiredField, offset: usize, fault: &mut Fault) -> Faulted {
-    fault.record(DecodeErrorKind::MissingField { field }, offset)
 }
 
 /// A tag of a user record: a name and perhaps a value, which the KPL's format
@@ -364,31 +333,38 @@ pub struct RecordTag<'buf> {
 }
 
 impl<'buf> RecordTag<'buf> {
-    /// Reads the record's field that holds a tag.
-    fn read(field: &Field<'buf>, fault: &mut Fault) -> Result<Self, Faulted> {
-        let mut cursor = field.bytes;
+    /// Reads the tag that the record's field just read holds.
+    fn read(fields: &mut Fields<'buf>) -> Result<Self, Fault> {
+        let (key, value) = Self::read_places(fields)?;
+        let bytes = |place| KeyBytes::new(fields.at_place(place));
+        Ok(Self {
+            key: bytes(key),
+            value: value.map(bytes),
+        })
+    }
+
+    #[inline(always)]
+    fn read_places(fields: &mut Fields<'buf>) -> Result<(Place, Option<Place>), Fault> {
+        let outer = fields.enter();
         let mut key = None;
         let mut value = None;
-        let mut inner = Field::room();
-        while inner.read(&mut cursor, 2, fault)? {
-            match inner.tag {
-                TAG_KEY => key = Some(KeyBytes::new(inner.bytes.rest())),
-                TAG_VALUE => value = Some(KeyBytes::new(inner.bytes.rest())),
+        while fields.next(2)? {
+            match fields.tag {
+                TAG_KEY => key = Some(fields.place_of_bytes()),
+                TAG_VALUE => value = Some(fields.place_of_bytes()),
                 _ => {}
             }
         }
-        match key {
-            Some(key) => Ok(Self { key, value }),
-            None => Err(missing(RequiredField::TagKey, field.offset, fault)),
-        }
+        fields.leave(outer);
+        let key = key.ok_or(Fault::Missing(RequiredField::TagKey))?;
+        Ok((key, value))
     }
 
     /// The next tag of a record, or `None` at its end.
-    fn next_of(cursor: &mut Cursor<'buf>, fault: &mut Fault) -> Result<Option<Self>, Faulted> {
-        let mut field = Field::room();
-        while field.read(cursor, 1, fault)? {
-            if field.tag == RECORD_TAG {
-                return Self::read(&field, fault).map(Some);
+    fn next_of(fields: &mut Fields<'buf>) -> Result<Option<Self>, Fault> {
+        while fields.next(1)? {
+            if fields.tag == RECORD_TAG {
+                return Self::read(fields).map(Some);
             }
         }
         Ok(None)
@@ -475,10 +451,10 @@ impl<'buf> RecordTags<'buf> {
     /// The tags of a checked record, from its first tag on.
     pub(crate) fn in_record(checked: &'buf [u8]) -> Self {
         Self(Source::Record(checked, |rest| {
-            let mut cursor = Cursor::new(rest, 0);
+            let mut fields = Fields::new(rest, 0);
             // The record was checked, so there is no fault to lose.
-            let tag = RecordTag::next_of(&mut cursor, &mut Fault::room());
-            Some((tag.ok().flatten()?, cursor.rest()))
+            let tag = RecordTag::next_of(&mut fields);
+            Some((tag.ok().flatten()?, fields.rest()))
         }))
     }
 
@@ -490,13 +466,12 @@ impl<'buf> RecordTags<'buf> {
     /// [`DecodeError`] as for the fields of a record; offsets count from the
     /// start of `fields`.
     pub fn parse(fields: &'buf [u8]) -> Result<Self, DecodeError> {
-        let mut cursor = Cursor::new(fields, 0);
-        let mut fault = Fault::room();
+        let mut read = Fields::new(fields, 0);
         loop {
-            match RecordTag::next_of(&mut cursor, &mut fault) {
+            match RecordTag::next_of(&mut read) {
                 Ok(Some(_)) => {}
                 Ok(None) => return Ok(Self::in_record(fields)),
-                Err(faulted) => return Err(fault.error(faulted)),
+                Err(fault) => return Err(read.error(fault, 0)),
             }
         }
     }

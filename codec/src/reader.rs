@@ -13,9 +13,12 @@ use crate::hash_key::HashKey;
 use crate::key_bytes::KeyBytes;
 use crate::key_table::{KeyOffset, KeyTable, KeyTables};
 use crate::limits::{DEFAULT_KEY_SLOTS, MAGIC_LEN};
-use crate::message::{KeyIndexField, RecordFields, RecordTags, Table, TableKey, TopField};
+use crate::message::{
+    EXPLICIT_HASH_KEY, PARTITION_KEY, RECORD, RecordFields, RecordTags, Table, TableKey, TopFields,
+};
 use crate::wire::cursor::Cursor;
-use crate::wire::fault::{Fault, Faulted};
+use crate::wire::field::Fields;
+use crate::wire::varint::FOR_SIZE;
 
 /// What a blob is, if it is not malformed.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +60,7 @@ pub enum Parsed<'buf> {
 /// bytes, or else the first key index outside its table in the order of the
 /// records.
 pub fn parse(blob: &[u8]) -> Result<Parsed<'_>, DecodeError> {
-    parse_if(blob, |frame| Digest::of(frame.message()) == frame.digest())
+    parse_if(blob, |frame| frame.is_intact(&Digest::of(frame.message())))
 }
 
 /// Reads the data of a Kinesis record whose message digest was computed
@@ -78,7 +81,7 @@ pub fn parse(blob: &[u8]) -> Result<Parsed<'_>, DecodeError> {
 ///
 /// As [`parse`].
 pub fn parse_with_digest(blob: &[u8], computed: Digest) -> Result<Parsed<'_>, DecodeError> {
-    parse_if(blob, |frame| computed == frame.digest())
+    parse_if(blob, |frame| frame.is_intact(&computed))
 }
 
 /// Reads the data of a Kinesis record without looking at its digest.
@@ -105,7 +108,7 @@ fn parse_if(
     if !is_intact(&frame) {
         return Ok(Parsed::Plain(PlainReason::DigestMismatch));
     }
-    AggregatedRecord::check(frame.message()).map(Parsed::Aggregated)
+    AggregatedRecord::check(frame.message())
 }
 
 /// A checked aggregate, borrowed from its blob.
@@ -126,64 +129,90 @@ pub struct AggregatedRecord<'buf> {
 impl<'buf> AggregatedRecord<'buf> {
     // Not inlined, so that its stack is not there while the digest is computed.
     #[inline(never)]
-    fn check(message: &'buf [u8]) -> Result<Self, DecodeError> {
+    fn check(message: &'buf [u8]) -> Result<Parsed<'buf>, DecodeError> {
         // Offsets are noted in 32 bits; none lies behind the end.
         if u32::try_from(message.len().saturating_add(MAGIC_LEN)).is_err() {
             return Err(DecodeError::new(DecodeErrorKind::BlobTooLong, 0));
         }
-        let mut fault = Fault::room();
-        Self::check_structure(message, &mut fault).map_err(|faulted| fault.error(faulted))
-    }
-
-    #[inline(always)]
-    fn check_structure(message: &'buf [u8], fault: &mut Fault) -> Result<Self, Faulted> {
         let mut checked = Self {
             message,
             partition_keys: KeyTable::default(),
             explicit_hash_keys: KeyTable::default(),
             record_count: 0,
-            first_record: MAGIC_LEN,
+            first_record: 0,
         };
-        let mut cursor = Cursor::new(message, MAGIC_LEN);
+        let mut top = TopFields::new(message, 0);
         loop {
             // What every known producer writes is read in place, all else out of line.
-            while let Some(key) = TableKey::take_usual(&mut cursor) {
-                checked.note_key(&key);
+            if !FOR_SIZE {
+                top.fields.at = checked.note_usual(top.fields.at);
             }
-            if checked.note_usual_records(&mut cursor) {
-                continue;
-            }
-            // A copy, so that the cursor itself can live in registers.
-            let mut any = cursor;
-            match TopField::read(&mut any, fault)? {
-                Some(TopField::Record(record)) => checked.note_record(&record),
-                Some(TopField::Key(key)) => checked.note_key(&key),
-                None => break,
-            }
-            cursor = any;
+            let fault = match top.fields.next(0) {
+                Ok(false) => break,
+                Ok(true) => match top.fields.tag {
+                    PARTITION_KEY => {
+                        checked.partition_keys.note_key(top.fields.value_offset);
+                        continue;
+                    }
+                    EXPLICIT_HASH_KEY => {
+                        checked.explicit_hash_keys.note_key(top.fields.value_offset);
+                        continue;
+                    }
+                    RECORD => match top.read_record() {
+                        Ok(()) => {
+                            checked.note_record(&top);
+                            continue;
+                        }
+                        Err(fault) => fault,
+                    },
+                    _ => continue,
+                },
+                Err(fault) => fault,
+            };
+            return Err(top.fields.error(fault, MAGIC_LEN));
         }
-        if !(checked.partition_keys.has_all_used() && checked.explicit_hash_keys.has_all_used()) {
-            checked.check_indices(fault)?;
+        if checked.partition_keys.has_all_used() && checked.explicit_hash_keys.has_all_used() {
+            return Ok(Parsed::Aggregated(checked));
         }
-        Ok(checked)
+        top.fields.at = checked.first_record;
+        let counts = (
+            checked.partition_keys.count,
+            checked.explicit_hash_keys.count,
+        );
+        Err(bad_index(&mut top, counts))
     }
 
-    #[inline]
-    fn note_key(&mut self, key: &TableKey<'_>) {
-        let table = match key.table {
-            Table::PartitionKeys => &mut self.partition_keys,
-            Table::ExplicitHashKeys => &mut self.explicit_hash_keys,
-        };
-        table.note_key(key.len_offset.saturating_sub(MAGIC_LEN));
+    /// Notes usual fields from `offset` on, up to one that is not.
+    #[inline(always)]
+    fn note_usual(&mut self, offset: usize) -> usize {
+        let rest = self.message.get(offset..).unwrap_or_default();
+        let mut cursor = Cursor::new(rest, offset);
+        loop {
+            while let Some(key) = TableKey::take_usual(&mut cursor) {
+                match key.table {
+                    Table::PartitionKeys => self.partition_keys.note_key(key.len_offset),
+                    Table::ExplicitHashKeys => self.explicit_hash_keys.note_key(key.len_offset),
+                }
+            }
+            if !self.note_usual_records(&mut cursor) {
+                return cursor.offset();
+            }
+        }
     }
 
     /// Notes the usual records that are next; true if there are any.
     // Not inlined, so that the loop has all registers.
-    #[cfg_attr(not(target_os = "none"), inline(never))]
+    #[inline(never)]
     fn note_usual_records(&mut self, cursor: &mut Cursor<'_>) -> bool {
         let (mut noted, mut at) = (*self, *cursor);
         while let Some(record) = RecordFields::take_usual(&mut at) {
-            noted.note_indices(&record);
+            // An index of a usual record is not the largest number there is.
+            let index = record.partition_key_index;
+            noted.partition_keys.note_needed(index.wrapping_add(1));
+            if let Some(index) = record.explicit_hash_key_index {
+                noted.explicit_hash_keys.note_needed(index.wrapping_add(1));
+            }
+            noted.count_record();
         }
         if self.record_count == 0 {
             noted.first_record = cursor.offset();
@@ -193,54 +222,24 @@ impl<'buf> AggregatedRecord<'buf> {
         any
     }
 
-    fn note_record(&mut self, record: &RecordFields<'_>) {
+    fn note_record(&mut self, top: &TopFields<'_>) {
+        let record = &top.record;
         if self.record_count == 0 {
-            self.first_record = record.offset;
+            self.first_record = top.fields.offset;
         }
-        self.note_indices(record);
+        let (partition_keys, explicit_hash_keys) = (
+            record.partition_key_index.needed,
+            record.explicit_hash_key_index.needed,
+        );
+        self.partition_keys.note_needed(partition_keys);
+        self.explicit_hash_keys.note_needed(explicit_hash_keys);
+        self.count_record();
     }
 
-    #[inline]
-    fn note_indices(&mut self, record: &RecordFields<'_>) {
-        self.partition_keys
-            .note_index(record.partition_key_index.index);
-        if let Some(field) = record.explicit_hash_key_index {
-            self.explicit_hash_keys.note_index(field.index);
-        }
+    #[inline(always)]
+    fn count_record(&mut self) {
         // There are fewer records than bytes, and these have 32 bits.
         self.record_count = self.record_count.wrapping_add(1);
-    }
-
-    /// Finds the first index outside its table.
-    #[cold]
-    fn check_indices(self, fault: &mut Fault) -> Result<(), Faulted> {
-        let mut cursor = self.cursor_at(self.first_record);
-        while let Some(record) = next_record(&mut cursor) {
-            let field = record.partition_key_index;
-            if field.index >= self.partition_keys.count {
-                let index = KeyIndexField::number(&mut self.cursor_at(field.offset));
-                let count = u64::from(self.partition_keys.count);
-                let kind = DecodeErrorKind::PartitionKeyIndex { index, count };
-                return Err(fault.record(kind, field.offset));
-            }
-            match record.explicit_hash_key_index {
-                Some(field) if field.index >= self.explicit_hash_keys.count => {
-                    let index = KeyIndexField::number(&mut self.cursor_at(field.offset));
-                    let count = u64::from(self.explicit_hash_keys.count);
-                    let kind = DecodeErrorKind::ExplicitHashKeyIndex { index, count };
-                    return Err(fault.record(kind, field.offset));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// A cursor over the message from an absolute offset on.
-    fn cursor_at(&self, offset: usize) -> Cursor<'buf> {
-        let skipped = offset.saturating_sub(MAGIC_LEN);
-        let rest = self.message.get(skipped..).unwrap_or_default();
-        Cursor::new(rest, offset)
     }
 
     /// User records in the aggregate; zero is valid.
@@ -289,7 +288,8 @@ impl<'buf> AggregatedRecord<'buf> {
 
     fn keys(&self, table: Table, count: u32) -> Keys<'buf> {
         Keys {
-            cursor: Cursor::new(self.message, MAGIC_LEN),
+            message: self.message,
+            at: 0,
             table,
             left: count,
         }
@@ -300,6 +300,8 @@ impl<'buf> AggregatedRecord<'buf> {
     ///
     /// With more keys than that, [`user_records_in`](Self::user_records_in) is
     /// faster.
+    // Not inlined on bare metal, so that it makes what it returns in place.
+    #[cfg_attr(target_os = "none", inline(never))]
     #[must_use]
     pub fn user_records(&self) -> UserRecords<'buf> {
         self.user_records_in([KeyOffset::default(); DEFAULT_KEY_SLOTS])
@@ -325,14 +327,30 @@ impl<'buf> AggregatedRecord<'buf> {
     /// }
     /// # }
     /// ```
+    #[cfg_attr(target_os = "none", inline(always))]
     pub fn user_records_in<S>(&self, slots: S) -> UserRecords<'buf, S>
     where
         S: AsRef<[KeyOffset]> + AsMut<[KeyOffset]>,
     {
-        UserRecords {
+        let mut user_records = UserRecords {
             message: self.message,
-            walk: UserRecordWalk::new(self, slots),
-        }
+            walk: UserRecordWalk {
+                slots,
+                keys: KeyTables::default(),
+                offset: self.first_record,
+                record_count: self.record_count,
+                sub_sequence_number: 0,
+            },
+        };
+        // In place, so that nothing is copied.
+        let walk = &mut user_records.walk;
+        walk.keys.note(
+            self.partition_keys,
+            self.explicit_hash_keys,
+            self.message,
+            walk.slots.as_mut(),
+        );
+        user_records
     }
 }
 
@@ -357,7 +375,9 @@ impl<'buf> IntoIterator for &AggregatedRecord<'buf> {
 /// A key table, in order.
 #[derive(Clone, Debug)]
 pub struct Keys<'buf> {
-    cursor: Cursor<'buf>,
+    message: &'buf [u8],
+    /// Where the next key, or what lies before it, stands.
+    at: usize,
     table: Table,
     left: u32,
 }
@@ -366,17 +386,11 @@ impl<'buf> Iterator for Keys<'buf> {
     type Item = KeyBytes<'buf>;
 
     fn next(&mut self) -> Option<KeyBytes<'buf>> {
-        while self.left > 0 {
-            let fault = &mut Fault::room();
-            match TopField::read(&mut self.cursor, fault).ok().flatten()? {
-                TopField::Key(key) if key.table == self.table => {
-                    self.left = self.left.wrapping_sub(1);
-                    return Some(KeyBytes::new(key.key));
-                }
-                _ => {}
-            }
-        }
-        None
+        self.left = self.left.checked_sub(1)?;
+        let mut fields = Fields::new(self.message, self.at);
+        fields.next_of(self.table.tag())?;
+        self.at = fields.at;
+        Some(KeyBytes::new(fields.bytes()))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -501,27 +515,6 @@ pub struct UserRecordWalk<S> {
 }
 
 impl<S: AsRef<[KeyOffset]>> UserRecordWalk<S> {
-    #[inline]
-    fn new(aggregated: &AggregatedRecord<'_>, slots: S) -> Self
-    where
-        S: AsMut<[KeyOffset]>,
-    {
-        let keys = KeyTables::new(
-            aggregated.partition_keys,
-            aggregated.explicit_hash_keys,
-            slots.as_ref().len(),
-        );
-        let mut walk = Self {
-            slots,
-            keys,
-            offset: aggregated.first_record.saturating_sub(MAGIC_LEN),
-            record_count: aggregated.record_count,
-            sub_sequence_number: 0,
-        };
-        walk.keys.fill(aggregated.message, walk.slots.as_mut());
-        walk
-    }
-
     /// User records that are left.
     #[must_use]
     pub fn left(&self) -> usize {
@@ -532,30 +525,18 @@ impl<S: AsRef<[KeyOffset]>> UserRecordWalk<S> {
     /// [`message`](AggregatedRecord::message) that the walk began in. In any
     /// other one it finds nonsense or ends early.
     #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn next_in<'buf>(&mut self, message: &'buf [u8]) -> Option<UserRecord<'buf>> {
         if self.sub_sequence_number >= self.record_count {
             return None;
         }
-        let mut cursor = Cursor::new(message.get(self.offset..)?, self.offset);
-        let record = match RecordFields::take_usual(&mut cursor) {
-            Some(record) => record,
-            None => {
-                // A copy, so that the cursor itself can live in registers.
-                let mut any = cursor;
-                let record = next_record(&mut any)?;
-                cursor = any;
-                record
-            }
-        };
-        self.offset = cursor.offset();
+        let record = self.next_record(message)?;
         let slots = self.slots.as_ref();
-        let index = record.partition_key_index.index;
-        let partition_key = self.keys.partition_key(message, slots, index)?;
+        let keys = &mut self.keys;
+        let mut key = |table, index| keys.key(message, slots, table, index);
+        let partition_key = key(Table::PartitionKeys, record.partition_key_index)?;
         let explicit_hash_key = match record.explicit_hash_key_index {
-            Some(field) => {
-                let key = self.keys.explicit_hash_key(message, slots, field.index)?;
-                Some(KeyBytes::new(key))
-            }
+            Some(index) => Some(KeyBytes::new(key(Table::ExplicitHashKeys, index)?)),
             None => None,
         };
         let sub_sequence_number = self.sub_sequence_number;
@@ -568,17 +549,50 @@ impl<S: AsRef<[KeyOffset]>> UserRecordWalk<S> {
             sub_sequence_number,
         })
     }
+
+    #[inline(always)]
+    fn next_record<'buf>(&mut self, message: &'buf [u8]) -> Option<RecordFields<'buf>> {
+        if !FOR_SIZE {
+            let mut cursor = Cursor::new(message.get(self.offset..)?, self.offset);
+            if let Some(record) = RecordFields::take_usual(&mut cursor) {
+                self.offset = cursor.offset();
+                return Some(record);
+            }
+        }
+        let mut top = TopFields::new(message, self.offset);
+        top.next_record()?;
+        self.offset = top.fields.at;
+        top.record()
+    }
 }
 
-/// The next record, whatever lies before it. The message was checked: no fault
-/// can come here.
+/// The first index outside its table, of which there is one: the number of keys
+/// in each table is given, and the place of the first record.
 #[cold]
 #[inline(never)]
-fn next_record<'buf>(cursor: &mut Cursor<'buf>) -> Option<RecordFields<'buf>> {
+fn bad_index(top: &mut TopFields<'_>, key_counts: (u32, u32)) -> DecodeError {
+    let (partition_keys, explicit_hash_keys) = key_counts;
     loop {
-        if let TopField::Record(record) = TopField::read(cursor, &mut Fault::room()).ok()?? {
-            return Some(record);
+        let is_last = top.next_record().is_none();
+        let record = &top.record;
+        let is_first_index = record.partition_key_index.needed > partition_keys;
+        let (index, count) = match is_first_index {
+            true => (record.partition_key_index, partition_keys),
+            false => (record.explicit_hash_key_index, explicit_hash_keys),
+        };
+        if index.needed <= count && !is_last {
+            continue;
         }
+        // Read again, for the number as it stands there. It was good, so there is no fault to lose.
+        top.fields.at = index.offset;
+        let _ = top.fields.next(1);
+        let offset = index.offset.wrapping_add(MAGIC_LEN);
+        let (index, count) = (top.fields.number, u64::from(count));
+        let kind = match is_first_index {
+            true => DecodeErrorKind::PartitionKeyIndex { index, count },
+            false => DecodeErrorKind::ExplicitHashKeyIndex { index, count },
+        };
+        return DecodeError::new(kind, offset);
     }
 }
 

@@ -1,9 +1,9 @@
-//! Field tags, and passing over fields that the schema does not have.
+//! Reading fields, and passing over those that the schema cannot have.
 
-use crate::error::DecodeErrorKind;
-use crate::limits::MAX_NESTING;
-use crate::wire::cursor::Cursor;
-use crate::wire::fault::{Fault, Faulted};
+use crate::error::{DecodeError, DecodeErrorKind};
+use crate::limits::{MAX_NESTING, MAX_TAG_LEN, MAX_VARINT_LEN};
+use crate::wire::fault::Fault;
+use crate::wire::varint::{self, VarintError};
 
 /// The wire types that the schema uses.
 #[derive(Clone, Copy, Debug)]
@@ -21,59 +21,43 @@ pub(crate) const fn tag(field_number: u32, wire_type: WireType) -> u32 {
     (field_number << 3) | wire_type
 }
 
-/// A tag that was read and is one.
-#[derive(Clone, Copy, Debug)]
-struct FieldHeader {
-    tag: u32,
-    offset: usize,
-}
-
-impl FieldHeader {
-    fn read(cursor: &mut Cursor<'_>, fault: &mut Fault) -> Result<Self, Faulted> {
-        let offset = cursor.offset();
-        let tag = cursor.tag(fault)?;
-        let header = Self { tag, offset };
-        if header.field_number() == 0 || header.wire_type() > 5 {
-            let tag = u64::from(tag);
-            return Err(fault.record(DecodeErrorKind::InvalidTag { tag }, offset));
-        }
-        Ok(header)
-    }
-
-    fn field_number(self) -> u32 {
-        self.tag >> 3
-    }
-
-    fn wire_type(self) -> u32 {
-        self.tag & 7
-    }
-}
-
-/// A field that a message has, known to the schema or not.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Field<'buf> {
+/// The fields of a message and of the messages in it, one after the other.
+///
+/// What was read last stays in place, also for [`error`](Self::error): returned,
+/// it would be copied at every level. Going into a message moves two offsets, so no
+/// level needs a reader of its own. Offsets count from the start of the outermost
+/// message; `error` alone counts from the start of the blob.
+#[derive(Clone, Debug)]
+pub(crate) struct Fields<'buf> {
+    outermost: &'buf [u8],
+    /// Where the next field stands.
+    pub(crate) at: usize,
+    /// Where the message ends that is being read.
+    end: usize,
     pub(crate) tag: u32,
     /// Where the tag stands.
     pub(crate) offset: usize,
     /// Where the value stands, or its length.
     pub(crate) value_offset: usize,
-    /// The value, if the tag is that of a varint field.
+    /// The value of a varint field, the length of a length-delimited one.
     pub(crate) number: u64,
-    /// The value, if the tag is that of a length-delimited field.
-    pub(crate) bytes: Cursor<'buf>,
+    /// Where the bytes of a length-delimited field start.
+    value_start: usize,
 }
 
-impl<'buf> Field<'buf> {
-    /// Room for a field, which is read in place: returned, it would be copied
-    /// at every level.
+impl<'buf> Fields<'buf> {
+    /// The fields of `outermost` from this offset on.
     #[inline]
-    pub(crate) fn room() -> Self {
+    pub(crate) fn new(outermost: &'buf [u8], at: usize) -> Self {
         Self {
+            outermost,
+            at,
+            end: outermost.len(),
             tag: 0,
             offset: 0,
             value_offset: 0,
             number: 0,
-            bytes: Cursor::new(&[], 0),
+            value_start: 0,
         }
     }
 
@@ -82,92 +66,259 @@ impl<'buf> Field<'buf> {
     ///
     /// `enclosing` messages lie between the field and the top of the blob: 0
     /// at the top, 1 in a record, 2 in a record's tag.
+    #[inline(always)]
+    pub(crate) fn next(&mut self, enclosing: usize) -> Result<bool, Fault> {
+        match self.find_next(enclosing) {
+            Ok(()) => Ok(true),
+            Err(Stop::End) => Ok(false),
+            Err(Stop::Fault(fault)) => Err(fault),
+        }
+    }
+
+    /// Reads up to the next field with this tag at the top of a blob that was
+    /// checked: no fault can come here.
     #[cold]
     #[inline(never)]
-    pub(crate) fn read(
-        &mut self,
-        cursor: &mut Cursor<'buf>,
-        enclosing: usize,
-        fault: &mut Fault,
-    ) -> Result<bool, Faulted> {
-        while !cursor.is_empty() {
-            let header = FieldHeader::read(cursor, fault)?;
-            self.tag = header.tag;
-            self.offset = header.offset;
-            self.value_offset = cursor.offset();
-            match header.wire_type() {
-                0 => self.number = cursor.varint(header.offset, fault)?,
-                2 => self.bytes = cursor.message(header.offset, fault)?,
-                3 => {
-                    skip_group(cursor, header, enclosing, fault)?;
-                    continue;
-                }
-                4 => {
-                    let field_number = header.field_number();
-                    let kind = DecodeErrorKind::UnexpectedEndGroup { field_number };
-                    return Err(fault.record(kind, header.offset));
-                }
-                _ => {
-                    skip_value(cursor, header, fault)?;
-                    continue;
-                }
+    pub(crate) fn next_of(&mut self, tag: u32) -> Option<()> {
+        loop {
+            self.find_next(0).ok()?;
+            if self.tag == tag {
+                return Some(());
             }
-            return Ok(true);
         }
-        Ok(false)
     }
-}
 
-fn skip_value(
-    cursor: &mut Cursor<'_>,
-    header: FieldHeader,
-    fault: &mut Fault,
-) -> Result<(), Faulted> {
-    match header.wire_type() {
-        0 => cursor.varint(header.offset, fault).map(drop),
-        1 => cursor.skip(8, fault),
-        5 => cursor.skip(4, fault),
-        _ => cursor.bytes(header.offset, fault).map(drop),
-    }
-}
-
-/// Passes over a group and all groups in it, without recursion: the numbers of
-/// the open groups are the whole stack.
-#[inline(never)]
-fn skip_group(
-    cursor: &mut Cursor<'_>,
-    start: FieldHeader,
-    enclosing: usize,
-    fault: &mut Fault,
-) -> Result<(), Faulted> {
-    let mut open = [0_u32; MAX_NESTING];
-    let mut depth = 0_usize;
-    let limit = MAX_NESTING.saturating_sub(enclosing);
-    let mut header = start;
-    loop {
-        match header.wire_type() {
-            3 => {
-                let slot = open.get_mut(depth).filter(|_| depth < limit);
-                let Some(slot) = slot else {
-                    return Err(fault.record(DecodeErrorKind::NestingTooDeep, header.offset));
-                };
-                *slot = header.field_number();
-                depth = depth.saturating_add(1);
+    #[cold]
+    #[inline(never)]
+    fn find_next(&mut self, enclosing: usize) -> Result<(), Stop> {
+        while self.at < self.end {
+            self.read_any().map_err(Stop::Fault)?;
+            match self.wire_type() {
+                0 | 2 => return Ok(()),
+                3 => self.skip_group(enclosing).map_err(Stop::Fault)?,
+                4 => return Err(Stop::Fault(Fault::UnexpectedEndGroup)),
+                _ => {}
             }
-            4 => {
-                depth = depth.saturating_sub(1);
-                let started = open.get(depth).copied().unwrap_or_default();
-                let ended = header.field_number();
-                if started != ended {
-                    let kind = DecodeErrorKind::MismatchedEndGroup { started, ended };
-                    return Err(fault.record(kind, header.offset));
-                }
-                if depth == 0 {
+        }
+        Err(Stop::End)
+    }
+
+    /// The value of the length-delimited field that was read last.
+    pub(crate) fn bytes(&self) -> &'buf [u8] {
+        self.at_place(self.place_of_bytes())
+    }
+
+    /// Where that stands.
+    pub(crate) fn place_of_bytes(&self) -> Place {
+        Place {
+            start: self.value_start,
+            end: self.at,
+        }
+    }
+
+    /// From the start of the field that was read last to the end of the message.
+    pub(crate) fn place_to_end(&self) -> Place {
+        Place {
+            start: self.offset,
+            end: self.end,
+        }
+    }
+
+    /// Goes into the message that was read last. [`leave`](Self::leave) takes
+    /// what is returned.
+    pub(crate) fn enter(&mut self) -> Outer {
+        let outer = Outer {
+            end: self.end,
+            tag: self.tag,
+            offset: self.offset,
+        };
+        self.end = self.at;
+        self.at = self.value_start;
+        outer
+    }
+
+    /// Goes on behind a message that was read to its end: its field is the one
+    /// that was read last.
+    pub(crate) fn leave(&mut self, outer: Outer) {
+        self.end = outer.end;
+        self.tag = outer.tag;
+        self.offset = outer.offset;
+    }
+
+    /// What is left of the message.
+    pub(crate) fn rest(&self) -> &'buf [u8] {
+        self.at_place(Place {
+            start: self.at,
+            end: self.end,
+        })
+    }
+
+    /// What stands there.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub(crate) fn at_place(&self, place: Place) -> &'buf [u8] {
+        let bytes = self.outermost.get(place.start..place.end);
+        bytes.unwrap_or_default()
+    }
+
+    /// Reads a length and as many bytes.
+    pub(crate) fn read_bytes(&mut self) -> Result<(), Fault> {
+        self.tag = tag(0, WireType::LengthDelimited);
+        self.read_value()
+    }
+
+    /// What `fault` is, which was returned just now, in a blob whose outermost
+    /// message starts at `start`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn error(&self, fault: Fault, start: usize) -> DecodeError {
+        let mut offset = self.offset;
+        let kind = match fault {
+            Fault::Truncated => {
+                offset = self.end;
+                DecodeErrorKind::Truncated
+            }
+            Fault::TagTooLong => DecodeErrorKind::VarintTooLong { limit: MAX_TAG_LEN },
+            Fault::NumberTooLong => DecodeErrorKind::VarintTooLong {
+                limit: MAX_VARINT_LEN,
+            },
+            Fault::InvalidTag => DecodeErrorKind::InvalidTag { tag: self.number },
+            Fault::LengthOverrun => DecodeErrorKind::LengthOverrun {
+                claimed: self.number,
+                available: u64::try_from(self.left()).unwrap_or(u64::MAX),
+            },
+            Fault::UnexpectedEndGroup => DecodeErrorKind::UnexpectedEndGroup {
+                field_number: self.field_number(),
+            },
+            Fault::MismatchedEndGroup => DecodeErrorKind::MismatchedEndGroup {
+                started: u32::try_from(self.number).unwrap_or_default(),
+                ended: self.field_number(),
+            },
+            Fault::NestingTooDeep => DecodeErrorKind::NestingTooDeep,
+            Fault::Missing(field) => DecodeErrorKind::MissingField { field },
+        };
+        DecodeError::new(kind, start.wrapping_add(offset))
+    }
+
+    /// Bytes that are left of the message.
+    fn left(&self) -> usize {
+        self.end.wrapping_sub(self.at)
+    }
+
+    fn field_number(&self) -> u32 {
+        self.tag >> 3
+    }
+
+    fn wire_type(&self) -> u32 {
+        self.tag & 7
+    }
+
+    /// Reads any field; of a group, its start or its end alone.
+    #[inline(never)]
+    fn read_any(&mut self) -> Result<(), Fault> {
+        self.offset = self.at;
+        self.read_number(MAX_TAG_LEN)?;
+        match u32::try_from(self.number) {
+            Ok(tag @ 8..) if tag & 7 <= 5 => self.tag = tag,
+            _ => return Err(Fault::InvalidTag),
+        }
+        self.read_value()
+    }
+
+    fn read_value(&mut self) -> Result<(), Fault> {
+        self.value_offset = self.at;
+        let wire_type = self.wire_type();
+        match wire_type {
+            0 | 2 => {
+                let overflows = self.read_number(MAX_VARINT_LEN)?;
+                if wire_type == 0 {
                     return Ok(());
                 }
+                if overflows {
+                    return Err(Fault::NumberTooLong);
+                }
             }
-            _ => skip_value(cursor, header, fault)?,
+            1 => self.number = 8,
+            5 => self.number = 4,
+            _ => self.number = 0,
         }
-        header = FieldHeader::read(cursor, fault)?;
+        match usize::try_from(self.number) {
+            Ok(len) if len <= self.left() => {
+                self.value_start = self.at;
+                self.at = self.at.wrapping_add(len);
+                Ok(())
+            }
+            _ if wire_type == 2 => Err(Fault::LengthOverrun),
+            _ => Err(Fault::Truncated),
+        }
     }
+
+    /// Reads a varint of at most `limit` bytes. True if it has more than 64
+    /// bits.
+    #[inline(never)]
+    fn read_number(&mut self, limit: u8) -> Result<bool, Fault> {
+        match varint::decode(self.rest(), limit) {
+            Ok((varint, rest)) => {
+                self.at = self.end.wrapping_sub(rest.len());
+                self.number = varint.value;
+                Ok(varint.overflows)
+            }
+            Err(VarintError::Truncated) => Err(Fault::Truncated),
+            Err(VarintError::TooLong) if limit == MAX_TAG_LEN => Err(Fault::TagTooLong),
+            Err(VarintError::TooLong) => Err(Fault::NumberTooLong),
+        }
+    }
+
+    /// Passes over the rest of a group and all groups in it, without recursion:
+    /// the numbers of the open groups are the whole stack. What is between them is
+    /// read as all else.
+    #[inline(never)]
+    fn skip_group(&mut self, enclosing: usize) -> Result<(), Fault> {
+        let mut open = [0_u32; MAX_NESTING];
+        let mut depth = 0_usize;
+        let limit = MAX_NESTING.saturating_sub(enclosing);
+        loop {
+            match self.wire_type() {
+                3 => {
+                    let slot = open.get_mut(depth).filter(|_| depth < limit);
+                    *slot.ok_or(Fault::NestingTooDeep)? = self.field_number();
+                    depth = depth.saturating_add(1);
+                }
+                4 => {
+                    depth = depth.saturating_sub(1);
+                    let started = open.get(depth).copied().unwrap_or_default();
+                    if started != self.field_number() {
+                        self.number = u64::from(started);
+                        return Err(Fault::MismatchedEndGroup);
+                    }
+                    if depth == 0 {
+                        return Ok(());
+                    }
+                }
+                _ => {}
+            }
+            self.read_any()?;
+        }
+    }
+}
+
+/// Where some bytes start and end; none of them by default.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place {
+    pub(crate) start: usize,
+    end: usize,
+}
+
+/// Where a message ends that encloses another, and the field that is the other.
+#[derive(Debug)]
+pub(crate) struct Outer {
+    end: usize,
+    tag: u32,
+    offset: usize,
+}
+
+/// Why there is no next field. A `Result` of it is one byte.
+#[derive(Clone, Copy, Debug)]
+enum Stop {
+    End,
+    Fault(Fault),
 }

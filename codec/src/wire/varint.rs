@@ -22,30 +22,30 @@ pub(crate) struct Varint {
 pub(crate) enum VarintError {
     /// The input ends first.
     Truncated,
-    /// It goes on after `limit` bytes.
-    TooLong { limit: u8 },
+    /// It goes on after as many bytes as it may have.
+    TooLong,
 }
 
 /// Reads a varint of at most `limit` bytes; returns it with the rest of
 /// `input`.
+#[inline]
 pub(crate) fn decode(input: &[u8], limit: u8) -> Result<(Varint, &[u8]), VarintError> {
-    let mut value = 0;
-    let mut shift = 0_u32;
-    let mut rest = input;
-    for _ in 0..limit {
-        let (&byte, tail) = rest.split_first().ok_or(VarintError::Truncated)?;
-        rest = tail;
-        let bits = u64::from(byte & 0x7f);
-        // The shift stays below 64 for the MAX_VARINT_LEN bytes that there can be.
-        value |= bits.wrapping_shl(shift);
-        if byte < 0x80 {
-            // Nine bytes hold 63 bits.
-            let overflows = shift == 63 && bits > 1;
-            return Ok((Varint { value, overflows }, rest));
-        }
-        shift = shift.wrapping_add(7);
-    }
-    Err(VarintError::TooLong { limit })
+    let longest = input.get(..usize::from(limit)).unwrap_or(input);
+    let before_last = longest.iter().position(|&byte| byte < 0x80);
+    let taken = before_last.and_then(|len| input.split_at_checked(len.wrapping_add(1)));
+    let Some((bytes, rest)) = taken else {
+        return Err(match longest.len() < usize::from(limit) {
+            true => VarintError::Truncated,
+            false => VarintError::TooLong,
+        });
+    };
+    // From the last byte on, so that all are shifted by the same. What does not fit falls out.
+    let value = bytes
+        .iter()
+        .rfold(0, |value: u64, &byte| value << 7 | u64::from(byte & 0x7f));
+    // Nine bytes hold 63 bits.
+    let overflows = bytes.get(9).is_some_and(|&last| last > 1);
+    Ok((Varint { value, overflows }, rest))
 }
 
 /// Bytes that `value` takes.
@@ -145,13 +145,10 @@ mod tests {
         assert_eq!(value(&zeros_in_ten), Ok(0));
         assert_eq!(
             value(&[0x80; 10]),
-            Err(VarintError::TooLong { limit: 10 }),
+            Err(VarintError::TooLong),
             "the tenth byte has to be the last"
         );
-        assert_eq!(
-            decode(&[0x80; 5], 5),
-            Err(VarintError::TooLong { limit: 5 })
-        );
+        assert_eq!(decode(&[0x80; 5], 5), Err(VarintError::TooLong));
     }
 
     #[test]
