@@ -84,12 +84,50 @@ impl HashKey {
         Ok(Self(number))
     }
 
+    /// The hash key of digits that [`to_decimal`](Self::to_decimal) made, or of these
+    /// from last to first; of other bytes, any.
+    pub(crate) fn of_digits(digits: &[u8], is_backwards: bool) -> Self {
+        if is_backwards {
+            // Ten times as two shifts, as in `from_decimal`.
+            return Self(digits.iter().rev().fold(0, |number: u128, &digit| {
+                (number << 3)
+                    .wrapping_add(number << 1)
+                    .wrapping_add(u128::from(digit & 0xf))
+            }));
+        }
+        let first_len = digits.len() % 8;
+        let (first, mut rest) = digits.split_at_checked(first_len).unwrap_or_default();
+        let mut number = u128::from(first.iter().fold(0_u64, |number, &digit| {
+            number.wrapping_mul(10).wrapping_add(u64::from(digit & 0xf))
+        }));
+        while let Some((eight, behind)) = rest.split_first_chunk() {
+            let eight = u128::from(of_eight_digits(*eight));
+            number = number.wrapping_mul(100_000_000).wrapping_add(eight);
+            rest = behind;
+        }
+        Self(number)
+    }
+
     /// The hash key in plain decimal, as the service wants it: no sign, no
     /// leading zero.
     #[must_use]
     pub fn to_decimal(self) -> HashKeyDecimal {
         HashKeyDecimal::of(self.0)
     }
+}
+
+/// The number of eight digits: neighbours become one number of twice the digits in a
+/// lane of twice the bits, three times.
+fn of_eight_digits(digits: [u8; 8]) -> u64 {
+    let join = |lanes: u64, mask: u64, base: u64, bits: u32| {
+        let first = lanes & mask;
+        let second = lanes.wrapping_shr(bits) & mask;
+        first.wrapping_mul(base).wrapping_add(second)
+    };
+    let digits = u64::from_le_bytes(digits);
+    let pairs = join(digits, 0x000f_000f_000f_000f, 10, 8);
+    let fours = join(pairs, 0x0000_ffff_0000_ffff, 100, 16);
+    join(fours, 0xffff_ffff, 10_000, 32)
 }
 
 impl From<Digest> for HashKey {
@@ -299,6 +337,10 @@ mod tests {
                     Ok(HashKey(near))
                 );
                 assert_eq!(HashKey(near).to_decimal().as_str(), near.to_string());
+                let mut digits = near.to_string().into_bytes();
+                assert_eq!(HashKey::of_digits(&digits, false), HashKey(near));
+                digits.reverse();
+                assert_eq!(HashKey::of_digits(&digits, true), HashKey(near));
             }
             number = number.wrapping_mul(10);
         }

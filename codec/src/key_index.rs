@@ -47,6 +47,13 @@ impl InternedKey {
         self.index_and_shape & ((1 << SHAPE_BITS) - 1) == shape
     }
 
+    /// Bytes of the key, if it is an explicit hash key.
+    pub(crate) fn explicit_hash_key_len(self) -> Option<usize> {
+        let shape = self.index_and_shape & ((1 << SHAPE_BITS) - 1);
+        let is_explicit = shape & 1 == 1;
+        usize::try_from(shape >> 1).ok().filter(|_| is_explicit)
+    }
+
     pub(crate) fn index(self) -> u32 {
         self.index_and_shape >> SHAPE_BITS
     }
@@ -61,8 +68,8 @@ impl InternedKey {
 /// [`KeySlots`] is the one for memory of a fixed size. An index may forget: a
 /// key that it does not find is stored again, which the format allows.
 pub trait KeyIndex {
-    /// Finds the key with the bytes `key`; `is_same` compares a candidate with
-    /// them.
+    /// Finds the key that is sought by the bytes `key`; `is_same` tells whether a
+    /// candidate is it. An explicit hash key is sought by its number, not its text.
     fn find(&self, key: &[u8], is_same: impl FnMut(InternedKey) -> bool) -> Option<InternedKey>;
 
     /// Remembers a key that [`find`](Self::find) did not find.

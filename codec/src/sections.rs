@@ -186,16 +186,20 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
         self.keys_len().wrapping_add(len)
     }
 
-    /// True if the bytes that start `from_end` bytes before the buffer's end are
-    /// the key's.
+    /// The key of `len` bytes that starts `from_end` bytes before the buffer's end;
+    /// backwards on bare metal.
+    #[inline]
+    pub(crate) fn stored_key(&self, from_end: u32, len: usize) -> Option<&[u8]> {
+        let buffer = self.buffer.as_ref();
+        let start = buffer.len().checked_sub(usize::try_from(from_end).ok()?)?;
+        buffer.get(start..)?.get(..len)
+    }
+
+    /// True if the key that starts `from_end` bytes before the buffer's end starts
+    /// with `key`.
     #[inline]
     pub(crate) fn is_key(&self, from_end: u32, key: &[u8]) -> bool {
-        let stored = || {
-            let buffer = self.buffer.as_ref();
-            let start = buffer.len().checked_sub(usize::try_from(from_end).ok()?)?;
-            buffer.get(start..)?.get(..key.len())
-        };
-        match stored() {
+        match self.stored_key(from_end, key.len()) {
             Some(stored) if FOR_SIZE => stored.iter().rev().eq(key),
             Some(stored) => same(stored, key),
             None => false,

@@ -9,7 +9,7 @@ use core::fmt;
 use crate::digest::Digest;
 use crate::error::EncodeError;
 use crate::frame::MESSAGE_START;
-use crate::hash_key::{HashKey, HashKeyDecimal};
+use crate::hash_key::HashKey;
 use crate::key_bytes::KeyBytes;
 use crate::key_index::{InternedKey, KeyIndex, KeySlots};
 use crate::limits::{
@@ -295,26 +295,19 @@ impl<'a> NewUserRecord<'a> {
         self.explicit_hash_key.is_none() && self.tags.is_empty()
     }
 
-    /// The explicit hash key as it stands in its table.
-    fn explicit_hash_key_text<const SHAPE: bool>(&self) -> Option<HashKeyDecimal> {
-        match SHAPE {
-            PLAIN => None,
-            ANY => self.explicit_hash_key.map(HashKey::to_decimal),
-        }
-    }
-
     /// Bytes of a blob that holds this user record and no other.
     #[must_use]
     pub fn encoded_len_alone(&self) -> u32 {
-        let explicit_hash_key = self.explicit_hash_key_text::<ANY>();
-        self.encoded_len_alone_as::<ANY>(explicit_hash_key.as_ref().map(|text| text.as_bytes()))
+        let text = self.explicit_hash_key.map(HashKey::to_decimal);
+        self.encoded_len_alone_as::<ANY>(text.map(|text| bytes_field_len(text.as_bytes())))
     }
 
-    fn encoded_len_alone_as<const SHAPE: bool>(&self, explicit_hash_key: Option<&[u8]>) -> u32 {
-        let index = explicit_hash_key.map(|_| 0);
+    /// As it is if its explicit hash key takes this many bytes in its table.
+    fn encoded_len_alone_as<const SHAPE: bool>(&self, explicit_hash_key_len: Option<u32>) -> u32 {
+        let index = explicit_hash_key_len.map(|_| 0);
         NewRecord::<SHAPE>::new(0, index, self.data, self.tags())
             .encoded_len()
-            .saturating_add(explicit_hash_key.map_or(0, bytes_field_len))
+            .saturating_add(explicit_hash_key_len.unwrap_or_default())
             .saturating_add(bytes_field_len(self.partition_key.as_bytes()))
             .saturating_add(FRAME_LEN)
     }
@@ -627,6 +620,8 @@ struct Plan<'a, const SHAPE: bool> {
     /// Whether its keys are to be stored first.
     has_new_partition_key: bool,
     has_new_explicit_hash_key: bool,
+    /// Bytes that its explicit hash key takes in its table, stored already or not.
+    explicit_hash_key_len: Option<u32>,
     encoded_len: u32,
 }
 
@@ -646,9 +641,7 @@ where
     }
 
     fn encoded_len_with_as<const SHAPE: bool>(&self, user_record: &NewUserRecord<'_>) -> u32 {
-        let explicit_hash_key = user_record.explicit_hash_key_text::<SHAPE>();
-        let text = explicit_hash_key.as_ref().map(|text| text.as_bytes());
-        self.plan::<SHAPE>(user_record, text).encoded_len
+        self.plan::<SHAPE>(user_record).encoded_len
     }
 
     /// Bytes of the Kinesis record if `user_record` were pushed and it were
@@ -696,10 +689,8 @@ where
     }
 
     fn fits_as<const SHAPE: bool>(&self, user_record: &NewUserRecord<'_>) -> bool {
-        let explicit_hash_key = user_record.explicit_hash_key_text::<SHAPE>();
-        let text = explicit_hash_key.as_ref().map(|text| text.as_bytes());
-        let plan = self.plan::<SHAPE>(user_record, text);
-        self.check(user_record, text, &plan).is_ok()
+        let plan = self.plan::<SHAPE>(user_record);
+        self.check(user_record, &plan).is_ok()
     }
 
     /// Adds a user record, or changes nothing.
@@ -726,32 +717,31 @@ where
         &mut self,
         user_record: &NewUserRecord<'_>,
     ) -> Result<(), EncodeError> {
-        let explicit_hash_key = user_record.explicit_hash_key_text::<SHAPE>();
-        let text = explicit_hash_key.as_ref().map(|text| text.as_bytes());
-        let plan = self.plan::<SHAPE>(user_record, text);
-        self.check(user_record, text, &plan)?;
+        let plan = self.plan::<SHAPE>(user_record);
+        self.check(user_record, &plan)?;
         // There is room, so the error is a safeguard.
         let refused = EncodeError::Full {
             needed: u64::from(plan.encoded_len),
             limit: u64::from(self.capacity()),
         };
-        self.commit(user_record, text, &plan).ok_or(refused)
+        self.commit(user_record, &plan).ok_or(refused)
     }
 
     /// Does what was planned and checked.
     fn commit<const SHAPE: bool>(
         &mut self,
         user_record: &NewUserRecord<'_>,
-        explicit_hash_key: Option<&[u8]>,
         plan: &Plan<'_, SHAPE>,
     ) -> Option<()> {
         let partition_key = user_record.partition_key.as_bytes();
         if plan.has_new_partition_key {
-            self.intern(KeyKind::Partition, partition_key)?;
+            self.intern(KeyKind::Partition, partition_key, partition_key)?;
         }
-        if let (Some(text), true) = (explicit_hash_key, plan.has_new_explicit_hash_key) {
+        if SHAPE == ANY && plan.has_new_explicit_hash_key {
+            let key = user_record.explicit_hash_key?;
+            let number = key.to_u128().to_le_bytes();
             self.sections.expect_explicit_hash_keys();
-            self.intern(KeyKind::ExplicitHash, text)?;
+            self.intern(KeyKind::ExplicitHash, key.to_decimal().as_bytes(), &number)?;
         }
         if self.record_count() == 0 {
             self.first_partition_key_len = u32::try_from(partition_key.len()).ok()?;
@@ -764,34 +754,60 @@ where
     }
 
     #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn find(&self, kind: KeyKind, key: &[u8]) -> Option<InternedKey> {
-        let shape = InternedKey::shape(kind, key);
+    fn find_partition_key(&self, key: &[u8]) -> Option<InternedKey> {
+        let shape = InternedKey::shape(KeyKind::Partition, key);
         self.key_index.find(key, |candidate| {
             candidate.has_shape(shape) && self.sections.is_key(candidate.from_end, key)
         })
     }
 
+    /// Finds an explicit hash key by its number: text is made only for new ones.
+    fn find_explicit_hash_key(&self, key: HashKey) -> Option<InternedKey> {
+        let number = key.to_u128().to_le_bytes();
+        self.key_index.find(&number, |candidate| {
+            candidate.explicit_hash_key_len().is_some_and(|len| {
+                let text = self.sections.stored_key(candidate.from_end, len);
+                text.is_some_and(|text| HashKey::of_digits(text, FOR_SIZE) == key)
+            })
+        })
+    }
+
     #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn plan<'a, const SHAPE: bool>(
-        &self,
-        user_record: &NewUserRecord<'a>,
-        explicit_hash_key: Option<&[u8]>,
-    ) -> Plan<'a, SHAPE> {
+    fn plan<'a, const SHAPE: bool>(&self, user_record: &NewUserRecord<'a>) -> Plan<'a, SHAPE> {
         let mut encoded_len = self.encoded_len();
-        let mut index_of = |kind, key| match self.find(kind, key) {
-            Some(known) => (known.index(), false),
-            None => {
-                encoded_len = encoded_len.saturating_add(bytes_field_len(key));
-                (self.sections.key_count(kind), true)
-            }
-        };
         let partition_key = user_record.partition_key.as_bytes();
-        let (partition_key_index, has_new_partition_key) =
-            index_of(KeyKind::Partition, partition_key);
-        let explicit_hash_key = explicit_hash_key.map(|key| index_of(KeyKind::ExplicitHash, key));
+        let known = self.find_partition_key(partition_key);
+        let has_new_partition_key = known.is_none();
+        let partition_key_index = known.map_or_else(
+            || {
+                encoded_len = encoded_len.saturating_add(bytes_field_len(partition_key));
+                self.sections.key_count(KeyKind::Partition)
+            },
+            InternedKey::index,
+        );
+        let mut explicit_hash_key_index = None;
+        let mut explicit_hash_key_len = None;
+        let mut has_new_explicit_hash_key = false;
+        if let (ANY, Some(key)) = (SHAPE, user_record.explicit_hash_key) {
+            let known = self.find_explicit_hash_key(key);
+            let (index, len) = match known.and_then(|it| it.explicit_hash_key_len().zip(Some(it))) {
+                Some((len, known)) => (
+                    known.index(),
+                    delimited_len(u32::try_from(len).unwrap_or(u32::MAX)),
+                ),
+                None => {
+                    has_new_explicit_hash_key = true;
+                    let len = bytes_field_len(key.to_decimal().as_bytes());
+                    encoded_len = encoded_len.saturating_add(len);
+                    (self.sections.key_count(KeyKind::ExplicitHash), len)
+                }
+            };
+            explicit_hash_key_index = Some(index);
+            explicit_hash_key_len = Some(len);
+        }
         let record = NewRecord::new(
             partition_key_index,
-            explicit_hash_key.map(|(index, _)| index),
+            explicit_hash_key_index,
             user_record.data,
             user_record.tags(),
         );
@@ -799,7 +815,8 @@ where
             encoded_len: encoded_len.saturating_add(record.encoded_len()),
             record,
             has_new_partition_key,
-            has_new_explicit_hash_key: explicit_hash_key.is_some_and(|(_, is_new)| is_new),
+            has_new_explicit_hash_key,
+            explicit_hash_key_len,
         }
     }
 
@@ -808,7 +825,6 @@ where
     fn check<const SHAPE: bool>(
         &self,
         user_record: &NewUserRecord<'_>,
-        explicit_hash_key: Option<&[u8]>,
         plan: &Plan<'_, SHAPE>,
     ) -> Result<(), EncodeError> {
         user_record.check_partition_key()?;
@@ -822,7 +838,7 @@ where
             return Ok(());
         }
         // Whoever is taken in company can also go alone, under an outer key of their own.
-        let alone = user_record.encoded_len_alone_as::<SHAPE>(explicit_hash_key);
+        let alone = user_record.encoded_len_alone_as::<SHAPE>(plan.explicit_hash_key_len);
         let (needed_alone, limit_alone) = self.size(alone, own_outer_key_len);
         if needed_alone > limit_alone {
             return Err(EncodeError::TooLarge {
@@ -854,12 +870,12 @@ where
         (size, self.limits.max_size())
     }
 
-    /// Stores a key under the next index of its table.
-    fn intern(&mut self, kind: KeyKind, key: &[u8]) -> Option<()> {
+    /// Stores a key under the next index of its table, to be found by `sought`.
+    fn intern(&mut self, kind: KeyKind, key: &[u8], sought: &[u8]) -> Option<()> {
         let from_end = self.sections.next_key_from_end(key);
         let index = self.sections.push_key(kind, key)?;
         let interned = InternedKey::new(from_end, index, InternedKey::shape(kind, key));
-        self.key_index.insert(key, interned);
+        self.key_index.insert(sought, interned);
         Some(())
     }
 
