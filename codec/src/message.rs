@@ -820,6 +820,16 @@ mod tests {
                 assert_eq!(format!("{usual:?}"), format!("{:?}", Some(read)), "{case}");
             }
         }
+        // Too large for that, and written all the same.
+        for (index, data_len) in [(0x20_0000, 16), (0, 0x20_0000)] {
+            let data = vec![0x5a; data_len];
+            let record = NewRecord::<PLAIN>::new(index, None, &data, RecordTags::default());
+            let len = usize::try_from(record.encoded_len()).unwrap();
+            let [mut written, mut in_general] = [vec![0; len], vec![0; len]];
+            assert_eq!(record.write(&mut written), Some(()));
+            record.write_any(&mut Sink::new(&mut in_general)).unwrap();
+            assert!(written == in_general, "{index}, {data_len}");
+        }
         for tag in [PARTITION_KEY, EXPLICIT_HASH_KEY] {
             for key_len in [0, 1, 0x7f, 0x80, 0x3fff] {
                 let key = vec![0x5a; key_len];
