@@ -748,3 +748,78 @@ pub(crate) fn write_bytes_field(sink: &mut Sink<'_>, tag: u32, bytes: &[u8]) -> 
 fn write_bytes_head(sink: &mut Sink<'_>, tag: u32, bytes: &[u8]) -> Option<()> {
     sink.put_tagged(tag, u32::try_from(bytes.len()).ok()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::vec;
+
+    use super::*;
+
+    /// On both sides of where a number gets longer, and the largest of three bytes.
+    const INDICES: [u32; 6] = [0, 0x7f, 0x80, 0x3fff, 0x4000, 0x1f_ffff];
+
+    /// Protects the way that is fast: if what every known producer writes went
+    /// another, all would be read and written as before, at twice the cost.
+    #[test]
+    fn what_is_usual_is_read_and_written_in_place() {
+        let explicit = INDICES.map(Some).into_iter().chain([None]);
+        for (index, explicit) in INDICES
+            .into_iter()
+            .flat_map(|index| explicit.clone().map(move |explicit| (index, explicit)))
+        {
+            for data_len in [16, 100, 0x80, 1000, 0x3fff - 12] {
+                let case = format!("{index}, {explicit:?}, {data_len}");
+                let data = vec![0x5a; data_len];
+                let record = NewRecord::<ANY>::new(index, explicit, &data, RecordTags::default());
+                let len = usize::try_from(record.encoded_len()).unwrap();
+                let mut written = vec![0xa5; len];
+                let head_len = usize::try_from(record.usual_head.len());
+                assert_eq!(head_len, Ok(len - data_len), "{case}");
+                record.write(&mut written).unwrap();
+                let mut in_general = vec![0xa5; len];
+                record.write_any(&mut Sink::new(&mut in_general)).unwrap();
+                assert_eq!(written, in_general, "{case}");
+
+                // More follows: the last records of a message are read in general.
+                written.extend([0xa5; LOOKED_AT_LEN]);
+                let mut cursor = Cursor::new(&written, 7);
+                let usual = RecordFields::take_usual(&mut cursor);
+                if index < 0x4000 && explicit.is_some_and(|explicit| explicit >= 0x4000) {
+                    assert!(usual.is_none(), "{case}: the one that is not");
+                    continue;
+                }
+                assert_eq!(cursor.offset(), 7 + len, "{case}");
+                let mut general = Cursor::new(&written, 7);
+                let read = TopField::read(&mut general, &mut Fault::room());
+                let Ok(Some(TopField::Record(read))) = read else {
+                    panic!("{case}: {read:?}");
+                };
+                assert_eq!(format!("{usual:?}"), format!("{:?}", Some(read)), "{case}");
+            }
+        }
+        // Too large for that, and written all the same.
+        for (index, data_len) in [(0x20_0000, 16), (0, 0x20_0000)] {
+            let data = vec![0x5a; data_len];
+            let record = NewRecord::<PLAIN>::new(index, None, &data, RecordTags::default());
+            let len = usize::try_from(record.encoded_len()).unwrap();
+            let [mut written, mut in_general] = [vec![0; len], vec![0; len]];
+            assert_eq!(record.write(&mut written), Some(()));
+            record.write_any(&mut Sink::new(&mut in_general)).unwrap();
+            assert!(written == in_general, "{index}, {data_len}");
+        }
+        for tag in [PARTITION_KEY, EXPLICIT_HASH_KEY] {
+            for key_len in [0, 1, 0x7f, 0x80, 0x3fff] {
+                let key = vec![0x5a; key_len];
+                let mut written = vec![0xa5; usize::try_from(bytes_field_len(&key)).unwrap()];
+                write_bytes_field(&mut Sink::new(&mut written), tag, &key).unwrap();
+                let usual = TableKey::take_usual(&mut Cursor::new(&written, 7));
+                let read = TopField::read(&mut Cursor::new(&written, 7), &mut Fault::room());
+                let Ok(Some(TopField::Key(read))) = read else {
+                    panic!("{key_len}: {read:?}");
+                };
+                assert_eq!(format!("{usual:?}"), format!("{:?}", Some(read)));
+            }
+        }
+    }
+}

@@ -384,8 +384,10 @@ fn metadata_is_told_apart_from_the_data_and_numbers_are_taken_as_written() {
     assert_eq!(names, ["data"]);
     assert_eq!(record.field("data").unwrap().get(), "1");
     // Where the data stands beside the metadata, a field of that name in it is another.
-    let json = r#"{"data":"eA==","kinesisRecordMetadata":{"data":2}}"#;
+    let json = r#"{"recordId":"r","data":"eA==","kinesisRecordMetadata":{"data":2}}"#;
     let record: EventRecord = serde_json::from_str(json).unwrap();
     assert!(record.field("data").is_none());
+    let names: Vec<_> = record.fields().map(|(name, _)| name).collect();
+    assert_eq!(names, ["recordId"]);
     assert_eq!(record.metadata("data").unwrap().get(), "2");
 }
