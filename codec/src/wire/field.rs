@@ -147,10 +147,8 @@ impl<'buf> Fields<'buf> {
 
     /// What is left of the message.
     pub(crate) fn rest(&self) -> &'buf [u8] {
-        self.at_place(Place {
-            start: self.at,
-            end: self.end,
-        })
+        let rest = self.outermost.get(self.at..self.end);
+        rest.unwrap_or_default()
     }
 
     /// What stands there.
