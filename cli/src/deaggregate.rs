@@ -15,9 +15,10 @@ use kinesis_agg::{
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::held_blobs::{HeldBlob, HeldBlobs};
-use crate::input::{Blobs, Format, Input, Place};
+use crate::input::{Blobs, Format, Input};
 use crate::json::Fields;
 use crate::output::{JsonLines, Out, WrittenFields, cannot_write, note};
+use crate::place::Place;
 use crate::progress::Progress;
 use crate::relay::{BATCH_LEN, Batch as _, Reading, Relay};
 

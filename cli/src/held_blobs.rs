@@ -6,9 +6,9 @@ use kinesis_agg::EnclosingRecord as _;
 use kinesis_agg::lambda::EventRecord;
 
 use crate::events;
-use crate::input::Place;
 use crate::json::Fields;
 use crate::key_tables::offset_in;
+use crate::place::Place;
 use crate::relay::Batch;
 
 /// Some Kinesis records, in order.

@@ -21,6 +21,7 @@ use crate::events;
 use crate::held_blobs::HeldBlobs;
 use crate::json::{Fields, decode_base64, decode_data, to_base64};
 use crate::output::{WrongUsage, note};
+use crate::place::{Place, Unit};
 use crate::progress::Progress;
 
 /// How blobs are written in a file.
@@ -88,43 +89,6 @@ impl Format {
             Self::Analytics => matches!(shape, RecordShape::Analytics | RecordShape::Bare),
             Self::GetRecords => shape == RecordShape::GetRecords,
             Self::Events | Self::Hex | Self::Base64 | Self::Raw | Self::Ndjson => true,
-        }
-    }
-}
-
-/// Where something was read.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Place {
-    file: Arc<str>,
-    unit: Unit,
-    /// From 1; 0 for the whole file.
-    number: u64,
-}
-
-/// What a file is read by.
-#[derive(Clone, Copy, Debug, Default)]
-enum Unit {
-    #[default]
-    Line,
-    Document,
-}
-
-impl Place {
-    /// Another one in the same file.
-    pub(crate) fn at(&self, number: u64) -> Self {
-        Self {
-            number,
-            ..self.clone()
-        }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.number, self.unit) {
-            (0, _) => f.write_str(&self.file),
-            (number, Unit::Line) => write!(f, "{}, line {number}", self.file),
-            (number, Unit::Document) => write!(f, "{}, document {number}", self.file),
         }
     }
 }

@@ -37,6 +37,7 @@ mod man;
 mod output;
 mod packer;
 mod partition_keys;
+mod place;
 mod progress;
 mod relay;
 mod report;

@@ -8,8 +8,8 @@ use kinesis_agg::{
     HashKey, OwnedAggregate, RecordAggregator, RefusalReason, ShardedAggregator, flush_all,
 };
 
-use crate::input::Place;
 use crate::output::{JsonLines, cannot_write};
+use crate::place::Place;
 
 /// Packs user records, in order, and prints each aggregate.
 pub(crate) enum Packer {

@@ -6,8 +6,9 @@ use anyhow::Context as _;
 use kinesis_agg::codec::NewUserRecord;
 use kinesis_agg::{HashKey, RecordTag};
 
-use crate::input::{Input, Place};
+use crate::input::Input;
 use crate::json::decode_data;
+use crate::place::Place;
 use crate::relay::Batch;
 
 /// Some user records, in order.
