@@ -128,6 +128,7 @@ fn a_buffer_is_full_to_the_byte() {
         for buffer_len in 0..first_len + second_len {
             let limit = u64::try_from(buffer_len).unwrap();
             let mut writer = writer(buffer_len);
+            assert_eq!(u64::from(writer.capacity()), limit);
             let needed = u64::try_from(first_len).unwrap();
             if limit < needed {
                 refuse(&mut writer, &first, EncodeError::TooLarge { needed, limit });

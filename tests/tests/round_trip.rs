@@ -6,7 +6,8 @@ use core::convert::Infallible;
 use std::collections::HashMap;
 
 use kinesis_agg_codec::{
-    AggregateWriter, InternedKey, KeySlots, Parsed, RecordTags, SectionWriter, StreamWriter, parse,
+    AggregateWriter, InternedKey, KeySlots, NewUserRecord, Parsed, RecordTags, SectionWriter,
+    StreamWriter, parse,
 };
 use kinesis_agg_tests::fixtures::decode_cases;
 use kinesis_agg_tests::{
@@ -496,6 +497,28 @@ fn every_valid_fixture_can_be_written_again() {
         written += 1;
     }
     assert!(written > 150, "{written}");
+}
+
+/// Of two keys in the same slot, which are compared piece by piece.
+#[test]
+fn keys_that_differ_in_one_byte_are_two() {
+    for (len, place) in (1..=50).flat_map(|len| (0..len).map(move |place| (len, place))) {
+        let key = "k".repeat(len);
+        let mut other = key.clone();
+        other.replace_range(place..=place, "K");
+        let mut writer = writer(1000, 1);
+        for key in [&key, &other, &key] {
+            writer.try_push(&NewUserRecord::new(key, b"")).unwrap();
+        }
+        let blob = finish(&mut writer);
+        let view = aggregated(&blob);
+        let found: Vec<_> = view.user_records().map(|it| it.partition_key()).collect();
+        assert!(
+            found == [&key, &other, &key].map(|key| key.as_str()),
+            "{key}, {other}"
+        );
+        assert_eq!(view.partition_key_count(), 2, "{key}");
+    }
 }
 
 /// All mixtures of up to ten keys of both kinds, in buffers on both sides of
