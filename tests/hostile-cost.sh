@@ -5,7 +5,9 @@
 # The rules: parsing is linear, and so is iteration with as many slots as keys; a
 # look-up takes at most ceil(keys / slots) steps, so that with a fixed number of
 # slots it is linear in the keys; keys in order of first use need no slots.
-# Putting the parts of a message in order in a full buffer takes n log n.
+# Putting the parts of a message in order in a full buffer takes n log n. A key index
+# of three bytes costs more than one of two, so that keys that jump are as many as
+# make nearly all indices so long.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if ! command -v valgrind >/dev/null; then
@@ -38,7 +40,7 @@ unknown-fields 20000 2.05
 deep-groups 500000 2.05
 long-varints 40000 2.05
 tags 100000 2.05
-jumping-keys 50000 2.1
+jumping-keys 200000 2.1
 keys-between-records 50000 2.1
 keys-in-order-without-slots 50000 2.1
 jumping-keys-16-slots 2000 2.1
