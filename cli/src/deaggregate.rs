@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use kinesis_agg::codec::{Digest, KeyOffset};
+use kinesis_agg::codec::{Digest, ReadSlot};
 use kinesis_agg::lambda::UserRecordEvent;
 use kinesis_agg::{
     Deaggregated, Deaggregator, Delivered, EnclosingRecord, HashKey, HashKeyFilter, HashKeyRange,
@@ -197,7 +197,7 @@ impl Args {
     fn deliver<'a, R: EnclosingRecord>(
         &self,
         place: &Place,
-        deaggregated: Deaggregated<'a, R, &'a mut Vec<KeyOffset>>,
+        deaggregated: Deaggregated<'a, R, &'a mut Vec<ReadSlot>>,
         mut print: impl FnMut(Delivered<'a, R>) -> io::Result<()>,
     ) -> anyhow::Result<()> {
         let record = deaggregated.record_index();
