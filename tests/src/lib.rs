@@ -7,9 +7,11 @@
 
 extern crate alloc;
 
+#[cfg(feature = "std")]
 pub mod aggregator_model;
 pub mod counting;
 pub mod fixtures;
+#[cfg(feature = "std")]
 pub mod simulation;
 pub mod wire;
 

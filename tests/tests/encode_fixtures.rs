@@ -2,6 +2,7 @@
 //! order, the deduplication of keys, the outer keys and the writer's sizes, in
 //! a buffer with room and in one without a byte to spare.
 
+#[cfg(feature = "std")]
 use kinesis_agg::RecordAggregator;
 use kinesis_agg_codec::limits::LARGEST_MAX_SIZE;
 use kinesis_agg_codec::{
@@ -173,6 +174,7 @@ fn the_kinesis_record_is_put_under_the_keys_of_either_convention() {
 
 /// The aggregator that grows writes the same bytes: protects its key index,
 /// which has no bound.
+#[cfg(feature = "std")]
 #[test]
 fn the_growing_aggregator_writes_the_kpls_bytes() {
     let mut compared = 0;

@@ -205,7 +205,7 @@ impl<'buf> AggregatedRecord<'buf> {
     /// With more keys than that, [`user_records_in`](Self::user_records_in) is
     /// faster.
     // Not inlined on bare metal, so that it makes what it returns in place.
-    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     #[must_use]
     pub fn user_records(&self) -> UserRecords<'buf> {
         self.user_records_in([ReadSlot::default(); DEFAULT_KEY_SLOTS])
@@ -231,7 +231,7 @@ impl<'buf> AggregatedRecord<'buf> {
     /// }
     /// # }
     /// ```
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(not(feature = "fast"), inline(always))]
     pub fn user_records_in<S>(&self, slots: S) -> UserRecords<'buf, S>
     where
         S: AsRef<[ReadSlot]> + AsMut<[ReadSlot]>,

@@ -167,8 +167,8 @@ impl KeyTables {
 
     /// The key at `position` of this table; `None` only in a message that is not
     /// the one that was indexed.
-    #[cfg_attr(not(target_os = "none"), inline(always))]
-    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(feature = "fast", inline(always))]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     pub(crate) fn key<'buf>(
         &mut self,
         message: &'buf [u8],
@@ -215,8 +215,8 @@ impl Share {
     }
 
     /// Walks from the nearest known key before `position`.
-    #[cfg_attr(not(target_os = "none"), cold, inline(never))]
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(feature = "fast", cold, inline(never))]
+    #[cfg_attr(not(feature = "fast"), inline(always))]
     fn walk<'buf>(
         &mut self,
         message: &'buf [u8],

@@ -52,7 +52,7 @@ pub(crate) struct IndexPlace {
 impl<'buf> TopFields<'buf> {
     /// The fields of `message` from this offset on.
     // Not inlined on bare metal, where room for so much is made in little code.
-    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     pub(crate) fn new(message: &'buf [u8], at: usize) -> Self {
         Self {
             fields: Fields::new(message, at),

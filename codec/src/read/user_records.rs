@@ -136,8 +136,8 @@ impl<S: AsRef<[ReadSlot]>> UserRecordCursor<S> {
     /// The next user record of `message`, which is the
     /// [`message`](AggregatedRecord::message) that the walk began in. In any
     /// other one it finds nonsense or ends early.
-    #[cfg_attr(not(target_os = "none"), inline(always))]
-    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(feature = "fast", inline(always))]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     pub fn advance<'buf>(&mut self, message: &'buf [u8]) -> Option<UserRecord<'buf>> {
         if self.sub_sequence_number >= self.record_count {
             return None;

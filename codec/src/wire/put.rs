@@ -40,7 +40,7 @@ pub(crate) fn number_field_len(number: u32) -> u32 {
 }
 
 /// Bytes of a field whose content has `body_len` bytes.
-#[cfg_attr(target_os = "none", inline(never))]
+#[cfg_attr(not(feature = "fast"), inline(never))]
 pub(crate) fn delimited_len(body_len: u32) -> u32 {
     number_field_len(body_len).saturating_add(body_len)
 }

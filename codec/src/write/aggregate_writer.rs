@@ -271,7 +271,7 @@ where
         self.sections.push_record(&plan.record)
     }
 
-    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(feature = "fast", inline(always))]
     fn find_partition_key(&self, key: &[u8]) -> Option<WriteSlot> {
         let shape = WriteSlot::shape(KeyKind::Partition, key);
         self.key_lookup.find(key, |candidate| {
@@ -290,7 +290,7 @@ where
         })
     }
 
-    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(feature = "fast", inline(always))]
     fn plan<'a, const SHAPE: bool>(&self, user_record: &NewUserRecord<'a>) -> Plan<'a, SHAPE> {
         let mut encoded_len = self.encoded_len();
         let partition_key = user_record.partition_key.as_bytes();
@@ -339,7 +339,7 @@ where
     }
 
     /// Everything that can refuse a user record.
-    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(feature = "fast", inline(always))]
     fn check<const SHAPE: bool>(
         &self,
         user_record: &NewUserRecord<'_>,
@@ -378,7 +378,7 @@ where
 
     /// Bytes needed and allowed: of the blob where the buffer is too small for it,
     /// else of the Kinesis record.
-    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     fn size(&self, encoded_len: u32, outer_key_len: u32) -> (u32, u32) {
         let capacity = self.sections.capacity();
         if encoded_len > capacity {

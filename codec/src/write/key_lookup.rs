@@ -113,7 +113,7 @@ impl Default for KeySlots {
 }
 
 impl<S: AsRef<[WriteSlot]> + AsMut<[WriteSlot]>> KeyLookup for KeySlots<S> {
-    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(feature = "fast", inline(always))]
     fn find(&self, key: &[u8], is_same: impl FnMut(WriteSlot) -> bool) -> Option<WriteSlot> {
         let slots = self.0.as_ref();
         let at = position(slots, key, is_same)?;

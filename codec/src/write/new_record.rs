@@ -37,7 +37,7 @@ pub(crate) struct NewRecord<'a, const SHAPE: bool> {
 const USUAL_HEADS: usize = if FOR_SIZE { 0 } else { 1 };
 
 impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
-    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(feature = "fast", inline(always))]
     pub(crate) fn new(
         partition_key_index: u32,
         explicit_hash_key_index: Option<u32>,
@@ -94,7 +94,7 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
     }
 
     /// Writes the record into `place`, which is as long as the record.
-    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(feature = "fast", inline(always))]
     pub(crate) fn write(&self, place: &mut [u8]) -> Option<()> {
         let Some(usual_head) = self.usual_head.first() else {
             return self.write_any(&mut Sink::new(place));
@@ -120,7 +120,7 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
         Some(())
     }
 
-    #[cfg_attr(not(target_os = "none"), cold, inline(never))]
+    #[cfg_attr(feature = "fast", cold, inline(never))]
     fn write_any(&self, sink: &mut Sink<'_>) -> Option<()> {
         self.write_head(sink)?;
         sink.put(self.data)?;

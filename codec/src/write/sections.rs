@@ -207,7 +207,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
     }
 
     /// Adds a record, for which there is room.
-    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(feature = "fast", inline(always))]
     pub(crate) fn push_record<const SHAPE: bool>(
         &mut self,
         record: &NewRecord<'_, SHAPE>,
