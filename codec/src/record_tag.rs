@@ -1,14 +1,13 @@
 //! A tag of a user record, in both directions.
 
-use crate::error::{DecodeError, EncodeError, RequiredField};
+use crate::error::{DecodeError, EncodeError, EncodedPart, RequiredField};
 use crate::key_bytes::KeyBytes;
 use crate::schema::{RECORD_TAG, TAG_KEY, TAG_VALUE};
 use crate::wire::fault::Fault;
 use crate::wire::field::{Fields, Place};
-use crate::wire::put::{
-    Put, bytes_field_len, delimited_len, put_head, stream_bytes_field, write_bytes_field,
-};
-use crate::wire::sink::Sink;
+use crate::wire::num::to_u32;
+use crate::wire::put::{bytes_field_len, delimited_len, put_bytes_field, put_numbers};
+use crate::wire::sink::{Output, Sink};
 
 /// A tag of a user record: a name and perhaps a value, which the KPL's format
 /// has room for and no AWS library sets.
@@ -69,25 +68,27 @@ impl<'buf> RecordTag<'buf> {
         bytes_field_len(self.key.as_bytes()).saturating_add(value_len)
     }
 
-    /// Bytes that the tag takes in a record, as [`encode_into`](Self::encode_into)
-    /// writes it.
+    /// Returns the bytes of the tag in a record, as
+    /// [`encode_into`](Self::encode_into) writes it.
     #[must_use]
     pub fn encoded_len(&self) -> u32 {
         delimited_len(self.body_len())
     }
 
-    /// Writes the tag at the start of `out` as it stands in a record; returns
-    /// what was written. [`RecordTags::parse`] reads any number of them.
+    /// Writes the tag to the start of `out`, as a record contains it, and
+    /// returns what was written. [`RecordTags::parse`] reads any number of such
+    /// tags.
     ///
     /// # Errors
     ///
-    /// [`EncodeError::TooLarge`] if `out` has less than
-    /// [`encoded_len`](Self::encoded_len) bytes; nothing was written.
+    /// [`EncodeError::TooLarge`] if `out` is shorter than
+    /// [`encoded_len`](Self::encoded_len). Nothing is written then.
     pub fn encode_into<'out>(&self, out: &'out mut [u8]) -> Result<&'out [u8], EncodeError> {
         let needed = self.encoded_len();
         let too_large = EncodeError::TooLarge {
-            needed: u64::from(needed),
-            limit: u64::try_from(out.len()).unwrap_or(u64::MAX),
+            part: EncodedPart::Tag,
+            needed,
+            limit: to_u32(out.len()),
         };
         let place = usize::try_from(needed)
             .ok()
@@ -97,20 +98,12 @@ impl<'buf> RecordTag<'buf> {
         Ok(place)
     }
 
-    pub(crate) fn stream(&self, put: &mut Put<'_>) -> Option<()> {
-        put_head(put, |sink| sink.put_tagged(RECORD_TAG, self.body_len()))?;
-        stream_bytes_field(put, TAG_KEY, self.key.as_bytes())?;
+    /// Appends the tag to a record.
+    pub(crate) fn write(&self, out: &mut impl Output) -> Option<()> {
+        put_numbers(out, |sink| sink.put_tagged(RECORD_TAG, self.body_len()))?;
+        put_bytes_field(out, TAG_KEY, self.key.as_bytes())?;
         match self.value {
-            Some(value) => stream_bytes_field(put, TAG_VALUE, value.as_bytes()),
-            None => Some(()),
-        }
-    }
-
-    pub(crate) fn write(&self, sink: &mut Sink<'_>) -> Option<()> {
-        sink.put_tagged(RECORD_TAG, self.body_len())?;
-        write_bytes_field(sink, TAG_KEY, self.key.as_bytes())?;
-        match self.value {
-            Some(value) => write_bytes_field(sink, TAG_VALUE, value.as_bytes()),
+            Some(value) => put_bytes_field(out, TAG_VALUE, value.as_bytes()),
             None => Some(()),
         }
     }
@@ -131,7 +124,7 @@ pub struct RecordTags<'buf>(Source<'buf>);
 
 #[derive(Clone, Debug)]
 enum Source<'buf> {
-    Listed(core::slice::Iter<'buf, RecordTag<'buf>>),
+    Listed(&'buf [RecordTag<'buf>]),
     /// A checked record, from its first tag on, and how to read it: a writer
     /// that is given listed tags only does not carry the reader's code along.
     Record(&'buf [u8], ReadNext),
@@ -140,6 +133,9 @@ enum Source<'buf> {
 type ReadNext = for<'buf> fn(&'buf [u8]) -> Option<(RecordTag<'buf>, &'buf [u8])>;
 
 impl<'buf> RecordTags<'buf> {
+    /// No tags.
+    pub(crate) const NONE: Self = Self(Source::Listed(&[]));
+
     /// The tags of a checked record, from its first tag on.
     pub(crate) fn in_record(checked: &'buf [u8]) -> Self {
         Self(Source::Record(checked, |rest| {
@@ -183,7 +179,7 @@ impl<'buf> RecordTags<'buf> {
     #[inline]
     pub fn is_empty(&self) -> bool {
         match &self.0 {
-            Source::Listed(tags) => tags.len() == 0,
+            Source::Listed(tags) => tags.is_empty(),
             Source::Record(..) => self.clone().next().is_none(),
         }
     }
@@ -192,7 +188,7 @@ impl<'buf> RecordTags<'buf> {
     #[inline]
     pub(crate) fn encoded_len(&self) -> u32 {
         match &self.0 {
-            Source::Listed(tags) if tags.len() == 0 => 0,
+            Source::Listed([]) => 0,
             _ => self.encoded_len_of_some(),
         }
     }
@@ -208,13 +204,13 @@ impl<'buf> RecordTags<'buf> {
 impl Default for RecordTags<'_> {
     /// No tags.
     fn default() -> Self {
-        Self::from(&[][..])
+        Self::NONE
     }
 }
 
 impl<'buf> From<&'buf [RecordTag<'buf>]> for RecordTags<'buf> {
     fn from(tags: &'buf [RecordTag<'buf>]) -> Self {
-        Self(Source::Listed(tags.iter()))
+        Self(Source::Listed(tags))
     }
 }
 
@@ -223,7 +219,11 @@ impl<'buf> Iterator for RecordTags<'buf> {
 
     fn next(&mut self) -> Option<RecordTag<'buf>> {
         match &mut self.0 {
-            Source::Listed(tags) => tags.next().copied(),
+            Source::Listed(tags) => {
+                let (&tag, behind) = tags.split_first()?;
+                *tags = behind;
+                Some(tag)
+            }
             Source::Record(rest, read_next) => {
                 let (tag, behind) = read_next(rest)?;
                 *rest = behind;
