@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use arbitrary::{Arbitrary, Unstructured};
 use kinesis_agg_codec::{
-    Aggregate, AggregateWriter, Digest, EncodeError, WriteSlot, KeySlots, Limits, OuterKey,
+    Aggregate, AggregateWriter, Digest, EncodeError, KeySlots, Limits, OuterKey, WriteSlot,
 };
 use kinesis_agg_tests::{Owned, aggregated, read_with_slots};
 
