@@ -174,7 +174,7 @@ fn check_user_record(blob: &[u8], user_record: &UserRecord<'_>) {
         }
         let mut out = vec![0xa5; usize::try_from(tag.encoded_len()).unwrap()];
         let encoded = tag.encode_into(&mut out).unwrap();
-        assert!(RecordTags::parse(encoded).unwrap().eq([tag]));
+        assert!(RecordTags::parse(encoded).unwrap().into_iter().eq([tag]));
         let len = out.len();
         assert!(tag.encode_into(&mut out[1..]).is_err() && out.len() == len);
     }
@@ -182,10 +182,10 @@ fn check_user_record(blob: &[u8], user_record: &UserRecord<'_>) {
     if !encoded.is_empty() {
         inside(encoded);
     }
-    assert!(RecordTags::parse(encoded).unwrap().eq(user_record.tags()));
+    assert_eq!(RecordTags::parse(encoded).unwrap(), user_record.tags());
     assert_eq!(
         user_record.tags().is_empty(),
-        user_record.tags().count() == 0
+        user_record.tags().into_iter().count() == 0
     );
 
     let hash_key = user_record.hash_key().map(|hash_key| hash_key.to_u128());

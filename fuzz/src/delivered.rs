@@ -15,7 +15,7 @@ pub(crate) fn check_owned(user_record: &UserRecord<'_>) {
         Ok(owned) => {
             assert_eq!(user_record.partition_key(), owned.partition_key());
             assert_eq!(user_record.data(), owned.data());
-            assert!(user_record.tags().eq(owned.tags()));
+            assert_eq!(user_record.tags(), owned.tags());
             let explicit = owned.explicit_hash_key();
             assert_eq!(
                 explicit.is_some(),
@@ -80,6 +80,7 @@ pub(crate) fn check(blob: &[u8], said: &Said) {
                     data: shared.data().to_vec(),
                     tags: shared
                         .tags()
+                        .into_iter()
                         .map(|tag| {
                             let value = tag.value.map(|value| value.as_bytes().to_vec());
                             (tag.key.as_bytes().to_vec(), value)
