@@ -3,9 +3,10 @@
 use core::fmt;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
+use kinesis_agg::lambda::JsonField;
 use serde::Serialize;
 
-use crate::json::{Field, append_base64};
+use crate::json::append_base64;
 
 /// Standard output, locked and buffered.
 pub(crate) type Out<'a> = BufWriter<StdoutLock<'a>>;
@@ -189,13 +190,14 @@ impl WrittenFields {
 }
 
 /// As they were written elsewhere.
-impl<'a> Extend<&'a Field<'a>> for WrittenFields {
-    fn extend<I: IntoIterator<Item = &'a Field<'a>>>(&mut self, fields: I) {
+impl<'a, 'b: 'a> Extend<&'a JsonField<'b>> for WrittenFields {
+    fn extend<I: IntoIterator<Item = &'a JsonField<'b>>>(&mut self, fields: I) {
         for field in fields {
             self.0.push(b',');
-            self.0.extend_from_slice(field.name.get().as_bytes());
+            self.0
+                .extend_from_slice(field.written_name().get().as_bytes());
             self.0.push(b':');
-            self.0.extend_from_slice(field.value.get().as_bytes());
+            self.0.extend_from_slice(field.value().get().as_bytes());
         }
     }
 }
