@@ -393,7 +393,8 @@ impl TransformationAnswer {
     ///
     /// Put the records before you answer. If that fails, fail the invocation:
     /// Firehose then calls again with all records. Put the data of the event, as
-    /// it came: it is transformed when it comes again. Order is not kept.
+    /// it came: it is transformed when it comes again. Order is not kept, and other
+    /// consumers of the Kinesis stream read these records twice.
     ///
     /// ```
     /// use kinesis_agg::lambda::{DEFAULT_MAX_ANSWER_LEN, FirehoseEvent, Transformed};
