@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use kinesis_agg::codec::{Digest, KeyOffset};
+use kinesis_agg::codec::{Digest, ReadSlot};
 use kinesis_agg::lambda::{JsonFields, UserRecordEvent};
 use kinesis_agg::{
     Deaggregated, Deaggregator, Delivered, EnclosingRecord, HashKey, HashKeyFilter, HashKeyRange,
@@ -174,8 +174,11 @@ impl Args {
         match (self.to, held.event()) {
             (To::Event, Some(record)) => {
                 let deaggregated = deaggregator.deaggregate_with_digest(record, digest);
+                let mut json = String::new();
                 self.deliver(held.place(), deaggregated, |delivered| {
-                    lines.line(&UserRecordEvent::from(delivered))
+                    json.clear();
+                    UserRecordEvent::from(delivered).write_json(&mut json);
+                    lines.json(&json)
                 })
             }
             _ => {
@@ -196,7 +199,7 @@ impl Args {
     fn deliver<'a, R: EnclosingRecord>(
         &self,
         place: &Place,
-        deaggregated: Deaggregated<'a, R, &'a mut Vec<KeyOffset>>,
+        deaggregated: Deaggregated<'a, R, &'a mut Vec<ReadSlot>>,
         mut print: impl FnMut(Delivered<'a, R>) -> io::Result<()>,
     ) -> anyhow::Result<()> {
         let record = deaggregated.record_index();

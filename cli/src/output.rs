@@ -79,6 +79,13 @@ impl<W: Write> JsonLines<W> {
         self.end(b"\n")
     }
 
+    /// Writes a whole object that is JSON already.
+    pub(crate) fn json(&mut self, object: &str) -> io::Result<()> {
+        self.fields.0.truncate(self.ended);
+        self.fields.0.extend_from_slice(object.as_bytes());
+        self.end(b"\n")
+    }
+
     fn end(&mut self, end: &[u8]) -> io::Result<()> {
         let lines = &mut self.fields.0;
         lines.extend_from_slice(end);

@@ -2,7 +2,7 @@
 
 use alloc::borrow::Cow;
 
-use kinesis_agg::codec::{AggregatedRecord, KeyOffset, Parsed, parse};
+use kinesis_agg::codec::{AggregatedRecord, Parsed, ReadSlot, parse};
 use kinesis_agg::lambda::JsonFields;
 use kinesis_agg::{HashKey, KeyBytes, PlainReason};
 use serde::Serialize;
@@ -34,7 +34,7 @@ pub(crate) struct Totals {
     pub(crate) ranges: RangeShares,
     /// User records of which the input does not tell the partition key.
     pub(crate) without_partition_key: u64,
-    slots: Vec<KeyOffset>,
+    slots: Vec<ReadSlot>,
 }
 
 /// Plain records, by reason.
@@ -119,7 +119,7 @@ impl Totals {
             self.key_len.in_tables = self.key_len.in_tables.saturating_add(len);
         }
         let mut slots = core::mem::take(&mut self.slots);
-        slots.resize(aggregated.key_count(), KeyOffset::default());
+        slots.resize(aggregated.key_count(), ReadSlot::default());
         let mut user_records = aggregated.user_records_in(slots);
         let mut first_range = None;
         let mut is_spread = false;

@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 use std::io::{self, Write};
 
-use kinesis_agg::codec::{AggregatedRecord, KeyOffset};
+use kinesis_agg::codec::{AggregatedRecord, ReadSlot};
 use kinesis_agg::{RecordTag, UserRecord};
 
 use crate::key_tables::{more, offset_in};
@@ -80,7 +80,7 @@ impl UserRecordTable {
         let data_width = WIDTH.saturating_sub(head.chars().count().saturating_add(4));
         let head = format_args!("{head}data");
         writeln!(out, "    {}", painted(styles.aside, head))?;
-        let mut slots = vec![KeyOffset::default(); aggregated.key_count()];
+        let mut slots = vec![ReadSlot::default(); aggregated.key_count()];
         let user_records = aggregated.user_records_in(&mut slots[..]);
         for user_record in user_records.take(self.limit) {
             let row = self.row(&cells(blob, &user_record), styles);

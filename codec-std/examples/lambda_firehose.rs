@@ -7,7 +7,6 @@
 //! ```
 
 use core::error::Error;
-use std::collections::BTreeMap;
 
 use kinesis_agg::EnclosingRecord as _;
 use kinesis_agg::lambda::{
@@ -27,7 +26,7 @@ fn handler(event: &FirehoseEvent) -> Result<TransformationAnswer, Box<dyn Error>
             // Firehose puts nothing between records, so each line needs its end.
             data => Transformed::Partitioned {
                 data: [data.trim_ascii_end(), b"\n"].concat(),
-                partition_keys: BTreeMap::from([("shard".to_owned(), shard)]),
+                partition_keys: [("shard".to_owned(), shard)].into(),
             },
         }
     });

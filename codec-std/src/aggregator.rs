@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use kinesis_agg_codec::{
-    Aggregate, AggregateWriter, Digest, EncodeError, HashKey, KeyOffset, Limits, MAGIC,
-    NewUserRecord, OuterKey, Parsed, UnsealedAggregate, limits, parse_trusting_digest,
+    Aggregate, AggregateWriter, Digest, EncodeError, HashKey, Limits, MAGIC, NewUserRecord,
+    OuterKey, Parsed, ReadSlot, UnsealedAggregate, limits, parse_without_digest,
 };
 
 use crate::digests::{digest_of, digests_of};
@@ -130,7 +130,7 @@ impl RecordAggregator {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            writer: AggregateWriter::with_key_index(Vec::new(), KeyMap::default()),
+            writer: AggregateWriter::with_key_lookup(Vec::new(), KeyMap::default()),
             limits: Limits::new(),
             outer_key: OuterKey::default(),
             lone: LoneUserRecord::default(),
@@ -423,7 +423,7 @@ impl RecordAggregator {
         }
         let len = needed.max(capacity.saturating_mul(2)).max(SMALLEST_BUFFER);
         let buffer = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
-        let nothing = AggregateWriter::with_key_index(Vec::new(), KeyMap::default());
+        let nothing = AggregateWriter::with_key_lookup(Vec::new(), KeyMap::default());
         let writer = core::mem::replace(&mut self.writer, nothing);
         self.writer = writer
             .move_to(buffer)
@@ -434,9 +434,9 @@ impl RecordAggregator {
 
 /// The user records of a blob that this crate wrote.
 pub(crate) fn read_back(blob: &Bytes) -> impl Iterator<Item = OwnedUserRecord> {
-    let user_records = match parse_trusting_digest(blob) {
+    let user_records = match parse_without_digest(blob) {
         Ok(Parsed::Aggregated(aggregated)) => {
-            let slots = vec![KeyOffset::default(); aggregated.key_count()];
+            let slots = vec![ReadSlot::default(); aggregated.key_count()];
             Some(aggregated.user_records_in(slots))
         }
         // What the writer wrote, the reader reads: this is an empty writer.

@@ -3,13 +3,13 @@
 use core::hash::{BuildHasher, Hasher};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use kinesis_agg_codec::{InternedKey, KeyIndex};
+use kinesis_agg_codec::{KeyLookup, WriteSlot};
 
 /// Finds every key, however many there are. The keys themselves are only in
 /// the writer's buffer.
 #[derive(Clone, Default)]
 pub(crate) struct KeyMap {
-    keys: HashTable<(u64, InternedKey)>,
+    keys: HashTable<(u64, WriteSlot)>,
     build_hasher: DefaultHashBuilder,
 }
 
@@ -21,12 +21,8 @@ impl KeyMap {
     }
 }
 
-impl KeyIndex for KeyMap {
-    fn find(
-        &self,
-        key: &[u8],
-        mut is_same: impl FnMut(InternedKey) -> bool,
-    ) -> Option<InternedKey> {
+impl KeyLookup for KeyMap {
+    fn find(&self, key: &[u8], mut is_same: impl FnMut(WriteSlot) -> bool) -> Option<WriteSlot> {
         let hash = self.hash(key);
         self.keys
             .find(hash, |&(other, interned)| {
@@ -35,7 +31,7 @@ impl KeyIndex for KeyMap {
             .map(|&(_, interned)| interned)
     }
 
-    fn insert(&mut self, key: &[u8], interned: InternedKey) {
+    fn insert(&mut self, key: &[u8], interned: WriteSlot) {
         let hash = self.hash(key);
         self.keys
             .insert_unique(hash, (hash, interned), |&(hash, _)| hash);

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use arbitrary::{Arbitrary, Unstructured};
 use kinesis_agg_codec::{
-    Aggregate, AggregateWriter, Digest, EncodeError, InternedKey, KeySlots, Limits, OuterKey,
+    Aggregate, AggregateWriter, Digest, EncodeError, WriteSlot, KeySlots, Limits, OuterKey,
 };
 use kinesis_agg_tests::{Owned, aggregated, read_with_slots};
 
@@ -168,7 +168,7 @@ impl Settings {
     }
 }
 
-type Writer = AggregateWriter<Vec<u8>, KeySlots<Vec<InternedKey>>>;
+type Writer = AggregateWriter<Vec<u8>, KeySlots<Vec<WriteSlot>>>;
 
 /// A writer, and what it should hold.
 struct Pair {
@@ -189,9 +189,9 @@ pub fn check(input: &[u8]) {
 fn run(input: Input) {
     let slot_count = usize::from(input.slot_count % 33);
     let capacity = input.buffer.len();
-    let slots = KeySlots::new(vec![InternedKey::EMPTY; slot_count]);
+    let slots = KeySlots::new(vec![WriteSlot::EMPTY; slot_count]);
     let mut pair = Pair {
-        writer: AggregateWriter::with_key_index(vec![0xa5; capacity], slots),
+        writer: AggregateWriter::with_key_lookup(vec![0xa5; capacity], slots),
         model: Model::new(slot_count),
         capacity,
         limits: Limits::new(),

@@ -51,13 +51,13 @@ fn write(
     for (user_record, partition_key, explicit_hash_key) in model.uses() {
         if partition_key.is_new {
             let text = user_record.partition_key.as_bytes();
-            partition_keys.push(writer.intern_partition_key(text)?);
+            partition_keys.push(writer.add_partition_key(text)?);
         }
         let mut explicit: Option<ExplicitHashKeyIndex> = None;
         if let (Some(key), Some(number)) = (explicit_hash_key, user_record.explicit_hash_key) {
             if key.is_new {
                 let text = number.to_string();
-                explicit_hash_keys.push(writer.intern_explicit_hash_key(text.as_bytes())?);
+                explicit_hash_keys.push(writer.add_explicit_hash_key(text.as_bytes())?);
             }
             explicit = Some(explicit_hash_keys[usize::try_from(key.index).unwrap()]);
         }

@@ -2,15 +2,15 @@
 //! Protects that a refusal names the right reason and leaves no trace.
 
 use kinesis_agg_codec::{
-    AggregateWriter, EncodeError, HashKey, InternedKey, KeySlots, LimitError, Limits,
-    NewUserRecord, OuterKey, RecordTag, RecordTags, SectionWriter, limits,
+    AggregateWriter, EncodeError, HashKey, KeySlots, LimitError, Limits, NewUserRecord, OuterKey,
+    RecordTag, RecordTags, SectionWriter, WriteSlot, limits,
 };
 
-type Writer = AggregateWriter<Vec<u8>, KeySlots<Vec<InternedKey>>>;
+type Writer = AggregateWriter<Vec<u8>, KeySlots<Vec<WriteSlot>>>;
 
 fn writer(buffer_len: usize) -> Writer {
-    let slots = KeySlots::new(vec![InternedKey::EMPTY; 8]);
-    AggregateWriter::with_key_index(vec![0xa5; buffer_len], slots)
+    let slots = KeySlots::new(vec![WriteSlot::EMPTY; 8]);
+    AggregateWriter::with_key_lookup(vec![0xa5; buffer_len], slots)
 }
 
 fn user_record(partition_key: &str) -> NewUserRecord<'_> {
@@ -278,9 +278,9 @@ fn sections(writer: &SectionWriter<Vec<u8>>) -> Result<Vec<u8>, EncodeError> {
 #[test]
 fn the_section_writer_refuses_without_a_trace() {
     let mut other = SectionWriter::new(vec![0xa5; 100]);
-    let pk0 = other.intern_partition_key(b"a").unwrap();
-    let pk1 = other.intern_partition_key(b"a").unwrap();
-    let ehk0 = other.intern_explicit_hash_key(b"7").unwrap();
+    let pk0 = other.add_partition_key(b"a").unwrap();
+    let pk1 = other.add_partition_key(b"a").unwrap();
+    let ehk0 = other.add_explicit_hash_key(b"7").unwrap();
     // Keys are none without a user record, and stay.
     assert_eq!(other.finish().err(), Some(EncodeError::Empty));
     assert_eq!(other.encoded_len(), 20 + 3 * 3);
@@ -289,7 +289,7 @@ fn the_section_writer_refuses_without_a_trace() {
     let mut writer = SectionWriter::new(vec![0xa5; 40]);
     let unknown = |index, count| Err(EncodeError::UnknownKeyIndex { index, count });
     assert_eq!(writer.push(pk0, None, b"", tags()), unknown(0, 0));
-    let key = writer.intern_partition_key(b"a").unwrap();
+    let key = writer.add_partition_key(b"a").unwrap();
     assert_eq!(writer.push(pk1, None, b"", tags()), unknown(1, 1));
     assert_eq!(writer.push(key, Some(ehk0), b"", tags()), unknown(0, 0));
     assert_eq!((writer.record_count(), writer.encoded_len()), (0, 23));
@@ -303,8 +303,8 @@ fn the_section_writer_refuses_without_a_trace() {
     let too_large = |needed| EncodeError::TooLarge { needed, limit: 40 };
     for (len, error) in [(8, full(41)), (18, full(51)), (19, too_large(41))] {
         let key = vec![b'k'; len];
-        assert_eq!(writer.intern_partition_key(&key), Err(error));
-        assert_eq!(writer.intern_explicit_hash_key(&key), Err(error));
+        assert_eq!(writer.add_partition_key(&key), Err(error));
+        assert_eq!(writer.add_explicit_hash_key(&key), Err(error));
     }
     for (len, error) in [(4, full(41)), (14, full(51)), (15, too_large(41))] {
         assert_eq!(writer.push(key, None, &vec![0; len], tags()), Err(error));

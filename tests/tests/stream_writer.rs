@@ -52,10 +52,10 @@ fn write_all(writer: &mut StreamWriter<Failing>) -> Result<(), StreamError<Broke
             value: None,
         },
     ];
-    let first = writer.intern_partition_key(b"sensor-7")?;
+    let first = writer.add_partition_key(b"sensor-7")?;
     writer.push(first, None, b"21.5", RecordTags::default())?;
-    let explicit = writer.intern_explicit_hash_key(HashKey::MAX.to_decimal().as_bytes())?;
-    let second = writer.intern_partition_key(b"sensor-8")?;
+    let explicit = writer.add_explicit_hash_key(HashKey::MAX.to_decimal().as_bytes())?;
+    let second = writer.add_partition_key(b"sensor-8")?;
     writer.push(second, Some(explicit), b"", tags[..].into())?;
     writer.finish().map(drop)
 }
@@ -85,10 +85,10 @@ fn a_sink_that_fails_at_any_call_poisons_the_writer() {
         );
         assert!(writer.is_poisoned());
         let poisoned = StreamError::Poisoned;
-        assert_eq!(writer.intern_partition_key(b"k"), Err(poisoned));
-        assert_eq!(writer.intern_explicit_hash_key(b"0"), Err(poisoned));
+        assert_eq!(writer.add_partition_key(b"k"), Err(poisoned));
+        assert_eq!(writer.add_explicit_hash_key(b"0"), Err(poisoned));
         assert_eq!(writer.finish(), Err(poisoned));
-        let any_key = plenty().intern_partition_key(b"k").unwrap();
+        let any_key = plenty().add_partition_key(b"k").unwrap();
         let push = writer.push(any_key, None, b"", RecordTags::default());
         assert_eq!(push, Err(poisoned));
 
@@ -105,7 +105,7 @@ fn a_sink_that_fails_at_any_call_poisons_the_writer() {
 #[test]
 fn a_cleared_writer_starts_another_blob() {
     let mut writer = plenty();
-    let key = writer.intern_partition_key(b"given up").unwrap();
+    let key = writer.add_partition_key(b"given up").unwrap();
     let push = writer.push(key, None, b"21.5", RecordTags::default());
     push.unwrap();
     writer.clear();
@@ -134,12 +134,12 @@ fn what_is_refused_is_not_written() {
     let none = RecordTags::default;
     assert_eq!(writer.finish(), Err(EncodeError::Empty.into()));
     assert_eq!(
-        writer.intern_partition_key(&[b'k'; 14]),
+        writer.add_partition_key(&[b'k'; 14]),
         Err(too_large(20 + 16 + 14))
     );
     assert_eq!(writer.encoded_len(), 20);
 
-    let key = writer.intern_partition_key(b"sensor-7").unwrap();
+    let key = writer.add_partition_key(b"sensor-7").unwrap();
     assert_eq!(writer.finish(), Err(EncodeError::Empty.into()));
     assert_eq!(
         writer.push(key, None, b"21.50", none()),
@@ -155,13 +155,13 @@ fn what_is_refused_is_not_written() {
         Err(too_large(20 + 21 + 8))
     );
     assert_eq!(
-        writer.intern_partition_key(b"sensor-10"),
+        writer.add_partition_key(b"sensor-10"),
         Err(full(20 + 10 + 11 + 9))
     );
     writer.push(key, None, b"21.5", none()).unwrap();
     assert_eq!(writer.push(key, None, b"", none()), Err(full(46 + 8)));
-    assert_eq!(writer.intern_explicit_hash_key(b""), Err(full(42 + 8)));
-    let other = plenty().intern_explicit_hash_key(b"0").unwrap();
+    assert_eq!(writer.add_explicit_hash_key(b""), Err(full(42 + 8)));
+    let other = plenty().add_explicit_hash_key(b"0").unwrap();
     assert_eq!(
         writer.push(key, Some(other), b"", none()),
         Err(EncodeError::UnknownKeyIndex { index: 0, count: 0 }.into())
@@ -193,7 +193,7 @@ fn an_error_of_the_sink_is_the_source() {
 fn the_count_is_limited() {
     let limits = Limits::new().with_max_count(2).unwrap();
     let mut writer = plenty().with_limits(limits);
-    let key = writer.intern_partition_key(b"k").unwrap();
+    let key = writer.add_partition_key(b"k").unwrap();
     let mut push = |data| writer.push(key, None, data, RecordTags::default());
     push(b"a").unwrap();
     push(b"b").unwrap();
@@ -208,7 +208,7 @@ fn the_count_is_limited() {
 #[test]
 fn printed_it_says_how_far_it_is() {
     let mut writer = plenty();
-    let key = writer.intern_partition_key(b"k").unwrap();
+    let key = writer.add_partition_key(b"k").unwrap();
     let pushed = writer.push(key, None, b"21.5", RecordTags::default());
     pushed.unwrap();
     let printed = format!("{writer:?}");
@@ -229,7 +229,7 @@ fn the_state_is_small() {
 #[test]
 fn a_blob_of_any_size_comes_from_the_same_state() {
     let mut writer = plenty().with_limits(limits(10 << 20));
-    let key = writer.intern_partition_key(b"k").unwrap();
+    let key = writer.add_partition_key(b"k").unwrap();
     let data = [0xa5; 1000];
     let error = loop {
         if let Err(error) = writer.push(key, None, &data, RecordTags::default()) {

@@ -166,8 +166,6 @@ pub const DEFAULT_MAX_ANSWER_LEN: usize = 6_000_000;
 /// Firehose stream directly.
 ///
 /// ```
-/// use std::collections::BTreeMap;
-///
 /// use kinesis_agg::lambda::{FirehoseEvent, Transformed};
 ///
 /// let event: FirehoseEvent = serde_json::from_str(
@@ -178,7 +176,7 @@ pub const DEFAULT_MAX_ANSWER_LEN: usize = 6_000_000;
 ///     match line.split_once(',') {
 ///         Some((country, rest)) => Transformed::Partitioned {
 ///             data: rest.into(),
-///             partition_keys: BTreeMap::from([("country".into(), country.into())]),
+///             partition_keys: [("country".into(), country.into())].into(),
 ///         },
 ///         None => Transformed::ProcessingFailed,
 ///     }

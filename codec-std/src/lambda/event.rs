@@ -77,7 +77,7 @@ fn write_records(records: &[EventRecord], json: &mut String) {
         if place > 0 {
             json.push(',');
         }
-        record.write(json);
+        record.write_json(json);
     }
     json.push(']');
 }

@@ -28,7 +28,7 @@ impl<'a> JsonField<'a> {
     }
 
     fn from_written(name: Cow<'a, RawValue>, value: Cow<'a, RawValue>) -> Self {
-        let is_name_escaped = name.get().contains('\\');
+        let is_name_escaped = name.get().as_bytes().contains(&b'\\');
         Self {
             name,
             value,
@@ -82,6 +82,14 @@ impl<'a> JsonField<'a> {
             self.name().is_some_and(|own| own == name)
         } else {
             self.unescaped_name() == name
+        }
+    }
+
+    fn has_same_name(&self, other: &JsonField<'_>) -> bool {
+        if self.is_name_escaped || other.is_name_escaped {
+            self.key() == other.key()
+        } else {
+            self.name.get() == other.name.get()
         }
     }
 
@@ -218,7 +226,7 @@ impl<'a> JsonFields<'a> {
         let fields = &mut self.0;
         let is_repeated = |(place, field): (usize, &JsonField<'_>)| {
             let mut earlier = fields.iter().take(place);
-            earlier.any(|earlier| earlier.key() == field.key())
+            earlier.any(|earlier| earlier.has_same_name(field))
         };
         if fields.len() <= FEW && fields.iter().enumerate().any(is_repeated).not() {
             return;
@@ -227,7 +235,7 @@ impl<'a> JsonFields<'a> {
         // Sorting bounds the time that an object with many names takes.
         in_order.sort_by(|(_, a), (_, b)| a.key().cmp(&b.key()));
         in_order.dedup_by(|(_, later), (_, first)| {
-            let is_same = later.key() == first.key();
+            let is_same = later.has_same_name(first);
             if is_same {
                 core::mem::swap(&mut later.value, &mut first.value);
             }
@@ -313,7 +321,7 @@ pub(crate) fn text_of(value: &RawValue) -> Option<Cow<'_, str>> {
 pub(crate) fn string_of(value: &RawValue) -> Option<Cow<'_, str>> {
     let written = value.get();
     let inner = written.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') {
+    if inner.as_bytes().contains(&b'\\') {
         serde_json::from_str(written).ok().map(Cow::Owned)
     } else {
         Some(Cow::Borrowed(inner))

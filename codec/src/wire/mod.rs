@@ -6,6 +6,8 @@ pub(crate) mod cursor;
 pub(crate) mod fault;
 pub(crate) mod field;
 pub(crate) mod head;
+pub(crate) mod num;
+pub(crate) mod put;
 pub(crate) mod sink;
 pub(crate) mod varint;
 pub(crate) mod word;

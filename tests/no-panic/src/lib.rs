@@ -40,9 +40,9 @@ impl fmt::Write for Text<'_> {
 
 type Buffer<'a> = &'a mut [u8];
 type ArrayRecords<'a> = UserRecords<'a>;
-type SliceRecords<'a> = UserRecords<'a, &'a mut [KeyOffset]>;
+type SliceRecords<'a> = UserRecords<'a, &'a mut [ReadSlot]>;
 type ArrayWriter<'a> = AggregateWriter<Buffer<'a>>;
-type SliceWriter<'a> = AggregateWriter<[u8; 4096], KeySlots<&'a mut [InternedKey]>>;
+type SliceWriter<'a> = AggregateWriter<[u8; 4096], KeySlots<&'a mut [WriteSlot]>>;
 
 type DynSink<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), Utf8Error>;
 
@@ -88,8 +88,8 @@ roots! {
     fn parse_with_digest(blob: &[u8], digest: Digest) -> Result<Parsed<'_>, DecodeError> {
         kinesis_agg_codec::parse_with_digest(blob, digest)
     }
-    fn parse_trusting_digest(blob: &[u8]) -> Result<Parsed<'_>, DecodeError> {
-        kinesis_agg_codec::parse_trusting_digest(blob)
+    fn parse_without_digest(blob: &[u8]) -> Result<Parsed<'_>, DecodeError> {
+        kinesis_agg_codec::parse_without_digest(blob)
     }
     fn Frame__split(blob: &[u8]) -> Result<Frame<'_>, PlainReason> {
         Frame::split(blob)
@@ -126,7 +126,7 @@ roots! {
     }
     fn AggregatedRecord__user_records_in<'a>(
         aggregated: &AggregatedRecord<'a>,
-        slots: &'a mut [KeyOffset],
+        slots: &'a mut [ReadSlot],
     ) -> SliceRecords<'a> {
         aggregated.user_records_in(slots)
     }
@@ -162,7 +162,7 @@ roots! {
     fn UserRecords__next<'a>(
         array: &mut ArrayRecords<'a>,
         slice: &mut SliceRecords<'a>,
-        none: &mut UserRecords<'a, [KeyOffset; 0]>,
+        none: &mut UserRecords<'a, [ReadSlot; 0]>,
     ) -> [Option<UserRecord<'a>>; 3] {
         [array.next(), slice.next(), none.next()]
     }
@@ -172,23 +172,23 @@ roots! {
     ) -> ((usize, Option<usize>), usize) {
         (array.size_hint(), slice.len())
     }
-    fn UserRecords__into_walk(array: ArrayRecords<'_>) -> UserRecordWalk<[KeyOffset; 16]> {
-        array.into_walk()
+    fn UserRecords__into_walk(array: ArrayRecords<'_>) -> UserRecordCursor<[ReadSlot; 16]> {
+        array.into_cursor()
     }
     fn UserRecords__into_slots<'a>(
         array: ArrayRecords<'_>,
         slice: SliceRecords<'a>,
-    ) -> ([KeyOffset; 16], &'a mut [KeyOffset]) {
+    ) -> ([ReadSlot; 16], &'a mut [ReadSlot]) {
         (array.into_slots(), slice.into_slots())
     }
-    fn UserRecordWalk__left(walk: &UserRecordWalk<[KeyOffset; 16]>) -> usize {
-        walk.left()
+    fn UserRecordCursor__left(walk: &UserRecordCursor<[ReadSlot; 16]>) -> usize {
+        walk.remaining()
     }
-    fn UserRecordWalk__next_in<'a>(
-        walk: &mut UserRecordWalk<&'a mut [KeyOffset]>,
+    fn UserRecordCursor__next_in<'a>(
+        walk: &mut UserRecordCursor<&'a mut [ReadSlot]>,
         message: &'a [u8],
     ) -> Option<UserRecord<'a>> {
-        walk.next_in(message)
+        walk.advance(message)
     }
     fn RecordTag__encoded_len(tag: &RecordTag<'_>) -> u32 {
         tag.encoded_len()
@@ -359,27 +359,27 @@ roots! {
 
 // Writing.
 roots! {
-    fn KeySlots__new(slots: &mut [InternedKey]) -> KeySlots<&mut [InternedKey]> {
+    fn KeySlots__new(slots: &mut [WriteSlot]) -> KeySlots<&mut [WriteSlot]> {
         KeySlots::new(slots)
     }
     fn KeySlots__default() -> KeySlots {
         KeySlots::default()
     }
     fn KeySlots__find(
-        slots: &KeySlots<&mut [InternedKey]>,
+        slots: &KeySlots<&mut [WriteSlot]>,
         key: &[u8],
-        same: &mut dyn FnMut(InternedKey) -> bool,
-    ) -> Option<InternedKey> {
+        same: &mut dyn FnMut(WriteSlot) -> bool,
+    ) -> Option<WriteSlot> {
         slots.find(key, same)
     }
     fn KeySlots__insert(
-        slots: &mut KeySlots<&mut [InternedKey]>,
+        slots: &mut KeySlots<&mut [WriteSlot]>,
         key: &[u8],
-        interned: InternedKey,
+        interned: WriteSlot,
     ) {
         slots.insert(key, interned)
     }
-    fn KeySlots__clear(slots: &mut KeySlots<&mut [InternedKey]>) {
+    fn KeySlots__clear(slots: &mut KeySlots<&mut [WriteSlot]>) {
         slots.clear()
     }
     fn SectionWriter__new(buffer: Buffer<'_>) -> SectionWriter<Buffer<'_>> {
@@ -397,19 +397,19 @@ roots! {
     fn SectionWriter__into_buffer(writer: SectionWriter<Buffer<'_>>) -> Buffer<'_> {
         writer.into_buffer()
     }
-    fn SectionWriter__intern_partition_key(
+    fn SectionWriter__add_partition_key(
         slice: &mut SectionWriter<Buffer<'_>>,
         array: &mut SectionWriter<[u8; 256]>,
         key: &[u8],
     ) -> [Result<PartitionKeyIndex, EncodeError>; 2] {
-        [slice.intern_partition_key(key), array.intern_partition_key(key)]
+        [slice.add_partition_key(key), array.add_partition_key(key)]
     }
-    fn SectionWriter__intern_explicit_hash_key(
+    fn SectionWriter__add_explicit_hash_key(
         slice: &mut SectionWriter<Buffer<'_>>,
         array: &mut SectionWriter<[u8; 256]>,
         key: &[u8],
     ) -> [Result<ExplicitHashKeyIndex, EncodeError>; 2] {
-        [slice.intern_explicit_hash_key(key), array.intern_explicit_hash_key(key)]
+        [slice.add_explicit_hash_key(key), array.add_explicit_hash_key(key)]
     }
     fn SectionWriter__push(
         slice: &mut SectionWriter<Buffer<'_>>,
@@ -503,11 +503,11 @@ roots! {
     fn AggregateWriter__new(buffer: Buffer<'_>) -> ArrayWriter<'_> {
         AggregateWriter::new(buffer)
     }
-    fn AggregateWriter__with_key_index<'a>(
+    fn AggregateWriter__with_key_lookup<'a>(
         buffer: [u8; 4096],
-        slots: &'a mut [InternedKey],
+        slots: &'a mut [WriteSlot],
     ) -> SliceWriter<'a> {
-        AggregateWriter::with_key_index(buffer, KeySlots::new(slots))
+        AggregateWriter::with_key_lookup(buffer, KeySlots::new(slots))
     }
     fn AggregateWriter__with_limits(writer: ArrayWriter<'_>, limits: Limits) -> ArrayWriter<'_> {
         writer.with_limits(limits)
@@ -612,7 +612,7 @@ roots! {
         writer: &mut SectionWriter<Vec<u8, 256>>,
         key: &[u8],
     ) -> Result<Vec<u8, 256>, EncodeError> {
-        writer.intern_partition_key(key)?;
+        writer.add_partition_key(key)?;
         writer.finish_into_vec()
     }
     fn VecAggregate__as_aggregate(aggregate: &VecAggregate<256>) -> Aggregate<'_> {
@@ -652,17 +652,17 @@ roots! {
     fn StreamWriter__into_sink(writer: StreamWriter<DynSink<'_>>) -> DynSink<'_> {
         writer.into_sink()
     }
-    fn StreamWriter__intern_partition_key(
+    fn StreamWriter__add_partition_key(
         writer: &mut StreamWriter<DynSink<'_>>,
         key: &[u8],
     ) -> Result<PartitionKeyIndex, StreamError<Utf8Error>> {
-        writer.intern_partition_key(key)
+        writer.add_partition_key(key)
     }
-    fn StreamWriter__intern_explicit_hash_key(
+    fn StreamWriter__add_explicit_hash_key(
         writer: &mut StreamWriter<DynSink<'_>>,
         key: &[u8],
     ) -> Result<ExplicitHashKeyIndex, StreamError<Utf8Error>> {
-        writer.intern_explicit_hash_key(key)
+        writer.add_explicit_hash_key(key)
     }
     fn StreamWriter__push(
         writer: &mut StreamWriter<DynSink<'_>>,

@@ -6,10 +6,11 @@ use crate::digest::RunningDigest;
 use crate::error::{EncodeError, StreamError};
 use crate::frame::MAGIC;
 use crate::limits::{FRAME_LEN, Limits};
-use crate::message::{
-    ANY, KeyKind, NewRecord, Put, RecordTags, bytes_field_len, stream_bytes_field,
-};
-use crate::writer::{ExplicitHashKeyIndex, PartitionKeyIndex};
+use crate::record_tag::RecordTags;
+use crate::schema::KeyKind;
+use crate::wire::put::{Put, bytes_field_len, stream_bytes_field};
+use crate::write::new_record::{ANY, NewRecord};
+use crate::write::section_writer::{ExplicitHashKeyIndex, PartitionKeyIndex};
 
 /// What a [`StreamWriter`] writes into: flash, a UART, a socket.
 ///
@@ -65,7 +66,7 @@ where
 ///     flash.extend_from_slice(bytes);
 ///     Ok::<(), core::convert::Infallible>(())
 /// });
-/// let key = writer.intern_partition_key(b"sensor-7")?;
+/// let key = writer.add_partition_key(b"sensor-7")?;
 /// for reading in [20_u8, 21, 22] {
 ///     writer.push(key, None, &[reading], RecordTags::default())?;
 /// }
@@ -219,7 +220,7 @@ impl<S: ByteSink> StreamWriter<S> {
     /// [`StreamError::Refused`] with [`EncodeError::Full`] if the limit leaves
     /// no room for it, with [`EncodeError::TooLarge`] if it never does.
     /// [`StreamError::Sink`] and [`StreamError::Poisoned`] as everywhere.
-    pub fn intern_partition_key(
+    pub fn add_partition_key(
         &mut self,
         key: &[u8],
     ) -> Result<PartitionKeyIndex, StreamError<S::Error>> {
@@ -236,8 +237,8 @@ impl<S: ByteSink> StreamWriter<S> {
     ///
     /// # Errors
     ///
-    /// As [`intern_partition_key`](Self::intern_partition_key).
-    pub fn intern_explicit_hash_key(
+    /// As [`add_partition_key`](Self::add_partition_key).
+    pub fn add_explicit_hash_key(
         &mut self,
         key: &[u8],
     ) -> Result<ExplicitHashKeyIndex, StreamError<S::Error>> {

@@ -2,7 +2,7 @@
 
 use embedded_io::Write;
 
-use crate::stream_writer::{ByteSink, StreamWriter};
+use crate::write::stream_writer::{ByteSink, StreamWriter};
 
 /// Hands bytes on to an `embedded_io::Write`. It is not flushed.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ impl<W: Write> StreamWriter<EmbeddedIo<W>> {
     /// let mut memory = [0; 64];
     /// let mut uart = &mut memory[..];
     /// let mut writer = StreamWriter::to_embedded_io(&mut uart);
-    /// let key = writer.intern_partition_key(b"sensor-7")?;
+    /// let key = writer.add_partition_key(b"sensor-7")?;
     /// writer.push(key, None, b"21.5", RecordTags::default())?;
     /// let streamed = writer.finish()?;
     /// uart.flush().map_err(StreamError::Sink)?;

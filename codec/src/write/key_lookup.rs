@@ -1,7 +1,7 @@
 //! Has this key been written already? The writer's memory of its keys.
 
 use crate::limits::{DEFAULT_KEY_SLOTS, LARGEST_MAX_SIZE, MAX_PARTITION_KEY_UTF16_LEN};
-use crate::message::KeyKind;
+use crate::schema::KeyKind;
 use crate::wire::varint::FOR_SIZE;
 
 /// A key that stands in an aggregate that is being written: where, and under
@@ -9,7 +9,7 @@ use crate::wire::varint::FOR_SIZE;
 ///
 /// Eight bytes. The key itself is only in the writer's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InternedKey {
+pub struct WriteSlot {
     /// Distance of its bytes from the buffer's end; never 0.
     pub(crate) from_end: u32,
     /// Its index, and below that in [`SHAPE_BITS`] its length and its table.
@@ -23,7 +23,7 @@ const _: () = assert!(MAX_PARTITION_KEY_UTF16_LEN * 3 < 1 << (SHAPE_BITS - 1));
 /// Those above them hold every index: each key comes with a user record, which take 9 bytes together.
 const _: () = assert!(LARGEST_MAX_SIZE / 9 < 1 << (u32::BITS - SHAPE_BITS));
 
-impl InternedKey {
+impl WriteSlot {
     /// No key.
     pub const EMPTY: Self = Self {
         from_end: 0,
@@ -67,13 +67,13 @@ impl InternedKey {
 ///
 /// [`KeySlots`] is the one for memory of a fixed size. An index may forget: a
 /// key that it does not find is stored again, which the format allows.
-pub trait KeyIndex {
+pub trait KeyLookup {
     /// Finds the key that is sought by the bytes `key`; `is_same` tells whether a
     /// candidate is it. An explicit hash key is sought by its number, not its text.
-    fn find(&self, key: &[u8], is_same: impl FnMut(InternedKey) -> bool) -> Option<InternedKey>;
+    fn find(&self, key: &[u8], is_same: impl FnMut(WriteSlot) -> bool) -> Option<WriteSlot>;
 
     /// Remembers a key that [`find`](Self::find) did not find.
-    fn insert(&mut self, key: &[u8], interned: InternedKey);
+    fn insert(&mut self, key: &[u8], interned: WriteSlot);
 
     /// Forgets all keys.
     fn clear(&mut self);
@@ -88,19 +88,19 @@ pub trait KeyIndex {
 /// as many where time matters more.
 ///
 /// ```
-/// use kinesis_agg_codec::{AggregateWriter, InternedKey, KeySlots};
+/// use kinesis_agg_codec::{AggregateWriter, WriteSlot, KeySlots};
 ///
 /// let mut buffer = [0; 4096];
-/// let mut slots = [InternedKey::EMPTY; 64];
-/// let writer = AggregateWriter::with_key_index(&mut buffer, KeySlots::new(&mut slots));
+/// let mut slots = [WriteSlot::EMPTY; 64];
+/// let writer = AggregateWriter::with_key_lookup(&mut buffer, KeySlots::new(&mut slots));
 /// # drop(writer);
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct KeySlots<S = [InternedKey; DEFAULT_KEY_SLOTS]>(S);
+pub struct KeySlots<S = [WriteSlot; DEFAULT_KEY_SLOTS]>(S);
 
 impl<S> KeySlots<S> {
     /// An index in `slots`: an array, or a slice of one. They have to be
-    /// [`InternedKey::EMPTY`].
+    /// [`WriteSlot::EMPTY`].
     pub const fn new(slots: S) -> Self {
         Self(slots)
     }
@@ -108,19 +108,19 @@ impl<S> KeySlots<S> {
 
 impl Default for KeySlots {
     fn default() -> Self {
-        Self::new([InternedKey::EMPTY; DEFAULT_KEY_SLOTS])
+        Self::new([WriteSlot::EMPTY; DEFAULT_KEY_SLOTS])
     }
 }
 
-impl<S: AsRef<[InternedKey]> + AsMut<[InternedKey]>> KeyIndex for KeySlots<S> {
-    #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn find(&self, key: &[u8], is_same: impl FnMut(InternedKey) -> bool) -> Option<InternedKey> {
+impl<S: AsRef<[WriteSlot]> + AsMut<[WriteSlot]>> KeyLookup for KeySlots<S> {
+    #[cfg_attr(feature = "fast", inline(always))]
+    fn find(&self, key: &[u8], is_same: impl FnMut(WriteSlot) -> bool) -> Option<WriteSlot> {
         let slots = self.0.as_ref();
         let at = position(slots, key, is_same)?;
         slots.get(at).copied().filter(|slot| !slot.is_empty())
     }
 
-    fn insert(&mut self, key: &[u8], interned: InternedKey) {
+    fn insert(&mut self, key: &[u8], interned: WriteSlot) {
         let slots = self.0.as_mut();
         let at = position(slots, key, |_| false);
         if let Some(slot) = at.and_then(|at| slots.get_mut(at)) {
@@ -129,7 +129,7 @@ impl<S: AsRef<[InternedKey]> + AsMut<[InternedKey]>> KeyIndex for KeySlots<S> {
     }
 
     fn clear(&mut self) {
-        self.0.as_mut().fill(InternedKey::EMPTY);
+        self.0.as_mut().fill(WriteSlot::EMPTY);
     }
 }
 
@@ -137,9 +137,9 @@ impl<S: AsRef<[InternedKey]> + AsMut<[InternedKey]>> KeyIndex for KeySlots<S> {
 /// would be put into.
 #[inline(always)]
 fn position(
-    slots: &[InternedKey],
+    slots: &[WriteSlot],
     key: &[u8],
-    mut is_same: impl FnMut(InternedKey) -> bool,
+    mut is_same: impl FnMut(WriteSlot) -> bool,
 ) -> Option<usize> {
     // Scales 32 bits down to the number of slots without a division.
     let scaled = u64::from(hash(key))

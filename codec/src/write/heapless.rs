@@ -9,15 +9,17 @@ use heapless::Vec;
 
 use crate::error::EncodeError;
 use crate::hash_key::HashKey;
-use crate::key_index::KeyIndex;
-use crate::writer::{Aggregate, AggregateWriter, OuterKey, SectionWriter, first_partition_key};
+use crate::write::aggregate::{Aggregate, OuterKey, first_partition_key};
+use crate::write::aggregate_writer::AggregateWriter;
+use crate::write::key_lookup::KeyLookup;
+use crate::write::section_writer::SectionWriter;
 
 impl<const N: usize> AggregateWriter<Vec<u8, N>> {
     /// A writer that owns its buffer of `N` bytes and remembers up to
     /// [`DEFAULT_KEY_SLOTS`](crate::limits::DEFAULT_KEY_SLOTS) keys.
     ///
     /// For another key index, give
-    /// [`with_key_index`](AggregateWriter::with_key_index) a vector that is
+    /// [`with_key_lookup`](AggregateWriter::with_key_lookup) a vector that is
     /// full, such as `Vec::from_array([0; N])`.
     ///
     /// ```
@@ -47,7 +49,7 @@ impl<const N: usize> AggregateWriter<Vec<u8, N>> {
     }
 }
 
-impl<const N: usize, I: KeyIndex> AggregateWriter<Vec<u8, N>, I> {
+impl<const N: usize, I: KeyLookup> AggregateWriter<Vec<u8, N>, I> {
     /// [`finish`](Self::finish), but hands the buffer out, as long as the blob
     /// is, and goes on in a new one.
     ///
@@ -129,8 +131,8 @@ impl<const N: usize> VecAggregate<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::RecordTags;
-    use crate::writer::NewUserRecord;
+    use crate::record_tag::RecordTags;
+    use crate::write::new_user_record::NewUserRecord;
 
     /// Protects whoever queues owned blobs: bytes and outer keys are those that
     /// the writer lends out itself, one blob after the other.
@@ -169,9 +171,9 @@ mod tests {
         let mut lent = SectionWriter::new(&mut buffer);
         let mut owned = SectionWriter::<Vec<u8, 100>>::in_heapless_vec();
         for data in [b"21.5".as_slice(), b"2"] {
-            let key = lent.intern_partition_key(b"sensor-7").unwrap();
+            let key = lent.add_partition_key(b"sensor-7").unwrap();
             lent.push(key, None, data, RecordTags::default()).unwrap();
-            let key = owned.intern_partition_key(b"sensor-7").unwrap();
+            let key = owned.add_partition_key(b"sensor-7").unwrap();
             owned.push(key, None, data, RecordTags::default()).unwrap();
             assert_eq!(owned.finish_into_vec().unwrap(), lent.finish().unwrap());
         }

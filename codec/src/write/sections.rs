@@ -22,11 +22,11 @@
 use crate::error::EncodeError;
 use crate::frame::{MAGIC, MESSAGE_START};
 use crate::limits::{FRAME_LEN, MAX_VARINT_LEN};
-use crate::message::{
-    EXPLICIT_HASH_KEY, KeyKind, NewRecord, PARTITION_KEY, bytes_field_len, write_bytes_field,
-};
+use crate::schema::{EXPLICIT_HASH_KEY, KeyKind, PARTITION_KEY};
+use crate::wire::put::{bytes_field_len, write_bytes_field};
 use crate::wire::sink::Sink;
 use crate::wire::varint::{self, FOR_SIZE};
+use crate::write::new_record::NewRecord;
 
 /// How much there is of one part.
 #[derive(Clone, Copy, Debug, Default)]
@@ -207,7 +207,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
     }
 
     /// Adds a record, for which there is room.
-    #[cfg_attr(not(target_os = "none"), inline(always))]
+    #[cfg_attr(feature = "fast", inline(always))]
     pub(crate) fn push_record<const SHAPE: bool>(
         &mut self,
         record: &NewRecord<'_, SHAPE>,

@@ -5,17 +5,18 @@
 //! n-th key of a table is noted, the first being always known, and the rest of
 //! the way is walked.
 
-use crate::message::{EXPLICIT_HASH_KEY, PARTITION_KEY, Table, TableKey};
+use crate::read::record::TableKey;
+use crate::schema::{EXPLICIT_HASH_KEY, KeyKind, PARTITION_KEY};
 use crate::wire::cursor::Cursor;
 use crate::wire::field::Fields;
 use crate::wire::varint::FOR_SIZE;
 
 /// A slot of the reader's key index: where in the message one key stands.
 ///
-/// Four bytes. Only the reader fills it in; `KeyOffset::default()` is an empty
+/// Four bytes. Only the reader fills it in; `ReadSlot::default()` is an empty
 /// one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KeyOffset(u32);
+pub struct ReadSlot(u32);
 
 /// What the check of a message learned about one key table.
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,7 +91,7 @@ impl KeyTables {
         partition_keys: KeyTable,
         explicit_hash_keys: KeyTable,
         message: &[u8],
-        slots: &mut [KeyOffset],
+        slots: &mut [ReadSlot],
     ) {
         let key_count = partition_keys
             .count
@@ -117,7 +118,7 @@ impl KeyTables {
         self.fill(key_count, message, slots);
     }
 
-    fn fill(&mut self, key_count: u32, message: &[u8], slots: &mut [KeyOffset]) {
+    fn fill(&mut self, key_count: u32, message: &[u8], slots: &mut [ReadSlot]) {
         let mut cursor = Cursor::new(message, 0);
         let mut fields = Fields::new(message, 0);
         let mut seen = [0_u32; 2];
@@ -127,8 +128,8 @@ impl KeyTables {
                 true => None,
                 false => TableKey::take_usual(&mut cursor),
             };
-            let (table, len_offset) = match usual {
-                Some(key) => (key.table, key.len_offset),
+            let (kind, len_offset) = match usual {
+                Some(key) => (key.kind, key.len_offset),
                 None => {
                     if !FOR_SIZE {
                         fields.at = cursor.offset();
@@ -140,24 +141,24 @@ impl KeyTables {
                         let at = fields.at;
                         cursor = Cursor::new(message.get(at..).unwrap_or_default(), at);
                     }
-                    let table = match fields.tag {
-                        PARTITION_KEY => Table::PartitionKeys,
-                        EXPLICIT_HASH_KEY => Table::ExplicitHashKeys,
+                    let kind = match fields.tag {
+                        PARTITION_KEY => KeyKind::Partition,
+                        EXPLICIT_HASH_KEY => KeyKind::ExplicitHash,
                         _ => continue,
                     };
-                    (table, fields.value_offset)
+                    (kind, fields.value_offset)
                 }
             };
             let [partition_keys, explicit_hash_keys] = &mut seen;
-            let (position, share) = match table {
-                Table::PartitionKeys => (partition_keys, &self.partition_keys),
-                Table::ExplicitHashKeys => (explicit_hash_keys, &self.explicit_hash_keys),
+            let (position, share) = match kind {
+                KeyKind::Partition => (partition_keys, &self.partition_keys),
+                KeyKind::ExplicitHash => (explicit_hash_keys, &self.explicit_hash_keys),
             };
             let slot = share
                 .slot_at(*position, self.stride)
                 .and_then(|slot| slots.get_mut(slot));
             if let Some(slot) = slot {
-                *slot = KeyOffset(to_u32(len_offset));
+                *slot = ReadSlot(to_u32(len_offset));
             }
             *position = position.wrapping_add(1);
             left = left.wrapping_sub(1);
@@ -166,19 +167,19 @@ impl KeyTables {
 
     /// The key at `position` of this table; `None` only in a message that is not
     /// the one that was indexed.
-    #[cfg_attr(not(target_os = "none"), inline(always))]
-    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(feature = "fast", inline(always))]
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     pub(crate) fn key<'buf>(
         &mut self,
         message: &'buf [u8],
-        slots: &[KeyOffset],
-        table: Table,
+        slots: &[ReadSlot],
+        kind: KeyKind,
         position: u32,
     ) -> Option<&'buf [u8]> {
         let stride = self.stride;
-        let share = match table {
-            Table::PartitionKeys => &mut self.partition_keys,
-            Table::ExplicitHashKeys => &mut self.explicit_hash_keys,
+        let share = match kind {
+            KeyKind::Partition => &mut self.partition_keys,
+            KeyKind::ExplicitHash => &mut self.explicit_hash_keys,
         };
         if stride == 1 && !FOR_SIZE {
             let slot = usize::try_from(share.base.wrapping_add(position)).ok()?;
@@ -186,7 +187,7 @@ impl KeyTables {
         }
         // A copy, so that the share itself can live in registers.
         let mut walked = *share;
-        let key = walked.walk(message, slots, table, position, stride);
+        let key = walked.walk(message, slots, kind, position, stride);
         *share = walked;
         key
     }
@@ -214,13 +215,13 @@ impl Share {
     }
 
     /// Walks from the nearest known key before `position`.
-    #[cfg_attr(not(target_os = "none"), cold, inline(never))]
-    #[cfg_attr(target_os = "none", inline(always))]
+    #[cfg_attr(feature = "fast", cold, inline(never))]
+    #[cfg_attr(not(feature = "fast"), inline(always))]
     fn walk<'buf>(
         &mut self,
         message: &'buf [u8],
-        slots: &[KeyOffset],
-        table: Table,
+        slots: &[ReadSlot],
+        kind: KeyKind,
         position: u32,
         stride: u32,
     ) -> Option<&'buf [u8]> {
@@ -239,7 +240,7 @@ impl Share {
         let mut fields = Fields::new(message, usize::try_from(len_offset).ok()?);
         fields.read_bytes().ok()?;
         while at < position {
-            fields.next_of(table.tag())?;
+            fields.next_of(kind.tag())?;
             at = at.wrapping_add(1);
         }
         self.last = (at, to_u32(fields.value_offset));
