@@ -421,7 +421,7 @@ struct Tags<'a>(RecordTags<'a>);
 
 impl Serialize for Tags<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.clone().map(|tag| Tag {
+        serializer.collect_seq(self.0.iter().map(|tag| Tag {
             key: tag.key,
             value: tag.value,
         }))

@@ -21,7 +21,7 @@ pub fn consume(aggregate: &OwnedAggregate) -> Vec<OwnedUserRecord> {
                 let hash_key = read
                     .explicit_hash_key()
                     .map(|text| HashKey::from_decimal(text.as_bytes()).unwrap());
-                read.tags().fold(
+                read.tags().iter().fold(
                     OwnedUserRecord::new(key, read.data().clone()).with_explicit_hash_key(hash_key),
                     |owned, tag| {
                         let value = tag.value.map(|value| value.to_str().unwrap());

@@ -200,7 +200,7 @@ fn shared_user_records_are_the_borrowed_ones_in_the_same_memory() {
                     assert_eq!(shared.explicit_hash_key(), borrowed.explicit_hash_key());
                     assert_eq!(shared.data(), borrowed.data());
                     assert!(shared.data().is_empty() || within.contains(&shared.data().as_ptr()));
-                    assert!(shared.tags().eq(borrowed.tags()));
+                    assert_eq!(shared.tags(), borrowed.tags());
                     assert_eq!(shared.sub_sequence_number(), borrowed.sub_sequence_number());
                     assert_eq!(shared.hash_key(), borrowed.hash_key());
                     assert_eq!(shared.clone().into_data(), borrowed.data());
