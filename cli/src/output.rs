@@ -82,7 +82,7 @@ impl<W: Write> JsonLines<W> {
     /// Writes a whole object that is JSON already.
     pub(crate) fn json(&mut self, object: &str) -> io::Result<()> {
         self.fields.0.truncate(self.ended);
-        self.fields.0.extend_from_slice(object.as_bytes());
+        append_in_line(object, &mut self.fields.0);
         self.end(b"\n")
     }
 
@@ -196,6 +196,22 @@ impl WrittenFields {
     }
 }
 
+/// Appends JSON that may have been written over several lines: line breaks, which
+/// can only be white space there, become spaces.
+fn append_in_line(json: &str, line: &mut Vec<u8>) {
+    let start = line.len();
+    line.extend_from_slice(json.as_bytes());
+    let added = line.get_mut(start..).unwrap_or_default();
+    if memchr::memchr2(b'\n', b'\r', added).is_some() {
+        for byte in added
+            .iter_mut()
+            .filter(|byte| matches!(byte, b'\n' | b'\r'))
+        {
+            *byte = b' ';
+        }
+    }
+}
+
 /// As they were written elsewhere.
 impl<'a, 'b: 'a> Extend<&'a JsonField<'b>> for WrittenFields {
     fn extend<I: IntoIterator<Item = &'a JsonField<'b>>>(&mut self, fields: I) {
@@ -204,7 +220,7 @@ impl<'a, 'b: 'a> Extend<&'a JsonField<'b>> for WrittenFields {
             self.0
                 .extend_from_slice(field.written_name().get().as_bytes());
             self.0.push(b':');
-            self.0.extend_from_slice(field.value().get().as_bytes());
+            append_in_line(field.value().get(), &mut self.0);
         }
     }
 }

@@ -345,3 +345,21 @@ fn a_firehose_source_s_metadata_is_kept() {
         );
     }
 }
+
+/// A value over several lines used to break the output's line in two.
+#[test]
+fn each_object_is_one_line_however_the_event_was_written() {
+    let value = "{\n\"a\":\r\n1, \"b\": \"\\n\"}";
+    let event = format!("{{\"kinesis\":{{\"data\":\"eA==\",\"x\":{value}}},\n\"y\":{value}}}");
+    let transformation = format!(
+        "{{\"records\":[{{\"recordId\":{value},\n\"data\":\"eA==\",\"kinesisRecordMetadata\":{{\"shardId\":{value}}}}}]}}"
+    );
+    for input in [event, transformation] {
+        for to in ["ndjson", "event"] {
+            let ended = run(&["deaggregate", "--to", to], &input);
+            assert_eq!(ended.lines().len(), 1, "{ended:?}");
+            assert!(!ended.stdout.contains('\r'), "{ended:?}");
+            assert_eq!(ended.json().len(), 1);
+        }
+    }
+}

@@ -23,7 +23,8 @@ impl<'a> JsonField<'a> {
     #[must_use]
     pub fn new(name: &str, value: &'a RawValue) -> Self {
         // A string always has a JSON form.
-        let name = serde_json::value::to_raw_value(name).unwrap_or_default();
+        let name = serde_json::value::to_raw_value(name);
+        let name = name.unwrap_or_else(|_| RawValue::NULL.to_owned());
         Self::from_written(Cow::Owned(name), Cow::Borrowed(value))
     }
 
