@@ -8,8 +8,8 @@ use kinesis_agg::lambda::{EventRecord, JsonField, JsonFields, RecordShape};
 
 use crate::json::parse_fields;
 
-/// True for a line that deaggregate takes as `ndjson`: data, and nothing that
-/// only events have.
+/// True for a line that `deaggregate` reads as `ndjson`: it has `data`, and no field
+/// that only events have.
 pub(crate) fn is_of_ours(line: &[u8]) -> bool {
     const OF_EVENTS: [&str; 8] = [
         "Records",

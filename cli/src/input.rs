@@ -85,7 +85,7 @@ impl Format {
     /// Whether such a record may stand there.
     fn takes(self, shape: RecordShape) -> bool {
         match self {
-            // A function behind a pipe gets the flat ones.
+            // EventBridge Pipes calls Lambda functions with flat records.
             Self::Lambda => matches!(shape, RecordShape::Kinesis | RecordShape::Pipes),
             // Without a stream as their source, records of both are bare.
             Self::Firehose => matches!(shape, RecordShape::Firehose | RecordShape::Bare),
@@ -341,7 +341,7 @@ pub(crate) struct Blobs {
     format: Option<Format>,
     /// Decoded.
     data: Vec<u8>,
-    /// Still to come of a document.
+    /// The records of the document that have not been read yet.
     records: Option<EventRecords>,
     /// The one that was reached.
     record: Option<EventRecord>,
@@ -557,7 +557,7 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> 
     }
 }
 
-/// Says which record of the document cannot be read.
+/// Turns the error of a record into one of the command line.
 fn describe(error: EventError) -> anyhow::Error {
     anyhow::Error::new(error).context("not a record")
 }
@@ -566,7 +566,7 @@ fn read_as(place: &Place, format: Format) -> String {
     format!("{place}, read as {} (see --from)", format.name())
 }
 
-/// Decodes a line behind what is in `data`, and returns what else it holds.
+/// Decodes a line, appends its data to `data`, and returns its fields.
 fn decode<'a>(
     format: Format,
     line: &'a [u8],

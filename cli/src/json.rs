@@ -1,4 +1,4 @@
-//! Base64 in JSON, and what the fields of a line hold.
+//! Base64 in JSON, and the fields of a line.
 
 use alloc::borrow::Cow;
 use std::sync::LazyLock;
@@ -28,12 +28,12 @@ fn base64(config: GeneralPurposeConfig) -> Base64 {
     return Base64::new(&base64::alphabet::STANDARD, config);
 }
 
-/// Decodes base64, behind what is there.
+/// Decodes base64 and appends the bytes.
 pub(crate) fn decode_base64(text: &[u8], bytes: &mut Vec<u8>) -> anyhow::Result<()> {
     BASE64.decode_vec(text, bytes).context("not base64")
 }
 
-/// Decodes what a field `data` holds, behind what is there.
+/// Decodes the base64 of a field `data` and appends the bytes.
 pub(crate) fn decode_data(encoded: &str, bytes: &mut Vec<u8>) -> anyhow::Result<()> {
     decode_base64(encoded.as_bytes(), bytes).context("data")
 }
@@ -43,7 +43,7 @@ pub(crate) fn to_base64(bytes: &[u8]) -> String {
     BASE64.encode(bytes)
 }
 
-/// Encodes base64, with padding, behind what is there.
+/// Encodes base64, with padding, and appends it.
 pub(crate) fn append_base64(bytes: &[u8], text: &mut Vec<u8>) {
     let mut roomy = [0; SHORT];
     let roomy_len = bytes.len().next_multiple_of(STEP).saturating_add(AHEAD);
@@ -118,7 +118,7 @@ pub(crate) fn data_of<'a>(fields: &'a JsonFields<'_>) -> anyhow::Result<Cow<'a, 
     let written = fields.get_non_null("data").map(RawValue::get);
     let inner = written.and_then(|written| written.strip_prefix('"')?.strip_suffix('"'));
     match inner {
-        // The usual text, searched many bytes at a time.
+        // `memchr` searches long data many bytes at a time.
         Some(inner) if memchr::memchr(b'\\', inner.as_bytes()).is_none() => Ok(inner.into()),
         _ => fields.string("data")?.context("no data"),
     }

@@ -79,7 +79,7 @@ impl<W: Write> JsonLines<W> {
         self.end(b"\n")
     }
 
-    /// Writes a whole object that is JSON already.
+    /// Writes an object that is JSON text already.
     pub(crate) fn json(&mut self, object: &str) -> io::Result<()> {
         self.fields.0.truncate(self.ended);
         append_in_line(object, &mut self.fields.0);
@@ -212,7 +212,7 @@ fn append_in_line(json: &str, line: &mut Vec<u8>) {
     }
 }
 
-/// As they were written elsewhere.
+/// Appends fields as they were written.
 impl<'a, 'b: 'a> Extend<&'a JsonField<'b>> for WrittenFields {
     fn extend<I: IntoIterator<Item = &'a JsonField<'b>>>(&mut self, fields: I) {
         for field in fields {

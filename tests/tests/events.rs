@@ -719,6 +719,7 @@ fn the_records_of_every_document_are_found() {
         (failed(&format!("[{pipe}]")), vec!["10"]),
         (failed(&pushed), vec!["9"]),
         (format!(r#"{{"requestPayload":{event}}}"#), vec!["7", "7"]),
+        (format!(" \n{event}\n"), vec!["7", "7"]),
         ("[]".to_owned(), vec![]),
         (r#"{"Records":[]}"#.to_owned(), vec![]),
         // A record, whatever else it has.
@@ -728,7 +729,7 @@ fn the_records_of_every_document_are_found() {
             vec!["8"],
         ),
         (format!(r#"{{"records":[{bare}],{}"#, &data[1..]), vec!["9"]),
-        // Null is as good as nothing.
+        // A field that is null counts as missing.
         (
             format!(r#"{{"data":null,"records":null,"Records":[{bare}]}}"#),
             vec!["8"],

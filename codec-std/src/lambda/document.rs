@@ -42,8 +42,9 @@ pub struct EventDocument {
     records: Vec<Box<RawValue>>,
 }
 
-/// How many wrappers may be around one another: an on-failure document of a
-/// function behind a pipe has two. More would only cost time.
+/// How many wrappers may be nested. An on-failure document around an array of
+/// `SubscribeToShardEvent` has three; each level is parsed again, so a limit keeps the
+/// time linear.
 const MAX_WRAPPERS: u8 = 3;
 
 impl EventDocument {
@@ -75,7 +76,7 @@ impl EventDocument {
     }
 }
 
-/// Appends the records of a document.
+/// Appends the records of a document to `records`.
 fn unwrap(
     document: Box<RawValue>,
     wrappers: u8,
@@ -96,6 +97,7 @@ fn unwrap(
     }
 }
 
+/// Appends the records of the documents in an array.
 fn unwrap_all(
     array: &RawValue,
     wrappers: u8,
@@ -105,22 +107,24 @@ fn unwrap_all(
     for element in elements.map_err(|_| EventError::NotAnEvent)? {
         match (element.get().bytes().next(), wrappers.checked_sub(1)) {
             (Some(b'{'), Some(wrappers)) => unwrap(element, wrappers, records)?,
-            // Reading the record says what is wrong.
+            // Not a document; the iterator reports it as a bad record.
             _ => records.push(element),
         }
     }
     Ok(())
 }
 
-/// What an object is around.
+/// What was found inside an object.
 enum Inside {
-    /// Records, which were taken.
+    /// A list of records; they were appended.
     Records,
+    /// A document that the object is a wrapper around.
     Document(Box<RawValue>),
-    /// It is a record, or nothing that is known.
+    /// Neither: the object is a record, or not known.
     Nothing,
 }
 
+/// Looks into an object, and appends its records if it has a list of them.
 fn inside(document: &RawValue, records: &mut Vec<Box<RawValue>>) -> Result<Inside, EventError> {
     let fields = JsonFields::parse(document.get()).map_err(|_| EventError::NotAnEvent)?;
     if is_record(&fields) {
@@ -152,7 +156,7 @@ fn inside(document: &RawValue, records: &mut Vec<Box<RawValue>>) -> Result<Insid
     }
 }
 
-/// The event in an on-failure document: JSON, or JSON as escaped text.
+/// Returns the event in an on-failure document: JSON, or JSON as escaped text.
 fn payload(name: &'static str, event: &RawValue) -> Result<Box<RawValue>, EventError> {
     match string_of(event) {
         None => Ok(event.to_owned()),

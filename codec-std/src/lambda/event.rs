@@ -82,8 +82,8 @@ fn write_records(records: &[EventRecord], json: &mut String) {
     json.push(']');
 }
 
-/// What is around the records of an event, as it was written. The list of
-/// records is `null` in here.
+/// The fields of an event, as they were written. The list of records is `null` in
+/// here.
 #[derive(Clone, Debug)]
 struct Envelope {
     fields: JsonFields<'static>,
@@ -91,7 +91,7 @@ struct Envelope {
 }
 
 impl Envelope {
-    /// Takes the event apart.
+    /// Reads an event: its records with `read`, everything else as it was written.
     fn parse(
         json: &str,
         records_name: &'static str,
@@ -158,7 +158,7 @@ impl Envelope {
     }
 }
 
-/// What all events have that are an object around a list of records.
+/// Implements what all events share that are an object around a list of records.
 macro_rules! envelope {
     ($event:ident) => {
         impl $event {
@@ -200,7 +200,7 @@ macro_rules! envelope {
     };
 }
 
-/// What the events of transformations have beside that.
+/// Implements what the events of transformations share in addition.
 macro_rules! transformation {
     ($event:ident) => {
         envelope!($event);

@@ -48,7 +48,7 @@ impl<'a> JsonField<'a> {
         }
     }
 
-    /// The name, if it is written without escapes.
+    /// The name between its quotes; its text if there are no escapes.
     fn unescaped_name(&self) -> &str {
         let written = self.name.get();
         let inner = written.strip_prefix('"');
@@ -94,7 +94,7 @@ impl<'a> JsonField<'a> {
         }
     }
 
-    /// What tells names apart: the text, or else what was written.
+    /// What names are compared by: the text, or else what was written.
     fn key(&self) -> (bool, Cow<'_, str>) {
         match self.name() {
             Some(text) => (true, text),
@@ -342,8 +342,8 @@ pub(crate) fn push_string(text: &str, json: &mut String) {
     }
 }
 
-/// Serializes JSON text as it stands. A map could not: its names have to be
-/// Unicode text.
+/// Serializes JSON text without changing it. A map cannot hold it: its names have
+/// to be Unicode text.
 ///
 /// # Errors
 ///
@@ -356,7 +356,7 @@ pub(crate) fn serialize_json<S: Serializer>(
     json.serialize(serializer)
 }
 
-/// Writes a JSON object, field by field, behind the text that is there.
+/// Writes a JSON object, field by field, after existing text.
 #[derive(Debug)]
 pub(crate) struct JsonObject {
     text: String,

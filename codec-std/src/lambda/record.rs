@@ -270,8 +270,8 @@ impl EventRecord {
         }
     }
 
-    /// The field that describes the record: of the metadata, if the shape has
-    /// such an object.
+    /// Returns a field that describes the record: from the metadata, if the shape
+    /// has such an object.
     fn about(&self, name: &str) -> Option<&RawValue> {
         match self.shape.names().metadata {
             Some(_) => self.metadata.get(name),
@@ -362,7 +362,7 @@ impl EventRecord {
             .filter(move |field| !field.name().is_some_and(|name| is_own(&name)))
     }
 
-    /// Data and metadata are kept apart from the other fields.
+    /// True for data and metadata, which are kept apart from the other fields.
     fn is_own_field(&self, name: &str) -> bool {
         let names = self.shape.names();
         names.metadata == Some(name) || (!names.is_data_inside && name == names.data)

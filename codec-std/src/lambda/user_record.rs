@@ -144,7 +144,7 @@ impl UserRecordEvent<'_> {
     }
 }
 
-/// True for a field of a pipe's record that Lambda's events have in `kinesis`.
+/// True for a field of [`RecordShape::Pipes`] that goes into `kinesis`.
 fn is_in_kinesis(field: &JsonField<'_>) -> bool {
     const IN_KINESIS: [&str; 5] = [
         "kinesisSchemaVersion",
