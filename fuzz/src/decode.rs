@@ -6,9 +6,9 @@ use kinesis_agg::{
     parse_shared,
 };
 use kinesis_agg_codec::{
-    AggregatedRecord, DecodeError, Digest, EncodeError, Frame, ReadSlot, MAGIC, Parsed,
-    PlainReason, RecordTag, RecordTags, SectionWriter, UserRecord, parse, parse_without_digest,
-    parse_with_digest,
+    AggregatedRecord, DecodeError, Digest, EncodeError, Frame, MAGIC, Parsed, PlainReason,
+    ReadSlot, RecordTag, RecordTags, SectionWriter, UserRecord, parse, parse_with_digest,
+    parse_without_digest,
 };
 use kinesis_agg_tests::{Read, read_in, read_with_slots, reseal, wire};
 
@@ -284,8 +284,8 @@ fn check_written_again(message: &Message) {
 
     let mut writer = SectionWriter::new(vec![0xa5; len - 1]);
     match push_all(&mut writer, message) {
-        Err(EncodeError::Full { needed, limit } | EncodeError::TooLarge { needed, limit }) => {
-            assert!(needed > limit && limit == u64::try_from(len - 1).unwrap());
+        Err(EncodeError::Full { needed, limit } | EncodeError::TooLarge { needed, limit, .. }) => {
+            assert!(needed > limit && limit == u32::try_from(len - 1).unwrap());
         }
         // A frame that does not fit even without a part in it.
         Ok(()) if written.is_empty() => {}
