@@ -126,12 +126,7 @@ fn writing_never_allocates() {
         let explicit_hash_key = writer.add_explicit_hash_key(decimal.as_bytes()).unwrap();
         let tags = RecordTags::from(&tags[..]);
         writer
-            .push(
-                partition_key,
-                Some(explicit_hash_key),
-                b"data",
-                tags,
-            )
+            .push(partition_key, Some(explicit_hash_key), b"data", tags)
             .unwrap();
         black_box(writer.finish().unwrap().len());
 
@@ -141,9 +136,8 @@ fn writing_never_allocates() {
         });
         let partition_key = writer.add_partition_key(b"a").unwrap();
         let explicit_hash_key = writer.add_explicit_hash_key(decimal.as_bytes()).unwrap();
-        let mut push = |data: &[u8]| {
-            writer.push(partition_key, Some(explicit_hash_key), data, tags)
-        };
+        let mut push =
+            |data: &[u8]| writer.push(partition_key, Some(explicit_hash_key), data, tags);
         push(b"data").unwrap();
         print(push(&[0; 100]).unwrap_err());
         print(push(b"data").unwrap_err());
