@@ -56,7 +56,7 @@ pub(crate) struct Args {
 
     /// User records in the largest aggregate [default: any number].
     #[arg(long, value_name = "N", value_parser = max_count)]
-    max_count: Option<u32>,
+    max_count: Option<usize>,
 
     /// What aggregates are to be put under.
     #[arg(long, value_enum, value_name = "KEY", default_value_t = Outer::First)]
@@ -101,7 +101,7 @@ fn max_size(text: &str) -> anyhow::Result<u32> {
     Ok(limits.max_size())
 }
 
-fn max_count(text: &str) -> anyhow::Result<u32> {
+fn max_count(text: &str) -> anyhow::Result<usize> {
     let limits = Limits::new().with_max_count(text.parse()?)?;
     Ok(limits.max_count())
 }
@@ -110,7 +110,7 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
     let From::Ndjson = args.from;
     let limits = Limits::new()
         .with_max_size(args.max_size)?
-        .with_max_count(args.max_count.unwrap_or(u32::MAX))?;
+        .with_max_count(args.max_count.unwrap_or(usize::MAX))?;
     let outer_key = match args.outer_key {
         Outer::First => OuterKey::FirstUserRecord,
         Outer::Kpl => OuterKey::Kpl,

@@ -265,8 +265,8 @@ fn check_written_again(message: &Message) {
 
     let mut writer = SectionWriter::new(vec![0xa5; len - 1]);
     match push_all(&mut writer, message) {
-        Err(EncodeError::Full { needed, limit } | EncodeError::TooLarge { needed, limit }) => {
-            assert!(needed > limit && limit == u64::try_from(len - 1).unwrap());
+        Err(EncodeError::Full { needed, limit } | EncodeError::TooLarge { needed, limit, .. }) => {
+            assert!(needed > limit && limit == u32::try_from(len - 1).unwrap());
         }
         // A frame that does not fit even without a part in it.
         Ok(()) if written.is_empty() => {}
