@@ -13,6 +13,7 @@ use crate::read::key_slots::{KeyTables, ReadSlot};
 use crate::read::record::{RecordFields, RecordReader};
 use crate::record_tag::RecordTags;
 use crate::schema::KeyKind;
+use crate::wire::num::Num as _;
 
 /// A user record of an aggregate, borrowed from the blob.
 #[derive(Clone, Copy)]
@@ -159,7 +160,7 @@ impl<S> UserRecordCursor<S> {
     /// Returns the number of user records that remain.
     #[must_use]
     pub fn remaining(&self) -> usize {
-        count_to_usize(self.record_count.wrapping_sub(self.sub_sequence_number))
+        count_to_usize(self.record_count.minus(self.sub_sequence_number))
     }
 }
 
@@ -185,7 +186,7 @@ impl<S: AsRef<[ReadSlot]>> UserRecordCursor<S> {
             None => None,
         };
         let sub_sequence_number = self.sub_sequence_number;
-        self.sub_sequence_number = sub_sequence_number.wrapping_add(1);
+        self.sub_sequence_number = sub_sequence_number.plus(1);
         Some(UserRecord {
             partition_key: KeyBytes::new(partition_key),
             explicit_hash_key,
