@@ -211,6 +211,7 @@ mod key_bytes;
 pub mod limits;
 mod read;
 mod record_tag;
+mod rewrite;
 mod schema;
 mod wire;
 mod write;
@@ -218,7 +219,7 @@ mod write;
 pub use digest::Digest;
 pub use error::{
     DecodeError, DecodeErrorKind, EncodeError, EncodedPart, HashKeyError, LimitError,
-    RequiredField, ReversedRangeError, StreamError,
+    RequiredField, ReversedRangeError, RewriteError, StreamError,
 };
 pub use frame::{Frame, MAGIC, PlainReason};
 pub use hash_key::{HashKey, HashKeyDecimal, HashKeyRange};

@@ -5,11 +5,11 @@
 //! a table has a slot, and a look-up walks on from there. The offset of a table's first
 //! key comes from the check, so that it needs no slot.
 
-use crate::read::counts::{Counts, KeyTable, count_to_usize, offset_to_u32};
+use crate::read::counts::{Counts, KeyTable};
 use crate::read::fast;
 use crate::schema::KeyKind;
 use crate::wire::field::Fields;
-use crate::wire::num::Num as _;
+use crate::wire::num::{Num as _, to_u32, to_usize};
 
 /// A slot of the reader's key look-up: the offset of one key. Four bytes.
 ///
@@ -97,8 +97,8 @@ impl KeyTables {
                 KeyKind::ExplicitHash => &mut explicit_hash_keys,
             };
             if *keys_before == 0 {
-                if let Some(slot) = slots.get_mut(count_to_usize(*slot)) {
-                    *slot = ReadSlot(offset_to_u32(len_offset));
+                if let Some(slot) = slots.get_mut(to_usize(*slot)) {
+                    *slot = ReadSlot(to_u32(len_offset));
                 }
                 *slot = slot.plus(1);
                 *keys_before = self.stride;
@@ -178,7 +178,7 @@ impl Table {
             fields.next_of(kind.tag())?;
             at = at.plus(1);
         }
-        self.last = (at, offset_to_u32(fields.value_offset));
+        self.last = (at, to_u32(fields.value_offset));
         Some(fields.bytes())
     }
 }
