@@ -74,7 +74,8 @@ const SCENARIOS: &[Scenario] = &[
     }),
     row("batch of 200 x 50 kB", RECORD, || {
         batch(two_hundred_of_50_kilobytes(), 6.0)
-    }),
+    })
+    .guarded("batch-std"),
     row("batch of 1 kB to 1 MB, ragged", RECORD, || {
         batch(ragged(), 5.0)
     }),

@@ -4,10 +4,10 @@ use base64::Engine as _;
 use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::deaggregate::{Deaggregator, Delivered};
-use crate::enclosing::EnclosingRecord;
+use crate::kinesis_record::EnclosingRecord;
 use crate::lambda::event::{AnalyticsEvent, FirehoseEvent};
 use crate::lambda::record::{BASE64, EventRecord};
+use crate::read::{Deaggregator, Delivered};
 
 /// Which Kinesis records failed: Lambda reads the shard again from the lowest
 /// sequence number of them on, with all user records of that Kinesis record.
@@ -167,7 +167,7 @@ impl TransformationAnswer {
         let answer_for = |record: &EventRecord| {
             let mut result = TransformationResult::Dropped;
             let mut data = Vec::new();
-            for delivered in deaggregator.deaggregate(record) {
+            for delivered in deaggregator.deaggregate_one(record) {
                 match transform(delivered) {
                     Transformed::Ok(bytes) if result == TransformationResult::Dropped => {
                         result = TransformationResult::Ok;

@@ -4,10 +4,10 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::deaggregate::{Batch, deaggregate_batch};
 use crate::lambda::record::{EventRecord, EventRecordError};
+use crate::read::{Deaggregated, deaggregate};
 
-type UserRecords<'a> = Batch<'a, EventRecord, core::slice::Iter<'a, EventRecord>>;
+type UserRecords<'a> = Deaggregated<'static, 'a, EventRecord>;
 
 /// What Lambda hands to a function that reads a stream. Answered with
 /// [`BatchItemFailures`](crate::lambda::BatchItemFailures), if the event source
@@ -24,7 +24,7 @@ impl KinesisEvent {
     /// All user records, lazily and in order.
     #[must_use]
     pub fn user_records(&self) -> UserRecords<'_> {
-        deaggregate_batch(&self.records)
+        deaggregate(&self.records)
     }
 }
 
@@ -68,7 +68,7 @@ impl TimeWindowEvent {
     /// All user records, lazily and in order.
     #[must_use]
     pub fn user_records(&self) -> UserRecords<'_> {
-        deaggregate_batch(&self.records)
+        deaggregate(&self.records)
     }
 }
 
@@ -111,7 +111,7 @@ impl FirehoseEvent {
     /// All user records, lazily and in order.
     #[must_use]
     pub fn user_records(&self) -> UserRecords<'_> {
-        deaggregate_batch(&self.records)
+        deaggregate(&self.records)
     }
 }
 
@@ -139,7 +139,7 @@ impl AnalyticsEvent {
     /// All user records, lazily and in order.
     #[must_use]
     pub fn user_records(&self) -> UserRecords<'_> {
-        deaggregate_batch(&self.records)
+        deaggregate(&self.records)
     }
 }
 

@@ -9,7 +9,7 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::enclosing::EnclosingRecord;
+use crate::kinesis_record::{EnclosingRecord, SharedData};
 use crate::lambda::fields::{Fields, text_of};
 
 /// The standard alphabet; the padding may be missing.
@@ -279,6 +279,12 @@ impl EnclosingRecord for EventRecord {
 
     fn sequence_number(&self) -> Option<&str> {
         self.sequence_number.as_deref()
+    }
+}
+
+impl SharedData for EventRecord {
+    fn shared_data(&self) -> Bytes {
+        self.data.clone()
     }
 }
 

@@ -4,23 +4,23 @@ use base64::Engine as _;
 use kinesis_agg_codec::{KeyBytes, UserRecord};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::deaggregate::Delivered;
-use crate::enclosing::EnclosingRecord;
+use crate::kinesis_record::EnclosingRecord;
 use crate::lambda::record::{BASE64, EventRecord, RecordShape};
+use crate::read::Delivered;
 
 /// What was delivered, as JSON in the shape that AWS's Python module
 /// (`aws_kinesis_agg` 1.2.3) yields: a Lambda event's record, so that what
 /// reads those reads these.
 ///
 /// ```
-/// use kinesis_agg::deaggregate;
+/// use kinesis_agg::Deaggregator;
 /// use kinesis_agg::lambda::{EventRecord, UserRecordEvent};
 ///
 /// let record: EventRecord = serde_json::from_str(
 ///     r#"{"recordId":"7","data":"eA==","kinesisRecordMetadata":{"sequenceNumber":"4959",
 ///         "partitionKey":"k","shardId":"s","approximateArrivalTimestamp":1.50}}"#,
 /// )?;
-/// let delivered = deaggregate(&record).next().unwrap();
+/// let delivered = Deaggregator::new().deaggregate_one(&record).next().unwrap();
 /// assert_eq!(
 ///     serde_json::to_string(&UserRecordEvent::from(delivered))?,
 ///     concat!(

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::Utf8Error;
 
-use kinesis_agg_codec::{DecodeError, EncodeError, HashKeyError};
+use kinesis_agg_codec::{EncodeError, HashKeyError};
 use thiserror::Error;
 
 /// A user record that was refused, and is the caller's again.
@@ -27,34 +27,6 @@ impl<U> fmt::Debug for PushError<U> {
         f.debug_struct("PushError")
             .field("reason", &self.reason)
             .finish_non_exhaustive()
-    }
-}
-
-/// A Kinesis record that is a malformed aggregate, where the caller chose not
-/// to have it passed through.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error(
-    "record {record_index}{} is malformed",
-    SequenceNumber(sequence_number)
-)]
-#[non_exhaustive]
-pub struct MalformedRecord {
-    /// Its place among the Kinesis records that went in, from 0.
-    pub record_index: usize,
-    /// Its sequence number, if it has one.
-    pub sequence_number: Option<String>,
-    /// What is wrong, and where in its data.
-    pub source: DecodeError,
-}
-
-struct SequenceNumber<'a>(&'a Option<String>);
-
-impl fmt::Display for SequenceNumber<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(number) => write!(f, " (sequence number {number})"),
-            None => Ok(()),
-        }
     }
 }
 

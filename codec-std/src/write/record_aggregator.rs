@@ -6,10 +6,10 @@ use kinesis_agg_codec::{
     OuterKey, Parsed, ReadSlot, UnsealedAggregate, limits, parse_without_digest,
 };
 
-use crate::digests::{digest_of, digests_of};
-use crate::error::PushError;
-use crate::key_map::KeyMap;
-use crate::owned::{AsUserRecord, OwnedUserRecord};
+use crate::digests::{self, digest_of};
+use crate::write::error::PushError;
+use crate::write::key_map::KeyMap;
+use crate::write::owned_user_record::{AsUserRecord, OwnedUserRecord};
 
 /// A finished aggregate, or a lone user record: what to put into a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub enum LoneUserRecord {
 /// Packs user records into aggregates, in order, as many into each as fit.
 ///
 /// ```
-/// use kinesis_agg::{Limits, OwnedUserRecord, RecordAggregator};
+/// use kinesis_agg::write::{Limits, OwnedUserRecord, RecordAggregator};
 ///
 /// # fn put(_: kinesis_agg::OwnedAggregate) {}
 /// let mut aggregator = RecordAggregator::new().with_limits(Limits::new().with_max_count(100)?);
@@ -224,7 +224,7 @@ impl RecordAggregator {
     /// This one goes on in the memory of `spare`, which is emptied.
     ///
     /// ```
-    /// use kinesis_agg::{Limits, OwnedUserRecord, RecordAggregator, flush_all};
+    /// use kinesis_agg::write::{Limits, OwnedUserRecord, RecordAggregator, flush_all};
     ///
     /// let mut aggregator = RecordAggregator::new().with_limits(Limits::new().with_max_count(2)?);
     /// let mut complete = Vec::new();
@@ -464,7 +464,7 @@ enum Flushed<'a> {
 /// One entry an aggregator, in order; `None` where there was nothing to flush.
 ///
 /// ```
-/// use kinesis_agg::{OwnedUserRecord, RecordAggregator, flush_all};
+/// use kinesis_agg::write::{OwnedUserRecord, RecordAggregator, flush_all};
 ///
 /// let mut shards = [RecordAggregator::new(), RecordAggregator::new()];
 /// shards[1].push(OwnedUserRecord::new("sensor-7", "21.5"))?;
@@ -489,7 +489,7 @@ pub fn flush_all<'a>(
             Flushed::Unsealed(unsealed) => Some(unsealed.message()),
         })
         .collect();
-    let mut digests = digests_of(&messages).into_iter();
+    let mut digests = digests::of(&messages).into_iter();
     let mut seal = |flushed| match flushed {
         Flushed::Raw(lone) => Some(lone),
         Flushed::Unsealed(unsealed) => Some(unsealed.seal(digests.next()?).into()),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kinesis_agg_codec::{HashKey, NewUserRecord, RecordTag, RecordTags, UserRecord};
 
-use crate::error::UnfitUserRecord;
+use crate::write::error::UnfitUserRecord;
 
 /// A user record to be written, on its own feet: for queues, retries and
 /// whatever else outlives the call.

@@ -12,9 +12,8 @@ use core::time::Duration;
 use kinesis_agg_codec::{EncodeError, HashKey, HashKeyRange, Limits, OuterKey};
 use thiserror::Error;
 
-use crate::aggregator::{LoneUserRecord, OwnedAggregate, RecordAggregator};
-use crate::owned::AsUserRecord;
-use crate::shard_map::{Shard, ShardMap};
+use crate::shards::shard_map::{Shard, ShardMap};
+use crate::write::{AsUserRecord, LoneUserRecord, OwnedAggregate, RecordAggregator};
 
 /// How long a user record waits for company by default.
 ///
@@ -512,8 +511,7 @@ impl Filling {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregator::read_back;
-    use crate::owned::OwnedUserRecord;
+    use crate::write::{OwnedUserRecord, read_back};
 
     const MAX: u128 = u128::MAX;
 
