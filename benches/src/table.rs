@@ -1,7 +1,9 @@
 //! The scenarios, each with everybody who takes part.
 
 use bytes::Bytes;
-use kinesis_agg::{Deaggregator, Limits, RecordAggregator, hash_keys_of};
+use kinesis_agg::digests::hash_keys_of;
+use kinesis_agg::write::Limits;
+use kinesis_agg::{Deaggregator, RecordAggregator};
 use kinesis_agg_codec::{HashKey, limits};
 
 use crate::batches::{Blobs, ragged, ten_of_a_megabyte, two_hundred_of_50_kilobytes};

@@ -2,8 +2,9 @@
 
 use alloc::borrow::Cow;
 
+use kinesis_agg::HashKey;
 use kinesis_agg::codec::{AggregatedRecord, Parsed, ReadSlot, parse};
-use kinesis_agg::{HashKey, KeyBytes, PlainReason};
+use kinesis_agg::read::{KeyBytes, PlainReason};
 use serde::Serialize;
 
 use crate::billing::Savings;

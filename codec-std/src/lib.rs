@@ -12,11 +12,11 @@
 //! order. Kinesis records that are not aggregated pass through.
 //!
 //! ```
-//! use kinesis_agg::{KinesisRecord, deaggregate_batch};
+//! use kinesis_agg::{KinesisRecord, deaggregate};
 //!
 //! # fn get_records() -> Vec<KinesisRecord> { Vec::new() }
 //! let records = get_records();
-//! for delivered in deaggregate_batch(&records) {
+//! for delivered in deaggregate(&records) {
 //!     if let Some(error) = delivered.malformed() {
 //!         eprintln!("{:?}: {error}", delivered.sequence_number());
 //!     }
@@ -176,7 +176,7 @@ pub use kinesis_record::{EnclosingRecord, KinesisRecord, SharedData};
 pub use producer::Producer;
 pub use producer::{ProducerCore, ProducerSettings};
 pub use read::{
-    DecodeError, Deaggregated, Deaggregator, Delivered, ExtendedSequenceNumber, HashKeyFilter,
+    Deaggregated, Deaggregator, DecodeError, Delivered, ExtendedSequenceNumber, HashKeyFilter,
     MalformedRecord, Outcome, OwnedDelivered, SequenceNumber, deaggregate,
 };
 pub use shards::{HashKey, HashKeyRange, Shard, ShardMap, ShardedAggregator};

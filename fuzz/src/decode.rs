@@ -1,10 +1,8 @@
 //! Any bytes are plain, aggregated or malformed, the same each time, by the
 //! rules of the format; what an aggregate holds can be written again.
 
-use kinesis_agg::{
-    Deaggregator, Outcome, OwnedUserRecord, SharedParsed, UnfitUserRecord, deaggregate,
-    parse_shared,
-};
+use kinesis_agg::{Deaggregator, Outcome, OwnedUserRecord, SharedParsed, deaggregate, parse_shared};
+use kinesis_agg::write::UnfitUserRecord;
 use kinesis_agg_codec::{
     AggregatedRecord, DecodeError, Digest, EncodeError, Frame, ReadSlot, MAGIC, Parsed,
     PlainReason, RecordTag, RecordTags, SectionWriter, UserRecord, parse, parse_without_digest,

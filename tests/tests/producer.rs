@@ -5,10 +5,14 @@
 use core::error::Error as _;
 use core::time::Duration;
 
+use kinesis_agg::producer::{
+    AttemptOutcome, FailureReason, ProducerEvent, PutRequest, PutResult, RequestFailure,
+};
+use kinesis_agg::shards::RefusalReason;
+use kinesis_agg::write::{Limits, LoneUserRecord};
 use kinesis_agg::{
-    AttemptOutcome, FailureReason, HashKey, HashKeyRange, Limits, LoneUserRecord, OwnedUserRecord,
-    ProducerCore, ProducerEvent, ProducerSettings, PutRequest, PutResult, RefusalReason,
-    RequestFailure, Shard, ShardMap, SharedParsed, parse_shared,
+    HashKey, HashKeyRange, OwnedUserRecord, ProducerCore, ProducerSettings, Shard, ShardMap,
+    SharedParsed, parse_shared,
 };
 
 const MAX: u128 = u128::MAX;
@@ -98,7 +102,7 @@ fn delivered(producer: &mut ProducerCore<u128>) -> Vec<(u128, String)> {
     delivered
 }
 
-fn failures(producer: &mut ProducerCore<u128>) -> Vec<(u128, kinesis_agg::Failure)> {
+fn failures(producer: &mut ProducerCore<u128>) -> Vec<(u128, kinesis_agg::producer::Failure)> {
     let mut failures = Vec::new();
     while let Some(event) = producer.poll_event() {
         match event {
@@ -468,7 +472,9 @@ fn requests_keep_to_count_length_and_number() {
     for _ in 0..2 {
         let request = producer.poll_request(ms(0)).unwrap();
         assert_eq!(request.records.len(), 2);
-        let len = |record: &kinesis_agg::PutRecord| record.data.len() + record.partition_key.len();
+        let len = |record: &kinesis_agg::producer::PutRecord| {
+            record.data.len() + record.partition_key.len()
+        };
         assert!(request.records.iter().map(len).sum::<usize>() <= 1_000);
     }
     // The third would be one too many.

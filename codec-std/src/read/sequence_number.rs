@@ -105,9 +105,7 @@ pub enum SequenceNumberError {
     },
     /// It has more than [`MAX_SEQUENCE_NUMBER_LEN`] digits, leading zeros not
     /// counted.
-    #[error(
-        "sequence number has {digit_count} digits; the limit is {MAX_SEQUENCE_NUMBER_LEN}"
-    )]
+    #[error("sequence number has {digit_count} digits; the limit is {MAX_SEQUENCE_NUMBER_LEN}")]
     TooLong {
         /// How many it has.
         digit_count: usize,
@@ -431,7 +429,14 @@ mod tests {
     #[test]
     fn a_text_is_compared_as_the_number_that_it_is() {
         let texts = [
-            "AT_TIMESTAMP", "TRIM_HORIZON", "LATEST", "0", "9", "0010", "11", "SHARD_END",
+            "AT_TIMESTAMP",
+            "TRIM_HORIZON",
+            "LATEST",
+            "0",
+            "9",
+            "0010",
+            "11",
+            "SHARD_END",
         ];
         for one in texts {
             for other in texts {
@@ -445,7 +450,12 @@ mod tests {
     #[test]
     fn an_extended_sequence_number_is_parsed_as_it_is_printed() {
         let parse = |text: &str| text.parse::<ExtendedSequenceNumber>();
-        for text in ["7:9", "TRIM_HORIZON:0", "SHARD_END:0", "0:18446744073709551615"] {
+        for text in [
+            "7:9",
+            "TRIM_HORIZON:0",
+            "SHARD_END:0",
+            "0:18446744073709551615",
+        ] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
         assert_eq!(parse("007:09"), parse("7:9"));
@@ -457,7 +467,10 @@ mod tests {
             ("1:", SequenceNumberError::SubSequenceNumberNotANumber),
             ("1:+1", SequenceNumberError::SubSequenceNumberNotANumber),
             ("1:1:1", SequenceNumberError::SubSequenceNumberNotANumber),
-            ("1:18446744073709551616", SequenceNumberError::SubSequenceNumberTooLarge),
+            (
+                "1:18446744073709551616",
+                SequenceNumberError::SubSequenceNumberTooLarge,
+            ),
         ] {
             assert_eq!(parse(text), Err(error), "{text:?}");
         }

@@ -204,7 +204,8 @@ pub struct ShardAggregate<T = ()> {
 /// ```
 /// use core::time::Duration;
 /// use kinesis_agg::{HashKeyRange, OwnedUserRecord, Shard, ShardMap};
-/// use kinesis_agg::{ShardedAggregator, ShardedLimits};
+/// use kinesis_agg::ShardedAggregator;
+/// use kinesis_agg::shards::ShardedLimits;
 ///
 /// let map = ShardMap::new([Shard::new("shardId-000000000000", HashKeyRange::FULL)])?;
 /// let mut aggregator = ShardedAggregator::new(map, ShardedLimits::new());

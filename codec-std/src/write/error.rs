@@ -1,23 +1,22 @@
-//! What can go wrong above the codec, with what it was about.
+//! Why a user record was not written.
 
 use core::fmt;
 use core::str::Utf8Error;
 
-use kinesis_agg_codec::{EncodeError, HashKeyError};
+use kinesis_agg_codec::{DecodeError, EncodeError, HashKeyError};
 use thiserror::Error;
 
-/// A user record that was refused, and is the caller's again.
+/// A user record that no aggregate can hold, returned to the caller.
 ///
-/// The aggregator stands as before the push.
+/// The aggregator is unchanged.
 #[derive(Clone, Error)]
-#[error("user record was refused")]
+#[error("{reason}")]
 #[non_exhaustive]
 pub struct PushError<U> {
-    /// The user record as it came in.
+    /// The user record as it was pushed.
     pub user_record: U,
-    /// Why. Never [`EncodeError::Full`] or [`EncodeError::CountReached`]: the
-    /// aggregator starts the next aggregate by itself.
-    #[source]
+    /// The reason. Never [`EncodeError::Full`] or [`EncodeError::CountReached`]:
+    /// the aggregator starts the next aggregate by itself.
     pub reason: EncodeError,
 }
 
@@ -30,15 +29,21 @@ impl<U> fmt::Debug for PushError<U> {
     }
 }
 
-/// A user record that was read and cannot be written as it is: its producer
-/// did not keep to the rules that bind ours.
+/// Why something that was read cannot be written as a user record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum UnfitUserRecord {
     /// Its partition key is not UTF-8.
-    #[error("partition key is not UTF-8")]
-    PartitionKey(#[source] Utf8Error),
-    /// Its explicit hash key is no number that can be one.
-    #[error("explicit hash key cannot be one")]
-    ExplicitHashKey(#[source] HashKeyError),
+    #[error("partition key is not UTF-8: {0}")]
+    PartitionKey(Utf8Error),
+    /// Its explicit hash key is not a number that can be one.
+    #[error("explicit hash key: {0}")]
+    ExplicitHashKey(HashKeyError),
+    /// It is a Kinesis record that is not aggregated, and its partition key is
+    /// not known.
+    #[error("the partition key of the Kinesis record is not known")]
+    NoPartitionKey,
+    /// It is a Kinesis record that is a malformed aggregate.
+    #[error("the Kinesis record is a malformed aggregate: {0}")]
+    Malformed(DecodeError),
 }

@@ -7,6 +7,7 @@ use kinesis_agg_codec::{
 };
 
 use crate::digests::{self, digest_of};
+use crate::kinesis_record::KinesisRecord;
 use crate::write::error::PushError;
 use crate::write::key_map::KeyMap;
 use crate::write::owned_user_record::{AsUserRecord, OwnedUserRecord};
@@ -61,6 +62,18 @@ impl OwnedAggregate {
                 .with_explicit_hash_key(self.explicit_hash_key)
         });
         read_back(&self.data).chain(raw)
+    }
+}
+
+/// Without a sequence number: what a consumer is going to get, as for tests.
+impl From<OwnedAggregate> for KinesisRecord {
+    fn from(aggregate: OwnedAggregate) -> Self {
+        Self {
+            data: aggregate.data,
+            partition_key: Some(aggregate.partition_key),
+            explicit_hash_key: aggregate.explicit_hash_key.map(|key| key.to_string()),
+            sequence_number: None,
+        }
     }
 }
 
