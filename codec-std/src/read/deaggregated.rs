@@ -3,7 +3,7 @@
 use core::iter::FusedIterator;
 use core::slice;
 
-use kinesis_agg_codec::{HashKeyRange, ReadSlot, UserRecord, UserRecords};
+use kinesis_agg_codec::{HashKeyRange, ReadSlot, UserRecords};
 
 use crate::kinesis_record::EnclosingRecord;
 use crate::read::deaggregator::{Deaggregator, is_within};
@@ -51,9 +51,8 @@ pub(crate) struct Current<'a, R> {
 #[derive(Debug)]
 pub(crate) enum Left<'a> {
     UserRecords(UserRecords<'a, Vec<ReadSlot>>),
-    /// The Kinesis record itself.
-    Whole(Content<'a>),
-    Nothing,
+    /// The Kinesis record itself, or nothing.
+    Whole(Option<Content<'a>>),
 }
 
 impl<O> Reader<'_, O> {
@@ -73,23 +72,25 @@ impl<O> Reader<'_, O> {
 }
 
 impl<'a, R> Current<'a, R> {
-    #[inline]
-    pub(crate) const fn delivered(&self, user_record: UserRecord<'a>) -> Delivered<'a, R> {
-        Delivered {
-            enclosing: self.enclosing,
-            record_index: self.record_index,
-            content: Content::UserRecord {
-                user_record,
+    pub(crate) fn next(&mut self) -> Option<Delivered<'a, R>> {
+        let content = match &mut self.left {
+            Left::UserRecords(user_records) => Content::UserRecord {
+                user_record: user_records.next()?,
                 record_count: self.record_count,
             },
-        }
+            Left::Whole(content) => content.take()?,
+        };
+        Some(Delivered {
+            enclosing: self.enclosing,
+            record_index: self.record_index,
+            content,
+        })
     }
 
     fn remaining(&self) -> usize {
         match &self.left {
             Left::UserRecords(user_records) => user_records.len(),
-            Left::Whole(_) => 1,
-            Left::Nothing => 0,
+            Left::Whole(content) => usize::from(content.is_some()),
         }
     }
 }
@@ -176,9 +177,28 @@ impl<R: EnclosingRecord, O> Deaggregated<'_, '_, R, O> {
 }
 
 impl<'a, R: EnclosingRecord, O: Observer> Deaggregated<'_, 'a, R, O> {
-    /// Takes up the next Kinesis record, if there is one.
+    /// The next item, however it is found; what is usual is found by
+    /// [`next`](Self::next) itself.
     #[inline(never)]
-    fn go_on(&mut self) -> Option<()> {
+    fn find_next(&mut self) -> Option<Delivered<'a, R>> {
+        loop {
+            if let Some(current) = &mut self.current {
+                let delivered = current.next();
+                match (delivered, current.range) {
+                    (Some(delivered), Some(range)) if !is_within(range, &delivered) => {
+                        self.deaggregator.get_mut().leave_out(&delivered);
+                        continue;
+                    }
+                    (Some(delivered), _) => return Some(delivered),
+                    (None, _) => {}
+                }
+            }
+            self.take_up_next()?;
+        }
+    }
+
+    /// Takes up the next Kinesis record, if there is one.
+    fn take_up_next(&mut self) -> Option<()> {
         let deaggregator = self.deaggregator.get_mut();
         if let Some(current) = self.current.take() {
             self.done = Some(current.enclosing);
@@ -189,60 +209,43 @@ impl<'a, R: EnclosingRecord, O: Observer> Deaggregated<'_, 'a, R, O> {
         self.current = Some(deaggregator.take_up(self.records.next()?));
         Some(())
     }
-
-    /// The next user record within the range of a filter that judges each by
-    /// itself.
-    #[inline(never)]
-    fn next_within(&mut self, mut delivered: Delivered<'a, R>) -> Option<Delivered<'a, R>> {
-        let current = self.current.as_mut()?;
-        while let Some(range) = current.range {
-            if is_within(range, &delivered) {
-                break;
-            }
-            self.deaggregator.get_mut().leave_out(&delivered);
-            let Left::UserRecords(user_records) = &mut current.left else {
-                return None;
-            };
-            let user_record = user_records.next()?;
-            delivered = current.delivered(user_record);
-        }
-        Some(delivered)
-    }
 }
 
 impl<'a, R: EnclosingRecord, O: Observer> Iterator for Deaggregated<'_, 'a, R, O> {
     type Item = Delivered<'a, R>;
 
-    #[inline]
+    // Always, as the codec's walk: the item is not moved through memory then.
+    #[inline(always)]
     fn next(&mut self) -> Option<Delivered<'a, R>> {
-        loop {
-            if let Some(current) = &mut self.current {
-                match &mut current.left {
-                    Left::UserRecords(user_records) => {
-                        if let Some(user_record) = user_records.next() {
-                            let delivered = current.delivered(user_record);
-                            if current.range.is_none() {
-                                return Some(delivered);
-                            }
-                            if let Some(delivered) = self.next_within(delivered) {
-                                return Some(delivered);
-                            }
-                        }
-                    }
-                    left @ Left::Whole(_) => {
-                        if let Left::Whole(content) = core::mem::replace(left, Left::Nothing) {
-                            return Some(Delivered {
-                                enclosing: current.enclosing,
-                                record_index: current.record_index,
-                                content,
-                            });
-                        }
-                    }
-                    Left::Nothing => {}
-                }
-            }
-            self.go_on()?;
+        if let Some(Current {
+            enclosing,
+            record_index,
+            record_count,
+            left: Left::UserRecords(user_records),
+            range: None,
+        }) = &mut self.current
+            && let Some(user_record) = user_records.next()
+        {
+            return Some(Delivered {
+                enclosing,
+                record_index: *record_index,
+                content: Content::UserRecord {
+                    user_record,
+                    record_count: *record_count,
+                },
+            });
         }
+        // Not returned as it is: the item above would have to be in the same memory.
+        let Delivered {
+            enclosing,
+            record_index,
+            content,
+        } = self.find_next()?;
+        Some(Delivered {
+            enclosing,
+            record_index,
+            content,
+        })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -318,7 +318,7 @@ impl<O: Observer> Deaggregator<O> {
             enclosing,
             record_index,
             record_count: 0,
-            left: Left::Nothing,
+            left: Left::Whole(None),
             range: None,
         };
         let skipped = self.skipped_in(enclosing);
@@ -357,19 +357,16 @@ impl<O: Observer> Deaggregator<O> {
             }
             None => {}
         }
-        let mut user_records = aggregated.user_records_in(slots);
+        current.left = Left::UserRecords(aggregated.user_records_in(slots));
         for _ in 0..skipped {
-            if user_records.next().is_none() {
+            if current.next().is_none() {
                 break;
             }
             count(&mut self.counters.user_records_skipped);
         }
-        if is_left_out {
-            for user_record in &mut user_records {
-                self.leave_out(&current.delivered(user_record));
-            }
+        while is_left_out && let Some(left_out) = current.next() {
+            self.leave_out(&left_out);
         }
-        current.left = Left::UserRecords(user_records);
         current
     }
 
@@ -395,7 +392,7 @@ impl<O: Observer> Deaggregator<O> {
                 content,
             });
         } else {
-            current.left = Left::Whole(content);
+            current.left = Left::Whole(Some(content));
         }
     }
 
