@@ -279,7 +279,7 @@ impl Observer for Notes {
     }
 
     fn on_left_out<R: EnclosingRecord>(&mut self, left_out: &Delivered<'_, R>) {
-        self.left_out_count += 1;
+        self.left_out_count = self.left_out_count.saturating_add(1);
         if let Some(key) = left_out.partition_key()
             && self.left_out_keys.len() <= KEYS_TOLD
         {
@@ -453,7 +453,7 @@ struct Tags<'a>(RecordTags<'a>);
 
 impl Serialize for Tags<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.clone().map(|tag| Tag {
+        serializer.collect_seq(self.0.iter().map(|tag| Tag {
             key: tag.key,
             value: tag.value,
         }))

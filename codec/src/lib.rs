@@ -226,9 +226,9 @@ pub use key_bytes::KeyBytes;
 pub use limits::Limits;
 pub use read::aggregated_record::{AggregatedRecord, Keys};
 pub use read::key_slots::ReadSlot;
+pub use read::parsed::{Parsed, parse, parse_with_digest, parse_without_digest};
 pub use read::user_records::{UserRecord, UserRecordCursor, UserRecords};
-pub use read::{Parsed, parse, parse_with_digest, parse_without_digest};
-pub use record_tag::{RecordTag, RecordTags};
+pub use record_tag::{RecordTag, RecordTags, RecordTagsIter};
 pub use write::aggregate::{Aggregate, OuterKey, UnsealedAggregate, UnsealedBlob};
 pub use write::aggregate_writer::AggregateWriter;
 #[cfg(feature = "embedded-io")]

@@ -61,6 +61,7 @@ impl From<&UserRecord<'_>> for Read {
             data: user_record.data().to_vec(),
             tags: user_record
                 .tags()
+                .iter()
                 .map(|tag| {
                     let value = tag.value.map(|value| value.as_bytes().to_vec());
                     (tag.key.as_bytes().to_vec(), value)

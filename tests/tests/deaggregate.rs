@@ -112,7 +112,7 @@ fn check_owned(owned: &OwnedDelivered<KinesisRecord>, borrowed: &Delivered<'_, K
     assert_eq!(owned.hash_key(), borrowed.hash_key());
     assert_eq!(owned.data(), borrowed.data());
     assert!(owned.data().is_empty() || within.contains(&owned.data().as_ptr()));
-    assert!(owned.tags().eq(borrowed.tags()));
+    assert_eq!(owned.tags(), borrowed.tags());
     assert_eq!(owned.sequence_number(), borrowed.sequence_number());
     assert_eq!(owned.sub_sequence_number(), borrowed.sub_sequence_number());
     assert_eq!(owned.is_last(), borrowed.is_last());
@@ -350,7 +350,7 @@ fn what_was_read_can_be_written() {
         key: "unit".into(),
         value: Some("C".into()),
     };
-    assert!(wrapped.tags().eq([tag]));
+    assert!(wrapped.tags().iter().eq([tag]));
     assert_eq!(OwnedUserRecord::try_from(&wrapped), Ok(user_record));
     let expected = OwnedUserRecord::new("outer", "plain").with_explicit_hash_key(HashKey::new(7));
     assert_eq!(OwnedUserRecord::try_from(plain.into_owned()), Ok(expected));

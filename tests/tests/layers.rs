@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// ARCHITECTURE.md.
 const LAYERS: &[&[&str]] = &[
     &["error", "key_bytes"],
-    &["limits"],
+    &["limits", "wire::num"],
     &["wire::varint", "wire::head", "wire::word", "wire::fault"],
     &["wire::cursor", "wire::sink"],
     &["wire::field", "wire::put"],

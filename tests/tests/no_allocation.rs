@@ -61,7 +61,7 @@ fn read(blob: &[u8], slots: &mut [ReadSlot]) {
                     Ok(hash_key) => sum = sum.max(hash_key),
                     Err(error) => print(error),
                 }
-                black_box(user_record.tags().count());
+                black_box(user_record.tags().iter().count());
             }
             black_box(HashKeyRange::new(HashKey::MIN, sum).unwrap());
             assert_eq!(aggregated.into_iter().count(), aggregated.record_count());

@@ -27,10 +27,6 @@ pub struct Deaggregated<'d, 'a, R, O = ()> {
 }
 
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives as long as one loop; a box would be an allocation"
-)]
 enum Reader<'d, O> {
     Owned(Deaggregator<O>),
     Borrowed(&'d mut Deaggregator<O>),

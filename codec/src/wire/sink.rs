@@ -1,5 +1,6 @@
 //! The output: a piece of the caller's memory, filled from its start.
 
+use crate::wire::num::Num as _;
 use crate::wire::varint::{self, FOR_SIZE};
 
 /// A piece of memory, and how much of it is written.
@@ -27,13 +28,13 @@ impl<'out> Sink<'out> {
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Option<()> {
         let rest = self.memory.get_mut(self.len..)?;
         rest.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        self.len = self.len.wrapping_add(bytes.len());
+        self.len = self.len.plus(bytes.len());
         Some(())
     }
 
     fn put_byte(&mut self, byte: u8) -> Option<()> {
         *self.memory.get_mut(self.len)? = byte;
-        self.len = self.len.wrapping_add(1);
+        self.len = self.len.plus(1);
         Some(())
     }
 

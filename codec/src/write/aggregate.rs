@@ -5,6 +5,7 @@ use crate::frame::MESSAGE_START;
 use crate::hash_key::HashKey;
 use crate::key_bytes::KeyBytes;
 use crate::limits::{DIGEST_LEN, MAGIC_LEN};
+use crate::wire::num::Num as _;
 use crate::wire::put::delimited_len;
 
 /// A finished blob whose digest is not yet written: the seam for whoever
@@ -165,7 +166,7 @@ impl<'out> UnsealedAggregate<'out> {
 /// The partition key that the table of a finished blob starts with.
 pub(crate) fn first_partition_key(blob: &[u8], len: u32) -> KeyBytes<'_> {
     let end = MESSAGE_START.wrapping_add(delimited_len(len));
-    let key = usize::try_from(end.wrapping_sub(len))
+    let key = usize::try_from(end.minus(len))
         .ok()
         .zip(usize::try_from(end).ok())
         .and_then(|(start, end)| blob.get(start..end))

@@ -125,7 +125,7 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
         self.write_head(sink)?;
         sink.put(self.data)?;
         if SHAPE == ANY && self.tags_len > 0 {
-            for tag in self.tags.clone() {
+            for tag in &self.tags {
                 tag.write(sink)?;
             }
         }
@@ -136,7 +136,7 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
     pub(crate) fn stream(&self, put: &mut Put<'_>) -> Option<()> {
         put_head(put, |sink| self.write_head(sink))?;
         put(self.data)?;
-        for tag in self.tags.clone() {
+        for tag in &self.tags {
             tag.stream(put)?;
         }
         Some(())

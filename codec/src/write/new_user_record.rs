@@ -79,7 +79,7 @@ impl<'a> NewUserRecord<'a> {
     /// The tags, in order.
     #[must_use]
     pub fn tags(&self) -> RecordTags<'a> {
-        self.tags.clone()
+        self.tags
     }
 
     /// Where on the ring of shards the user record belongs.
