@@ -12,7 +12,7 @@ use kinesis_agg::shards::RefusalReason;
 use kinesis_agg::write::{Limits, LoneUserRecord};
 use kinesis_agg::{
     HashKey, HashKeyRange, OwnedUserRecord, ProducerCore, ProducerSettings, Shard, ShardMap,
-    SharedParsed, parse_shared,
+    deaggregate,
 };
 
 const MAX: u128 = u128::MAX;
@@ -64,11 +64,13 @@ fn push(producer: &mut ProducerCore<u128>, hash_keys: &[u128], now: Duration) {
 
 /// The hash keys in each record of a request.
 fn keys(request: &PutRequest) -> Vec<Vec<u128>> {
-    let keys = |data| match parse_shared(data).unwrap() {
-        SharedParsed::Aggregated(user_records) => user_records
-            .map(|read| read.hash_key().unwrap().to_u128())
-            .collect(),
-        SharedParsed::Plain(reason) => panic!("{reason:?}"),
+    let keys = |data| {
+        let records = [data];
+        let hash_keys = deaggregate(&records).map(|read| {
+            assert!(read.user_record().is_some(), "{:?}", read.outcome());
+            read.hash_key().unwrap().unwrap().to_u128()
+        });
+        hash_keys.collect()
     };
     let records = request.records.iter();
     records.map(|record| keys(record.data.clone())).collect()

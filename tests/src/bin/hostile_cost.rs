@@ -48,7 +48,7 @@ fn read(blob: &[u8], slot_count: Option<usize>) {
             .map(|user_record| {
                 user_record.data().len()
                     + user_record.partition_key().as_bytes().len()
-                    + user_record.tags().count()
+                    + user_record.tags().iter().count()
             })
             .sum()
     });
