@@ -40,6 +40,12 @@ pub(crate) fn walk(blob: &[u8], slots: &mut Vec<ReadSlot>, touched: &mut Touched
     walk_checked(parse_without_digest(blob).unwrap(), slots, touched);
 }
 
+/// The codec's check, the digest off: counts user records and keys.
+pub(crate) fn check(blob: &[u8]) -> usize {
+    let aggregated = aggregated(parse_without_digest(blob).unwrap());
+    aggregated.record_count() + aggregated.key_count()
+}
+
 /// The codec.
 pub(crate) fn verify(blob: &[u8], slots: &mut Vec<ReadSlot>, touched: &mut Touched) {
     walk_checked(parse(blob).unwrap(), slots, touched);
@@ -90,15 +96,16 @@ pub(crate) fn deaggregate_at_once(blobs: &[Vec<u8>], touched: &mut Touched) {
     }
 }
 
-/// The codec's writer with room for every key.
+/// The codec's writer with two slots a key.
 #[derive(Debug)]
 pub(crate) struct Writer(AggregateWriter<Vec<u8>, KeySlots<Vec<WriteSlot>>>);
 
 impl Writer {
     pub(crate) fn new(key_count: usize) -> Self {
         let slots = KeySlots::new(vec![WriteSlot::EMPTY; key_count * 2]);
-        let buffer = vec![0; 2 << 20];
-        let limits = Limits::new().with_max_size(limits::LARGEST_MAX_SIZE);
+        let max_size = limits::LARGEST_MAX_SIZE;
+        let buffer = vec![0; usize::try_from(max_size).unwrap()];
+        let limits = Limits::new().with_max_size(max_size);
         let writer = AggregateWriter::with_key_lookup(buffer, slots);
         Self(writer.with_limits(limits.unwrap()))
     }

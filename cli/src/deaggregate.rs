@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::ValueEnum;
 use kinesis_agg::codec::Digest;
-use kinesis_agg::lambda::UserRecordEvent;
+use kinesis_agg::lambda::{JsonFields, UserRecordEvent};
 use kinesis_agg::read::{KeyBytes, Observer, PlainReason, RecordTags, UserRecord};
 use kinesis_agg::{
     Deaggregator, Delivered, EnclosingRecord, HashKey, HashKeyFilter, HashKeyRange, Outcome,
@@ -17,7 +17,6 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::held_blobs::{HeldBlob, HeldBlobs};
 use crate::input::{Blobs, Format, Input};
-use crate::json::Fields;
 use crate::output::{JsonLines, Out, WrittenFields, cannot_write, note};
 use crate::place::Place;
 use crate::progress::Progress;
@@ -189,10 +188,12 @@ impl Args {
         match (self.to, held.event()) {
             (To::Event, Some(record)) => {
                 let records = core::slice::from_ref(record);
+                let mut json = String::new();
                 for delivered in deaggregator.deaggregate_with_digests(records, [digest]) {
                     let delivered = self.checked(held.place(), delivered)?;
-                    let line = UserRecordEvent::from(delivered);
-                    lines.line(&line).map_err(cannot_write)?;
+                    json.clear();
+                    UserRecordEvent::from(delivered).write_json(&mut json);
+                    lines.json(&json).map_err(cannot_write)?;
                 }
             }
             _ => {
@@ -298,7 +299,7 @@ const KEYS_TOLD: usize = 8;
 #[derive(Debug)]
 struct Record<'a> {
     data: &'a [u8],
-    fields: Fields<'a>,
+    fields: JsonFields<'a>,
 }
 
 impl EnclosingRecord for Record<'_> {
@@ -307,7 +308,7 @@ impl EnclosingRecord for Record<'_> {
     }
 
     fn sequence_number(&self) -> Option<&str> {
-        let written = self.fields.get("sequenceNumber")?.get();
+        let written = self.fields.get_non_null("sequenceNumber")?.get();
         Some(written.trim_matches('"'))
     }
 }
@@ -341,10 +342,15 @@ impl Along {
             }
         };
         if !is_aggregated {
-            let outer_keys = OUTER_KEYS.iter().filter_map(|key| fields.written(key));
+            let outer_keys = OUTER_KEYS.iter().filter_map(|key| fields.field(key));
             head.extend(outer_keys);
         }
-        along.tail.extend(fields.without(ours));
+        let others = fields.iter().filter(|field| {
+            !field
+                .name()
+                .is_some_and(|name| ours.contains(&name.as_ref()))
+        });
+        along.tail.extend(others);
         Ok(along)
     }
 }

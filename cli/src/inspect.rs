@@ -148,7 +148,7 @@ impl<W: Write> Inspector<'_, W> {
             ("explicitHashKey", "hash key"),
             ("sequenceNumber", "sequence"),
         ] {
-            if let Some(value) = blob.fields.get(key) {
+            if let Some(value) = blob.fields.get_non_null(key) {
                 self.line(label, &cut(value.get(), VALUE_WIDTH))?;
             }
         }

@@ -36,7 +36,7 @@ mod device {
         Unfit(EncodeError),
         /// The link did not take an aggregate: that many readings are lost, and
         /// a reading that was pushed is not among them.
-        LinkDown { readings: u32 },
+        LinkDown { readings: usize },
     }
 
     impl fmt::Display for Fault {

@@ -31,7 +31,7 @@
 //!
 //! # let mut buffer = [0; 256];
 //! # let mut writer = kinesis_agg_codec::AggregateWriter::new(&mut buffer);
-//! # writer.try_push(&kinesis_agg_codec::NewUserRecord::new("sensor-7", "21.5"))?;
+//! # writer.try_push(&kinesis_agg_codec::NewUserRecord::new("sensor-7", b"21.5"))?;
 //! # let blob = writer.finish()?.data();
 //! if let Parsed::Aggregated(aggregated) = parse(blob)? {
 //!     for user_record in aggregated.user_records() {
@@ -217,8 +217,8 @@ mod write;
 
 pub use digest::Digest;
 pub use error::{
-    DecodeError, DecodeErrorKind, EncodeError, HashKeyError, LimitError, RequiredField,
-    ReversedRangeError, StreamError,
+    DecodeError, DecodeErrorKind, EncodeError, EncodedPart, HashKeyError, LimitError,
+    RequiredField, ReversedRangeError, StreamError,
 };
 pub use frame::{Frame, MAGIC, PlainReason};
 pub use hash_key::{HashKey, HashKeyDecimal, HashKeyRange};
@@ -231,11 +231,12 @@ pub use read::user_records::{UserRecord, UserRecordCursor, UserRecords};
 pub use record_tag::{RecordTag, RecordTags, RecordTagsIter};
 pub use write::aggregate::{Aggregate, OuterKey, UnsealedAggregate, UnsealedBlob};
 pub use write::aggregate_writer::AggregateWriter;
+pub use write::counts::{ExplicitHashKeyIndex, PartitionKeyIndex};
 #[cfg(feature = "embedded-io")]
-pub use write::embedded_io::EmbeddedIo;
+pub use write::embedded_io::{EmbeddedIo, EmbeddedIoError};
 #[cfg(feature = "heapless")]
 pub use write::heapless::VecAggregate;
 pub use write::key_lookup::{KeyLookup, KeySlots, WriteSlot};
 pub use write::new_user_record::NewUserRecord;
-pub use write::section_writer::{ExplicitHashKeyIndex, PartitionKeyIndex, SectionWriter};
+pub use write::section_writer::SectionWriter;
 pub use write::stream_writer::{ByteSink, StreamWriter, StreamedAggregate};

@@ -3,16 +3,14 @@
 use core::fmt;
 use core::iter::FusedIterator;
 
-use crate::error::{DecodeError, EncodeError, RequiredField};
+use crate::error::{DecodeError, EncodeError, EncodedPart, RequiredField};
 use crate::key_bytes::KeyBytes;
 use crate::schema::{RECORD_TAG, TAG_KEY, TAG_VALUE};
 use crate::wire::fault::Fault;
 use crate::wire::field::{Fields, Place};
-use crate::wire::num::Num as _;
-use crate::wire::put::{
-    Put, bytes_field_len, delimited_len, put_head, stream_bytes_field, write_bytes_field,
-};
-use crate::wire::sink::Sink;
+use crate::wire::num::{Num as _, to_u32};
+use crate::wire::put::{bytes_field_len, delimited_len, put_bytes_field, put_numbers};
+use crate::wire::sink::{Output, Sink};
 
 /// A tag of a user record: a name and perhaps a value, which the KPL's format
 /// has room for and no AWS library sets.
@@ -73,25 +71,27 @@ impl<'buf> RecordTag<'buf> {
         bytes_field_len(self.key.as_bytes()).saturating_add(value_len)
     }
 
-    /// Bytes that the tag takes in a record, as [`encode_into`](Self::encode_into)
-    /// writes it.
+    /// Returns the bytes of the tag in a record, as
+    /// [`encode_into`](Self::encode_into) writes it.
     #[must_use]
     pub fn encoded_len(&self) -> u32 {
         delimited_len(self.body_len())
     }
 
-    /// Writes the tag at the start of `out` as it stands in a record; returns
-    /// what was written. [`RecordTags::parse`] reads any number of them.
+    /// Writes the tag to the start of `out`, as a record contains it, and
+    /// returns what was written. [`RecordTags::parse`] reads any number of such
+    /// tags.
     ///
     /// # Errors
     ///
-    /// [`EncodeError::TooLarge`] if `out` has less than
-    /// [`encoded_len`](Self::encoded_len) bytes; nothing was written.
+    /// [`EncodeError::TooLarge`] if `out` is shorter than
+    /// [`encoded_len`](Self::encoded_len). Nothing is written then.
     pub fn encode_into<'out>(&self, out: &'out mut [u8]) -> Result<&'out [u8], EncodeError> {
         let needed = self.encoded_len();
         let too_large = EncodeError::TooLarge {
-            needed: u64::from(needed),
-            limit: u64::try_from(out.len()).unwrap_or(u64::MAX),
+            part: EncodedPart::Tag,
+            needed,
+            limit: to_u32(out.len()),
         };
         let place = usize::try_from(needed)
             .ok()
@@ -101,20 +101,12 @@ impl<'buf> RecordTag<'buf> {
         Ok(place)
     }
 
-    pub(crate) fn stream(&self, put: &mut Put<'_>) -> Option<()> {
-        put_head(put, |sink| sink.put_tagged(RECORD_TAG, self.body_len()))?;
-        stream_bytes_field(put, TAG_KEY, self.key.as_bytes())?;
+    /// Appends the tag to a record.
+    pub(crate) fn write(&self, out: &mut impl Output) -> Option<()> {
+        put_numbers(out, |sink| sink.put_tagged(RECORD_TAG, self.body_len()))?;
+        put_bytes_field(out, TAG_KEY, self.key.as_bytes())?;
         match self.value {
-            Some(value) => stream_bytes_field(put, TAG_VALUE, value.as_bytes()),
-            None => Some(()),
-        }
-    }
-
-    pub(crate) fn write(&self, sink: &mut Sink<'_>) -> Option<()> {
-        sink.put_tagged(RECORD_TAG, self.body_len())?;
-        write_bytes_field(sink, TAG_KEY, self.key.as_bytes())?;
-        match self.value {
-            Some(value) => write_bytes_field(sink, TAG_VALUE, value.as_bytes()),
+            Some(value) => put_bytes_field(out, TAG_VALUE, value.as_bytes()),
             None => Some(()),
         }
     }

@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["schema", "digest"],
     &["record_tag", "frame", "hash_key"],
     &["read::record", "write::new_record", "write::key_lookup"],
+    &["write::counts"],
     &[
         "read::check",
         "read::key_slots",

@@ -5,9 +5,10 @@ use core::fmt::{self, Write};
 use core::hint::black_box;
 
 use kinesis_agg_codec::{
-    AggregateWriter, DecodeErrorKind, Digest, EncodeError, Frame, HashKey, HashKeyRange, KeySlots,
-    LimitError, Limits, NewUserRecord, OuterKey, Parsed, ReadSlot, RecordTag, RecordTags,
-    SectionWriter, StreamWriter, WriteSlot, parse, parse_with_digest, parse_without_digest,
+    AggregateWriter, DecodeErrorKind, Digest, EncodeError, EncodedPart, Frame, HashKey,
+    HashKeyRange, KeySlots, LimitError, Limits, NewUserRecord, OuterKey, Parsed, ReadSlot,
+    RecordTag, RecordTags, SectionWriter, StreamWriter, WriteSlot, parse, parse_with_digest,
+    parse_without_digest,
 };
 use kinesis_agg_tests::counting::{Counting, allocations};
 use kinesis_agg_tests::fixtures::decode_cases;
@@ -119,18 +120,13 @@ fn writing_never_allocates() {
         black_box(unsealed.seal(digest).data());
         print(writer.finish().unwrap_err());
 
-        let mut writer = SectionWriter::new(writer.into_buffer());
+        let mut writer = SectionWriter::new(writer.into_parts().0);
         let partition_key = writer.add_partition_key(b"a").unwrap();
         let decimal = HashKey::MAX.to_decimal();
         let explicit_hash_key = writer.add_explicit_hash_key(decimal.as_bytes()).unwrap();
         let tags = RecordTags::from(&tags[..]);
         writer
-            .push(
-                partition_key,
-                Some(explicit_hash_key),
-                b"data",
-                tags.clone(),
-            )
+            .push(partition_key, Some(explicit_hash_key), b"data", tags)
             .unwrap();
         black_box(writer.finish().unwrap().len());
 
@@ -140,10 +136,8 @@ fn writing_never_allocates() {
         });
         let partition_key = writer.add_partition_key(b"a").unwrap();
         let explicit_hash_key = writer.add_explicit_hash_key(decimal.as_bytes()).unwrap();
-        let mut push = |data: &[u8]| {
-            let tags = tags.clone();
-            writer.push(partition_key, Some(explicit_hash_key), data, tags)
-        };
+        let mut push =
+            |data: &[u8]| writer.push(partition_key, Some(explicit_hash_key), data, tags);
         push(b"data").unwrap();
         print(push(&[0; 100]).unwrap_err());
         print(push(b"data").unwrap_err());
@@ -172,8 +166,9 @@ fn errors_are_printed_without_a_heap() {
             ended: u32::MAX,
         });
         print(EncodeError::TooLarge {
-            needed: u64::MAX,
-            limit: u64::MAX,
+            part: EncodedPart::UserRecord,
+            needed: u32::MAX,
+            limit: u32::MAX,
         });
         print(LimitError::Count);
         print(HashKeyRange::new(HashKey::MAX, HashKey::MIN).unwrap_err());

@@ -267,10 +267,7 @@ fn stream(user_records: &[Owned]) -> Vec<u8> {
         streamed.first_explicit_hash_key(),
         first.explicit_hash_key.map(|key| explicit_hash_keys[&key])
     );
-    assert_eq!(
-        usize::try_from(streamed.record_count()),
-        Ok(user_records.len())
-    );
+    assert_eq!(streamed.record_count(), user_records.len());
     assert_eq!(usize::try_from(streamed.encoded_len()), Ok(promised));
     assert_eq!(blob.len(), promised);
     blob

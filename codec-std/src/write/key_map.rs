@@ -22,19 +22,17 @@ impl KeyMap {
 }
 
 impl KeyLookup for KeyMap {
-    fn find(&self, key: &[u8], mut is_same: impl FnMut(WriteSlot) -> bool) -> Option<WriteSlot> {
+    fn find(&self, key: &[u8], mut is_match: impl FnMut(WriteSlot) -> bool) -> Option<WriteSlot> {
         let hash = self.hash(key);
         self.keys
-            .find(hash, |&(other, interned)| {
-                other == hash && is_same(interned)
-            })
-            .map(|&(_, interned)| interned)
+            .find(hash, |&(other, slot)| other == hash && is_match(slot))
+            .map(|&(_, slot)| slot)
     }
 
-    fn insert(&mut self, key: &[u8], interned: WriteSlot) {
+    fn insert(&mut self, key: &[u8], slot: WriteSlot) {
         let hash = self.hash(key);
         self.keys
-            .insert_unique(hash, (hash, interned), |&(hash, _)| hash);
+            .insert_unique(hash, (hash, slot), |&(hash, _)| hash);
     }
 
     fn clear(&mut self) {

@@ -18,7 +18,7 @@ pub struct OwnedAggregate {
     data: Bytes,
     partition_key: String,
     explicit_hash_key: Option<HashKey>,
-    record_count: u32,
+    record_count: usize,
 }
 
 impl OwnedAggregate {
@@ -42,7 +42,7 @@ impl OwnedAggregate {
 
     /// User records in it, at least one.
     #[must_use]
-    pub const fn record_count(&self) -> u32 {
+    pub const fn record_count(&self) -> usize {
         self.record_count
     }
 
@@ -52,8 +52,9 @@ impl OwnedAggregate {
         (self.data, self.partition_key, self.explicit_hash_key)
     }
 
-    /// Its user records as they were pushed. Under [`OuterKey::Kpl`], a raw one
-    /// has an explicit hash key, whether it had one or not.
+    /// Its user records as they were pushed. A raw one has an explicit hash key,
+    /// whether it had one or not, unless the outer key is
+    /// [`OuterKey::FirstUserRecord`].
     pub(crate) fn read_back(&self) -> impl Iterator<Item = OwnedUserRecord> {
         // What starts with it is never raw, and what is wrapped does.
         let is_raw = !self.data.starts_with(&MAGIC);
@@ -175,7 +176,7 @@ impl RecordAggregator {
 
     /// User records so far.
     #[must_use]
-    pub fn record_count(&self) -> u32 {
+    pub fn record_count(&self) -> usize {
         match self.too_large_wrapped {
             Some(_) => 1,
             None => self.writer.record_count(),
@@ -205,7 +206,14 @@ impl RecordAggregator {
     #[must_use]
     pub fn fits<U: AsUserRecord>(&self, user_record: &U) -> bool {
         let user_record = user_record.as_user_record();
-        if user_record.check_partition_key().is_err() || self.too_large_wrapped.is_some() {
+        let outer_partition_key = match self.outer_key {
+            OuterKey::Chosen(key) => NewUserRecord::new(key, &[]).check_partition_key(),
+            OuterKey::FirstUserRecord | OuterKey::Kpl => Ok(()),
+        };
+        if user_record.check_partition_key().is_err()
+            || outer_partition_key.is_err()
+            || self.too_large_wrapped.is_some()
+        {
             return false;
         }
         if self.is_empty() && self.raw_size(&user_record).is_some() {
@@ -391,7 +399,7 @@ impl RecordAggregator {
     fn raw(&self, lone: OwnedUserRecord) -> OwnedAggregate {
         let explicit_hash_key = match self.outer_key {
             OuterKey::FirstUserRecord => lone.explicit_hash_key(),
-            OuterKey::Kpl => Some(lone.hash_key()),
+            OuterKey::Kpl | OuterKey::Chosen(_) => Some(lone.hash_key()),
         };
         let (partition_key, data) = lone.into_key_and_data();
         OwnedAggregate {

@@ -2,12 +2,10 @@
 
 use core::iter::FusedIterator;
 
-use crate::error::DecodeError;
 use crate::key_bytes::KeyBytes;
 use crate::limits::DEFAULT_KEY_SLOTS;
-use crate::read::check;
 use crate::read::counts::{Counts, count_to_usize};
-use crate::read::key_slots::ReadSlot;
+use crate::read::key_slots::{KeyTables, ReadSlot};
 use crate::read::user_records::{UserRecord, UserRecordCursor, UserRecords};
 use crate::schema::KeyKind;
 use crate::wire::field::Fields;
@@ -19,16 +17,11 @@ use crate::wire::field::Fields;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AggregatedRecord<'buf> {
-    message: &'buf [u8],
-    counts: Counts,
+    pub(crate) message: &'buf [u8],
+    pub(crate) counts: Counts,
 }
 
 impl<'buf> AggregatedRecord<'buf> {
-    pub(crate) fn check(message: &'buf [u8]) -> Result<Self, DecodeError> {
-        let counts = check::check(message)?;
-        Ok(Self { message, counts })
-    }
-
     /// Returns the number of user records; zero is valid.
     #[must_use]
     pub fn record_count(&self) -> usize {
@@ -88,8 +81,6 @@ impl<'buf> AggregatedRecord<'buf> {
     ///
     /// For aggregates with more keys than that,
     /// [`user_records_in`](Self::user_records_in) is faster.
-    // Not inlined in small code, so that the iterator is made in place.
-    #[cfg_attr(not(feature = "fast"), inline(never))]
     #[must_use]
     pub fn user_records(&self) -> UserRecords<'buf> {
         self.user_records_in([ReadSlot::EMPTY; DEFAULT_KEY_SLOTS])
@@ -122,9 +113,18 @@ impl<'buf> AggregatedRecord<'buf> {
     {
         let mut user_records = UserRecords {
             message: self.message,
-            cursor: UserRecordCursor::new(slots, &self.counts),
+            cursor: UserRecordCursor {
+                slots,
+                keys: KeyTables::default(),
+                offset: self.counts.first_record,
+                record_count: self.counts.record_count,
+                sub_sequence_number: 0,
+            },
         };
-        user_records.cursor.index_keys(&self.counts, self.message);
+        // Filled in where it is, so that the slots are not copied.
+        let cursor = &mut user_records.cursor;
+        let slots = cursor.slots.as_mut();
+        cursor.keys.index(&self.counts, self.message, slots);
         user_records
     }
 }

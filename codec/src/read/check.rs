@@ -8,7 +8,8 @@ use crate::read::record::RecordReader;
 use crate::schema::{KeyKind, RECORD};
 use crate::wire::fault::Fault;
 
-/// Checks every field of `message` and every key index, and counts what there is.
+/// Checks every field of `message` and every key index, and adds what there is to
+/// `counts`, which are all zero: returned, they would be copied.
 ///
 /// # Errors
 ///
@@ -16,29 +17,29 @@ use crate::wire::fault::Fault;
 /// outside its table in the order of the records.
 // Not inlined, so that its stack is not in use while the digest is computed.
 #[inline(never)]
-pub(crate) fn check(message: &[u8]) -> Result<Counts, DecodeError> {
+pub(crate) fn check(message: &[u8], counts: &mut Counts) -> Result<(), DecodeError> {
     // Offsets are stored in 32 bits.
     if u32::try_from(message.len().saturating_add(MAGIC_LEN)).is_err() {
         return Err(DecodeError::new(DecodeErrorKind::BlobTooLong, 0));
     }
     let mut reader = RecordReader::new(message, 0);
-    let mut counts = Counts::default();
     loop {
-        reader.fields.at = fast::skip_fields(message, reader.fields.at, &mut counts);
-        match check_field(&mut reader, &mut counts) {
+        reader.fields.at = fast::skip_fields(message, reader.fields.at, counts);
+        match check_field(&mut reader, counts) {
             Ok(true) => {}
             Ok(false) => break,
             Err(fault) => return Err(reader.fields.error(fault, MAGIC_LEN)),
         }
     }
     if counts.has_all_keys() {
-        return Ok(counts);
+        return Ok(());
     }
     reader.fields.at = counts.first_record;
-    Err(bad_index(&mut reader, &counts))
+    Err(bad_index(&mut reader, counts))
 }
 
 /// Checks and counts the next field; false at the end of the message.
+#[inline(always)]
 fn check_field(reader: &mut RecordReader<'_>, counts: &mut Counts) -> Result<bool, Fault> {
     if !reader.fields.next(0)? {
         return Ok(false);

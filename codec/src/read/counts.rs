@@ -64,8 +64,8 @@ impl Counts {
 
     /// True if every index has its key.
     pub(crate) fn has_all_keys(&self) -> bool {
-        let has_all = |table: &KeyTable| table.needed <= table.count;
-        has_all(&self.partition_keys) && has_all(&self.explicit_hash_keys)
+        self.partition_keys.needed <= self.partition_keys.count
+            && self.explicit_hash_keys.needed <= self.explicit_hash_keys.count
     }
 }
 

@@ -5,10 +5,11 @@
 //! a table has a slot, and a look-up walks on from there. The offset of a table's first
 //! key comes from the check, so that it needs no slot.
 
-use crate::read::counts::{Counts, KeyTable, offset_to_u32};
+use crate::read::counts::{Counts, KeyTable, count_to_usize, offset_to_u32};
 use crate::read::fast;
 use crate::schema::KeyKind;
 use crate::wire::field::Fields;
+use crate::wire::num::Num as _;
 
 /// A slot of the reader's key look-up: the offset of one key. Four bytes.
 ///
@@ -46,6 +47,7 @@ impl KeyTables {
     /// Stores in `slots` where the keys of a checked `message` are.
     ///
     /// Reads the message up to its last key: in the KPL's order, only the keys.
+    #[inline(always)]
     pub(crate) fn index(&mut self, counts: &Counts, message: &[u8], slots: &mut [ReadSlot]) {
         let partition_keys = counts.partition_keys;
         let explicit_hash_keys = counts.explicit_hash_keys;
@@ -66,14 +68,17 @@ impl KeyTables {
         self.fill(key_count, message, slots);
     }
 
-    fn fill(&mut self, key_count: u32, message: &[u8], slots: &mut [ReadSlot]) {
+    #[inline(never)]
+    fn fill(&self, key_count: u32, message: &[u8], slots: &mut [ReadSlot]) {
         let mut fields = Fields::new(message, 0);
-        let [mut partition_keys, mut explicit_hash_keys] = [0_u32; 2];
+        // Of each table: the next slot, and how many keys come before the one for it.
+        let mut partition_keys = (self.partition_keys.base, self.stride);
+        let mut explicit_hash_keys = (self.explicit_hash_keys.base, self.stride);
         let mut remaining = key_count;
         while remaining > 0 {
             let (kind, len_offset) = match fast::key(message, fields.at) {
                 Some((kind, behind)) => {
-                    let len_offset = fields.at.wrapping_add(1);
+                    let len_offset = fields.at.plus(1);
                     fields.at = behind;
                     (kind, len_offset)
                 }
@@ -87,23 +92,26 @@ impl KeyTables {
                     (kind, fields.value_offset)
                 }
             };
-            let (index, table) = match kind {
-                KeyKind::Partition => (&mut partition_keys, &self.partition_keys),
-                KeyKind::ExplicitHash => (&mut explicit_hash_keys, &self.explicit_hash_keys),
+            let (slot, keys_before) = match kind {
+                KeyKind::Partition => &mut partition_keys,
+                KeyKind::ExplicitHash => &mut explicit_hash_keys,
             };
-            let slot = table.slot_of(*index, self.stride);
-            if let Some(slot) = slot.and_then(|slot| slots.get_mut(slot)) {
-                *slot = ReadSlot(offset_to_u32(len_offset));
+            if *keys_before == 0 {
+                if let Some(slot) = slots.get_mut(count_to_usize(*slot)) {
+                    *slot = ReadSlot(offset_to_u32(len_offset));
+                }
+                *slot = slot.plus(1);
+                *keys_before = self.stride;
             }
-            *index = index.wrapping_add(1);
-            remaining = remaining.wrapping_sub(1);
+            *keys_before = keys_before.minus(1);
+            remaining = remaining.minus(1);
         }
     }
 
     /// The key with this index; `None` only if `message` is not the one that was
     /// indexed.
+    // See `UserRecordCursor::advance`.
     #[cfg_attr(feature = "fast", inline(always))]
-    #[cfg_attr(not(feature = "fast"), inline(never))]
     pub(crate) fn key<'buf>(
         &mut self,
         message: &'buf [u8],
@@ -139,16 +147,6 @@ impl Table {
             base,
             last: (0, table.first),
         }
-    }
-
-    /// The slot for the key with this index, if it has one.
-    fn slot_of(&self, index: u32, stride: u32) -> Option<usize> {
-        let block = match stride {
-            1 => index,
-            _ if index.checked_rem(stride)? == 0 => index.checked_div(stride)?,
-            _ => return None,
-        };
-        usize::try_from(self.base.wrapping_add(block.checked_sub(1)?)).ok()
     }
 
     /// Walks to the key with this index from the nearest known key before it.

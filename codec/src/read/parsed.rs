@@ -4,6 +4,8 @@ use crate::digest::Digest;
 use crate::error::DecodeError;
 use crate::frame::{Frame, PlainReason};
 use crate::read::aggregated_record::AggregatedRecord;
+use crate::read::check::check;
+use crate::read::counts::Counts;
 
 /// A blob that is not malformed.
 #[derive(Clone, Copy, Debug)]
@@ -104,5 +106,10 @@ fn parse_if(
     if !is_intact(&frame) {
         return Ok(Parsed::Plain(PlainReason::DigestMismatch));
     }
-    AggregatedRecord::check(frame.message()).map(Parsed::Aggregated)
+    let mut aggregated = AggregatedRecord {
+        message: frame.message(),
+        counts: Counts::default(),
+    };
+    check(aggregated.message, &mut aggregated.counts)?;
+    Ok(Parsed::Aggregated(aggregated))
 }

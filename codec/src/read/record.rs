@@ -103,6 +103,7 @@ impl<'buf> RecordReader<'buf> {
     }
 
     /// The record that was read last, if there was one.
+    #[inline(always)]
     pub(crate) fn record(&self) -> Option<RecordFields<'buf>> {
         let record = &self.record;
         Some(RecordFields {

@@ -31,7 +31,17 @@ macro_rules! impl_num {
     )*};
 }
 
-impl_num!(u16 u32 u64 usize);
+impl_num!(u32 u64 usize);
+
+/// A number of bytes as `u32`; more than that becomes [`u32::MAX`], which is above every limit.
+pub(crate) fn to_u32(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// A number of things in memory as `usize`; more than memory can hold becomes [`usize::MAX`].
+pub(crate) fn to_usize(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
 
 #[cfg(test)]
 mod tests {

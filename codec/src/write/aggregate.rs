@@ -1,23 +1,176 @@
-//! A finished aggregate.
+//! A finished aggregate, and the keys that it is put under.
+
+use core::fmt;
 
 use crate::digest::Digest;
 use crate::frame::MESSAGE_START;
 use crate::hash_key::HashKey;
 use crate::key_bytes::KeyBytes;
 use crate::limits::{DIGEST_LEN, MAGIC_LEN};
-use crate::wire::num::Num as _;
+use crate::wire::num::{Num as _, to_usize};
 use crate::wire::put::delimited_len;
 
-/// A finished blob whose digest is not yet written: the seam for whoever
-/// computes the digests of many blobs at once.
-#[derive(Debug)]
-#[must_use = "a blob without its digest is not aggregated for any reader"]
+/// The keys of the Kinesis record that carries an aggregate.
+///
+/// `K` is the type of a key chosen by the caller: a `&'static str` unless it is
+/// named, a `String` for example.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "AWS's two conventions, and everything else"
+)]
+pub enum OuterKey<K = &'static str> {
+    /// The first user record's partition key, and its explicit hash key if it
+    /// has one. AWS's aggregation modules do this.
+    #[default]
+    FirstUserRecord,
+    /// The partition key `a`, and the first user record's hash key as explicit
+    /// hash key. The KPL does this.
+    Kpl,
+    /// This partition key, and the first user record's hash key as explicit
+    /// hash key.
+    ///
+    /// The rules of [`NewUserRecord::new`](crate::NewUserRecord::new) apply to
+    /// it, and it counts towards [`Limits::max_size`](crate::Limits::max_size).
+    Chosen(K),
+}
+
+impl OuterKey {
+    /// The partition key of every Kinesis record under [`OuterKey::Kpl`].
+    pub const KPL_PARTITION_KEY: &'static str = "a";
+}
+
+impl<K: AsRef<str>> OuterKey<K> {
+    /// The outer partition key, if it is not that of the first user record.
+    pub(crate) fn fixed(&self) -> Option<&str> {
+        match self {
+            Self::FirstUserRecord => None,
+            Self::Kpl => Some(OuterKey::KPL_PARTITION_KEY),
+            Self::Chosen(key) => Some(key.as_ref()),
+        }
+    }
+}
+
+/// The first user record of an aggregate, as far as outer keys depend on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FirstUserRecord {
+    pub(crate) partition_key_len: u32,
+    pub(crate) explicit_hash_key: Option<HashKey>,
+}
+
+/// What there is to know about an aggregate besides its bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Description<'out> {
+    /// `None`: that of the first user record.
+    pub(crate) fixed_partition_key: Option<&'out str>,
+    pub(crate) first_partition_key_len: u32,
+    pub(crate) explicit_hash_key: Option<HashKey>,
+    pub(crate) record_count: usize,
+}
+
+impl<'out> Description<'out> {
+    pub(crate) fn new<K: AsRef<str>>(
+        blob: &[u8],
+        outer_key: &'out OuterKey<K>,
+        first: FirstUserRecord,
+        record_count: u32,
+    ) -> Self {
+        let fixed_partition_key = outer_key.fixed();
+        let explicit_hash_key = match (fixed_partition_key, first.explicit_hash_key) {
+            (Some(_), None) => {
+                let key = first_partition_key(blob, first.partition_key_len);
+                Some(HashKey::of_partition_key(key))
+            }
+            (_, explicit_hash_key) => explicit_hash_key,
+        };
+        Self {
+            fixed_partition_key,
+            first_partition_key_len: first.partition_key_len,
+            explicit_hash_key,
+            record_count: to_usize(record_count),
+        }
+    }
+}
+
+/// The first entry of the partition key table of a blob, of `len` bytes.
+fn first_partition_key(blob: &[u8], len: u32) -> &[u8] {
+    let end = MESSAGE_START.plus(delimited_len(len));
+    blob.get(to_usize(end.minus(len))..to_usize(end))
+        .unwrap_or_default()
+}
+
+/// A finished aggregate: the data of a Kinesis record and the keys to put it
+/// under.
+#[derive(Clone, Copy)]
+pub struct Aggregate<'out> {
+    pub(crate) blob: &'out [u8],
+    pub(crate) description: Description<'out>,
+}
+
+impl<'out> Aggregate<'out> {
+    /// Returns the blob.
+    #[must_use]
+    pub const fn data(&self) -> &'out [u8] {
+        self.blob
+    }
+
+    /// Returns the outer partition key.
+    #[must_use]
+    pub fn partition_key(&self) -> &'out str {
+        let description = self.description;
+        description.fixed_partition_key.unwrap_or_else(|| {
+            // Checked here and not when finished: the check is a large part of a writer on a small
+            // processor. It was text when it was pushed.
+            let key = first_partition_key(self.blob, description.first_partition_key_len);
+            str::from_utf8(key).unwrap_or_default()
+        })
+    }
+
+    /// Returns the outer explicit hash key, if the Kinesis record needs one.
+    #[must_use]
+    pub const fn explicit_hash_key(&self) -> Option<HashKey> {
+        self.description.explicit_hash_key
+    }
+
+    /// Returns the number of user records, at least one.
+    #[must_use]
+    pub const fn record_count(&self) -> usize {
+        self.description.record_count
+    }
+}
+
+impl PartialEq for Aggregate<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.blob == other.blob
+            && self.partition_key() == other.partition_key()
+            && self.explicit_hash_key() == other.explicit_hash_key()
+    }
+}
+
+impl Eq for Aggregate<'_> {}
+
+/// Prints the keys and counts, not the data.
+impl fmt::Debug for Aggregate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aggregate")
+            // `str`'s own `Debug` contains panics.
+            .field("partition_key", &KeyBytes::from(self.partition_key()))
+            .field("explicit_hash_key", &self.explicit_hash_key())
+            .field("record_count", &self.record_count())
+            .field("data_len", &self.blob.len())
+            .finish()
+    }
+}
+
+/// A finished blob without its digest, for callers that compute the digests of
+/// many blobs at once.
+#[must_use = "readers do not recognise a blob without its digest as aggregated"]
 pub struct UnsealedBlob<'out> {
     pub(crate) blob: &'out mut [u8],
 }
 
 impl<'out> UnsealedBlob<'out> {
-    /// What the digest is to be computed over.
+    /// Returns the bytes that the digest is computed over.
     #[must_use]
     pub fn message(&self) -> &[u8] {
         let end = self.blob.len().saturating_sub(DIGEST_LEN);
@@ -39,112 +192,24 @@ impl<'out> UnsealedBlob<'out> {
     }
 }
 
-/// What the Kinesis record that carries an aggregate is put under.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "both conventions there are")]
-pub enum OuterKey {
-    /// The first user record's partition key, and its explicit hash key if it
-    /// has one. What AWS's aggregation modules do.
-    #[default]
-    FirstUserRecord,
-    /// The partition key `a`, and the first user record's hash key as explicit
-    /// hash key. What the KPL does.
-    Kpl,
-}
-
-impl OuterKey {
-    /// The partition key of every Kinesis record under [`OuterKey::Kpl`].
-    pub const KPL_PARTITION_KEY: &'static str = "a";
-
-    /// UTF-8 bytes that the outer partition key adds to the Kinesis record.
-    pub(crate) fn len(self, first_partition_key: &str) -> u32 {
-        let key = match self {
-            Self::FirstUserRecord => first_partition_key,
-            Self::Kpl => Self::KPL_PARTITION_KEY,
-        };
-        u32::try_from(key.len()).unwrap_or(u32::MAX)
+/// Prints the length, not the bytes.
+impl fmt::Debug for UnsealedBlob<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnsealedBlob")
+            .field("len", &self.blob.len())
+            .finish()
     }
 }
 
-/// A finished aggregate: the data of a Kinesis record, and what to put it
-/// under.
-#[derive(Clone, Copy, Debug)]
-pub struct Aggregate<'out> {
-    pub(crate) blob: &'out [u8],
-    /// Text, which is checked only when somebody asks for it: the check is a large part of a writer
-    /// on a small processor.
-    pub(crate) partition_key: KeyBytes<'out>,
-    pub(crate) explicit_hash_key: Option<HashKey>,
-    pub(crate) record_count: u32,
-}
-
-impl<'out> Aggregate<'out> {
-    pub(crate) fn new(
-        blob: &'out [u8],
-        outer_key: OuterKey,
-        first_explicit_hash_key: Option<HashKey>,
-        first_partition_key_len: u32,
-        record_count: u32,
-    ) -> Self {
-        let first = first_partition_key(blob, first_partition_key_len);
-        let (partition_key, explicit_hash_key) = match outer_key {
-            OuterKey::FirstUserRecord => (first, first_explicit_hash_key),
-            OuterKey::Kpl => (
-                OuterKey::KPL_PARTITION_KEY.into(),
-                first_explicit_hash_key
-                    .or_else(|| Some(HashKey::of_partition_key(first.as_bytes()))),
-            ),
-        };
-        Self {
-            blob,
-            partition_key,
-            explicit_hash_key,
-            record_count,
-        }
-    }
-
-    /// The blob.
-    #[must_use]
-    pub const fn data(&self) -> &'out [u8] {
-        self.blob
-    }
-
-    /// The outer partition key.
-    #[must_use]
-    pub const fn partition_key(&self) -> &'out str {
-        match self.partition_key.to_str() {
-            Ok(text) => text,
-            // It was text when it was pushed.
-            Err(_) => "",
-        }
-    }
-
-    /// The outer explicit hash key, if there is to be one.
-    #[must_use]
-    pub const fn explicit_hash_key(&self) -> Option<HashKey> {
-        self.explicit_hash_key
-    }
-
-    /// User records in the aggregate, at least one.
-    #[must_use]
-    pub const fn record_count(&self) -> u32 {
-        self.record_count
-    }
-}
-
-/// An aggregate that lacks its digest, see [`UnsealedBlob`].
-#[derive(Debug)]
-#[must_use = "an aggregate without its digest is none for any reader"]
+/// A finished aggregate without its digest, see [`UnsealedBlob`].
+#[must_use = "readers do not recognise a blob without its digest as aggregated"]
 pub struct UnsealedAggregate<'out> {
     pub(crate) blob: UnsealedBlob<'out>,
-    pub(crate) outer_key: OuterKey,
-    pub(crate) first_explicit_hash_key: Option<HashKey>,
-    pub(crate) first_partition_key_len: u32,
-    pub(crate) record_count: u32,
+    pub(crate) description: Description<'out>,
 }
 
 impl<'out> UnsealedAggregate<'out> {
-    /// What the digest is to be computed over.
+    /// Returns the bytes that the digest is computed over.
     #[must_use]
     pub fn message(&self) -> &[u8] {
         self.blob.message()
@@ -153,23 +218,19 @@ impl<'out> UnsealedAggregate<'out> {
     /// Writes the digest of [`message`](Self::message).
     #[must_use]
     pub fn seal(self, digest: Digest) -> Aggregate<'out> {
-        Aggregate::new(
-            self.blob.seal(digest),
-            self.outer_key,
-            self.first_explicit_hash_key,
-            self.first_partition_key_len,
-            self.record_count,
-        )
+        Aggregate {
+            blob: self.blob.seal(digest),
+            description: self.description,
+        }
     }
 }
 
-/// The partition key that the table of a finished blob starts with.
-pub(crate) fn first_partition_key(blob: &[u8], len: u32) -> KeyBytes<'_> {
-    let end = MESSAGE_START.wrapping_add(delimited_len(len));
-    let key = usize::try_from(end.minus(len))
-        .ok()
-        .zip(usize::try_from(end).ok())
-        .and_then(|(start, end)| blob.get(start..end))
-        .unwrap_or_default();
-    KeyBytes::new(key)
+/// Prints the count and the length, not the bytes.
+impl fmt::Debug for UnsealedAggregate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnsealedAggregate")
+            .field("record_count", &self.description.record_count)
+            .field("data_len", &self.blob.blob.len())
+            .finish()
+    }
 }

@@ -1,7 +1,8 @@
-//! User records in, a blob out.
+//! Writing: user records in, a blob out.
 
 pub(crate) mod aggregate;
 pub(crate) mod aggregate_writer;
+pub(crate) mod counts;
 #[cfg(feature = "embedded-io")]
 pub(crate) mod embedded_io;
 #[cfg(feature = "heapless")]

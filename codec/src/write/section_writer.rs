@@ -1,28 +1,25 @@
 //! User records under keys that the caller knows, into a buffer.
 
-use crate::error::EncodeError;
+use core::fmt;
+
+use crate::error::{EncodeError, EncodedPart};
+use crate::limits::FRAME_LEN;
 use crate::record_tag::RecordTags;
 use crate::schema::KeyKind;
+use crate::wire::num::to_usize;
 use crate::wire::put::bytes_field_len;
 use crate::write::aggregate::UnsealedBlob;
-use crate::write::new_record::{ANY, NewRecord};
+use crate::write::counts::{ExplicitHashKeyIndex, PartitionKeyIndex, alone_lens, check_size};
 use crate::write::sections::Sections;
 
-/// The index of a partition key in the table of the aggregate that is being
-/// written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PartitionKeyIndex(pub(crate) u32);
-
-/// The index of an explicit hash key in the table of the aggregate that is
-/// being written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ExplicitHashKeyIndex(pub(crate) u32);
-
-/// Writes keys and records into their sections, and remembers neither.
+/// Writes keys and user records into a blob without looking for known keys.
 ///
-/// For whoever knows their keys: no search, no memory but the buffer. Takes
-/// any bytes as a key, so that every valid aggregate can be written again as
-/// it was.
+/// For callers that know their keys: no search, and no memory but the buffer.
+/// It accepts any bytes as a key, so that every valid aggregate can be written
+/// again as it was.
+///
+/// `B` is the buffer, such as `&mut [u8]`, `[u8; N]` or `Vec<u8>`. It may hold
+/// anything at the start.
 ///
 /// ```
 /// use kinesis_agg_codec::{RecordTags, SectionWriter};
@@ -37,37 +34,37 @@ pub struct ExplicitHashKeyIndex(pub(crate) u32);
 /// assert_eq!(blob.len(), 20 + 10 + 3 * 7);
 /// # Ok::<(), kinesis_agg_codec::EncodeError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SectionWriter<B> {
     sections: Sections<B>,
 }
 
 impl<B> SectionWriter<B> {
-    /// A writer into `buffer`, whose length is the longest blob.
+    /// Makes a writer into `buffer`, whose length is that of the longest blob.
     pub const fn new(buffer: B) -> Self {
         Self {
             sections: Sections::new(buffer),
         }
     }
 
-    /// User records so far.
+    /// Returns the number of user records so far.
     #[must_use]
-    pub fn record_count(&self) -> u32 {
-        self.sections.record_count()
+    pub fn record_count(&self) -> usize {
+        to_usize(self.sections.counts().records())
     }
 
-    /// Bytes of the blob if it were finished now.
+    /// Returns the bytes of the blob if it were finished now.
     #[must_use]
     pub fn encoded_len(&self) -> u32 {
         self.sections.encoded_len()
     }
 
-    /// Forgets all keys and user records.
+    /// Drops all keys and user records. Their indices become stale.
     pub fn clear(&mut self) {
         self.sections.clear();
     }
 
-    /// Gives the buffer back.
+    /// Returns the buffer.
     #[must_use]
     pub fn into_buffer(self) -> B {
         self.sections.into_buffer()
@@ -85,13 +82,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
     /// # Errors
     ///
     /// [`EncodeError::Full`] if there is no room left for it,
-    /// [`EncodeError::TooLarge`] if the buffer is too small for it alone.
+    /// [`EncodeError::TooLarge`] if the buffer is too short for it alone.
     pub fn add_partition_key(&mut self, key: &[u8]) -> Result<PartitionKeyIndex, EncodeError> {
-        self.intern(KeyKind::Partition, key).map(PartitionKeyIndex)
+        self.add_key(KeyKind::Partition, key)?;
+        Ok(self.sections.counts().last_partition_key(key))
     }
 
     /// Adds an explicit hash key to the table, whether or not it is there
-    /// already. Plain decimal is the caller's duty; see [`HashKey::to_decimal`].
+    /// already. It has to be plain decimal, which is not checked; see
+    /// [`HashKey::to_decimal`](crate::HashKey::to_decimal).
     ///
     /// # Errors
     ///
@@ -101,25 +100,25 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
         key: &[u8],
     ) -> Result<ExplicitHashKeyIndex, EncodeError> {
         self.sections.expect_explicit_hash_keys();
-        self.intern(KeyKind::ExplicitHash, key)
-            .map(ExplicitHashKeyIndex)
+        self.add_key(KeyKind::ExplicitHash, key)?;
+        Ok(self.sections.counts().last_explicit_hash_key(key))
     }
 
-    fn intern(&mut self, kind: KeyKind, key: &[u8]) -> Result<u32, EncodeError> {
+    fn add_key(&mut self, kind: KeyKind, key: &[u8]) -> Result<(), EncodeError> {
         let len = bytes_field_len(key);
-        let room = self.sections.has_room(len).then_some(());
-        room.and_then(|()| self.sections.push_key(kind, key))
-            .ok_or_else(|| self.sections.refusal(len))
+        let full = self.check_room(EncodedPart::Key, len, || FRAME_LEN.saturating_add(len))?;
+        self.sections.push_key(kind, key).ok_or(full)
     }
 
     /// Adds a user record under keys that are in the tables.
     ///
     /// # Errors
     ///
-    /// [`EncodeError::UnknownKeyIndex`] if an index is not of this aggregate,
-    /// [`EncodeError::Full`] if there is no room left,
-    /// [`EncodeError::TooLarge`] if the buffer is too small for the record
-    /// alone.
+    /// - [`EncodeError::StaleKeyIndex`] if an index belongs to an earlier
+    ///   aggregate, [`EncodeError::UnknownKeyIndex`] if it is not in its table;
+    /// - [`EncodeError::Full`] if there is no room left;
+    /// - [`EncodeError::TooLarge`] if the buffer is too short for the user
+    ///   record and its keys alone.
     pub fn push(
         &mut self,
         partition_key: PartitionKeyIndex,
@@ -127,43 +126,57 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
         data: &[u8],
         tags: RecordTags<'_>,
     ) -> Result<(), EncodeError> {
-        self.check_index(KeyKind::Partition, partition_key.0)?;
-        if let Some(index) = explicit_hash_key {
-            self.check_index(KeyKind::ExplicitHash, index.0)?;
-        }
-        let explicit_hash_key = explicit_hash_key.map(|index| index.0);
-        let record = NewRecord::<ANY>::new(partition_key.0, explicit_hash_key, data, tags);
-        let len = record.encoded_len();
-        let room = self.sections.has_room(len).then_some(());
-        room.and_then(|()| self.sections.push_record(&record))
-            .ok_or_else(|| self.sections.refusal(len))
+        let keys = (partition_key, explicit_hash_key);
+        let record = self.sections.counts().record(keys, data, tags)?;
+        let full = self.check_room(EncodedPart::UserRecord, record.encoded_len(), || {
+            alone_lens(keys, &record).1
+        })?;
+        self.sections.push_record(&record).ok_or(full)
     }
 
-    fn check_index(&self, kind: KeyKind, index: u32) -> Result<(), EncodeError> {
-        let count = self.sections.key_count(kind);
-        if index >= count {
-            return Err(EncodeError::UnknownKeyIndex { index, count });
-        }
-        Ok(())
+    /// Fails unless the blob can grow by `len` bytes. Returns the error for a
+    /// write that fails in spite of that, which is a safeguard.
+    fn check_room(
+        &self,
+        part: EncodedPart,
+        len: u32,
+        alone: impl FnOnce() -> u32,
+    ) -> Result<EncodeError, EncodeError> {
+        let needed = self.sections.encoded_len().saturating_add(len);
+        let limit = self.sections.capacity();
+        check_size(part, needed, limit, alone)?;
+        Ok(EncodeError::Full { needed, limit })
     }
 
-    /// Puts the sections in the KPL's order and seals the blob, which stands at
-    /// the start of the buffer. The writer is empty again.
+    /// Puts the sections in the KPL's order and seals the blob, which is at the
+    /// start of the buffer. The writer is empty again and all key indices are
+    /// stale.
     ///
     /// # Errors
     ///
-    /// [`EncodeError::Empty`] without user records; keys stay.
+    /// [`EncodeError::Empty`] without user records. The keys stay.
     pub fn finish(&mut self) -> Result<&[u8], EncodeError> {
         self.finish_unsealed().map(UnsealedBlob::seal_here)
     }
 
-    /// [`finish`](Self::finish), but the digest is left to the caller.
+    /// Does the same as [`finish`](Self::finish), but leaves the digest to the
+    /// caller.
     ///
     /// # Errors
     ///
-    /// As [`finish`](Self::finish).
+    /// [`EncodeError::Empty`] without user records. The keys stay.
     pub fn finish_unsealed(&mut self) -> Result<UnsealedBlob<'_>, EncodeError> {
         let blob = self.sections.finish()?;
         Ok(UnsealedBlob { blob })
+    }
+}
+
+/// Prints counts and lengths, not the buffer.
+impl<B> fmt::Debug for SectionWriter<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SectionWriter")
+            .field("encoded_len", &self.encoded_len())
+            .field("record_count", &self.record_count())
+            .finish_non_exhaustive()
     }
 }

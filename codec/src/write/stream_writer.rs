@@ -1,31 +1,36 @@
-//! User records in, a blob out, piece by piece: no buffer at all.
+//! User records into a sink, piece by piece, without a buffer.
 
 use core::fmt;
 
 use crate::digest::RunningDigest;
-use crate::error::{EncodeError, StreamError};
+use crate::error::{EncodeError, EncodedPart, StreamError};
 use crate::frame::MAGIC;
 use crate::limits::{FRAME_LEN, Limits};
 use crate::record_tag::RecordTags;
 use crate::schema::KeyKind;
-use crate::wire::put::{Put, bytes_field_len, stream_bytes_field};
-use crate::write::new_record::{ANY, NewRecord};
-use crate::write::section_writer::{ExplicitHashKeyIndex, PartitionKeyIndex};
+use crate::wire::num::{to_u32, to_usize};
+use crate::wire::put::{bytes_field_len, put_bytes_field};
+use crate::wire::sink::Output;
+use crate::write::counts::{
+    Counts, ExplicitHashKeyIndex, PartitionKeyIndex, RecordKeys, alone_lens, check_size,
+};
 
 /// What a [`StreamWriter`] writes into: flash, a UART, a socket.
 ///
-/// Every function or closure of this shape is one. Implement it for a type of
-/// your own where the writer has to be named, as in a `static`.
+/// Every function and closure of this shape implements it. Implement it for a
+/// type of your own where the writer's type has to be named, as in a `static`.
 pub trait ByteSink {
-    /// Why bytes were not taken.
+    /// Why bytes were not written.
     type Error;
 
-    /// Takes all of `bytes`, which go right behind those of the last call.
+    /// Writes all of `bytes`, right after those of the previous call. `bytes`
+    /// is never empty.
     ///
     /// # Errors
     ///
-    /// Whatever the device says. The blob is then lost.
-    fn put(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
+    /// The device's own error. The blob is lost then, and the writer is
+    /// poisoned.
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
 }
 
 impl<F, E> ByteSink for F
@@ -34,29 +39,29 @@ where
 {
     type Error = E;
 
-    fn put(&mut self, bytes: &[u8]) -> Result<(), E> {
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), E> {
         self(bytes)
     }
 }
 
-/// Writes a blob of any size from constant memory, straight into a sink.
+/// Writes a blob of any size from constant memory, straight into a sink, `S`.
 ///
 /// ```text
 /// magic | key | record | record | key | record | ... | digest
 /// ```
 ///
-/// A key goes into its table when it is interned, so between the records; the
-/// digest is computed as the bytes go by. Nothing of a key or a record is
-/// remembered: the writer has 128 bytes beside the sink (136 on 64-bit machines), the running
-/// digest among them.
+/// A key is written into its table when it is added, between the records. The
+/// digest is computed along the way. The writer keeps no key and no record: it
+/// needs 144 bytes besides the sink (152 on 64-bit machines), the running
+/// digest included.
 ///
-/// The blob is valid, and read by every reader of the format as any other (the
-/// protobuf encoding lets fields come in any order). It is **not the KPL's
-/// byte order**: for the KPL's bytes, and for each key stored once without
-/// keeping account of it, take an [`AggregateWriter`](crate::AggregateWriter).
+/// The blob is valid and every reader of the format reads it (the protobuf
+/// encoding allows fields in any order), but its bytes are **not in the KPL's
+/// order**. For the KPL's bytes, and to have each key stored once without
+/// keeping track of it, use an [`AggregateWriter`](crate::AggregateWriter).
 ///
-/// As with a [`SectionWriter`](crate::SectionWriter), the caller knows their
-/// keys, and the rules for keys are the caller's duty: any bytes are taken.
+/// As with a [`SectionWriter`](crate::SectionWriter), the caller knows the
+/// keys, and the rules for keys are not checked: any bytes are accepted.
 ///
 /// ```
 /// use kinesis_agg_codec::{RecordTags, StreamError, StreamWriter};
@@ -77,162 +82,130 @@ where
 /// # Ok::<(), StreamError<core::convert::Infallible>>(())
 /// ```
 ///
-/// If the sink fails, what it has of the blob cannot be completed. The writer
-/// then refuses every further call with [`StreamError::Poisoned`], until
-/// [`clear`](Self::clear).
+/// If the sink fails or panics, what it has received of the blob cannot be
+/// completed. The writer then rejects every call with
+/// [`StreamError::Poisoned`], until [`clear`](Self::clear).
 #[derive(Clone)]
 pub struct StreamWriter<S> {
     sink: S,
+    /// Counts the bytes of the message, too.
     digest: RunningDigest,
     limits: Limits,
-    encoded_len: u32,
-    partition_key_count: u32,
-    explicit_hash_key_count: u32,
-    record_count: u32,
-    /// Bytes of the longest partition key: what the blob may be put under.
+    counts: Counts,
+    /// Bytes of the longest partition key, any of which may become the outer one.
     longest_partition_key_len: u32,
-    first_partition_key: PartitionKeyIndex,
-    first_explicit_hash_key: Option<ExplicitHashKeyIndex>,
+    first_keys: Option<RecordKeys>,
     is_poisoned: bool,
 }
 
 impl<S> StreamWriter<S> {
-    /// A writer into `sink`, which gets nothing before the first key.
+    /// Makes a writer into `sink`, which receives nothing before the first key.
     pub const fn new(sink: S) -> Self {
         Self {
             sink,
             digest: RunningDigest::START,
             limits: Limits::new(),
-            encoded_len: FRAME_LEN,
-            partition_key_count: 0,
-            explicit_hash_key_count: 0,
-            record_count: 0,
+            counts: Counts::NONE,
             longest_partition_key_len: 0,
-            first_partition_key: PartitionKeyIndex(0),
-            first_explicit_hash_key: None,
+            first_keys: None,
             is_poisoned: false,
         }
     }
 
     /// Sets the limits.
     ///
-    /// [`Limits::max_size`] is that of the blob plus the longest of its
-    /// partition keys, whichever of them it will be put under.
+    /// [`Limits::max_size`] limits the blob plus the longest of its partition
+    /// keys, since any of them may become the outer one.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
 
-    /// The limits.
+    /// Returns the limits.
     #[must_use]
     pub const fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// User records so far.
+    /// Returns the number of user records so far.
     #[must_use]
-    pub const fn record_count(&self) -> u32 {
-        self.record_count
+    pub fn record_count(&self) -> usize {
+        to_usize(self.counts.records())
     }
 
-    /// Bytes of the blob if it were finished now. Of these, the sink has all
-    /// but the digest.
+    /// Returns the bytes of the blob if it were finished now. The sink has
+    /// received all of them but the digest.
     #[must_use]
-    pub const fn encoded_len(&self) -> u32 {
-        self.encoded_len
+    pub fn encoded_len(&self) -> u32 {
+        let message_len = u32::try_from(self.digest.len()).unwrap_or(u32::MAX);
+        message_len.saturating_add(FRAME_LEN)
     }
 
-    /// True if the sink has failed; see [`StreamError::Poisoned`].
+    /// Returns true if the sink has failed; see [`StreamError::Poisoned`].
     #[must_use]
     pub const fn is_poisoned(&self) -> bool {
         self.is_poisoned
     }
 
-    /// Gives up the blob that is being written and starts another one. What
-    /// the sink has of it is the caller's to discard.
+    /// Abandons the blob and starts another one. What the sink has received of
+    /// it is left to the caller. All key indices become stale.
     pub fn clear(&mut self) {
         self.digest.clear();
         self.start_over();
     }
 
     fn start_over(&mut self) {
-        self.encoded_len = FRAME_LEN;
-        self.partition_key_count = 0;
-        self.explicit_hash_key_count = 0;
-        self.record_count = 0;
+        self.counts.start_over();
         self.longest_partition_key_len = 0;
-        self.first_explicit_hash_key = None;
+        self.first_keys = None;
         self.is_poisoned = false;
     }
 
-    /// Gives the sink back.
+    /// Returns the sink.
     #[must_use]
     pub fn into_sink(self) -> S {
         self.sink
     }
 
-    fn key_count(&mut self, kind: KeyKind) -> &mut u32 {
-        match kind {
-            KeyKind::Partition => &mut self.partition_key_count,
-            KeyKind::ExplicitHash => &mut self.explicit_hash_key_count,
-        }
-    }
-
-    fn check_index(&mut self, kind: KeyKind, index: u32) -> Result<(), EncodeError> {
-        let count = *self.key_count(kind);
-        if index >= count {
-            return Err(EncodeError::UnknownKeyIndex { index, count });
-        }
-        Ok(())
-    }
-
     /// Fails unless the blob can grow by `len` bytes and then be put under a
-    /// partition key of `outer_key_len` bytes.
-    fn reserve(&self, len: u32, outer_key_len: u32) -> Result<(), EncodeError> {
-        let limit = u64::from(self.limits.max_size());
-        let size = |blob_len: u32| {
-            u64::from(blob_len)
-                .saturating_add(u64::from(len))
-                .saturating_add(u64::from(outer_key_len))
-        };
-        let needed = size(self.encoded_len);
-        if needed <= limit {
-            return Ok(());
-        }
-        let alone = size(FRAME_LEN);
-        Err(if alone > limit {
-            EncodeError::TooLarge {
-                needed: alone,
-                limit,
-            }
-        } else {
-            EncodeError::Full { needed, limit }
-        })
+    /// partition key of `outer_key_len` bytes. `alone` is the size of the
+    /// Kinesis record that holds `part` and nothing else.
+    fn check_room(
+        &self,
+        part: EncodedPart,
+        len: u32,
+        outer_key_len: u32,
+        alone: impl FnOnce() -> u32,
+    ) -> Result<(), EncodeError> {
+        let blob_len = self.encoded_len().saturating_add(len);
+        let needed = blob_len.saturating_add(outer_key_len);
+        check_size(part, needed, self.limits.max_size(), alone)
     }
 }
 
 impl<S: ByteSink> StreamWriter<S> {
     /// Writes a partition key into its table, whether or not it is there
-    /// already; best just before the record that first uses it.
+    /// already. The best moment is just before the record that first uses it.
     ///
     /// # Errors
     ///
-    /// [`StreamError::Refused`] with [`EncodeError::Full`] if the limit leaves
-    /// no room for it, with [`EncodeError::TooLarge`] if it never does.
-    /// [`StreamError::Sink`] and [`StreamError::Poisoned`] as everywhere.
+    /// - [`StreamError::Refused`] with [`EncodeError::Full`] if the limit leaves
+    ///   no room for it, with [`EncodeError::TooLarge`] if it never does;
+    /// - [`StreamError::Sink`] if the sink failed, [`StreamError::Poisoned`] if
+    ///   it did so in an earlier call.
     pub fn add_partition_key(
         &mut self,
         key: &[u8],
     ) -> Result<PartitionKeyIndex, StreamError<S::Error>> {
-        let key_len = u32::try_from(key.len()).unwrap_or(u32::MAX);
+        let key_len = to_u32(key.len());
         let outer_key_len = key_len.max(self.longest_partition_key_len);
-        let index = self.intern(KeyKind::Partition, key, outer_key_len)?;
+        self.add_key(KeyKind::Partition, key, outer_key_len, key_len)?;
         self.longest_partition_key_len = outer_key_len;
-        Ok(PartitionKeyIndex(index))
+        Ok(self.counts.last_partition_key(key))
     }
 
     /// Writes an explicit hash key into its table, whether or not it is there
-    /// already. Plain decimal is the caller's duty; see
+    /// already. It has to be plain decimal, which is not checked; see
     /// [`HashKey::to_decimal`](crate::HashKey::to_decimal).
     ///
     /// # Errors
@@ -243,39 +216,43 @@ impl<S: ByteSink> StreamWriter<S> {
         key: &[u8],
     ) -> Result<ExplicitHashKeyIndex, StreamError<S::Error>> {
         let outer_key_len = self.longest_partition_key_len;
-        self.intern(KeyKind::ExplicitHash, key, outer_key_len)
-            .map(ExplicitHashKeyIndex)
+        self.add_key(KeyKind::ExplicitHash, key, outer_key_len, 0)?;
+        Ok(self.counts.last_explicit_hash_key(key))
     }
 
-    fn intern(
+    fn add_key(
         &mut self,
         kind: KeyKind,
         key: &[u8],
         outer_key_len: u32,
-    ) -> Result<u32, StreamError<S::Error>> {
+        outer_key_len_alone: u32,
+    ) -> Result<(), StreamError<S::Error>> {
         self.check_sink()?;
         let len = bytes_field_len(key);
-        self.reserve(len, outer_key_len)?;
-        if self.encoded_len == FRAME_LEN {
-            self.put(&MAGIC)?;
+        self.check_room(EncodedPart::Key, len, outer_key_len, || {
+            let blob_len = FRAME_LEN.saturating_add(len);
+            blob_len.saturating_add(outer_key_len_alone)
+        })?;
+        if self.digest.len() == 0 {
+            self.write_frame(&MAGIC)?;
         }
-        self.write(len, &mut |put| stream_bytes_field(put, kind.tag(), key))?;
-        let count = self.key_count(kind);
-        let index = *count;
-        *count = index.saturating_add(1);
-        Ok(index)
+        self.write(|out| put_bytes_field(out, kind.tag(), key))?;
+        self.counts.add_key(kind);
+        Ok(())
     }
 
     /// Writes a user record under keys that are in the tables.
     ///
     /// # Errors
     ///
-    /// [`StreamError::Refused`] with [`EncodeError::UnknownKeyIndex`] if an
-    /// index is not of this aggregate, with [`EncodeError::Full`] and
-    /// [`EncodeError::CountReached`] if the limits leave no room for it, with
-    /// [`EncodeError::TooLarge`] if they never do. A key that was interned for
-    /// it stays in its table, unused or for other records.
-    /// [`StreamError::Sink`] and [`StreamError::Poisoned`] as everywhere.
+    /// - [`StreamError::Refused`] with [`EncodeError::StaleKeyIndex`] if an index
+    ///   belongs to an earlier aggregate, [`EncodeError::UnknownKeyIndex`] if it
+    ///   is not in its table, [`EncodeError::Full`] and
+    ///   [`EncodeError::CountReached`] if the limits leave no room for the user
+    ///   record, [`EncodeError::TooLarge`] if they never do. A key that was added
+    ///   for it stays in its table;
+    /// - [`StreamError::Sink`] if the sink failed, [`StreamError::Poisoned`] if
+    ///   it did so in an earlier call.
     pub fn push(
         &mut self,
         partition_key: PartitionKeyIndex,
@@ -284,48 +261,42 @@ impl<S: ByteSink> StreamWriter<S> {
         tags: RecordTags<'_>,
     ) -> Result<(), StreamError<S::Error>> {
         self.check_sink()?;
-        self.check_index(KeyKind::Partition, partition_key.0)?;
-        if let Some(index) = explicit_hash_key {
-            self.check_index(KeyKind::ExplicitHash, index.0)?;
-        }
-        let explicit_hash_key_index = explicit_hash_key.map(|index| index.0);
-        let record = NewRecord::<ANY>::new(partition_key.0, explicit_hash_key_index, data, tags);
-        let len = record.encoded_len();
-        self.reserve(len, self.longest_partition_key_len)?;
+        let keys = (partition_key, explicit_hash_key);
+        let record = self.counts.record(keys, data, tags)?;
+        let (len, outer_key_len) = (record.encoded_len(), self.longest_partition_key_len);
+        self.check_room(EncodedPart::UserRecord, len, outer_key_len, || {
+            let (partition_key_len, blob_len) = alone_lens(keys, &record);
+            blob_len.saturating_add(partition_key_len)
+        })?;
         let limit = self.limits.max_count();
-        if self.record_count >= limit {
+        if self.record_count() >= limit {
             return Err(EncodeError::CountReached { limit }.into());
         }
-        self.write(len, &mut |put| record.stream(put))?;
-        if self.record_count == 0 {
-            self.first_partition_key = partition_key;
-            self.first_explicit_hash_key = explicit_hash_key;
-        }
-        self.record_count = self.record_count.saturating_add(1);
+        self.write(|out| record.write(out))?;
+        self.first_keys.get_or_insert(keys);
+        self.counts.add_record();
         Ok(())
     }
 
-    /// Writes the digest, the last bytes of the blob. The writer is empty
-    /// again.
+    /// Writes the digest, the last bytes of the blob. The writer is empty again
+    /// and all key indices are stale.
     ///
     /// # Errors
     ///
-    /// [`StreamError::Refused`] with [`EncodeError::Empty`] without user
-    /// records; keys stay. [`StreamError::Sink`] and [`StreamError::Poisoned`]
-    /// as everywhere.
+    /// - [`StreamError::Refused`] with [`EncodeError::Empty`] without user
+    ///   records. The keys stay;
+    /// - [`StreamError::Sink`] if the sink failed, [`StreamError::Poisoned`] if
+    ///   it did so in an earlier call.
     pub fn finish(&mut self) -> Result<StreamedAggregate, StreamError<S::Error>> {
         self.check_sink()?;
-        if self.record_count == 0 {
-            return Err(EncodeError::Empty.into());
-        }
-        let digest = self.digest.finish();
-        self.put(&digest.to_bytes())?;
+        let first_keys = self.first_keys.ok_or(EncodeError::Empty)?;
         let streamed = StreamedAggregate {
-            encoded_len: self.encoded_len,
-            record_count: self.record_count,
-            first_partition_key: self.first_partition_key,
-            first_explicit_hash_key: self.first_explicit_hash_key,
+            encoded_len: self.encoded_len(),
+            record_count: self.record_count(),
+            first_keys,
         };
+        let digest = self.digest.finish();
+        self.write_frame(&digest.to_bytes())?;
         self.start_over();
         Ok(streamed)
     }
@@ -337,87 +308,104 @@ impl<S: ByteSink> StreamWriter<S> {
         Ok(())
     }
 
-    /// Writes what is no part of the message.
-    fn put(&mut self, bytes: &[u8]) -> Result<(), StreamError<S::Error>> {
-        self.sink.put(bytes).map_err(|error| {
-            self.is_poisoned = true;
-            StreamError::Sink(error)
-        })
+    /// Writes bytes that are not part of the message.
+    fn write_frame(&mut self, bytes: &[u8]) -> Result<(), StreamError<S::Error>> {
+        // Until the sink returns: it may panic.
+        self.is_poisoned = true;
+        self.sink.write_all(bytes).map_err(StreamError::Sink)?;
+        self.is_poisoned = false;
+        Ok(())
     }
 
-    /// Writes a field of the message, `len` bytes of it.
+    /// Writes a field of the message.
     fn write(
         &mut self,
-        len: u32,
-        stream: &mut dyn FnMut(&mut Put<'_>) -> Option<()>,
+        write: impl FnOnce(&mut Digesting<'_, S>) -> Option<()>,
     ) -> Result<(), StreamError<S::Error>> {
-        let mut failed = None;
-        let written = stream(&mut |bytes| match self.sink.put(bytes) {
-            Ok(()) => {
-                self.digest.update(bytes);
-                Some(())
-            }
-            Err(error) => {
-                failed = Some(error);
-                None
-            }
-        });
-        if written.is_some() {
-            self.encoded_len = self.encoded_len.saturating_add(len);
-            return Ok(());
-        }
+        // Until the sink returns: it may panic.
         self.is_poisoned = true;
-        Err(failed.map_or(StreamError::Poisoned, StreamError::Sink))
+        let mut out = Digesting {
+            sink: &mut self.sink,
+            digest: &mut self.digest,
+            error: None,
+        };
+        if write(&mut out).is_none() {
+            return Err(out.error.map_or(StreamError::Poisoned, StreamError::Sink));
+        }
+        self.is_poisoned = false;
+        Ok(())
     }
 }
 
+/// Passes the bytes of the message on to the sink and to the digest.
+struct Digesting<'a, S: ByteSink> {
+    sink: &'a mut S,
+    digest: &'a mut RunningDigest,
+    error: Option<S::Error>,
+}
+
+impl<S: ByteSink> Output for Digesting<'_, S> {
+    #[inline(never)]
+    fn put(&mut self, bytes: &[u8]) -> Option<()> {
+        if bytes.is_empty() {
+            return Some(());
+        }
+        if let Err(error) = self.sink.write_all(bytes) {
+            self.error = Some(error);
+            return None;
+        }
+        self.digest.update(bytes);
+        Some(())
+    }
+}
+
+/// Prints counts, lengths and limits, not the sink.
 impl<S> fmt::Debug for StreamWriter<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamWriter")
-            .field("encoded_len", &self.encoded_len)
-            .field("record_count", &self.record_count)
+            .field("encoded_len", &self.encoded_len())
+            .field("record_count", &self.record_count())
             .field("limits", &self.limits)
             .field("is_poisoned", &self.is_poisoned)
             .finish_non_exhaustive()
     }
 }
 
-/// What a [`StreamWriter`] has written, and what to put it under.
+/// What a [`StreamWriter`] has written, and the keys to put it under.
 ///
-/// The writer has forgotten the keys themselves; it names them by what
-/// interning them returned.
+/// The writer does not keep the keys themselves: they are named by the indices
+/// that were returned when they were added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamedAggregate {
     encoded_len: u32,
-    record_count: u32,
-    first_partition_key: PartitionKeyIndex,
-    first_explicit_hash_key: Option<ExplicitHashKeyIndex>,
+    record_count: usize,
+    first_keys: RecordKeys,
 }
 
 impl StreamedAggregate {
-    /// Bytes of the blob.
+    /// Returns the bytes of the blob.
     #[must_use]
     pub const fn encoded_len(&self) -> u32 {
         self.encoded_len
     }
 
-    /// User records in the aggregate, at least one.
+    /// Returns the number of user records, at least one.
     #[must_use]
-    pub const fn record_count(&self) -> u32 {
+    pub const fn record_count(&self) -> usize {
         self.record_count
     }
 
-    /// The first user record's partition key: the outer partition key, see
-    /// [`OuterKey::FirstUserRecord`](crate::OuterKey::FirstUserRecord).
+    /// Returns the first user record's partition key: the outer partition key,
+    /// see [`OuterKey::FirstUserRecord`](crate::OuterKey::FirstUserRecord).
     #[must_use]
     pub const fn first_partition_key(&self) -> PartitionKeyIndex {
-        self.first_partition_key
+        self.first_keys.0
     }
 
-    /// The first user record's explicit hash key, if it has one: the outer
-    /// explicit hash key.
+    /// Returns the first user record's explicit hash key, if it has one: the
+    /// outer explicit hash key.
     #[must_use]
     pub const fn first_explicit_hash_key(&self) -> Option<ExplicitHashKeyIndex> {
-        self.first_explicit_hash_key
+        self.first_keys.1
     }
 }

@@ -104,7 +104,7 @@ fn write_with_deduplication(fixture: &Fixture, buffer: &mut [u8]) -> Result<(), 
             None => None,
         };
         let user_record =
-            NewUserRecord::new(partition_key, data).with_explicit_hash_key(explicit_hash_key);
+            NewUserRecord::new(partition_key, data.as_bytes()).with_explicit_hash_key(explicit_hash_key);
         writer
             .try_push(&user_record)
             .map_err(|_| Failure::AggregateWriterRefused)?;
