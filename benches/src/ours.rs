@@ -1,7 +1,7 @@
 //! Our side, as its documentation tells to use it.
 
 use fearless_simd::Level;
-use kinesis_agg::{Deaggregator, RecordAggregator, deaggregate_batch};
+use kinesis_agg::{Deaggregator, RecordAggregator};
 use kinesis_agg_codec::{
     AggregateWriter, AggregatedRecord, Digest, Frame, KeySlots, Limits, Parsed, ReadSlot,
     UserRecord, WriteSlot, limits, parse, parse_with_digest, parse_without_digest,
@@ -83,14 +83,15 @@ fn avx2() -> Md5Many {
 
 /// `kinesis_agg`, one Kinesis record after the other.
 pub(crate) fn deaggregate(blob: &Vec<u8>, deaggregator: &mut Deaggregator, touched: &mut Touched) {
-    for delivered in deaggregator.deaggregate(blob) {
+    for delivered in deaggregator.deaggregate_one(blob) {
         touch(delivered.user_record().unwrap(), touched);
     }
 }
 
 /// `kinesis_agg`, all Kinesis records of an answer.
 pub(crate) fn deaggregate_at_once(blobs: &[Vec<u8>], touched: &mut Touched) {
-    for delivered in deaggregate_batch(blobs).digests_at_once() {
+    let deaggregator = Deaggregator::new().with_digests_ahead(true);
+    for delivered in deaggregator.into_deaggregated(blobs) {
         touch(delivered.user_record().unwrap(), touched);
     }
 }

@@ -200,9 +200,15 @@
 //! | `heapless` | [`VecAggregate`] and writers with a `heapless::Vec` as buffer | `heapless` 0.9 |
 //! | `embedded-io` | [`EmbeddedIo`]: a device as the sink of a [`StreamWriter`] | `embedded-io` 0.7 |
 #![cfg_attr(feature = "heapless", doc = "\n[`VecAggregate`]: VecAggregate")]
-#![cfg_attr(not(feature = "heapless"), doc = "\n[`VecAggregate`]: #features")]
+#![cfg_attr(
+    not(feature = "heapless"),
+    doc = "\n[`VecAggregate`]: https://docs.rs/kinesis-agg-codec/latest/kinesis_agg_codec/struct.VecAggregate.html"
+)]
 #![cfg_attr(feature = "embedded-io", doc = "\n[`EmbeddedIo`]: EmbeddedIo")]
-#![cfg_attr(not(feature = "embedded-io"), doc = "\n[`EmbeddedIo`]: #features")]
+#![cfg_attr(
+    not(feature = "embedded-io"),
+    doc = "\n[`EmbeddedIo`]: https://docs.rs/kinesis-agg-codec/latest/kinesis_agg_codec/struct.EmbeddedIo.html"
+)]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

@@ -1,9 +1,7 @@
 //! What `kinesis_agg` makes of blobs and user records, beside what the codec says.
 
-use kinesis_agg::{
-    Deaggregator, Outcome, OwnedUserRecord, SharedParsed, UnfitUserRecord, deaggregate,
-    parse_shared,
-};
+use kinesis_agg::{Deaggregator, Outcome, OwnedUserRecord, SharedParsed, deaggregate, parse_shared};
+use kinesis_agg::write::UnfitUserRecord;
 use kinesis_agg_codec::UserRecord;
 use kinesis_agg_tests::Read;
 

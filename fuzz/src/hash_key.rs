@@ -2,7 +2,7 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 #[cfg(feature = "std")]
-use kinesis_agg::{digests_of, hash_keys_of};
+use kinesis_agg::digests;
 use kinesis_agg_codec::{Digest, HashKey, HashKeyError, HashKeyRange, limits};
 use num_bigint::BigUint;
 
@@ -144,7 +144,7 @@ fn check_many(text: &[u8]) {
     let expected: Vec<_> = parts.iter().map(|part| md5(part)).collect();
     let hash_keys = hash_keys_of(&parts).into_iter().map(HashKey::to_u128);
     assert_eq!(hash_keys.collect::<Vec<_>>(), expected);
-    let digests = digests_of(&parts).into_iter().map(HashKey::from);
+    let digests = digests::of(&parts).into_iter().map(HashKey::from);
     assert_eq!(digests.map(HashKey::to_u128).collect::<Vec<_>>(), expected);
 }
 

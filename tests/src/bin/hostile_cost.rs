@@ -7,10 +7,11 @@ use core::hint::black_box;
 use std::env;
 use std::process::ExitCode;
 
+use kinesis_agg::RecordAggregator;
 use kinesis_agg::codec::{
     AggregateWriter, KeySlots, MAGIC, Parsed, ReadSlot, WriteSlot, parse_without_digest,
 };
-use kinesis_agg::{NewUserRecord, RecordAggregator};
+use kinesis_agg::write::NewUserRecord;
 use kinesis_agg_tests::wire::{bytes as bytes_field, number as number_field, record};
 
 /// A blob whose digest is not looked at, so that MD5 hides nothing.
@@ -77,7 +78,9 @@ fn writer(
     slot_count: usize,
 ) -> AggregateWriter<Vec<u8>, KeySlots<Vec<WriteSlot>>> {
     let slots = KeySlots::new(vec![WriteSlot::EMPTY; slot_count]);
-    let limits = kinesis_agg::Limits::new().with_max_size(10 << 20).unwrap();
+    let limits = kinesis_agg::write::Limits::new()
+        .with_max_size(10 << 20)
+        .unwrap();
     AggregateWriter::with_key_lookup(vec![0xa5; capacity], slots).with_limits(limits)
 }
 
@@ -160,8 +163,11 @@ fn run(case: &str, n: usize) -> bool {
         "write-16-slots" => write(writer(100 * n, 16), n),
         "aggregator" => {
             let keys: Vec<_> = (0..n).map(|n| format!("key-{n:08}")).collect();
-            let mut aggregator = RecordAggregator::new()
-                .with_limits(kinesis_agg::Limits::new().with_max_size(10 << 20).unwrap());
+            let mut aggregator = RecordAggregator::new().with_limits(
+                kinesis_agg::write::Limits::new()
+                    .with_max_size(10 << 20)
+                    .unwrap(),
+            );
             measured(|| {
                 for key in &keys {
                     let pushed = aggregator.push(NewUserRecord::new(key, b"data")).unwrap();
