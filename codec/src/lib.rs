@@ -197,18 +197,8 @@
 //! | Feature | Adds | Brings into the API |
 //! |---|---|---|
 //! | `fast` (default) | more code for less time; the same bytes, user records and errors | nothing |
-//! | `heapless` | [`VecAggregate`] and writers with a `heapless::Vec` as buffer | `heapless` 0.9 |
-//! | `embedded-io` | [`EmbeddedIo`]: a device as the sink of a [`StreamWriter`] | `embedded-io` 0.7 |
-#![cfg_attr(feature = "heapless", doc = "\n[`VecAggregate`]: VecAggregate")]
-#![cfg_attr(
-    not(feature = "heapless"),
-    doc = "\n[`VecAggregate`]: https://docs.rs/kinesis-agg-codec/latest/kinesis_agg_codec/struct.VecAggregate.html"
-)]
-#![cfg_attr(feature = "embedded-io", doc = "\n[`EmbeddedIo`]: EmbeddedIo")]
-#![cfg_attr(
-    not(feature = "embedded-io"),
-    doc = "\n[`EmbeddedIo`]: https://docs.rs/kinesis-agg-codec/latest/kinesis_agg_codec/struct.EmbeddedIo.html"
-)]
+//! | `heapless` | [`VecAggregate`](https://docs.rs/kinesis-agg-codec/latest/kinesis_agg_codec/struct.VecAggregate.html) and writers with a `heapless::Vec` as buffer | `heapless` 0.9 |
+//! | `embedded-io` | [`EmbeddedIo`](https://docs.rs/kinesis-agg-codec/latest/kinesis_agg_codec/struct.EmbeddedIo.html): a device as the sink of a [`StreamWriter`] | `embedded-io` 0.7 |
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
