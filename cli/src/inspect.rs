@@ -4,9 +4,10 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::bail;
+use kinesis_agg::ShardMap;
 use kinesis_agg::codec::limits::MAGIC_LEN;
 use kinesis_agg::codec::{AggregatedRecord, MAGIC, Parsed, ReadSlot, parse, parse_without_digest};
-use kinesis_agg::{PlainReason, ShardMap};
+use kinesis_agg::read::PlainReason;
 
 use crate::billing::Savings;
 use crate::chart::{Histogram, stacked};
@@ -147,7 +148,7 @@ impl<W: Write> Inspector<'_, W> {
             ("explicitHashKey", "hash key"),
             ("sequenceNumber", "sequence"),
         ] {
-            if let Some(value) = blob.fields.get(key) {
+            if let Some(value) = blob.fields.get_non_null(key) {
                 self.line(label, &cut(value.get(), VALUE_WIDTH))?;
             }
         }

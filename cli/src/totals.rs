@@ -2,15 +2,16 @@
 
 use alloc::borrow::Cow;
 
+use kinesis_agg::HashKey;
 use kinesis_agg::codec::{AggregatedRecord, Parsed, ReadSlot, parse};
-use kinesis_agg::{HashKey, KeyBytes, PlainReason};
+use kinesis_agg::lambda::JsonFields;
+use kinesis_agg::read::{KeyBytes, PlainReason};
 use serde::Serialize;
 
 use crate::billing::Savings;
 use crate::chart::Histogram;
 use crate::hash_key_ranges::RangeShares;
 use crate::input::Blob;
-use crate::json::Fields;
 use crate::partition_keys::PartitionKeys;
 use crate::text::wide;
 
@@ -171,6 +172,6 @@ impl Totals {
 }
 
 /// A field's string, if it is one.
-fn text<'a>(fields: &Fields<'a>, name: &str) -> Option<Cow<'a, str>> {
-    fields.text(name).ok().flatten()
+fn text<'a>(fields: &'a JsonFields<'_>, name: &str) -> Option<Cow<'a, str>> {
+    fields.string(name).ok().flatten()
 }

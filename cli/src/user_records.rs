@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 use std::io::{self, Write};
 
 use kinesis_agg::codec::{AggregatedRecord, ReadSlot};
-use kinesis_agg::{RecordTag, UserRecord};
+use kinesis_agg::read::{RecordTag, UserRecord};
 
 use crate::key_tables::{more, offset_in};
 use crate::style::{Styles, heading, painted};
@@ -109,7 +109,7 @@ impl UserRecordTable {
 
 fn cells(blob: &[u8], user_record: &UserRecord<'_>) -> [String; COLUMNS] {
     let explicit_hash_key = user_record.explicit_hash_key();
-    let tags: Vec<_> = user_record.tags().map(shown_tag).collect();
+    let tags: Vec<_> = user_record.tags().iter().map(shown_tag).collect();
     [
         user_record.sub_sequence_number().to_string(),
         offset_in(blob, user_record.data()).to_string(),

@@ -12,11 +12,11 @@
 //! order. Kinesis records that are not aggregated pass through.
 //!
 //! ```
-//! use kinesis_agg::{KinesisRecord, deaggregate_batch};
+//! use kinesis_agg::{KinesisRecord, deaggregate};
 //!
 //! # fn get_records() -> Vec<KinesisRecord> { Vec::new() }
 //! let records = get_records();
-//! for delivered in deaggregate_batch(&records) {
+//! for delivered in deaggregate(&records) {
 //!     if let Some(error) = delivered.malformed() {
 //!         eprintln!("{:?}: {error}", delivered.sequence_number());
 //!     }
@@ -158,65 +158,26 @@
 
 extern crate alloc;
 
-mod aggregator;
 #[cfg(feature = "aws-sdk")]
 pub mod aws_sdk;
-mod checkpoint;
-mod deaggregate;
-mod digests;
-#[cfg(feature = "producer")]
-mod driver;
-mod enclosing;
-mod error;
-mod filtered;
-mod hash_key_filter;
-mod key_map;
+pub mod digests;
+mod kinesis_record;
 #[cfg(feature = "lambda")]
 pub mod lambda;
-#[cfg(feature = "simd")]
-mod md5_lanes;
-mod owned;
-mod producer;
-mod shard_map;
-mod sharded_aggregator;
-mod shared;
+pub mod producer;
+pub mod read;
+pub mod shards;
+pub mod write;
 
 pub use kinesis_agg_codec as codec;
-pub use kinesis_agg_codec::{
-    DecodeError, DecodeErrorKind, EncodeError, HashKey, HashKeyError, HashKeyRange, KeyBytes,
-    LimitError, Limits, NewUserRecord, OuterKey, PlainReason, RecordTag, RecordTags,
-    ReversedRangeError, UserRecord,
-};
 
-pub use aggregator::{LoneUserRecord, OwnedAggregate, RecordAggregator, flush_all};
-pub use checkpoint::{
-    ExtendedSequenceNumber, MAX_SEQUENCE_NUMBER_LEN, Resumed, SequenceDigits, SequenceNumber,
-    SequenceNumberError,
-};
-pub use deaggregate::{
-    Batch, Deaggregated, Deaggregator, Delivered, Outcome, Strict, deaggregate, deaggregate_batch,
-};
-pub use digests::{digests_of, digests_of_blobs, hash_keys_of};
+pub use kinesis_record::{EnclosingRecord, KinesisRecord, SharedData};
 #[cfg(feature = "producer")]
-pub use driver::{
-    DEFAULT_REQUEST_TIMEOUT, DeliveryFuture, ListShardsError, Producer, ProducerBuilder, PutError,
-    list_shards,
+pub use producer::Producer;
+pub use producer::{ProducerCore, ProducerSettings};
+pub use read::{
+    Deaggregated, Deaggregator, DecodeError, Delivered, ExtendedSequenceNumber, HashKeyFilter,
+    MalformedRecord, Outcome, OwnedDelivered, SequenceNumber, deaggregate,
 };
-pub use enclosing::{EnclosingRecord, KinesisRecord};
-pub use error::{MalformedRecord, PushError, UnfitUserRecord};
-pub use filtered::Filtered;
-pub use hash_key_filter::HashKeyFilter;
-pub use owned::{AsUserRecord, OwnedUserRecord};
-pub use producer::{
-    Attempt, AttemptOutcome, DEFAULT_BYTES_PER_SECOND, DEFAULT_LONGEST_BACKOFF,
-    DEFAULT_MAX_REQUEST_LEN, DEFAULT_MAX_REQUESTS_IN_FLIGHT, DEFAULT_RECORDS_PER_SECOND,
-    DEFAULT_SHORTEST_BACKOFF, DEFAULT_TTL, Delivery, Failure, FailureReason, MAX_REQUEST_COUNT,
-    ProducerCore, ProducerCounters, ProducerEvent, ProducerSettings, PutRecord, PutRequest,
-    PutResult, RequestFailure, RequestId, UnknownRequest,
-};
-pub use shard_map::{Shard, ShardMap, ShardMapDiff, ShardMapError};
-pub use sharded_aggregator::{
-    DEFAULT_MAX_AGE, DEFAULT_MAX_BUFFERED_LEN, RefusalReason, RefusedUserRecord, ShardAggregate,
-    ShardedAggregator, ShardedLimits,
-};
-pub use shared::{SharedParsed, SharedUserRecord, SharedUserRecords, parse_shared};
+pub use shards::{HashKey, HashKeyRange, Shard, ShardMap, ShardedAggregator};
+pub use write::{EncodeError, OwnedAggregate, OwnedUserRecord, RecordAggregator};

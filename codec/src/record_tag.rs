@@ -1,11 +1,14 @@
-//! A tag of a user record, in both directions.
+//! The tags of a user record, in both directions.
+
+use core::fmt;
+use core::iter::FusedIterator;
 
 use crate::error::{DecodeError, EncodeError, EncodedPart, RequiredField};
 use crate::key_bytes::KeyBytes;
 use crate::schema::{RECORD_TAG, TAG_KEY, TAG_VALUE};
 use crate::wire::fault::Fault;
 use crate::wire::field::{Fields, Place};
-use crate::wire::num::to_u32;
+use crate::wire::num::{Num as _, to_u32};
 use crate::wire::put::{bytes_field_len, delimited_len, put_bytes_field};
 use crate::wire::sink::{Output, Sink};
 
@@ -111,48 +114,45 @@ impl<'buf> RecordTag<'buf> {
 
 /// The tags of a user record, in order.
 ///
-/// Made from a slice to be written, or found in a user record that was read.
+/// Borrows a slice of tags to be written, or the tags of a user record that was read.
 ///
 /// ```
 /// use kinesis_agg_codec::{RecordTag, RecordTags};
 ///
 /// let tags = [RecordTag { key: "unit".into(), value: Some("C".into()) }];
-/// assert!(RecordTags::from(&tags[..]).eq(tags));
+/// assert!(RecordTags::from(&tags[..]).iter().eq(tags));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy)]
 pub struct RecordTags<'buf>(Source<'buf>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy)]
 enum Source<'buf> {
     Listed(&'buf [RecordTag<'buf>]),
-    /// A checked record, from its first tag on, and how to read it: a writer
-    /// that is given listed tags only does not carry the reader's code along.
-    Record(&'buf [u8], ReadNext),
+    /// Fields of a checked record, and the function that reads the next tag of them.
+    /// A pointer, so that a program which only writes listed tags does not carry the
+    /// reader's code.
+    Encoded(&'buf [u8], ReadNext),
 }
 
+/// Reads a tag; returns it with the fields behind it.
 type ReadNext = for<'buf> fn(&'buf [u8]) -> Option<(RecordTag<'buf>, &'buf [u8])>;
 
 impl<'buf> RecordTags<'buf> {
     /// No tags.
-    pub(crate) const NONE: Self = Self(Source::Listed(&[]));
+    pub const EMPTY: Self = Self(Source::Listed(&[]));
 
-    /// The tags of a checked record, from its first tag on.
-    pub(crate) fn in_record(checked: &'buf [u8]) -> Self {
-        Self(Source::Record(checked, |rest| {
-            let mut fields = Fields::new(rest, 0);
-            // The record was checked, so there is no fault to lose.
-            let tag = RecordTag::next_of(&mut fields);
-            Some((tag.ok().flatten()?, fields.rest()))
-        }))
+    /// The tags in `checked`, the rest of a checked record from its first tag on.
+    pub(crate) const fn in_record(checked: &'buf [u8]) -> Self {
+        Self(Source::Encoded(checked, read_next))
     }
 
-    /// Reads tags as they stand in a record, one `tags` field after the other;
-    /// other fields between them are passed over.
+    /// Parses encoded tags: one `tags` field of a record after the other. Other fields
+    /// between them are skipped.
     ///
     /// # Errors
     ///
-    /// [`DecodeError`] as for the fields of a record; offsets count from the
-    /// start of `fields`.
+    /// [`DecodeError`] as for the fields of a record. Offsets count from the start of
+    /// `fields`.
     pub fn parse(fields: &'buf [u8]) -> Result<Self, DecodeError> {
         let mut read = Fields::new(fields, 0);
         loop {
@@ -164,47 +164,77 @@ impl<'buf> RecordTags<'buf> {
         }
     }
 
-    /// The bytes that [`parse`](Self::parse) reads, if the tags were found in a
-    /// record: the part of it from its first tag on, or none of it.
+    /// Returns the bytes that [`parse`](Self::parse) accepts, if the tags come from a
+    /// record that was read: its fields from the first tag on, or nothing if it has no
+    /// tags. Returns `None` for tags that were made from a slice.
     #[must_use]
-    pub fn as_encoded(&self) -> Option<&'buf [u8]> {
-        match &self.0 {
+    pub const fn as_encoded(&self) -> Option<&'buf [u8]> {
+        match self.0 {
             Source::Listed(_) => None,
-            Source::Record(rest, _) => Some(rest),
+            Source::Encoded(fields, _) => Some(fields),
         }
     }
 
-    /// True if there are no tags (left).
+    /// Returns an iterator over the tags.
+    #[must_use]
+    pub const fn iter(&self) -> RecordTagsIter<'buf> {
+        RecordTagsIter(self.0)
+    }
+
+    /// Returns true if there are no tags.
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
-        match &self.0 {
+        match self.0 {
             Source::Listed(tags) => tags.is_empty(),
-            Source::Record(..) => self.clone().next().is_none(),
+            Source::Encoded(..) => self.iter().next().is_none(),
         }
     }
 
-    /// Bytes that they take in a record.
+    /// Bytes that the tags take in a record.
     #[inline]
     pub(crate) fn encoded_len(&self) -> u32 {
-        match &self.0 {
+        match self.0 {
             Source::Listed([]) => 0,
             _ => self.encoded_len_of_some(),
         }
     }
 
-    // Not inlined: user records have no tags as a rule.
+    // Not inlined: user records rarely have tags.
     #[inline(never)]
     fn encoded_len_of_some(&self) -> u32 {
-        self.clone()
+        self.iter()
             .fold(0, |len: u32, tag| len.saturating_add(tag.encoded_len()))
     }
+}
+
+fn read_next(fields: &[u8]) -> Option<(RecordTag<'_>, &[u8])> {
+    let mut fields = Fields::new(fields, 0);
+    // The fields were checked, so there is no fault to lose.
+    let tag = RecordTag::next_of(&mut fields);
+    Some((tag.ok().flatten()?, fields.rest()))
 }
 
 impl Default for RecordTags<'_> {
     /// No tags.
     fn default() -> Self {
-        Self::NONE
+        Self::EMPTY
+    }
+}
+
+/// Equal if both hold the same tags in the same order, however they are stored.
+impl PartialEq for RecordTags<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for RecordTags<'_> {}
+
+/// A list of tags.
+impl fmt::Debug for RecordTags<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
@@ -214,23 +244,62 @@ impl<'buf> From<&'buf [RecordTag<'buf>]> for RecordTags<'buf> {
     }
 }
 
-impl<'buf> Iterator for RecordTags<'buf> {
+impl<'buf> IntoIterator for RecordTags<'buf> {
+    type Item = RecordTag<'buf>;
+    type IntoIter = RecordTagsIter<'buf>;
+
+    fn into_iter(self) -> RecordTagsIter<'buf> {
+        self.iter()
+    }
+}
+
+impl<'buf> IntoIterator for &RecordTags<'buf> {
+    type Item = RecordTag<'buf>;
+    type IntoIter = RecordTagsIter<'buf>;
+
+    fn into_iter(self) -> RecordTagsIter<'buf> {
+        self.iter()
+    }
+}
+
+/// Iterates over the tags of a user record, in order.
+#[derive(Clone)]
+pub struct RecordTagsIter<'buf>(Source<'buf>);
+
+impl<'buf> Iterator for RecordTagsIter<'buf> {
     type Item = RecordTag<'buf>;
 
     fn next(&mut self) -> Option<RecordTag<'buf>> {
         match &mut self.0 {
             Source::Listed(tags) => {
-                let (&tag, behind) = tags.split_first()?;
-                *tags = behind;
-                Some(tag)
+                let (tag, rest) = tags.split_first()?;
+                *tags = rest;
+                Some(*tag)
             }
-            Source::Record(rest, read_next) => {
-                let (tag, behind) = read_next(rest)?;
-                *rest = behind;
+            Source::Encoded(fields, read_next) => {
+                let (tag, rest) = read_next(fields)?;
+                *fields = rest;
                 Some(tag)
             }
         }
     }
+
+    /// Exact. For encoded tags it reads them all.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = match self.0 {
+            Source::Listed(tags) => tags.len(),
+            Source::Encoded(..) => self.clone().fold(0, |len, _| len.plus(1)),
+        };
+        (len, Some(len))
+    }
 }
 
-impl core::iter::FusedIterator for RecordTags<'_> {}
+impl ExactSizeIterator for RecordTagsIter<'_> {}
+impl FusedIterator for RecordTagsIter<'_> {}
+
+/// A list of the tags that remain.
+impl fmt::Debug for RecordTagsIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}

@@ -1,4 +1,4 @@
-//! The schema (`proto/aggregated_record.proto`): field numbers, and nothing else.
+//! The schema (`proto/aggregated_record.proto`): the tag of each field.
 
 use crate::wire::field::{self, WireType};
 
@@ -21,7 +21,7 @@ pub(crate) const TAG_KEY: u32 = field::tag(1, WireType::LengthDelimited);
 /// `Tag.value`
 pub(crate) const TAG_VALUE: u32 = field::tag(2, WireType::LengthDelimited);
 
-/// The key tables, by the tags of their entries.
+/// Which of the two key tables a key belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyKind {
     Partition,
@@ -29,10 +29,20 @@ pub(crate) enum KeyKind {
 }
 
 impl KeyKind {
+    /// The tag of the fields that make up the table.
     pub(crate) const fn tag(self) -> u32 {
         match self {
             Self::Partition => PARTITION_KEY,
             Self::ExplicitHash => EXPLICIT_HASH_KEY,
+        }
+    }
+
+    /// The table that a field with this tag belongs to, if it is a key.
+    pub(crate) const fn of_tag(tag: u32) -> Option<Self> {
+        match tag {
+            PARTITION_KEY => Some(Self::Partition),
+            EXPLICIT_HASH_KEY => Some(Self::ExplicitHash),
+            _ => None,
         }
     }
 }

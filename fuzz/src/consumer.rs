@@ -4,10 +4,7 @@
 use core::cmp::Ordering;
 
 use arbitrary::{Arbitrary, Unstructured};
-use kinesis_agg::{
-    Deaggregator, Delivered, ExtendedSequenceNumber, HashKey, HashKeyFilter, HashKeyRange,
-    KinesisRecord, Outcome, SequenceNumber, deaggregate_batch,
-};
+use kinesis_agg::{Deaggregator, Delivered, ExtendedSequenceNumber, HashKey, HashKeyFilter, HashKeyRange, KinesisRecord, Outcome, SequenceNumber, deaggregate};
 use kinesis_agg_tests::{reseal, wire};
 use num_bigint::BigUint;
 
@@ -319,7 +316,7 @@ fn run(input: &Input) {
     let Some(settings) = &input.filter else {
         let rest: Vec<_> = all.iter().filter(|seen| is_behind(seen)).cloned().collect();
         if let Some((checkpoint, _)) = &checkpoint {
-            let resumed = deaggregate_batch(&records).resume_after(checkpoint.clone());
+            let resumed = deaggregate(&records).resume_after(checkpoint.clone());
             assert_eq!(resumed.map(|d| Seen::of(&d)).collect::<Vec<_>>(), rest);
             let mut deaggregator = Deaggregator::new();
             let mut one_by_one = Vec::new();
@@ -338,7 +335,7 @@ fn run(input: &Input) {
 
     let by = settings.filter();
     let mut left_out = Vec::new();
-    let mut batch = deaggregate_batch(&records);
+    let mut batch = deaggregate(&records);
     if input.is_digested_at_once {
         batch = batch.digests_at_once();
     }
@@ -366,7 +363,7 @@ fn run(input: &Input) {
     if let Some((checkpoint, _)) = &checkpoint {
         let (kept, outside) = filter(all, by);
         let rest: Vec<_> = kept.into_iter().filter(|seen| is_behind(seen)).collect();
-        let mut resumed = deaggregate_batch(&records)
+        let mut resumed = deaggregate(&records)
             .filter_by(by)
             .resume_after(checkpoint.clone());
         let delivered: Vec<_> = resumed.by_ref().map(|d| Seen::of(&d)).collect();
@@ -389,7 +386,7 @@ fn run(input: &Input) {
 /// a strict consumer gets all before the first malformed one, and its error.
 fn check_outcomes(records: &[KinesisRecord], seen: &[Vec<Seen>], is_digested_at_once: bool) {
     let mut outcomes = Vec::new();
-    let mut batch = deaggregate_batch(records).observe(|place, _, outcome| {
+    let mut batch = deaggregate(records).observe(|place, _, outcome| {
         assert_eq!(place, outcomes.len());
         outcomes.push(outcome);
     });
@@ -409,7 +406,7 @@ fn check_outcomes(records: &[KinesisRecord], seen: &[Vec<Seen>], is_digested_at_
 
     let all = seen.concat();
     let good = all.iter().position(|seen| seen.is_malformed);
-    let mut strict = deaggregate_batch(records).strict();
+    let mut strict = deaggregate(records).strict();
     for expected in &all[..good.unwrap_or(all.len())] {
         assert_eq!(Seen::of(&strict.next().unwrap().unwrap()), *expected);
     }

@@ -12,12 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
-use kinesis_agg::{
-    AttemptOutcome, FailureReason, HashKey, HashKeyRange, Limits, OuterKey, OwnedAggregate,
-    OwnedUserRecord, ProducerCore, ProducerEvent, ProducerSettings, PutRecord, PutRequest,
-    PutResult, RefusalReason, RequestFailure, RequestId, Shard, ShardAggregate, ShardMap,
-    ShardedAggregator, ShardedLimits, SharedParsed, SharedUserRecord, parse_shared,
-};
+use kinesis_agg::{HashKey, HashKeyRange, OwnedAggregate, OwnedUserRecord, ProducerCore, ProducerSettings, Shard, ShardMap, ShardedAggregator, SharedParsed, SharedUserRecord, parse_shared};
+use kinesis_agg::producer::{AttemptOutcome, FailureReason, ProducerEvent, PutRecord, PutRequest, PutResult, RequestFailure, RequestId};
+use kinesis_agg::shards::{RefusalReason, ShardAggregate, ShardedLimits};
+use kinesis_agg::write::{Limits, OuterKey};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -460,7 +458,7 @@ impl Aggregator {
 /// "The bytes that each would take in an aggregate of its own, and those of
 /// its token."
 fn waiting_len(user_record: &OwnedUserRecord) -> usize {
-    let new = kinesis_agg::NewUserRecord::new(user_record.partition_key(), user_record.data())
+    let new = kinesis_agg::write::NewUserRecord::new(user_record.partition_key(), user_record.data())
         .with_explicit_hash_key(user_record.explicit_hash_key());
     usize::try_from(new.encoded_len_alone()).unwrap() + size_of::<u32>()
 }

@@ -61,6 +61,7 @@ impl From<&UserRecord<'_>> for Read {
             data: user_record.data().to_vec(),
             tags: user_record
                 .tags()
+                .iter()
                 .map(|tag| {
                     let value = tag.value.map(|value| value.as_bytes().to_vec());
                     (tag.key.as_bytes().to_vec(), value)
@@ -168,7 +169,7 @@ pub fn message_of(blob: &[u8]) -> &[u8] {
 
 /// The README's examples, as they stand there.
 #[doc = include_str!("../../README.md")]
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "std"))]
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Readme;

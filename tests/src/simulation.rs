@@ -11,10 +11,13 @@ use alloc::sync::Arc;
 use core::time::Duration;
 use std::collections::{HashMap, HashSet};
 
+use kinesis_agg::producer::{
+    ProducerEvent, PutRecord, PutRequest, PutResult, RequestFailure, RequestId,
+};
+use kinesis_agg::write::{Limits, LoneUserRecord};
 use kinesis_agg::{
-    HashKey, HashKeyRange, Limits, LoneUserRecord, OwnedUserRecord, ProducerCore, ProducerEvent,
-    ProducerSettings, PutRecord, PutRequest, PutResult, RecordAggregator, RequestFailure,
-    RequestId, Shard, ShardMap, SharedParsed, parse_shared,
+    HashKey, HashKeyRange, KinesisRecord, OwnedUserRecord, ProducerCore, ProducerSettings,
+    RecordAggregator, Shard, ShardMap,
 };
 
 /// By which rule a producer takes a user record for delivered.
@@ -706,11 +709,17 @@ fn hash_key_of(record: &PutRecord) -> HashKey {
 
 /// Token and hash key of each user record.
 fn deaggregate(record: &PutRecord) -> Vec<(u64, HashKey)> {
-    let token = |data: &[u8]| u64::from_be_bytes(*data.first_chunk().unwrap());
-    match parse_shared(record.data.clone()).unwrap() {
-        SharedParsed::Aggregated(user_records) => user_records
-            .map(|read| (token(read.data()), read.hash_key().unwrap()))
-            .collect(),
-        SharedParsed::Plain(_) => vec![(token(&record.data), hash_key_of(record))],
-    }
+    let records = [KinesisRecord {
+        data: record.data.clone(),
+        partition_key: Some(record.partition_key.clone()),
+        explicit_hash_key: record.explicit_hash_key.map(|key| key.to_string()),
+        sequence_number: None,
+    }];
+    kinesis_agg::deaggregate(&records)
+        .map(|read| {
+            let read = read.checked().unwrap();
+            let token = u64::from_be_bytes(*read.data().first_chunk().unwrap());
+            (token, read.hash_key().unwrap().unwrap())
+        })
+        .collect()
 }

@@ -2,10 +2,8 @@
 //! lost, reordered or twice, and every size is exact.
 
 use kinesis_agg::codec::{MAGIC, limits};
-use kinesis_agg::{
-    EncodeError, HashKey, LoneUserRecord, NewUserRecord, OuterKey, OwnedUserRecord,
-    RecordAggregator,
-};
+use kinesis_agg::write::{LoneUserRecord, NewUserRecord, OuterKey};
+use kinesis_agg::{EncodeError, HashKey, OwnedUserRecord, RecordAggregator};
 use kinesis_agg_tests::aggregator_model::{self, Settings, Step, consume, size};
 use kinesis_agg_tests::{aggregated, read_with_slots};
 use proptest::prelude::*;

@@ -4,11 +4,12 @@
 
 #[cfg(feature = "std")]
 use kinesis_agg::RecordAggregator;
-use kinesis_agg_codec::limits::LARGEST_MAX_SIZE;
 use kinesis_agg_codec::{
-    Aggregate, AggregateWriter, EncodeError, EncodedPart, HashKey, HashKeyError, KeySlots, Limits,
+    Aggregate, AggregateWriter, EncodeError, EncodedPart, HashKey, HashKeyError, KeySlots,
     NewUserRecord, OuterKey, WriteSlot,
 };
+#[cfg(feature = "std")]
+use kinesis_agg_codec::{Limits, limits::LARGEST_MAX_SIZE};
 use kinesis_agg_tests::aggregated;
 use kinesis_agg_tests::fixtures::{EncodeCase, Given, Output, encode_cases};
 use kinesis_agg_tests::wire::partition_key;

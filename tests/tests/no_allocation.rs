@@ -62,7 +62,7 @@ fn read(blob: &[u8], slots: &mut [ReadSlot]) {
                     Ok(hash_key) => sum = sum.max(hash_key),
                     Err(error) => print(error),
                 }
-                black_box(user_record.tags().count());
+                black_box(user_record.tags().iter().count());
             }
             black_box(HashKeyRange::new(HashKey::MIN, sum).unwrap());
             assert_eq!(aggregated.into_iter().count(), aggregated.record_count());
@@ -126,12 +126,7 @@ fn writing_never_allocates() {
         let explicit_hash_key = writer.add_explicit_hash_key(decimal.as_bytes()).unwrap();
         let tags = RecordTags::from(&tags[..]);
         writer
-            .push(
-                partition_key,
-                Some(explicit_hash_key),
-                b"data",
-                tags.clone(),
-            )
+            .push(partition_key, Some(explicit_hash_key), b"data", tags)
             .unwrap();
         black_box(writer.finish().unwrap().len());
 
@@ -141,10 +136,8 @@ fn writing_never_allocates() {
         });
         let partition_key = writer.add_partition_key(b"a").unwrap();
         let explicit_hash_key = writer.add_explicit_hash_key(decimal.as_bytes()).unwrap();
-        let mut push = |data: &[u8]| {
-            let tags = tags.clone();
-            writer.push(partition_key, Some(explicit_hash_key), data, tags)
-        };
+        let mut push =
+            |data: &[u8]| writer.push(partition_key, Some(explicit_hash_key), data, tags);
         push(b"data").unwrap();
         print(push(&[0; 100]).unwrap_err());
         print(push(b"data").unwrap_err());

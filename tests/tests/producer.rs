@@ -5,10 +5,14 @@
 use core::error::Error as _;
 use core::time::Duration;
 
+use kinesis_agg::producer::{
+    AttemptOutcome, FailureReason, ProducerEvent, PutRequest, PutResult, RequestFailure,
+};
+use kinesis_agg::shards::RefusalReason;
+use kinesis_agg::write::{Limits, LoneUserRecord};
 use kinesis_agg::{
-    AttemptOutcome, FailureReason, HashKey, HashKeyRange, Limits, LoneUserRecord, OwnedUserRecord,
-    ProducerCore, ProducerEvent, ProducerSettings, PutRequest, PutResult, RefusalReason,
-    RequestFailure, Shard, ShardMap, SharedParsed, parse_shared,
+    HashKey, HashKeyRange, OwnedUserRecord, ProducerCore, ProducerSettings, Shard, ShardMap,
+    deaggregate,
 };
 
 const MAX: u128 = u128::MAX;
@@ -60,11 +64,13 @@ fn push(producer: &mut ProducerCore<u128>, hash_keys: &[u128], now: Duration) {
 
 /// The hash keys in each record of a request.
 fn keys(request: &PutRequest) -> Vec<Vec<u128>> {
-    let keys = |data| match parse_shared(data).unwrap() {
-        SharedParsed::Aggregated(user_records) => user_records
-            .map(|read| read.hash_key().unwrap().to_u128())
-            .collect(),
-        SharedParsed::Plain(reason) => panic!("{reason:?}"),
+    let keys = |data| {
+        let records = [data];
+        let hash_keys = deaggregate(&records).map(|read| {
+            assert!(read.user_record().is_some(), "{:?}", read.outcome());
+            read.hash_key().unwrap().unwrap().to_u128()
+        });
+        hash_keys.collect()
     };
     let records = request.records.iter();
     records.map(|record| keys(record.data.clone())).collect()
@@ -98,7 +104,7 @@ fn delivered(producer: &mut ProducerCore<u128>) -> Vec<(u128, String)> {
     delivered
 }
 
-fn failures(producer: &mut ProducerCore<u128>) -> Vec<(u128, kinesis_agg::Failure)> {
+fn failures(producer: &mut ProducerCore<u128>) -> Vec<(u128, kinesis_agg::producer::Failure)> {
     let mut failures = Vec::new();
     while let Some(event) = producer.poll_event() {
         match event {
@@ -468,7 +474,9 @@ fn requests_keep_to_count_length_and_number() {
     for _ in 0..2 {
         let request = producer.poll_request(ms(0)).unwrap();
         assert_eq!(request.records.len(), 2);
-        let len = |record: &kinesis_agg::PutRecord| record.data.len() + record.partition_key.len();
+        let len = |record: &kinesis_agg::producer::PutRecord| {
+            record.data.len() + record.partition_key.len()
+        };
         assert!(request.records.iter().map(len).sum::<usize>() <= 1_000);
     }
     // The third would be one too many.

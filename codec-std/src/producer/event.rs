@@ -7,8 +7,8 @@ use core::time::Duration;
 use kinesis_agg_codec::EncodeError;
 use thiserror::Error;
 
-use crate::owned::OwnedUserRecord;
 use crate::producer::request::RequestFailure;
+use crate::write::OwnedUserRecord;
 
 /// One attempt to put a user record into the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]

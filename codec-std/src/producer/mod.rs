@@ -16,6 +16,8 @@
 //! lanes that its hash keys touch. So the user records of one hash key are
 //! never in two requests at once, which is what keeps them in order.
 
+#[cfg(feature = "producer")]
+mod driver;
 mod event;
 mod jitter;
 mod lane;
@@ -29,6 +31,11 @@ use core::time::Duration;
 
 use kinesis_agg_codec::{HashKey, HashKeyRange};
 
+#[cfg(feature = "producer")]
+pub use crate::producer::driver::{
+    DEFAULT_REQUEST_TIMEOUT, DeliveryFuture, ListShardsError, Producer, ProducerBuilder, PutError,
+    list_shards,
+};
 pub use crate::producer::event::{
     Attempt, AttemptOutcome, Delivery, Failure, FailureReason, ProducerCounters, ProducerEvent,
 };
@@ -44,13 +51,11 @@ pub use crate::producer::settings::{
     DEFAULT_TTL, MAX_REQUEST_COUNT, ProducerSettings,
 };
 
-use crate::aggregator::RecordAggregator;
-use crate::error::PushError;
-use crate::owned::OwnedUserRecord;
-use crate::shard_map::ShardMap;
-use crate::sharded_aggregator::{
-    RefusalReason, RefusedUserRecord, ShardAggregate, ShardedAggregator, buffered_len, check_room,
+use crate::shards::{
+    RefusalReason, RefusedUserRecord, ShardAggregate, ShardMap, ShardedAggregator, buffered_len,
+    check_room,
 };
+use crate::write::{OwnedUserRecord, PushError, RecordAggregator};
 
 /// Takes user records, hands out PutRecords requests, and tells how each user
 /// record ended.

@@ -5,10 +5,9 @@ use core::time::Duration;
 
 use kinesis_agg_codec::HashKeyRange;
 
-use crate::aggregator::OwnedAggregate;
-use crate::owned::OwnedUserRecord;
 use crate::producer::event::Attempt;
-use crate::sharded_aggregator::ShardAggregate;
+use crate::shards::ShardAggregate;
+use crate::write::{OwnedAggregate, OwnedUserRecord};
 
 /// Attempts of the past, shared by the user records that made them together.
 pub(super) type Past = Arc<[Attempt]>;

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use kinesis_agg_codec::Limits;
 
-use crate::aggregator::LoneUserRecord;
-use crate::sharded_aggregator::ShardedLimits;
+use crate::shards::ShardedLimits;
+use crate::write::LoneUserRecord;
 
 /// Records of the largest PutRecords request.
 ///

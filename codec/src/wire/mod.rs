@@ -2,7 +2,6 @@
 //!
 //! Source: <https://protobuf.dev/programming-guides/encoding/>.
 
-pub(crate) mod cursor;
 pub(crate) mod fault;
 pub(crate) mod field;
 pub(crate) mod head;
@@ -10,4 +9,3 @@ pub(crate) mod num;
 pub(crate) mod put;
 pub(crate) mod sink;
 pub(crate) mod varint;
-pub(crate) mod word;

@@ -129,7 +129,7 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
         }
         out.put(self.data)?;
         if SHAPE == ANY && self.tags_len > 0 {
-            for tag in self.tags.clone() {
+            for tag in self.tags {
                 tag.write(out)?;
             }
         }

@@ -20,7 +20,7 @@ use crate::write::new_record::{ANY, NewRecord};
 ///     .with_explicit_hash_key(HashKey::new(7))
 ///     .with_tags(tags[..].into());
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct NewUserRecord<'a> {
     pub(crate) partition_key: &'a str,
     pub(crate) explicit_hash_key: Option<HashKey>,
@@ -41,7 +41,7 @@ impl<'a> NewUserRecord<'a> {
             partition_key,
             explicit_hash_key: None,
             data,
-            tags: RecordTags::NONE,
+            tags: RecordTags::EMPTY,
         }
     }
 
@@ -81,8 +81,8 @@ impl<'a> NewUserRecord<'a> {
 
     /// Returns the tags, in order.
     #[must_use]
-    pub fn tags(&self) -> RecordTags<'a> {
-        self.tags.clone()
+    pub const fn tags(&self) -> RecordTags<'a> {
+        self.tags
     }
 
     /// Returns the hash key, which decides on the shard: the explicit hash key

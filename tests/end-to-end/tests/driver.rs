@@ -4,10 +4,11 @@
 
 use core::time::Duration;
 
-use kinesis_agg::{
-    AttemptOutcome, DeliveryFuture, FailureReason, HashKey, Limits, ListShardsError,
-    OwnedUserRecord, Producer, ProducerSettings, PutError, ShardMap, list_shards,
+use kinesis_agg::producer::{
+    AttemptOutcome, DeliveryFuture, FailureReason, ListShardsError, PutError, list_shards,
 };
+use kinesis_agg::write::Limits;
+use kinesis_agg::{HashKey, OwnedUserRecord, Producer, ProducerSettings, ShardMap};
 use kinesis_agg_end_to_end::{Faults, Outage, STREAM, Server};
 
 /// Far beyond what anything here takes: who waits that long waits for ever.

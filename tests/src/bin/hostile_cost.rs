@@ -7,11 +7,12 @@ use core::hint::black_box;
 use std::env;
 use std::process::ExitCode;
 
+use kinesis_agg::RecordAggregator;
 use kinesis_agg::codec::{
     AggregateWriter, KeyLookup as _, KeySlots, MAGIC, Parsed, ReadSlot, WriteSlot,
     parse_without_digest,
 };
-use kinesis_agg::{NewUserRecord, RecordAggregator};
+use kinesis_agg::write::NewUserRecord;
 use kinesis_agg_tests::wire::{bytes as bytes_field, number as number_field, record};
 
 /// A blob whose digest is not looked at, so that MD5 hides nothing.
@@ -48,7 +49,7 @@ fn read(blob: &[u8], slot_count: Option<usize>) {
             .map(|user_record| {
                 user_record.data().len()
                     + user_record.partition_key().as_bytes().len()
-                    + user_record.tags().count()
+                    + user_record.tags().iter().count()
             })
             .sum()
     });
@@ -78,7 +79,9 @@ fn writer(
     slot_count: usize,
 ) -> AggregateWriter<Vec<u8>, KeySlots<Vec<WriteSlot>>> {
     let slots = KeySlots::new(vec![WriteSlot::EMPTY; slot_count]);
-    let limits = kinesis_agg::Limits::new().with_max_size(10 << 20).unwrap();
+    let limits = kinesis_agg::write::Limits::new()
+        .with_max_size(10 << 20)
+        .unwrap();
     AggregateWriter::with_key_lookup(vec![0xa5; capacity], slots).with_limits(limits)
 }
 
@@ -200,8 +203,11 @@ fn run(case: &str, n: usize) -> bool {
         }
         "aggregator" => {
             let keys: Vec<_> = (0..n).map(|n| format!("key-{n:08}")).collect();
-            let mut aggregator = RecordAggregator::new()
-                .with_limits(kinesis_agg::Limits::new().with_max_size(10 << 20).unwrap());
+            let mut aggregator = RecordAggregator::new().with_limits(
+                kinesis_agg::write::Limits::new()
+                    .with_max_size(10 << 20)
+                    .unwrap(),
+            );
             measured(|| {
                 for key in &keys {
                     let pushed = aggregator.push(NewUserRecord::new(key, b"data")).unwrap();

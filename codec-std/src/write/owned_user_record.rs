@@ -1,9 +1,11 @@
 //! User records that own what they are made of.
 
 use bytes::Bytes;
-use kinesis_agg_codec::{HashKey, NewUserRecord, RecordTag, RecordTags, UserRecord};
+use kinesis_agg_codec::{HashKey, KeyBytes, NewUserRecord, RecordTag, RecordTags, UserRecord};
 
-use crate::error::UnfitUserRecord;
+use crate::kinesis_record::EnclosingRecord;
+use crate::read::{Delivered, OwnedDelivered};
+use crate::write::error::UnfitUserRecord;
 
 /// A user record to be written, on its own feet: for queues, retries and
 /// whatever else outlives the call.
@@ -14,7 +16,7 @@ use crate::error::UnfitUserRecord;
 /// let user_record = OwnedUserRecord::new("sensor-7", "21.5")
 ///     .with_explicit_hash_key(HashKey::new(7))
 ///     .with_tag("unit", Some("C"));
-/// assert_eq!(user_record.tags().count(), 1);
+/// assert_eq!(user_record.tags().iter().count(), 1);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnedUserRecord {
@@ -100,30 +102,39 @@ impl OwnedUserRecord {
         (self.partition_key, self.data)
     }
 
-    /// Copies a user record that was read, so that it can be written again.
+    /// Makes a user record to be written of one that was read.
     ///
-    /// `data` is its data, as a copy or as a part of shared memory.
+    /// `data` is its data, as a copy or in shared memory.
     ///
     /// # Errors
     ///
     /// [`UnfitUserRecord::PartitionKey`] if that is not UTF-8,
-    /// [`UnfitUserRecord::ExplicitHashKey`] if that is no hash key: both can be
-    /// read, neither can be written.
+    /// [`UnfitUserRecord::ExplicitHashKey`] if that is not a hash key: both can
+    /// be read, neither can be written.
     pub fn from_read(user_record: &UserRecord<'_>, data: Bytes) -> Result<Self, UnfitUserRecord> {
-        let partition_key = user_record
-            .partition_key()
+        Self::from_parts(
+            user_record.partition_key(),
+            user_record.explicit_hash_key(),
+            user_record.tags(),
+            data,
+        )
+    }
+
+    fn from_parts(
+        partition_key: KeyBytes<'_>,
+        explicit_hash_key: Option<KeyBytes<'_>>,
+        tags: RecordTags<'_>,
+        data: Bytes,
+    ) -> Result<Self, UnfitUserRecord> {
+        let partition_key = partition_key
             .to_str()
             .map_err(UnfitUserRecord::PartitionKey)?;
-        let explicit_hash_key = match user_record.explicit_hash_key() {
-            Some(_) => Some(
-                user_record
-                    .hash_key()
-                    .map_err(UnfitUserRecord::ExplicitHashKey)?,
-            ),
-            None => None,
-        };
+        let explicit_hash_key = explicit_hash_key
+            .map(|text| HashKey::from_decimal(text.as_bytes()))
+            .transpose()
+            .map_err(UnfitUserRecord::ExplicitHashKey)?;
         let mut owned = Self::new(partition_key, data).with_explicit_hash_key(explicit_hash_key);
-        for tag in user_record.tags() {
+        for tag in tags {
             owned.push_tag(tag);
         }
         Ok(owned)
@@ -149,6 +160,46 @@ impl TryFrom<&UserRecord<'_>> for OwnedUserRecord {
 
     fn try_from(user_record: &UserRecord<'_>) -> Result<Self, UnfitUserRecord> {
         Self::from_read(user_record, Bytes::copy_from_slice(user_record.data()))
+    }
+}
+
+/// Copies the data; [`Delivered::into_owned`] shares it. Outside of an
+/// aggregate, the keys are those of the Kinesis record.
+impl<R: EnclosingRecord> TryFrom<&Delivered<'_, R>> for OwnedUserRecord {
+    type Error = UnfitUserRecord;
+
+    fn try_from(delivered: &Delivered<'_, R>) -> Result<Self, UnfitUserRecord> {
+        if let Some(error) = delivered.malformed() {
+            return Err(UnfitUserRecord::Malformed(error));
+        }
+        Self::from_parts(
+            delivered
+                .partition_key()
+                .ok_or(UnfitUserRecord::NoPartitionKey)?,
+            delivered.explicit_hash_key(),
+            delivered.tags(),
+            Bytes::copy_from_slice(delivered.data()),
+        )
+    }
+}
+
+/// Shares the data. Outside of an aggregate, the keys are those of the Kinesis
+/// record.
+impl<R: EnclosingRecord> TryFrom<OwnedDelivered<R>> for OwnedUserRecord {
+    type Error = UnfitUserRecord;
+
+    fn try_from(delivered: OwnedDelivered<R>) -> Result<Self, UnfitUserRecord> {
+        if let Some(error) = delivered.malformed() {
+            return Err(UnfitUserRecord::Malformed(error));
+        }
+        Self::from_parts(
+            delivered
+                .partition_key()
+                .ok_or(UnfitUserRecord::NoPartitionKey)?,
+            delivered.explicit_hash_key(),
+            delivered.tags(),
+            delivered.data().clone(),
+        )
     }
 }
 

@@ -6,10 +6,11 @@ use kinesis_agg_codec::{
     OuterKey, Parsed, ReadSlot, UnsealedAggregate, limits, parse_without_digest,
 };
 
-use crate::digests::{digest_of, digests_of};
-use crate::error::PushError;
-use crate::key_map::KeyMap;
-use crate::owned::{AsUserRecord, OwnedUserRecord};
+use crate::digests::{self, digest_of};
+use crate::kinesis_record::KinesisRecord;
+use crate::write::error::PushError;
+use crate::write::key_map::KeyMap;
+use crate::write::owned_user_record::{AsUserRecord, OwnedUserRecord};
 
 /// A finished aggregate, or a lone user record: what to put into a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,18 @@ impl OwnedAggregate {
     }
 }
 
+/// Without a sequence number: what a consumer is going to get, as for tests.
+impl From<OwnedAggregate> for KinesisRecord {
+    fn from(aggregate: OwnedAggregate) -> Self {
+        Self {
+            data: aggregate.data,
+            partition_key: Some(aggregate.partition_key),
+            explicit_hash_key: aggregate.explicit_hash_key.map(|key| key.to_string()),
+            sequence_number: None,
+        }
+    }
+}
+
 impl From<Aggregate<'_>> for OwnedAggregate {
     fn from(aggregate: Aggregate<'_>) -> Self {
         Self {
@@ -92,7 +105,7 @@ pub enum LoneUserRecord {
 /// Packs user records into aggregates, in order, as many into each as fit.
 ///
 /// ```
-/// use kinesis_agg::{Limits, OwnedUserRecord, RecordAggregator};
+/// use kinesis_agg::write::{Limits, OwnedUserRecord, RecordAggregator};
 ///
 /// # fn put(_: kinesis_agg::OwnedAggregate) {}
 /// let mut aggregator = RecordAggregator::new().with_limits(Limits::new().with_max_count(100)?);
@@ -232,7 +245,7 @@ impl RecordAggregator {
     /// This one goes on in the memory of `spare`, which is emptied.
     ///
     /// ```
-    /// use kinesis_agg::{Limits, OwnedUserRecord, RecordAggregator, flush_all};
+    /// use kinesis_agg::write::{Limits, OwnedUserRecord, RecordAggregator, flush_all};
     ///
     /// let mut aggregator = RecordAggregator::new().with_limits(Limits::new().with_max_count(2)?);
     /// let mut complete = Vec::new();
@@ -472,7 +485,7 @@ enum Flushed<'a> {
 /// One entry an aggregator, in order; `None` where there was nothing to flush.
 ///
 /// ```
-/// use kinesis_agg::{OwnedUserRecord, RecordAggregator, flush_all};
+/// use kinesis_agg::write::{OwnedUserRecord, RecordAggregator, flush_all};
 ///
 /// let mut shards = [RecordAggregator::new(), RecordAggregator::new()];
 /// shards[1].push(OwnedUserRecord::new("sensor-7", "21.5"))?;
@@ -497,7 +510,7 @@ pub fn flush_all<'a>(
             Flushed::Unsealed(unsealed) => Some(unsealed.message()),
         })
         .collect();
-    let mut digests = digests_of(&messages).into_iter();
+    let mut digests = digests::of(&messages).into_iter();
     let mut seal = |flushed| match flushed {
         Flushed::Raw(lone) => Some(lone),
         Flushed::Unsealed(unsealed) => Some(unsealed.seal(digests.next()?).into()),

@@ -23,13 +23,12 @@ use tokio::task::{Id, JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 
-use crate::owned::OwnedUserRecord;
 use crate::producer::{
     Delivery, Failure, ProducerCore, ProducerCounters, ProducerEvent, ProducerSettings, PutRequest,
     PutResult, RequestFailure, RequestId, SplitMix,
 };
-use crate::shard_map::{Shard, ShardMap, ShardMapError};
-use crate::sharded_aggregator::RefusalReason;
+use crate::shards::{RefusalReason, Shard, ShardMap, ShardMapError};
+use crate::write::OwnedUserRecord;
 
 /// How long a request of a [`Producer`] may take by default.
 pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
