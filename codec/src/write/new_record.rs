@@ -99,6 +99,7 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
 
     /// Bytes of a blob that holds this record, its keys of these lengths and
     /// nothing else. Saturates.
+    #[inline(always)]
     pub(crate) fn blob_len_alone(
         &self,
         partition_key_len: u32,
