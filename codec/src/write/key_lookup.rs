@@ -194,6 +194,7 @@ fn position(
 fn hash(key: &[u8]) -> u32 {
     /// 2^32 divided by the golden ratio, made odd.
     const FACTOR: u32 = 0x9e37_79b9;
+    // Byte by byte without `fast`: 0.3 kB less on a Cortex-M3, and half as fast on x86-64.
     if FOR_SIZE {
         let mix = |hash: u32, &byte| (hash.rotate_left(5) ^ u32::from(byte)).wrapping_mul(FACTOR);
         return key.iter().fold(0, mix);

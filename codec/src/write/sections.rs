@@ -9,15 +9,19 @@
 //! Two parts can grow in one buffer without moving, three cannot. So both kinds
 //! of keys share the far end, each new entry before the previous one, and are
 //! separated at the end. No space is reserved: the buffer is full when the
-//! finished blob would not fit. Without the feature `fast` each key entry is
-//! stored backwards, so that one reversal of all keys puts them in order,
-//! without reading where each ends.
+//! finished blob would not fit.
 //!
 //! Putting the parts in order moves each byte once if the free space can hold
-//! the keys. If it cannot, and always without `fast` (one way is less code
-//! than two), records are moved twice (two reversals make a rotation) and keys
-//! at most 2 + 2 * log2(n) times, where n is how often a partition key follows
-//! an explicit hash key; twice if there is only one kind of key.
+//! the keys. If it cannot, records are moved twice (two reversals make a
+//! rotation) and keys at most 2 + 2 * log2(n) times, where n is how often a
+//! partition key follows an explicit hash key; twice if there is only one kind
+//! of key.
+//!
+//! Without the feature `fast` there is only the second way, and each key entry
+//! is stored backwards, so that one reversal of all keys puts them in order,
+//! without reading where each ends. Both ways take 0.6 kB more (a quarter of an
+//! `AggregateWriter` on a Cortex-M3); the second alone takes half as much time
+//! again (x86-64, 9,000 records of 100 bytes).
 
 use crate::error::EncodeError;
 use crate::frame::{MAGIC, MESSAGE_START};
@@ -280,7 +284,7 @@ fn order_through_free_space(
 }
 
 /// True if both are equal. Inlined: a call of `memcmp` costs more than the
-/// comparison of a usual key.
+/// comparison of a usual key (6 % of a push on x86-64).
 #[inline(always)]
 fn same(a: &[u8], b: &[u8]) -> bool {
     same_chunks::<16>(a, b)
