@@ -1,7 +1,7 @@
 //! Outputs that take the bytes of a message one after the other.
 
 use crate::wire::head::Head;
-use crate::wire::num::Num as _;
+use crate::wire::num::{Num as _, to_usize};
 use crate::wire::varint;
 
 /// Where the bytes of a message go.
@@ -12,7 +12,7 @@ pub(crate) trait Output {
     /// Appends the fields of a head.
     #[inline(always)]
     fn put_head(&mut self, head: Head) -> Option<()> {
-        self.put(head.bytes().get(..head.len())?)
+        self.put(head.bytes().get(..to_usize(head.len()))?)
     }
 }
 
@@ -65,11 +65,11 @@ impl Output for Sink<'_> {
     fn put_head(&mut self, head: Head) -> Option<()> {
         let bytes = head.bytes();
         let Some(start) = self.memory.get_mut(self.len..)?.first_chunk_mut() else {
-            return self.put(bytes.get(..head.len())?);
+            return self.put(bytes.get(..to_usize(head.len()))?);
         };
         // One store of constant length; what follows overwrites the zeros behind the head.
         *start = bytes;
-        self.len = self.len.plus(head.len());
+        self.len = self.len.plus(to_usize(head.len()));
         Some(())
     }
 }

@@ -201,7 +201,10 @@ fn hash(key: &[u8]) -> u32 {
     // The fraction of the root of 2: with zero, half of a chunk would not count.
     let mut hash = 0x6a09_e667_f3bc_c908;
     let mut rest = key;
-    while let Some((chunk, tail)) = rest.split_first_chunk() {
+    while rest.len() > 16 {
+        let Some((chunk, tail)) = rest.split_first_chunk() else {
+            break;
+        };
         hash = fold(hash, u128::from_le_bytes(*chunk));
         rest = tail;
     }

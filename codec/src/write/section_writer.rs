@@ -143,7 +143,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
         alone: impl FnOnce() -> u32,
     ) -> Result<EncodeError, EncodeError> {
         let needed = self.sections.encoded_len().saturating_add(len);
-        let limit = self.sections.capacity();
+        // Lengths that saturate never fit.
+        let limit = self.sections.capacity().min(u32::MAX - 1);
         check_size(part, needed, limit, alone)?;
         Ok(EncodeError::Full { needed, limit })
     }
