@@ -9,7 +9,7 @@
 //! | To | Use | Module |
 //! |---|---|---|
 //! | read user records | [`Deaggregator`] | [`read`] |
-//! | write aggregates | [`RecordAggregator`] | [`write`] |
+//! | write aggregates | [`RecordAggregator`] | [`mod@write`] |
 //! | write an aggregate for each shard | [`ShardedAggregator`], [`ShardMap`] | [`shards`] |
 //! | produce into a stream | `Producer` (feature `producer`), [`ProducerCore`] | [`producer`] |
 //! | compute many digests at once | | [`digests`] |
