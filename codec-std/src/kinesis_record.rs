@@ -112,7 +112,10 @@ impl SharedData for Bytes {
 }
 
 /// A Kinesis record that belongs to no particular API.
+///
+/// With the feature `serde`, it is serialized as a struct.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[expect(
     clippy::exhaustive_structs,
     reason = "built as a literal; has all that a put or a get knows"

@@ -1,6 +1,7 @@
 //! Any bytes are plain, aggregated or malformed, the same each time, by the
 //! rules of the format; what an aggregate holds can be written again.
 
+use arbitrary::{Arbitrary as _, Unstructured};
 use kinesis_agg_codec::{
     AggregatedRecord, DecodeError, Digest, EncodeError, Frame, MAGIC, Parsed, PlainReason,
     ReadSlot, RecordTag, RecordTags, SectionWriter, UserRecord, parse, parse_with_digest,
@@ -10,15 +11,30 @@ use kinesis_agg_tests::{Read, read_in, read_with_slots, reseal, wire};
 
 #[cfg(feature = "std")]
 use crate::delivered;
+use crate::message::Message as MadeUp;
 use crate::reference::Message;
-use crate::{assemble, hash_key, reference};
+use crate::{hash_key, reference};
 
-/// First byte 0: a blob. Otherwise a message, see [`assemble::message`], that
-/// is framed under its right digest.
+/// First byte 0: a blob. Otherwise a message, see [`message_of`], that is
+/// framed under its right digest.
 pub fn check(input: &[u8]) {
     match input {
         [0, blob @ ..] => check_blob(blob),
-        message => check_blob(&reseal(&assemble::message(message))),
+        message => check_blob(&reseal(&message_of(message))),
+    }
+}
+
+/// The message that `input` stands for: by its first byte as it is, or made up
+/// field by field.
+#[must_use]
+pub fn message_of(input: &[u8]) -> Vec<u8> {
+    match input.split_first() {
+        None => Vec::new(),
+        Some((mode, rest)) if mode % 2 == 0 => rest.to_vec(),
+        Some((_, rest)) => {
+            let message = MadeUp::arbitrary_take_rest(Unstructured::new(rest));
+            message.map(|message| message.encode()).unwrap_or_default()
+        }
     }
 }
 

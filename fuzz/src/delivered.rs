@@ -1,7 +1,9 @@
 //! What `kinesis_agg` makes of blobs and user records, beside what the codec says.
 
-use kinesis_agg::{Deaggregator, Outcome, OwnedUserRecord, SharedParsed, deaggregate, parse_shared};
+use bytes::Bytes;
+use kinesis_agg::read::KeyBytes;
 use kinesis_agg::write::UnfitUserRecord;
+use kinesis_agg::{Deaggregator, OwnedUserRecord};
 use kinesis_agg_codec::UserRecord;
 use kinesis_agg_tests::Read;
 
@@ -33,61 +35,44 @@ pub(crate) fn check_owned(user_record: &UserRecord<'_>) {
 
 /// What `kinesis_agg` delivers of a blob is what the codec says of it.
 pub(crate) fn check(blob: &[u8], said: &Said) {
+    let records = [Bytes::copy_from_slice(blob)];
     let mut deaggregator = Deaggregator::new();
-    let mut seen = Vec::new();
-    for delivered in deaggregator.deaggregate(blob) {
-        seen.push((delivered.data().to_vec(), delivered.sub_sequence_number()));
-    }
-    let delivered = deaggregate(blob);
-    let outcome = delivered.outcome();
-    assert_eq!(delivered.size_hint(), (seen.len(), Some(seen.len())));
-    let again: Vec<_> = delivered
-        .map(|delivered| (delivered.data().to_vec(), delivered.sub_sequence_number()))
-        .collect();
-    assert_eq!(again, seen);
-    let whole = vec![(blob.to_vec(), 0)];
-    let shared = parse_shared(bytes::Bytes::copy_from_slice(blob));
+    let read: Vec<_> = deaggregator.deaggregate(&records).collect();
+    let counters = deaggregator.counters();
     match said {
         Said::Plain(reason) => {
-            assert_eq!(outcome, Outcome::Plain(*reason));
-            assert_eq!(seen, whole);
-            assert!(matches!(shared, Ok(SharedParsed::Plain(same)) if same == *reason));
+            assert_eq!((read.len(), counters.plain), (1, 1));
+            assert_eq!(read[0].plain_reason(), Some(*reason));
+            assert_eq!(read[0].data(), blob);
         }
         Said::Malformed(error) => {
-            assert_eq!(outcome, Outcome::Malformed(*error));
-            assert_eq!(seen, whole);
-            assert_eq!(shared.err(), Some(*error));
+            assert_eq!((read.len(), counters.malformed), (1, 1));
+            assert_eq!(read[0].malformed(), Some(*error));
+            assert_eq!(read[0].data(), blob);
         }
         Said::Aggregated(message) => {
-            let record_count = message.user_records.len();
-            assert_eq!(outcome, Outcome::Aggregated { record_count });
-            let data = message
-                .user_records
+            assert_eq!(counters.aggregated, 1);
+            let borrowed: Vec<_> = read
                 .iter()
-                .map(|read| (read.data.clone(), read.sub_sequence_number));
-            assert_eq!(seen, data.collect::<Vec<_>>());
-            let Ok(SharedParsed::Aggregated(shared)) = shared else {
-                panic!("not aggregated: {shared:?}");
-            };
-            let shared: Vec<_> = shared
-                .map(|shared| Read {
-                    partition_key: shared.partition_key().as_bytes().to_vec(),
-                    explicit_hash_key: shared
-                        .explicit_hash_key()
-                        .map(|key| key.as_bytes().to_vec()),
-                    data: shared.data().to_vec(),
-                    tags: shared
-                        .tags()
-                        .into_iter()
-                        .map(|tag| {
-                            let value = tag.value.map(|value| value.as_bytes().to_vec());
-                            (tag.key.as_bytes().to_vec(), value)
-                        })
-                        .collect(),
-                    sub_sequence_number: shared.sub_sequence_number(),
-                })
+                .map(|read| Read::from(read.user_record().unwrap()))
                 .collect();
-            assert_eq!(shared, message.user_records);
+            assert_eq!(borrowed, message.user_records);
+            let owned = read.into_iter().map(|read| {
+                let owned = read.into_owned();
+                let bytes = |key: KeyBytes<'_>| key.as_bytes().to_vec();
+                Read {
+                    partition_key: owned.partition_key().map(bytes).unwrap(),
+                    explicit_hash_key: owned.explicit_hash_key().map(bytes),
+                    data: owned.data().to_vec(),
+                    tags: owned
+                        .tags()
+                        .iter()
+                        .map(|tag| (bytes(tag.key), tag.value.map(bytes)))
+                        .collect(),
+                    sub_sequence_number: owned.sub_sequence_number(),
+                }
+            });
+            assert_eq!(owned.collect::<Vec<_>>(), message.user_records);
         }
     }
 }

@@ -142,7 +142,9 @@ fn check_many(text: &[u8]) {
     };
     let parts: Vec<_> = parts.take(30).map(|part| part.repeat(times)).collect();
     let expected: Vec<_> = parts.iter().map(|part| md5(part)).collect();
-    let hash_keys = hash_keys_of(&parts).into_iter().map(HashKey::to_u128);
+    let hash_keys = digests::hash_keys_of(&parts)
+        .into_iter()
+        .map(HashKey::to_u128);
     assert_eq!(hash_keys.collect::<Vec<_>>(), expected);
     let digests = digests::of(&parts).into_iter().map(HashKey::from);
     assert_eq!(digests.map(HashKey::to_u128).collect::<Vec<_>>(), expected);

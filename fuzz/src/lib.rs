@@ -4,9 +4,10 @@
 //! `fuzz_targets/` hands them to libFuzzer; the tests here run them over the
 //! kept corpus, without it.
 
+extern crate alloc;
+
 #[cfg(feature = "std")]
 pub mod aggregator;
-pub mod assemble;
 #[cfg(feature = "std")]
 pub mod consumer;
 pub mod decode;
@@ -22,6 +23,11 @@ pub mod producer;
 pub mod reference;
 pub mod round_trip;
 pub mod streamed;
+
+/// The messages of `kinesis_agg::arbitrary`, which are there without that crate, too.
+#[path = "../../codec-std/src/arbitrary/message.rs"]
+#[expect(dead_code, reason = "the crate uses more of it")]
+mod message;
 
 /// A target: its name, which is that of its corpus, and what it does with an
 /// input.
@@ -74,6 +80,17 @@ mod tests {
                 println!("{target}/{name}");
                 check(&input);
             }
+        }
+    }
+
+    /// Made-up shards without a fuzzer: bytes without a pattern are enough for them.
+    #[cfg(feature = "std")]
+    #[test]
+    fn the_consumer_takes_bytes_without_a_pattern() {
+        let mut random = kinesis_agg_tests::fixtures::SplitMix64(7);
+        for len in 0..1_500_usize {
+            let input: Vec<u8> = (0..len).map(|_| random.next().to_le_bytes()[0]).collect();
+            consumer::check(&input);
         }
     }
 

@@ -12,10 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
-use kinesis_agg::{HashKey, HashKeyRange, OwnedAggregate, OwnedUserRecord, ProducerCore, ProducerSettings, Shard, ShardMap, ShardedAggregator, SharedParsed, SharedUserRecord, parse_shared};
-use kinesis_agg::producer::{AttemptOutcome, FailureReason, ProducerEvent, PutRecord, PutRequest, PutResult, RequestFailure, RequestId};
+use kinesis_agg::producer::{
+    AttemptOutcome, FailureReason, ProducerEvent, PutRecord, PutRequest, PutResult, RequestFailure,
+    RequestId,
+};
 use kinesis_agg::shards::{RefusalReason, ShardAggregate, ShardedLimits};
 use kinesis_agg::write::{Limits, OuterKey};
+use kinesis_agg::{
+    Delivered, HashKey, HashKeyRange, OwnedAggregate, OwnedDelivered, OwnedUserRecord,
+    ProducerCore, ProducerSettings, Shard, ShardMap, ShardedAggregator, deaggregate,
+};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -268,21 +274,24 @@ fn user_record(token: u32, input: UserRecord) -> OwnedUserRecord {
 }
 
 /// What a consumer gets.
-fn consume(data: &bytes::Bytes) -> Vec<SharedUserRecord> {
-    match parse_shared(data.clone()) {
-        Ok(SharedParsed::Aggregated(user_records)) => user_records.collect(),
-        other => panic!("no aggregate: {other:?}"),
-    }
+fn consume(data: &bytes::Bytes) -> Vec<OwnedDelivered<bytes::Bytes>> {
+    let records = [data.clone()];
+    let read: Vec<_> = deaggregate(&records).map(Delivered::into_owned).collect();
+    assert!(
+        read.iter().all(OwnedDelivered::is_aggregated),
+        "no aggregate"
+    );
+    read
 }
 
-fn token_of(user_record: &SharedUserRecord) -> u32 {
+fn token_of(user_record: &OwnedDelivered<bytes::Bytes>) -> u32 {
     u32::from_be_bytes(*user_record.data().first_chunk().unwrap())
 }
 
-fn check_read(read: &SharedUserRecord, pushed: &OwnedUserRecord) {
-    assert!(read.partition_key() == *pushed.partition_key());
+fn check_read(read: &OwnedDelivered<bytes::Bytes>, pushed: &OwnedUserRecord) {
+    assert!(read.partition_key().unwrap() == *pushed.partition_key());
     assert_eq!(read.data(), pushed.data());
-    assert_eq!(read.hash_key(), Ok(pushed.hash_key()));
+    assert_eq!(read.hash_key(), Ok(Some(pushed.hash_key())));
     let is_explicit = pushed.explicit_hash_key().is_some();
     assert_eq!(read.explicit_hash_key().is_some(), is_explicit);
 }
@@ -458,8 +467,9 @@ impl Aggregator {
 /// "The bytes that each would take in an aggregate of its own, and those of
 /// its token."
 fn waiting_len(user_record: &OwnedUserRecord) -> usize {
-    let new = kinesis_agg::write::NewUserRecord::new(user_record.partition_key(), user_record.data())
-        .with_explicit_hash_key(user_record.explicit_hash_key());
+    let new =
+        kinesis_agg::write::NewUserRecord::new(user_record.partition_key(), user_record.data())
+            .with_explicit_hash_key(user_record.explicit_hash_key());
     usize::try_from(new.encoded_len_alone()).unwrap() + size_of::<u32>()
 }
 

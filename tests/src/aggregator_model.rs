@@ -195,6 +195,7 @@ pub fn run_through(settings: &Settings, user_records: impl IntoIterator<Item = O
     for user_record in user_records {
         let mut completed = None;
         let pushed = aggregator.push_with(user_record.clone(), |full| completed = Some(full));
+        assert!(pushed.as_ref().is_ok_and(|it| *it) == completed.is_some());
         if pushed.is_ok() {
             taken.push(user_record);
         }

@@ -10,14 +10,15 @@ use core::error::Error as _;
 
 use bytes::Bytes;
 use kinesis_agg::codec::{Parsed, ReadSlot, parse};
+use kinesis_agg::read::{Deaggregated, SharedData};
 use kinesis_agg::read::{
     DecodeErrorKind, KeyBytes, MalformedPolicy, Observer, PlainReason, RecordTag,
 };
 use kinesis_agg::write::{NewUserRecord, UnfitUserRecord};
 use kinesis_agg::{
-    Deaggregated, Deaggregator, Delivered, EnclosingRecord, HashKey, HashKeyFilter, HashKeyRange,
-    KinesisRecord, MalformedRecord, Outcome, OwnedDelivered, OwnedUserRecord, RecordAggregator,
-    SequenceNumber, SharedData, deaggregate,
+    Deaggregator, Delivered, EnclosingRecord, HashKey, HashKeyFilter, HashKeyRange, KinesisRecord,
+    MalformedRecord, Outcome, OwnedDelivered, OwnedUserRecord, RecordAggregator, SequenceNumber,
+    deaggregate,
 };
 use kinesis_agg_tests::Read;
 use kinesis_agg_tests::fixtures::decode_cases;

@@ -2,11 +2,12 @@
 //! consumer of one shard sees its own user records, and that nothing is left
 //! out without a trace.
 
+use kinesis_agg::read::Deaggregated;
 use kinesis_agg::read::{KeyBytes, Observer};
 use kinesis_agg::shards::ReversedRangeError;
 use kinesis_agg::{
-    Deaggregated, Deaggregator, Delivered, EnclosingRecord, HashKey, HashKeyFilter, HashKeyRange,
-    KinesisRecord, OwnedUserRecord, RecordAggregator, deaggregate,
+    Deaggregator, Delivered, EnclosingRecord, HashKey, HashKeyFilter, HashKeyRange, KinesisRecord,
+    OwnedUserRecord, RecordAggregator, deaggregate,
 };
 use kinesis_agg_tests::fixtures::{RangeCase, SplitMix64, WithinRecord, range_cases};
 use kinesis_agg_tests::reseal;

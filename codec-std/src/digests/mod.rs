@@ -11,7 +11,9 @@ mod md5_lanes;
 
 use kinesis_agg_codec::{DecodeError, Digest, Frame, HashKey, Parsed, parse_with_digest};
 
-/// The digests of many messages, in their order.
+pub use crate::write::flush_all;
+
+/// Returns the digests of many messages, in their order.
 ///
 /// With the feature `simd` several are computed at a time; without it one after
 /// the other.
@@ -28,7 +30,7 @@ pub fn of<M: AsRef<[u8]>>(messages: &[M]) -> Vec<Digest> {
     engine::many(&messages)
 }
 
-/// The hash keys of many partition keys, in their order; see
+/// Returns the hash keys of many partition keys, in their order; see
 /// [`HashKey::of_partition_key`].
 ///
 /// ```

@@ -2,7 +2,7 @@
 //! for.
 //!
 //! A state machine without clock, sockets and threads. What it has to get
-//! right is one rule, in [`ProducerCore::judge`]: a user record is delivered
+//! right is one rule, in `ProducerCore::judge`: a user record is delivered
 //! only if a consumer that drops whole aggregates (the KCL) gets it.
 //!
 //! ```text

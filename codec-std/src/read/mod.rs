@@ -17,6 +17,7 @@ mod observer;
 mod owned_delivered;
 mod sequence_number;
 
+pub use crate::kinesis_record::{EnclosingRecord, KinesisRecord, SharedData};
 pub use deaggregated::Deaggregated;
 pub use deaggregator::{Deaggregator, MalformedPolicy, ReadCounters, deaggregate};
 pub use delivered::{Delivered, Outcome};

@@ -235,6 +235,7 @@ pub struct ShardAggregate<T = ()> {
 /// The order in the stream is the caller's: it holds if an aggregate is put
 /// after the earlier ones of the same hash keys are known to be stored.
 #[derive(Debug)]
+#[doc(alias = "AggregationManager")]
 pub struct ShardedAggregator<T = ()> {
     limits: ShardedLimits,
     map: ShardMap,

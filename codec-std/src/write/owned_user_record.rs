@@ -18,7 +18,14 @@ use crate::write::error::UnfitUserRecord;
 ///     .with_tag("unit", Some("C"));
 /// assert_eq!(user_record.tags().iter().count(), 1);
 /// ```
+/// With the feature `serde`, it is serialized as a struct: the explicit hash key
+/// as decimal text, data and tags as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(into = "serde_form::Form", try_from = "serde_form::Form")
+)]
 pub struct OwnedUserRecord {
     partition_key: String,
     explicit_hash_key: Option<HashKey>,
@@ -226,5 +233,65 @@ impl AsUserRecord for NewUserRecord<'_> {
 impl<U: AsUserRecord + ?Sized> AsUserRecord for &U {
     fn as_user_record(&self) -> NewUserRecord<'_> {
         (**self).as_user_record()
+    }
+}
+
+#[cfg(feature = "serde")]
+mod serde_form {
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    use bytes::Bytes;
+    use kinesis_agg_codec::{HashKey, HashKeyError, RecordTag};
+    use serde::{Deserialize, Serialize};
+
+    use crate::write::owned_user_record::OwnedUserRecord;
+
+    /// What a user record is serialized as.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename = "OwnedUserRecord")]
+    pub(super) struct Form {
+        partition_key: String,
+        #[serde(default)]
+        explicit_hash_key: Option<String>,
+        data: Bytes,
+        #[serde(default)]
+        tags: Vec<(Bytes, Option<Bytes>)>,
+    }
+
+    impl From<OwnedUserRecord> for Form {
+        fn from(user_record: OwnedUserRecord) -> Self {
+            let tag = |tag: RecordTag<'_>| {
+                let bytes = |text: &[u8]| Bytes::copy_from_slice(text);
+                let value = tag.value.map(|value| bytes(value.as_bytes()));
+                (bytes(tag.key.as_bytes()), value)
+            };
+            Self {
+                tags: user_record.tags().iter().map(tag).collect(),
+                partition_key: user_record.partition_key,
+                explicit_hash_key: user_record.explicit_hash_key.map(|key| key.to_string()),
+                data: user_record.data,
+            }
+        }
+    }
+
+    impl TryFrom<Form> for OwnedUserRecord {
+        type Error = HashKeyError;
+
+        fn try_from(form: Form) -> Result<Self, HashKeyError> {
+            let explicit_hash_key = form
+                .explicit_hash_key
+                .map(|text| text.parse::<HashKey>())
+                .transpose()?;
+            let mut user_record =
+                Self::new(form.partition_key, form.data).with_explicit_hash_key(explicit_hash_key);
+            for (key, value) in &form.tags {
+                user_record.push_tag(RecordTag {
+                    key: key[..].into(),
+                    value: value.as_ref().map(|value| value[..].into()),
+                });
+            }
+            Ok(user_record)
+        }
     }
 }
