@@ -226,7 +226,7 @@ impl AsUserRecord for OwnedUserRecord {
 
 impl AsUserRecord for NewUserRecord<'_> {
     fn as_user_record(&self) -> NewUserRecord<'_> {
-        self.clone()
+        *self
     }
 }
 

@@ -4,10 +4,21 @@ use crate::wire::head::Head;
 use crate::wire::num::{Num as _, to_usize};
 use crate::wire::varint;
 
+/// Bytes of the numbers that precede a record's data: four tags and four varints.
+const MAX_NUMBERS_LEN: usize = 4 * (1 + 5);
+
 /// Where the bytes of a message go.
 pub(crate) trait Output {
     /// Appends `bytes`. Returns `None` if they do not fit or were not taken.
     fn put(&mut self, bytes: &[u8]) -> Option<()>;
+
+    /// Appends the numbers that `write` writes, in one piece.
+    fn put_numbers(&mut self, write: impl FnOnce(&mut Sink<'_>) -> Option<()>) -> Option<()> {
+        let mut numbers = [0; MAX_NUMBERS_LEN];
+        let mut sink = Sink::new(&mut numbers);
+        write(&mut sink)?;
+        self.put(sink.written())
+    }
 
     /// Appends the fields of a head.
     #[inline(always)]
@@ -59,6 +70,10 @@ impl Output for Sink<'_> {
         rest.get_mut(..bytes.len())?.copy_from_slice(bytes);
         self.len = self.len.plus(bytes.len());
         Some(())
+    }
+
+    fn put_numbers(&mut self, write: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
+        write(self)
     }
 
     #[inline(always)]

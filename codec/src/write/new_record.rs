@@ -5,7 +5,7 @@ use crate::record_tag::RecordTags;
 use crate::schema::{DATA, EXPLICIT_HASH_KEY_INDEX, PARTITION_KEY_INDEX, RECORD};
 use crate::wire::head::Head;
 use crate::wire::num::{Num as _, to_u32};
-use crate::wire::put::{bytes_field_len, delimited_len, number_field_len, put_numbers};
+use crate::wire::put::{bytes_field_len, delimited_len, number_field_len};
 use crate::wire::sink::Output;
 use crate::wire::varint::FOR_SIZE;
 
@@ -97,16 +97,22 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
         self.encoded_len
     }
 
-    /// Bytes of a blob that holds this record, keys of these lengths and
+    /// Bytes of a blob that holds this record, its keys of these lengths and
     /// nothing else. Saturates.
+    #[inline(always)]
     pub(crate) fn blob_len_alone(
         &self,
         partition_key_len: u32,
         explicit_hash_key_len: Option<u32>,
     ) -> u32 {
-        let index = explicit_hash_key_len.map(|_| 0);
-        NewRecord::<SHAPE>::new(0, index, self.data, self.tags)
-            .encoded_len()
+        // The indices are 0 then. A second record would be clearer, but takes 0.9 kB more on a
+        // Cortex-M, since the compiler then keeps the code for tags where there are none.
+        let shrinks_by = |index| number_field_len(index).minus(number_field_len(0));
+        let body_len = self
+            .body_len
+            .minus(shrinks_by(self.partition_key_index))
+            .minus(self.explicit_hash_key_index.map_or(0, shrinks_by));
+        delimited_len(body_len)
             .saturating_add(explicit_hash_key_len.map_or(0, delimited_len))
             .saturating_add(delimited_len(partition_key_len))
             .saturating_add(FRAME_LEN)
@@ -141,7 +147,7 @@ fn put_any_head(
     (partition_key_index, explicit_hash_key_index): (u32, Option<u32>),
     data_len: u32,
 ) -> Option<()> {
-    put_numbers(out, |sink| {
+    out.put_numbers(|sink| {
         sink.put_tagged(RECORD, body_len)?;
         sink.put_tagged(PARTITION_KEY_INDEX, partition_key_index)?;
         if let Some(index) = explicit_hash_key_index {
