@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use kinesis_agg::codec::{EncodeError, NewUserRecord};
 use kinesis_agg::{
-    HashKey, OwnedAggregate, RecordAggregator, RefusalReason, ShardedAggregator, flush_all,
+    HashKey, OwnedAggregate, RecordAggregator, RejectionReason, ShardedAggregator, flush_all,
 };
 
 use crate::output::{JsonLines, cannot_write};
@@ -46,7 +46,7 @@ impl Packer {
                         return print(&complete.aggregate, shard_id, lines).map_err(cannot_write);
                     }
                     Err(refused) => match refused.reason {
-                        RefusalReason::Unfit(reason) => reason.into(),
+                        RejectionReason::Unfit(reason) => reason.into(),
                         other => other.into(),
                     },
                 }

@@ -164,8 +164,6 @@ pub mod aws_sdk;
 mod checkpoint;
 mod deaggregate;
 mod digests;
-#[cfg(feature = "producer")]
-mod driver;
 mod enclosing;
 mod error;
 mod filtered;
@@ -176,10 +174,11 @@ pub mod lambda;
 #[cfg(feature = "simd")]
 mod md5_lanes;
 mod owned;
-mod producer;
+pub mod producer;
 mod shard_map;
 mod sharded_aggregator;
 mod shared;
+mod timers;
 
 pub use kinesis_agg_codec as codec;
 pub use kinesis_agg_codec::{
@@ -197,26 +196,17 @@ pub use deaggregate::{
     Batch, Deaggregated, Deaggregator, Delivered, Outcome, Strict, deaggregate, deaggregate_batch,
 };
 pub use digests::{digests_of, digests_of_blobs, hash_keys_of};
-#[cfg(feature = "producer")]
-pub use driver::{
-    DEFAULT_REQUEST_TIMEOUT, DeliveryFuture, ListShardsError, Producer, ProducerBuilder, PutError,
-    list_shards,
-};
 pub use enclosing::{EnclosingRecord, KinesisRecord};
 pub use error::{MalformedRecord, PushError, UnfitUserRecord};
 pub use filtered::Filtered;
 pub use hash_key_filter::HashKeyFilter;
 pub use owned::{AsUserRecord, OwnedUserRecord};
-pub use producer::{
-    Attempt, AttemptOutcome, DEFAULT_BYTES_PER_SECOND, DEFAULT_LONGEST_BACKOFF,
-    DEFAULT_MAX_REQUEST_LEN, DEFAULT_MAX_REQUESTS_IN_FLIGHT, DEFAULT_RECORDS_PER_SECOND,
-    DEFAULT_SHORTEST_BACKOFF, DEFAULT_TTL, Delivery, Failure, FailureReason, MAX_REQUEST_COUNT,
-    ProducerCore, ProducerCounters, ProducerEvent, ProducerSettings, PutRecord, PutRequest,
-    PutResult, RequestFailure, RequestId, UnknownRequest,
-};
+#[cfg(feature = "producer")]
+pub use producer::{DeliveryFuture, ListShardsError, Producer, PutError, list_shards};
+pub use producer::{ProducerCore, ProducerEvent, ProducerSettings};
 pub use shard_map::{Shard, ShardMap, ShardMapDiff, ShardMapError};
 pub use sharded_aggregator::{
-    DEFAULT_MAX_AGE, DEFAULT_MAX_BUFFERED_LEN, RefusalReason, RefusedUserRecord, ShardAggregate,
+    DEFAULT_MAX_AGE, DEFAULT_MAX_BUFFERED_LEN, RejectedUserRecord, RejectionReason, ShardAggregate,
     ShardedAggregator, ShardedLimits,
 };
 pub use shared::{SharedParsed, SharedUserRecord, SharedUserRecords, parse_shared};

@@ -1,11 +1,11 @@
-//! User records that own what they are made of.
+//! User records that own their bytes.
 
 use bytes::Bytes;
 use kinesis_agg_codec::{HashKey, NewUserRecord, RecordTag, RecordTags, UserRecord};
 
 use crate::error::UnfitUserRecord;
 
-/// A user record to be written, on its own feet: for queues, retries and
+/// A user record to be written that owns its bytes: for queues, retries and
 /// whatever else outlives the call.
 ///
 /// ```
@@ -18,10 +18,10 @@ use crate::error::UnfitUserRecord;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnedUserRecord {
-    partition_key: String,
+    partition_key: Option<String>,
     explicit_hash_key: Option<HashKey>,
     data: Bytes,
-    /// As they stand in a record.
+    /// The tags, encoded as in a record.
     tags: Vec<u8>,
 }
 
@@ -29,10 +29,27 @@ impl OwnedUserRecord {
     /// A user record without explicit hash key and tags. The aggregator checks
     /// the partition key, see [`NewUserRecord::new`].
     pub fn new(partition_key: impl Into<String>, data: impl Into<Bytes>) -> Self {
+        Self::from_raw(Some(partition_key.into()), None, data.into())
+    }
+
+    /// A user record without a partition key, for streams that distribute
+    /// records themselves
+    /// ([`Distribution::Auto`](crate::producer::Distribution::Auto)). No
+    /// aggregate can hold it: aggregators reject it as if its key were empty.
+    pub fn without_partition_key(data: impl Into<Bytes>) -> Self {
+        Self::from_raw(None, None, data.into())
+    }
+
+    /// A user record without tags.
+    pub(crate) const fn from_raw(
+        partition_key: Option<String>,
+        explicit_hash_key: Option<HashKey>,
+        data: Bytes,
+    ) -> Self {
         Self {
-            partition_key: partition_key.into(),
-            explicit_hash_key: None,
-            data: data.into(),
+            partition_key,
+            explicit_hash_key,
+            data,
             tags: Vec::new(),
         }
     }
@@ -66,10 +83,11 @@ impl OwnedUserRecord {
         }
     }
 
-    /// The partition key.
+    /// The partition key, if there is one. Only user records made
+    /// [without](Self::without_partition_key) have none.
     #[must_use]
-    pub fn partition_key(&self) -> &str {
-        &self.partition_key
+    pub fn partition_key(&self) -> Option<&str> {
+        self.partition_key.as_deref()
     }
 
     /// The explicit hash key, if there is one.
@@ -90,14 +108,38 @@ impl OwnedUserRecord {
         RecordTags::parse(&self.tags).unwrap_or_default()
     }
 
-    /// Where on the ring of shards the user record belongs.
+    /// Where on the ring of shards the user record belongs. Without a partition
+    /// key: where an empty one would belong.
     #[must_use]
     pub fn hash_key(&self) -> HashKey {
         self.as_user_record().hash_key()
     }
 
+    /// Partition key, an empty one if there is none, and data.
     pub(crate) fn into_key_and_data(self) -> (String, Bytes) {
-        (self.partition_key, self.data)
+        (self.partition_key.unwrap_or_default(), self.data)
+    }
+
+    /// Partition key, explicit hash key and data; tags are dropped.
+    pub(crate) fn into_raw(self) -> (Option<String>, Option<HashKey>, Bytes) {
+        (self.partition_key, self.explicit_hash_key, self.data)
+    }
+
+    /// Bytes of data, partition key and tags.
+    pub(crate) fn content_len(&self) -> usize {
+        let key_len = self.partition_key.as_ref().map_or(0, String::len);
+        self.data
+            .len()
+            .saturating_add(key_len)
+            .saturating_add(self.tags.len())
+    }
+
+    /// Copies the data, if it may be a part of larger memory.
+    pub(crate) fn with_own_data(self) -> Self {
+        Self {
+            data: Bytes::copy_from_slice(&self.data),
+            ..self
+        }
     }
 
     /// Copies a user record that was read, so that it can be written again.
@@ -106,9 +148,9 @@ impl OwnedUserRecord {
     ///
     /// # Errors
     ///
-    /// [`UnfitUserRecord::PartitionKey`] if that is not UTF-8,
-    /// [`UnfitUserRecord::ExplicitHashKey`] if that is no hash key: both can be
-    /// read, neither can be written.
+    /// [`UnfitUserRecord::PartitionKey`] if the partition key is not UTF-8,
+    /// [`UnfitUserRecord::ExplicitHashKey`] if the explicit hash key is not one.
+    /// Such a user record can be read, but not written.
     pub fn from_read(user_record: &UserRecord<'_>, data: Bytes) -> Result<Self, UnfitUserRecord> {
         let partition_key = user_record
             .partition_key()
@@ -152,7 +194,7 @@ impl TryFrom<&UserRecord<'_>> for OwnedUserRecord {
     }
 }
 
-/// Whatever can be pushed into an aggregator, and comes back if it is refused.
+/// What can be pushed into an aggregator, and comes back if it is rejected.
 pub trait AsUserRecord {
     /// The user record, borrowed.
     fn as_user_record(&self) -> NewUserRecord<'_>;
@@ -160,7 +202,7 @@ pub trait AsUserRecord {
 
 impl AsUserRecord for OwnedUserRecord {
     fn as_user_record(&self) -> NewUserRecord<'_> {
-        NewUserRecord::new(&self.partition_key, &self.data)
+        NewUserRecord::new(self.partition_key().unwrap_or_default(), &self.data)
             .with_explicit_hash_key(self.explicit_hash_key)
             .with_tags(self.tags())
     }

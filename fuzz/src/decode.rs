@@ -199,7 +199,7 @@ fn check_user_record(blob: &[u8], user_record: &UserRecord<'_>) {
     }
     match OwnedUserRecord::try_from(user_record) {
         Ok(owned) => {
-            assert_eq!(user_record.partition_key(), owned.partition_key());
+            assert_eq!(user_record.partition_key(), owned.partition_key().unwrap());
             assert_eq!(user_record.data(), owned.data());
             assert!(user_record.tags().eq(owned.tags()));
             let explicit = owned.explicit_hash_key();
