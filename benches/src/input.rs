@@ -97,7 +97,7 @@ impl Shape {
         let bound = self.record_count * (self.data_len + 20) + self.key_count * 40 + 16 * 40 + 64;
         let mut writer = SectionWriter::new(vec![0; bound]);
         for key in (0..self.key_count).map(partition_key) {
-            let index = writer.intern_partition_key(key.as_bytes()).unwrap();
+            let index = writer.add_partition_key(key.as_bytes()).unwrap();
             partition_keys.insert(key, index);
         }
         for user_record in &user_records {
@@ -107,7 +107,7 @@ impl Shape {
                     .entry(key)
                     .or_insert_with_key(|key: &HashKey| {
                         let text = key.to_decimal();
-                        writer.intern_explicit_hash_key(text.as_bytes()).unwrap()
+                        writer.add_explicit_hash_key(text.as_bytes()).unwrap()
                     })
             });
             let tags = RecordTags::default();

@@ -3,8 +3,8 @@
 use fearless_simd::Level;
 use kinesis_agg::{Deaggregator, RecordAggregator, deaggregate_batch};
 use kinesis_agg_codec::{
-    AggregateWriter, AggregatedRecord, Digest, Frame, InternedKey, KeyOffset, KeySlots, Limits,
-    Parsed, UserRecord, limits, parse, parse_trusting_digest, parse_with_digest,
+    AggregateWriter, AggregatedRecord, Digest, Frame, KeySlots, Limits, Parsed, ReadSlot,
+    UserRecord, WriteSlot, limits, parse, parse_with_digest, parse_without_digest,
 };
 use md5_many::Md5Many;
 
@@ -27,28 +27,28 @@ fn aggregated(parsed: Parsed<'_>) -> AggregatedRecord<'_> {
     }
 }
 
-fn walk_checked(parsed: Parsed<'_>, slots: &mut Vec<KeyOffset>, touched: &mut Touched) {
+fn walk_checked(parsed: Parsed<'_>, slots: &mut Vec<ReadSlot>, touched: &mut Touched) {
     let aggregated = aggregated(parsed);
-    slots.resize(aggregated.key_count(), KeyOffset::default());
+    slots.resize(aggregated.key_count(), ReadSlot::default());
     for user_record in aggregated.user_records_in(&mut slots[..]) {
         touch(&user_record, touched);
     }
 }
 
 /// The codec, the digest off.
-pub(crate) fn walk(blob: &[u8], slots: &mut Vec<KeyOffset>, touched: &mut Touched) {
-    walk_checked(parse_trusting_digest(blob).unwrap(), slots, touched);
+pub(crate) fn walk(blob: &[u8], slots: &mut Vec<ReadSlot>, touched: &mut Touched) {
+    walk_checked(parse_without_digest(blob).unwrap(), slots, touched);
 }
 
 /// The codec.
-pub(crate) fn verify(blob: &[u8], slots: &mut Vec<KeyOffset>, touched: &mut Touched) {
+pub(crate) fn verify(blob: &[u8], slots: &mut Vec<ReadSlot>, touched: &mut Touched) {
     walk_checked(parse(blob).unwrap(), slots, touched);
 }
 
 /// What `kinesis_agg` does with a batch on a processor without AVX-512.
 pub(crate) fn verify_with_avx2(
     blobs: &[Vec<u8>],
-    slots: &mut Vec<KeyOffset>,
+    slots: &mut Vec<ReadSlot>,
     touched: &mut Touched,
 ) {
     let message = |&place: &usize| Frame::split(&blobs[place]).unwrap().message();
@@ -91,14 +91,14 @@ pub(crate) fn deaggregate_at_once(blobs: &[Vec<u8>], touched: &mut Touched) {
 
 /// The codec's writer with room for every key.
 #[derive(Debug)]
-pub(crate) struct Writer(AggregateWriter<Vec<u8>, KeySlots<Vec<InternedKey>>>);
+pub(crate) struct Writer(AggregateWriter<Vec<u8>, KeySlots<Vec<WriteSlot>>>);
 
 impl Writer {
     pub(crate) fn new(key_count: usize) -> Self {
-        let slots = KeySlots::new(vec![InternedKey::EMPTY; key_count * 2]);
+        let slots = KeySlots::new(vec![WriteSlot::EMPTY; key_count * 2]);
         let buffer = vec![0; 2 << 20];
         let limits = Limits::new().with_max_size(limits::LARGEST_MAX_SIZE);
-        let writer = AggregateWriter::with_key_index(buffer, slots);
+        let writer = AggregateWriter::with_key_lookup(buffer, slots);
         Self(writer.with_limits(limits.unwrap()))
     }
 

@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::ValueEnum;
 use kinesis_agg::codec::limits::{DEFAULT_MAX_SIZE, LARGEST_MAX_SIZE};
+use kinesis_agg::lambda::JsonFields;
 use kinesis_agg::{
     HashKey, Limits, LoneUserRecord, OuterKey, RecordAggregator, ShardedAggregator, ShardedLimits,
 };
 use serde_json::value::RawValue;
 
 use crate::input::Input;
-use crate::json::Fields;
+use crate::json::{data_of, parse_fields, text_or_base64};
 use crate::output::{JsonLines, Out, cannot_write};
 use crate::packer::Packer;
 use crate::progress::Progress;
@@ -55,7 +56,7 @@ pub(crate) struct Args {
 
     /// User records in the largest aggregate [default: any number].
     #[arg(long, value_name = "N", value_parser = max_count)]
-    max_count: Option<u32>,
+    max_count: Option<usize>,
 
     /// What aggregates are to be put under.
     #[arg(long, value_enum, value_name = "KEY", default_value_t = Outer::First)]
@@ -100,7 +101,7 @@ fn max_size(text: &str) -> anyhow::Result<u32> {
     Ok(limits.max_size())
 }
 
-fn max_count(text: &str) -> anyhow::Result<u32> {
+fn max_count(text: &str) -> anyhow::Result<usize> {
     let limits = Limits::new().with_max_count(text.parse()?)?;
     Ok(limits.max_count())
 }
@@ -109,7 +110,7 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
     let From::Ndjson = args.from;
     let limits = Limits::new()
         .with_max_size(args.max_size)?
-        .with_max_count(args.max_count.unwrap_or(u32::MAX))?;
+        .with_max_count(args.max_count.unwrap_or(usize::MAX))?;
     let outer_key = match args.outer_key {
         Outer::First => OuterKey::FirstUserRecord,
         Outer::Kpl => OuterKey::Kpl,
@@ -180,13 +181,12 @@ fn push(line: &[u8], input: &Input, batch: &mut UserRecordBatch) -> anyhow::Resu
         batch.push(input, key, explicit_hash_key, usual.data, Vec::new());
         return Ok(());
     }
-    let fields = Fields::parse(line)?;
-    let partition_key = fields
-        .text_or_base64("partitionKey", "partitionKeyBase64")?
+    let fields = parse_fields(line)?;
+    let partition_key = text_or_base64(&fields, "partitionKey", "partitionKeyBase64")?
         .context("no partitionKey")?;
     let explicit_hash_key = explicit_hash_key(&fields)?;
-    let data = fields.data()?;
-    let tags = fields.get("tags").map(parse_tags).transpose();
+    let data = data_of(&fields)?;
+    let tags = fields.get_non_null("tags").map(parse_tags).transpose();
     let tags = tags.context("tags")?.unwrap_or_default();
     batch.push(input, &partition_key, explicit_hash_key, &data, tags);
     Ok(())
@@ -220,26 +220,26 @@ fn pack<W: Write>(
     }
 }
 
-fn explicit_hash_key(fields: &Fields<'_>) -> anyhow::Result<Option<HashKey>> {
+fn explicit_hash_key(fields: &JsonFields<'_>) -> anyhow::Result<Option<HashKey>> {
     let number = fields
-        .get("explicitHashKey")
+        .get_non_null("explicitHashKey")
         .map(RawValue::get)
         // A number is read as it was written, so none is rounded here.
         .filter(|written| written.starts_with(|c: char| c == '-' || c.is_ascii_digit()));
     let text = match number {
         Some(number) => Some(number.into()),
-        None => fields.text_or_base64("explicitHashKey", "explicitHashKeyBase64")?,
+        None => text_or_base64(fields, "explicitHashKey", "explicitHashKeyBase64")?,
     };
     text.map(|text| hash_key(&text)).transpose()
 }
 
 fn parse_tags(tags: &RawValue) -> anyhow::Result<Vec<OwnedTag>> {
-    let tags = serde_json::from_str::<Vec<Fields<'_>>>(tags.get());
+    let tags = serde_json::from_str::<Vec<JsonFields<'_>>>(tags.get());
     let tags = tags.ok().context("not an array of objects")?;
     tags.iter()
         .map(|tag| {
-            let key = tag.text_or_base64("key", "keyBase64")?.context("no key")?;
-            let value = tag.text_or_base64("value", "valueBase64")?;
+            let key = text_or_base64(tag, "key", "keyBase64")?.context("no key")?;
+            let value = text_or_base64(tag, "value", "valueBase64")?;
             Ok((key.into_owned(), value.map(Into::into)))
         })
         .collect()

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use kinesis_agg::codec::{Digest, KeyOffset};
-use kinesis_agg::lambda::UserRecordEvent;
+use kinesis_agg::codec::{Digest, ReadSlot};
+use kinesis_agg::lambda::{JsonFields, UserRecordEvent};
 use kinesis_agg::{
     Deaggregated, Deaggregator, Delivered, EnclosingRecord, HashKey, HashKeyFilter, HashKeyRange,
     KeyBytes, Outcome, PlainReason, RecordTags, UserRecord, digests_of_blobs,
@@ -16,7 +16,6 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::held_blobs::{HeldBlob, HeldBlobs};
 use crate::input::{Blobs, Format, Input};
-use crate::json::Fields;
 use crate::output::{JsonLines, Out, WrittenFields, cannot_write, note};
 use crate::place::Place;
 use crate::progress::Progress;
@@ -175,8 +174,11 @@ impl Args {
         match (self.to, held.event()) {
             (To::Event, Some(record)) => {
                 let deaggregated = deaggregator.deaggregate_with_digest(record, digest);
+                let mut json = String::new();
                 self.deliver(held.place(), deaggregated, |delivered| {
-                    lines.line(&UserRecordEvent::from(delivered))
+                    json.clear();
+                    UserRecordEvent::from(delivered).write_json(&mut json);
+                    lines.json(&json)
                 })
             }
             _ => {
@@ -197,7 +199,7 @@ impl Args {
     fn deliver<'a, R: EnclosingRecord>(
         &self,
         place: &Place,
-        deaggregated: Deaggregated<'a, R, &'a mut Vec<KeyOffset>>,
+        deaggregated: Deaggregated<'a, R, &'a mut Vec<ReadSlot>>,
         mut print: impl FnMut(Delivered<'a, R>) -> io::Result<()>,
     ) -> anyhow::Result<()> {
         let record = deaggregated.record_index();
@@ -259,7 +261,7 @@ const KEYS_TOLD: usize = 8;
 #[derive(Debug)]
 struct Record<'a> {
     data: &'a [u8],
-    fields: Fields<'a>,
+    fields: JsonFields<'a>,
 }
 
 impl EnclosingRecord for Record<'_> {
@@ -268,7 +270,7 @@ impl EnclosingRecord for Record<'_> {
     }
 
     fn sequence_number(&self) -> Option<&str> {
-        let written = self.fields.get("sequenceNumber")?.get();
+        let written = self.fields.get_non_null("sequenceNumber")?.get();
         Some(written.trim_matches('"'))
     }
 }
@@ -302,10 +304,15 @@ impl Along {
             }
         };
         if !is_aggregated {
-            let outer_keys = OUTER_KEYS.iter().filter_map(|key| fields.written(key));
+            let outer_keys = OUTER_KEYS.iter().filter_map(|key| fields.field(key));
             head.extend(outer_keys);
         }
-        along.tail.extend(fields.without(ours));
+        let others = fields.iter().filter(|field| {
+            !field
+                .name()
+                .is_some_and(|name| ours.contains(&name.as_ref()))
+        });
+        along.tail.extend(others);
         Ok(along)
     }
 }
@@ -414,7 +421,7 @@ struct Tags<'a>(RecordTags<'a>);
 
 impl Serialize for Tags<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.clone().map(|tag| Tag {
+        serializer.collect_seq(self.0.iter().map(|tag| Tag {
             key: tag.key,
             value: tag.value,
         }))

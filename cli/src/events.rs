@@ -1,57 +1,37 @@
 //! Kinesis records in the JSON of events.
 
 use alloc::borrow::Cow;
+use std::collections::HashSet;
 
-use anyhow::{Context as _, bail};
-use kinesis_agg::lambda::{EventRecord, RecordShape};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use anyhow::bail;
+use kinesis_agg::lambda::{EventRecord, JsonField, JsonFields, RecordShape};
 
-use crate::json::Fields;
+use crate::json::parse_fields;
 
-/// True for a line that deaggregate takes as `ndjson`: data, and nothing that
-/// only events have.
+/// True for a line that `deaggregate` reads as `ndjson`: it has `data`, and no field
+/// that only events have.
 pub(crate) fn is_of_ours(line: &[u8]) -> bool {
-    const OF_EVENTS: [&str; 7] = [
+    const OF_EVENTS: [&str; 8] = [
         "Records",
         "records",
         "kinesis",
         "kinesisStreamRecordMetadata",
         "kinesisRecordMetadata",
+        "kinesisFirehoseRecordMetadata",
         "recordId",
         "Data",
     ];
-    Fields::parse(line).is_ok_and(|fields| {
-        let is_there = |name: &&str| fields.written(name).is_some();
-        fields.written("data").is_some() && !OF_EVENTS.iter().any(is_there)
+    parse_fields(line).is_ok_and(|fields| {
+        let is_there = |name: &&str| fields.get(name).is_some();
+        fields.get("data").is_some() && !OF_EVENTS.iter().any(is_there)
     })
 }
 
-/// The records of an event; of an array; or the one that the document is.
-pub(crate) fn records(document: Box<RawValue>) -> anyhow::Result<Vec<Box<RawValue>>> {
-    #[derive(Deserialize)]
-    struct Event {
-        /// Lambda's and GetRecords' name, or Firehose's and Analytics's.
-        #[serde(rename = "Records", alias = "records")]
-        records: Option<Vec<Box<RawValue>>>,
-    }
-    let written = document.get();
-    match written.as_bytes().first() {
-        Some(b'{') => {
-            let event: Event = serde_json::from_str(written).context("not an event")?;
-            Ok(event.records.unwrap_or_else(|| vec![document]))
-        }
-        Some(b'[') => serde_json::from_str(written).context("not an array of records"),
-        _ => bail!("neither an event nor a record"),
-    }
-}
-
-/// A record of an event, if it is of a shape that may stand there.
-pub(crate) fn record(
-    written: &RawValue,
+/// A record of an event, if its shape is one that is asked for.
+pub(crate) fn expect_shape(
+    record: EventRecord,
     takes: impl FnOnce(RecordShape) -> bool,
 ) -> anyhow::Result<EventRecord> {
-    let record: EventRecord = serde_json::from_str(written.get()).context("not a record")?;
     let shape = record.shape();
     if !takes(shape) {
         bail!("the record is of another kind: {shape:?}");
@@ -59,13 +39,21 @@ pub(crate) fn record(
     Ok(record)
 }
 
-/// What is known of a record, under one name whatever the shape.
-pub(crate) fn fields(record: &EventRecord) -> anyhow::Result<Fields<'_>> {
+/// Returns all fields that describe a record, under the same names for every
+/// shape. Of fields of the same name, the first counts: the metadata's.
+pub(crate) fn fields(record: &EventRecord) -> JsonFields<'_> {
+    let mut names = HashSet::new();
     let fields = record.metadata_fields().chain(record.fields());
-    Fields::first_of(fields.map(|(name, value)| match record.shape() {
-        RecordShape::GetRecords => (lower_first(name), value),
-        _ => (Cow::Borrowed(name), value),
-    }))
+    let renamed = fields.map(|field| match (record.shape(), field.name()) {
+        (RecordShape::GetRecords, Some(name)) => JsonField::new(&lower_first(&name), field.value()),
+        _ => field.as_borrowed(),
+    });
+    renamed
+        .filter(|field| match field.name() {
+            Some(name) => names.insert(name.into_owned()),
+            None => true,
+        })
+        .collect()
 }
 
 /// `SequenceNumber` is `sequenceNumber` elsewhere.

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use kinesis_agg::codec::limits::{DIGEST_LEN, MAGIC_LEN};
-use kinesis_agg::codec::{DecodeErrorKind, Digest, Frame, MAGIC, Parsed, parse_trusting_digest};
+use kinesis_agg::codec::{DecodeErrorKind, Digest, Frame, MAGIC, Parsed, parse_without_digest};
 use kinesis_agg::{DecodeError, PlainReason};
 
 use crate::hex_window;
@@ -167,7 +167,7 @@ fn wrong_digest(data: &[u8], search: &mut BitSearch) -> Explanation {
              broken into lines?"
         ));
     }
-    let broken_offset = match parse_trusting_digest(data) {
+    let broken_offset = match parse_without_digest(data) {
         Err(error) => {
             sentences.push(format!(
                 "Read all the same, it breaks at byte {}; what changed is there or before:",

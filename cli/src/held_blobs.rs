@@ -3,10 +3,11 @@
 use core::ops::Range;
 
 use kinesis_agg::EnclosingRecord as _;
-use kinesis_agg::lambda::EventRecord;
+use kinesis_agg::lambda::{EventRecord, JsonFields};
+use serde_json::value::RawValue;
 
 use crate::events;
-use crate::json::Fields;
+use crate::json::parse_fields;
 use crate::key_tables::offset_in;
 use crate::place::Place;
 use crate::relay::Batch;
@@ -72,7 +73,7 @@ impl HeldBlobs {
     pub(crate) fn push<'a>(
         &mut self,
         place: &Place,
-        decode: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<Option<(&'a [u8], Fields<'a>)>>,
+        decode: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<Option<(&'a [u8], JsonFields<'a>)>>,
     ) -> anyhow::Result<()> {
         let start = self.bytes.len();
         let decoded = decode(&mut self.bytes);
@@ -82,7 +83,7 @@ impl HeldBlobs {
         let line = decoded?;
         let end = self.bytes.len();
         if let Some((line, fields)) = line
-            && let Some(data) = fields.written("data").map(|data| data.value.get())
+            && let Some(data) = fields.get("data").map(RawValue::get)
         {
             let from = offset_in(line, data.as_bytes());
             let to = from.saturating_add(data.len());
@@ -135,13 +136,13 @@ impl<'a> HeldBlob<'a> {
     }
 
     /// What is known of it.
-    pub(crate) fn fields(self) -> anyhow::Result<Fields<'a>> {
+    pub(crate) fn fields(self) -> anyhow::Result<JsonFields<'a>> {
         match &self.held.source {
-            Source::Line { line, .. } if line.is_empty() => Ok(Fields::default()),
+            Source::Line { line, .. } if line.is_empty() => Ok(JsonFields::default()),
             Source::Line { line, .. } => {
-                Fields::parse(self.bytes.get(line.clone()).unwrap_or_default())
+                parse_fields(self.bytes.get(line.clone()).unwrap_or_default())
             }
-            Source::Event(record) => events::fields(record),
+            Source::Event(record) => Ok(events::fields(record)),
         }
     }
 }

@@ -12,14 +12,16 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use kinesis_agg::EnclosingRecord as _;
 use kinesis_agg::codec::MAGIC;
-use kinesis_agg::lambda::{EventRecord, RecordShape};
+use kinesis_agg::lambda::{
+    EventDocument, EventError, EventRecord, EventRecords, JsonFields, RecordShape,
+};
 use serde_json::StreamDeserializer;
 use serde_json::de::IoRead;
 use serde_json::value::RawValue;
 
 use crate::events;
 use crate::held_blobs::HeldBlobs;
-use crate::json::{Fields, decode_base64, decode_data, to_base64};
+use crate::json::{data_of, decode_base64, decode_data, parse_fields, to_base64};
 use crate::output::{WrongUsage, note};
 use crate::place::{Place, Unit};
 use crate::progress::Progress;
@@ -83,10 +85,14 @@ impl Format {
     /// Whether such a record may stand there.
     fn takes(self, shape: RecordShape) -> bool {
         match self {
-            Self::Lambda => shape == RecordShape::Kinesis,
+            // EventBridge Pipes calls Lambda functions with flat records.
+            Self::Lambda => matches!(shape, RecordShape::Kinesis | RecordShape::Pipes),
             // Without a stream as their source, records of both are bare.
             Self::Firehose => matches!(shape, RecordShape::Firehose | RecordShape::Bare),
-            Self::Analytics => matches!(shape, RecordShape::Analytics | RecordShape::Bare),
+            Self::Analytics => matches!(
+                shape,
+                RecordShape::Analytics | RecordShape::AnalyticsOfFirehose | RecordShape::Bare
+            ),
             Self::GetRecords => shape == RecordShape::GetRecords,
             Self::Events | Self::Hex | Self::Base64 | Self::Raw | Self::Ndjson => true,
         }
@@ -335,8 +341,8 @@ pub(crate) struct Blobs {
     format: Option<Format>,
     /// Decoded.
     data: Vec<u8>,
-    /// Still to come of a document.
-    records: vec::IntoIter<Box<RawValue>>,
+    /// The records of the document that have not been read yet.
+    records: Option<EventRecords>,
     /// The one that was reached.
     record: Option<EventRecord>,
 }
@@ -347,7 +353,7 @@ pub(crate) struct Blob<'a> {
     pub(crate) place: Place,
     pub(crate) data: &'a [u8],
     /// What else is known of it, if the format tells.
-    pub(crate) fields: Fields<'a>,
+    pub(crate) fields: JsonFields<'a>,
     /// As JSON, if the input is that.
     line: Option<&'a [u8]>,
 }
@@ -372,7 +378,7 @@ impl Blobs {
             unknown: Unknown::IsWrongUsage,
             format: None,
             data: Vec::new(),
-            records: Vec::new().into_iter(),
+            records: None,
             record: None,
         }
     }
@@ -385,7 +391,11 @@ impl Blobs {
 
     /// As [`Input::is_drained`].
     pub(crate) fn is_drained(&self) -> bool {
-        self.records.as_slice().is_empty() && self.input.is_drained()
+        let are_read = self
+            .records
+            .as_ref()
+            .is_none_or(|records| records.len() == 0);
+        are_read && self.input.is_drained()
     }
 
     /// The next Kinesis record. The error names the place.
@@ -412,7 +422,7 @@ impl Blobs {
             return Ok(Blob {
                 place,
                 data: record.data(),
-                fields: events::fields(record)?,
+                fields: events::fields(record),
                 line: None,
             });
         }
@@ -494,18 +504,21 @@ impl Blobs {
             | Format::Analytics
             | Format::GetRecords
             | Format::Events => loop {
-                if let Some(record) = self.records.next() {
+                if let Some(record) = self.records.as_mut().and_then(Iterator::next) {
                     let place = self.input.place();
-                    let record = events::record(&record, |shape| format.takes(shape));
+                    let record = record.map_err(describe).and_then(|record| {
+                        events::expect_shape(record, |shape| format.takes(shape))
+                    });
                     self.record = Some(record.with_context(|| place.to_string())?);
                     return Ok(true);
                 }
                 let Some(document) = self.input.next_document_here()? else {
                     return Ok(false);
                 };
-                let records = events::records(document);
+                let document = EventDocument::from_raw(document);
                 let place = self.input.place();
-                self.records = records.with_context(|| place.to_string())?.into_iter();
+                let document = document.with_context(|| place.to_string())?;
+                self.records = Some(document.into_iter());
             },
         }
     }
@@ -544,12 +557,21 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> 
     }
 }
 
+/// Turns the error of a record into one of the command line.
+fn describe(error: EventError) -> anyhow::Error {
+    anyhow::Error::new(error).context("not a record")
+}
+
 fn read_as(place: &Place, format: Format) -> String {
     format!("{place}, read as {} (see --from)", format.name())
 }
 
-/// Decodes a line behind what is in `data`, and returns what else it holds.
-fn decode<'a>(format: Format, line: &'a [u8], data: &mut Vec<u8>) -> anyhow::Result<Fields<'a>> {
+/// Decodes a line, appends its data to `data`, and returns its fields.
+fn decode<'a>(
+    format: Format,
+    line: &'a [u8],
+    data: &mut Vec<u8>,
+) -> anyhow::Result<JsonFields<'a>> {
     match format {
         Format::Hex => {
             let start = data.len();
@@ -559,8 +581,8 @@ fn decode<'a>(format: Format, line: &'a [u8], data: &mut Vec<u8>) -> anyhow::Res
         }
         Format::Base64 => decode_base64(line, data)?,
         Format::Ndjson => {
-            let fields = Fields::parse(line)?;
-            decode_data(&fields.data()?, data)?;
+            let fields = parse_fields(line)?;
+            decode_data(&data_of(&fields)?, data)?;
             return Ok(fields);
         }
         // As it is, or decoded already.
@@ -571,7 +593,7 @@ fn decode<'a>(format: Format, line: &'a [u8], data: &mut Vec<u8>) -> anyhow::Res
         | Format::GetRecords
         | Format::Events => {}
     }
-    Ok(Fields::default())
+    Ok(JsonFields::default())
 }
 
 #[cfg(test)]

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use kinesis_agg::codec::limits::MAGIC_LEN;
-use kinesis_agg::codec::{
-    AggregatedRecord, KeyOffset, MAGIC, Parsed, parse, parse_trusting_digest,
-};
+use kinesis_agg::codec::{AggregatedRecord, MAGIC, Parsed, ReadSlot, parse, parse_without_digest};
 use kinesis_agg::{PlainReason, ShardMap};
 
 use crate::billing::Savings;
@@ -149,7 +147,7 @@ impl<W: Write> Inspector<'_, W> {
             ("explicitHashKey", "hash key"),
             ("sequenceNumber", "sequence"),
         ] {
-            if let Some(value) = blob.fields.get(key) {
+            if let Some(value) = blob.fields.get_non_null(key) {
                 self.line(label, &cut(value.get(), VALUE_WIDTH))?;
             }
         }
@@ -174,7 +172,7 @@ impl<W: Write> Inspector<'_, W> {
                 frame::draw(data, styles, &mut self.out)?;
                 let damage = explain::damaged(data, reason, &mut self.search);
                 self.explain(data, damage)?;
-                match parse_trusting_digest(data) {
+                match parse_without_digest(data) {
                     Ok(Parsed::Aggregated(aggregated)) => self.contents(data, &aggregated),
                     _ => self.plain_data(data),
                 }
@@ -220,7 +218,7 @@ impl<W: Write> Inspector<'_, W> {
         let mut savings = Savings::default();
         savings.put.add(data.len());
         let mut shares = self.map.map(RangeShares::of_shards);
-        let mut slots = vec![KeyOffset::default(); aggregated.key_count()];
+        let mut slots = vec![ReadSlot::default(); aggregated.key_count()];
         for user_record in aggregated.user_records_in(&mut slots[..]) {
             table.measure(data, &user_record);
             keys.count(data, &user_record);

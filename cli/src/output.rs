@@ -3,9 +3,10 @@
 use core::fmt;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
+use kinesis_agg::lambda::JsonField;
 use serde::Serialize;
 
-use crate::json::{Field, append_base64};
+use crate::json::append_base64;
 
 /// Standard output, locked and buffered.
 pub(crate) type Out<'a> = BufWriter<StdoutLock<'a>>;
@@ -75,6 +76,13 @@ impl<W: Write> JsonLines<W> {
     pub(crate) fn line(&mut self, object: &impl Serialize) -> io::Result<()> {
         self.fields.0.truncate(self.ended);
         serde_json::to_writer(&mut self.fields.0, object)?;
+        self.end(b"\n")
+    }
+
+    /// Writes an object that is JSON text already.
+    pub(crate) fn json(&mut self, object: &str) -> io::Result<()> {
+        self.fields.0.truncate(self.ended);
+        append_in_line(object, &mut self.fields.0);
         self.end(b"\n")
     }
 
@@ -188,14 +196,31 @@ impl WrittenFields {
     }
 }
 
-/// As they were written elsewhere.
-impl<'a> Extend<&'a Field<'a>> for WrittenFields {
-    fn extend<I: IntoIterator<Item = &'a Field<'a>>>(&mut self, fields: I) {
+/// Appends JSON that may have been written over several lines: line breaks, which
+/// can only be white space there, become spaces.
+fn append_in_line(json: &str, line: &mut Vec<u8>) {
+    let start = line.len();
+    line.extend_from_slice(json.as_bytes());
+    let added = line.get_mut(start..).unwrap_or_default();
+    if memchr::memchr2(b'\n', b'\r', added).is_some() {
+        for byte in added
+            .iter_mut()
+            .filter(|byte| matches!(byte, b'\n' | b'\r'))
+        {
+            *byte = b' ';
+        }
+    }
+}
+
+/// Appends fields as they were written.
+impl<'a, 'b: 'a> Extend<&'a JsonField<'b>> for WrittenFields {
+    fn extend<I: IntoIterator<Item = &'a JsonField<'b>>>(&mut self, fields: I) {
         for field in fields {
             self.0.push(b',');
-            self.0.extend_from_slice(field.name.get().as_bytes());
+            self.0
+                .extend_from_slice(field.written_name().get().as_bytes());
             self.0.push(b':');
-            self.0.extend_from_slice(field.value.get().as_bytes());
+            append_in_line(field.value().get(), &mut self.0);
         }
     }
 }

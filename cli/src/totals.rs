@@ -2,7 +2,8 @@
 
 use alloc::borrow::Cow;
 
-use kinesis_agg::codec::{AggregatedRecord, KeyOffset, Parsed, parse};
+use kinesis_agg::codec::{AggregatedRecord, Parsed, ReadSlot, parse};
+use kinesis_agg::lambda::JsonFields;
 use kinesis_agg::{HashKey, KeyBytes, PlainReason};
 use serde::Serialize;
 
@@ -10,7 +11,6 @@ use crate::billing::Savings;
 use crate::chart::Histogram;
 use crate::hash_key_ranges::RangeShares;
 use crate::input::Blob;
-use crate::json::Fields;
 use crate::partition_keys::PartitionKeys;
 use crate::text::wide;
 
@@ -34,7 +34,7 @@ pub(crate) struct Totals {
     pub(crate) ranges: RangeShares,
     /// User records of which the input does not tell the partition key.
     pub(crate) without_partition_key: u64,
-    slots: Vec<KeyOffset>,
+    slots: Vec<ReadSlot>,
 }
 
 /// Plain records, by reason.
@@ -119,7 +119,7 @@ impl Totals {
             self.key_len.in_tables = self.key_len.in_tables.saturating_add(len);
         }
         let mut slots = core::mem::take(&mut self.slots);
-        slots.resize(aggregated.key_count(), KeyOffset::default());
+        slots.resize(aggregated.key_count(), ReadSlot::default());
         let mut user_records = aggregated.user_records_in(slots);
         let mut first_range = None;
         let mut is_spread = false;
@@ -171,6 +171,6 @@ impl Totals {
 }
 
 /// A field's string, if it is one.
-fn text<'a>(fields: &Fields<'a>, name: &str) -> Option<Cow<'a, str>> {
-    fields.text(name).ok().flatten()
+fn text<'a>(fields: &'a JsonFields<'_>, name: &str) -> Option<Cow<'a, str>> {
+    fields.string(name).ok().flatten()
 }

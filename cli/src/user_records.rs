@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 use std::io::{self, Write};
 
-use kinesis_agg::codec::{AggregatedRecord, KeyOffset};
+use kinesis_agg::codec::{AggregatedRecord, ReadSlot};
 use kinesis_agg::{RecordTag, UserRecord};
 
 use crate::key_tables::{more, offset_in};
@@ -80,7 +80,7 @@ impl UserRecordTable {
         let data_width = WIDTH.saturating_sub(head.chars().count().saturating_add(4));
         let head = format_args!("{head}data");
         writeln!(out, "    {}", painted(styles.aside, head))?;
-        let mut slots = vec![KeyOffset::default(); aggregated.key_count()];
+        let mut slots = vec![ReadSlot::default(); aggregated.key_count()];
         let user_records = aggregated.user_records_in(&mut slots[..]);
         for user_record in user_records.take(self.limit) {
             let row = self.row(&cells(blob, &user_record), styles);
@@ -109,7 +109,7 @@ impl UserRecordTable {
 
 fn cells(blob: &[u8], user_record: &UserRecord<'_>) -> [String; COLUMNS] {
     let explicit_hash_key = user_record.explicit_hash_key();
-    let tags: Vec<_> = user_record.tags().map(shown_tag).collect();
+    let tags: Vec<_> = user_record.tags().iter().map(shown_tag).collect();
     [
         user_record.sub_sequence_number().to_string(),
         offset_in(blob, user_record.data()).to_string(),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 /// A line without escapes, and without what few have. Of all others, and of
-/// those that are wrong, [`Fields`](crate::json::Fields) knows more.
+/// those that are wrong, [`JsonFields`](kinesis_agg::lambda::JsonFields) knows more.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UsualLine<'a> {
@@ -43,7 +43,7 @@ pub(crate) fn hash_key(text: &str) -> anyhow::Result<HashKey> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::Fields;
+    use crate::json::parse_fields;
 
     const USUAL: [&str; 5] = [
         r#"{"partitionKey":"a","data":"eA=="}"#,
@@ -55,8 +55,8 @@ mod tests {
 
     fn usual(line: &str) -> Option<UsualLine<'_>> {
         let usual = UsualLine::parse(line.as_bytes())?;
-        let fields = Fields::parse(line.as_bytes()).expect(line);
-        let text = |name| fields.text(name).expect(line);
+        let fields = parse_fields(line.as_bytes()).expect(line);
+        let text = |name| fields.string(name).expect(line);
         assert_eq!(
             text("partitionKey").as_deref(),
             Some(usual.partition_key),
@@ -69,7 +69,7 @@ mod tests {
         );
         assert_eq!(text("data").as_deref(), Some(usual.data), "{line}");
         for name in ["partitionKeyBase64", "explicitHashKeyBase64", "tags"] {
-            assert!(fields.get(name).is_none(), "{line}");
+            assert!(fields.get_non_null(name).is_none(), "{line}");
         }
         Some(usual)
     }

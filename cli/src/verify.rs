@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use kinesis_agg::UserRecord;
-use kinesis_agg::codec::{KeyOffset, Parsed, parse};
+use kinesis_agg::codec::{Parsed, ReadSlot, parse};
 
 use crate::explain::{self, BitSearch, Explanation};
 use crate::input::{Blobs, Format, Input};
@@ -120,13 +120,13 @@ fn verify_all(
 }
 
 impl Tally {
-    fn judge(&mut self, data: &[u8], slots: &mut Vec<KeyOffset>) -> Finding {
+    fn judge(&mut self, data: &[u8], slots: &mut Vec<ReadSlot>) -> Finding {
         match parse(data) {
             Ok(Parsed::Aggregated(aggregated)) => {
                 let len = wide(aggregated.record_count());
                 self.aggregated = self.aggregated.saturating_add(1);
                 self.user_records = self.user_records.saturating_add(len);
-                slots.resize(aggregated.key_count(), KeyOffset::default());
+                slots.resize(aggregated.key_count(), ReadSlot::default());
                 let mut user_records = aggregated.user_records_in(&mut slots[..]);
                 let is_nowhere = |user_record: &UserRecord<'_>| user_record.hash_key().is_err();
                 if len == 0 {

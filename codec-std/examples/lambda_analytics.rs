@@ -1,5 +1,5 @@
 //! A Lambda function that preprocesses the input of a Kinesis Analytics
-//! application: each user record a line of JSON.
+//! application: each user record becomes a line of JSON.
 //!
 //! ```sh
 //! cargo run --example lambda_analytics --features lambda

@@ -1,5 +1,6 @@
-//! A Lambda function that transforms what goes through Firehose: each user
-//! record a line, empty ones dropped.
+//! A Lambda function that transforms the records of a Firehose stream: each user
+//! record becomes a line, empty ones are dropped, and all are delivered by shard
+//! (dynamic partitioning: `!{partitionKeyFromLambda:shard}` in the S3 prefix).
 //!
 //! ```sh
 //! cargo run --example lambda_firehose --features lambda
@@ -7,20 +8,55 @@
 
 use core::error::Error;
 
-use kinesis_agg::lambda::{FirehoseEvent, TransformationAnswer, Transformed};
+use kinesis_agg::EnclosingRecord as _;
+use kinesis_agg::lambda::{
+    DEFAULT_MAX_ANSWER_LEN, EventRecord, FirehoseEvent, TransformationAnswer, Transformed,
+};
 
-fn handler(event: &FirehoseEvent) -> TransformationAnswer {
-    event.transform(|user_record| match user_record.data() {
-        // The service keeps what cannot be read, as it came.
-        _ if user_record.malformed().is_some() => Transformed::ProcessingFailed,
-        [] => Transformed::Dropped,
-        // An aggregate is answered for as one: what keeps its user records apart is ours.
-        data => Transformed::Ok([data.trim_ascii_end(), b"\n"].concat()),
-    })
+fn handler(event: &FirehoseEvent) -> Result<TransformationAnswer, Box<dyn Error>> {
+    let mut answer = event.transform(|user_record| {
+        // The user records of an aggregate get one result, so they need the same keys: these
+        // come from the Kinesis record.
+        let shard = user_record.enclosing().metadata_text("shardId");
+        let shard = shard.unwrap_or("unknown".into()).into_owned();
+        match user_record.data() {
+            // Firehose writes the record to the error prefix, as it came.
+            _ if user_record.malformed().is_some() => Transformed::ProcessingFailed,
+            [] => Transformed::Dropped,
+            // Firehose puts nothing between records, so each line needs its end.
+            data => Transformed::Partitioned {
+                data: [data.trim_ascii_end(), b"\n"].concat(),
+                partition_keys: [("shard".to_owned(), shard)].into(),
+            },
+        }
+    });
+    // Lambda rejects answers of more than 6 MB. What does not fit comes again.
+    for position in answer.limit_len(DEFAULT_MAX_ANSWER_LEN) {
+        put_again(event, &event.records[position])?;
+    }
+    Ok(answer)
+}
+
+/// Your call of `PutRecord` (or, in batches, `PutRecords` and `PutRecordBatch`). If
+/// it fails, fail the invocation: Firehose then calls again with all records.
+fn put_again(event: &FirehoseEvent, record: &EventRecord) -> Result<(), Box<dyn Error>> {
+    match event.source_kinesis_stream_arn() {
+        Some(stream) => eprintln!(
+            "would put {} bytes into {stream} under {:?}",
+            record.data().len(),
+            record.partition_key(),
+        ),
+        None => eprintln!(
+            "would put {} bytes into {:?}",
+            record.data().len(),
+            event.delivery_stream_arn(),
+        ),
+    }
+    Ok(())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let event: FirehoseEvent = serde_json::from_str(include_str!("firehose_event.json"))?;
-    println!("{}", serde_json::to_string(&handler(&event))?);
+    println!("{}", serde_json::to_string(&handler(&event)?)?);
     Ok(())
 }

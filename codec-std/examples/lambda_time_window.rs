@@ -16,7 +16,7 @@ struct Sums {
 
 fn handler(event: &TimeWindowEvent) -> Result<TimeWindowAnswer, serde_json::Error> {
     // The first invocation of a window has an empty state, or none.
-    let mut sums: Sums = serde_json::from_str(event.state.get()).unwrap_or_default();
+    let mut sums: Sums = serde_json::from_str(event.state().get()).unwrap_or_default();
     for user_record in event.user_records() {
         sums.bytes += user_record.data().len();
     }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use kinesis_agg_codec::{
-    Aggregate, AggregateWriter, Digest, EncodeError, HashKey, KeyOffset, Limits, MAGIC,
-    NewUserRecord, OuterKey, Parsed, UnsealedAggregate, limits, parse_trusting_digest,
+    Aggregate, AggregateWriter, Digest, EncodeError, HashKey, Limits, MAGIC, NewUserRecord,
+    OuterKey, Parsed, ReadSlot, UnsealedAggregate, limits, parse_without_digest,
 };
 
 use crate::digests::{digest_of, digests_of};
@@ -17,7 +17,7 @@ pub struct OwnedAggregate {
     data: Bytes,
     partition_key: String,
     explicit_hash_key: Option<HashKey>,
-    record_count: u32,
+    record_count: usize,
 }
 
 impl OwnedAggregate {
@@ -41,7 +41,7 @@ impl OwnedAggregate {
 
     /// User records in it, at least one.
     #[must_use]
-    pub const fn record_count(&self) -> u32 {
+    pub const fn record_count(&self) -> usize {
         self.record_count
     }
 
@@ -118,7 +118,7 @@ impl RecordAggregator {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            writer: AggregateWriter::with_key_index(Vec::new(), KeyMap::default()),
+            writer: AggregateWriter::with_key_lookup(Vec::new(), KeyMap::default()),
             limits: Limits::new(),
             outer_key: OuterKey::default(),
             lone: LoneUserRecord::default(),
@@ -150,7 +150,7 @@ impl RecordAggregator {
 
     /// User records so far.
     #[must_use]
-    pub fn record_count(&self) -> u32 {
+    pub fn record_count(&self) -> usize {
         match self.too_large_wrapped {
             Some(_) => 1,
             None => self.writer.record_count(),
@@ -180,7 +180,14 @@ impl RecordAggregator {
     #[must_use]
     pub fn fits<U: AsUserRecord>(&self, user_record: &U) -> bool {
         let user_record = user_record.as_user_record();
-        if user_record.check_partition_key().is_err() || self.too_large_wrapped.is_some() {
+        let outer_partition_key = match self.outer_key {
+            OuterKey::Chosen(key) => NewUserRecord::new(key, &[]).check_partition_key(),
+            OuterKey::FirstUserRecord | OuterKey::Kpl => Ok(()),
+        };
+        if user_record.check_partition_key().is_err()
+            || outer_partition_key.is_err()
+            || self.too_large_wrapped.is_some()
+        {
             return false;
         }
         if self.is_empty() && self.raw_size(&user_record).is_some() {
@@ -366,7 +373,7 @@ impl RecordAggregator {
     fn raw(&self, lone: OwnedUserRecord) -> OwnedAggregate {
         let explicit_hash_key = match self.outer_key {
             OuterKey::FirstUserRecord => lone.explicit_hash_key(),
-            OuterKey::Kpl => Some(lone.hash_key()),
+            OuterKey::Kpl | OuterKey::Chosen(_) => Some(lone.hash_key()),
         };
         let (partition_key, data) = lone.into_key_and_data();
         OwnedAggregate {
@@ -411,7 +418,7 @@ impl RecordAggregator {
         }
         let len = needed.max(capacity.saturating_mul(2)).max(SMALLEST_BUFFER);
         let buffer = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
-        let nothing = AggregateWriter::with_key_index(Vec::new(), KeyMap::default());
+        let nothing = AggregateWriter::with_key_lookup(Vec::new(), KeyMap::default());
         let writer = core::mem::replace(&mut self.writer, nothing);
         self.writer = writer
             .move_to(buffer)
@@ -422,9 +429,9 @@ impl RecordAggregator {
 
 /// The user records of a blob that this crate wrote.
 pub(crate) fn read_back(blob: &Bytes) -> impl Iterator<Item = OwnedUserRecord> {
-    let user_records = match parse_trusting_digest(blob) {
+    let user_records = match parse_without_digest(blob) {
         Ok(Parsed::Aggregated(aggregated)) => {
-            let slots = vec![KeyOffset::default(); aggregated.key_count()];
+            let slots = vec![ReadSlot::default(); aggregated.key_count()];
             Some(aggregated.user_records_in(slots))
         }
         // What the writer wrote, the reader reads: this is an empty writer.

@@ -6,7 +6,7 @@ use core::fmt;
 use core::iter::FusedIterator;
 use core::str::FromStr;
 
-use kinesis_agg_codec::KeyOffset;
+use kinesis_agg_codec::ReadSlot;
 use thiserror::Error;
 
 use crate::deaggregate::{Batch, Deaggregated, Delivered, Strict};
@@ -302,7 +302,7 @@ impl<D> Resumed<D> {
 impl<R: ?Sized, S> Deaggregated<'_, R, S>
 where
     R: EnclosingRecord,
-    S: AsRef<[KeyOffset]>,
+    S: AsRef<[ReadSlot]>,
 {
     /// Skips what lies at or before a checkpoint.
     #[must_use]

@@ -8,7 +8,7 @@ use core::borrow::BorrowMut;
 use core::iter::FusedIterator;
 
 use kinesis_agg_codec::{
-    AggregatedRecord, DecodeError, Digest, KeyBytes, KeyOffset, Parsed, PlainReason, UserRecord,
+    AggregatedRecord, DecodeError, Digest, KeyBytes, Parsed, PlainReason, ReadSlot, UserRecord,
     UserRecords,
 };
 
@@ -198,7 +198,7 @@ pub fn deaggregate<R: EnclosingRecord + ?Sized>(record: &R) -> Deaggregated<'_, 
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Deaggregator {
-    slots: Vec<KeyOffset>,
+    slots: Vec<ReadSlot>,
     next_record_index: usize,
 }
 
@@ -217,7 +217,7 @@ impl Deaggregator {
     pub fn deaggregate<'a, R: EnclosingRecord + ?Sized>(
         &'a mut self,
         record: &'a R,
-    ) -> Deaggregated<'a, R, &'a mut Vec<KeyOffset>> {
+    ) -> Deaggregated<'a, R, &'a mut Vec<ReadSlot>> {
         self.deaggregate_with_digest(record, None)
     }
 
@@ -231,7 +231,7 @@ impl Deaggregator {
         &'a mut self,
         record: &'a R,
         digest: Option<Digest>,
-    ) -> Deaggregated<'a, R, &'a mut Vec<KeyOffset>> {
+    ) -> Deaggregated<'a, R, &'a mut Vec<ReadSlot>> {
         let record_index = self.next_record_index;
         self.next_record_index = record_index.saturating_add(1);
         Deaggregated::new(record, record_index, digest, &mut self.slots)
@@ -240,7 +240,7 @@ impl Deaggregator {
 
 /// What one Kinesis record delivers, in order.
 #[derive(Debug)]
-pub struct Deaggregated<'a, R: ?Sized, S = Vec<KeyOffset>> {
+pub struct Deaggregated<'a, R: ?Sized, S = Vec<ReadSlot>> {
     enclosing: &'a R,
     record_index: usize,
     outcome: Outcome,
@@ -263,14 +263,14 @@ enum Left<'a, S> {
 impl<'a, R, S> Deaggregated<'a, R, S>
 where
     R: EnclosingRecord + ?Sized,
-    S: BorrowMut<Vec<KeyOffset>> + AsRef<[KeyOffset]> + AsMut<[KeyOffset]>,
+    S: BorrowMut<Vec<ReadSlot>> + AsRef<[ReadSlot]> + AsMut<[ReadSlot]>,
 {
     fn new(enclosing: &'a R, record_index: usize, computed: Option<Digest>, mut slots: S) -> Self {
         let (outcome, left) = match digests::parse(enclosing.data(), computed) {
             Ok(Parsed::Aggregated(aggregated)) => {
                 // What old blobs left in the slots is written over.
-                let vec: &mut Vec<KeyOffset> = slots.borrow_mut();
-                vec.resize(aggregated.key_count(), KeyOffset::default());
+                let vec: &mut Vec<ReadSlot> = slots.borrow_mut();
+                vec.resize(aggregated.key_count(), ReadSlot::default());
                 let record_count = aggregated.record_count();
                 let user_records = aggregated.user_records_in(slots);
                 (
@@ -351,7 +351,7 @@ impl<'a, R: EnclosingRecord + ?Sized, S> Deaggregated<'a, R, S> {
     }
 }
 
-impl<'a, R: EnclosingRecord + ?Sized, S: AsRef<[KeyOffset]>> Iterator for Deaggregated<'a, R, S> {
+impl<'a, R: EnclosingRecord + ?Sized, S: AsRef<[ReadSlot]>> Iterator for Deaggregated<'a, R, S> {
     type Item = Delivered<'a, R>;
 
     #[inline]
@@ -385,11 +385,11 @@ impl<'a, R: EnclosingRecord + ?Sized, S: AsRef<[KeyOffset]>> Iterator for Deaggr
     }
 }
 
-impl<R: EnclosingRecord + ?Sized, S: AsRef<[KeyOffset]>> ExactSizeIterator
+impl<R: EnclosingRecord + ?Sized, S: AsRef<[ReadSlot]>> ExactSizeIterator
     for Deaggregated<'_, R, S>
 {
 }
-impl<R: EnclosingRecord + ?Sized, S: AsRef<[KeyOffset]>> FusedIterator for Deaggregated<'_, R, S> {}
+impl<R: EnclosingRecord + ?Sized, S: AsRef<[ReadSlot]>> FusedIterator for Deaggregated<'_, R, S> {}
 
 /// Deaggregates Kinesis records, lazily and in order, as of one GetRecords
 /// answer or one Lambda event.
@@ -434,7 +434,7 @@ pub struct Batch<'a, R: ?Sized, I, F = fn(usize, &'a R, Outcome)> {
     /// Those of the records to come that were computed already, the next one last.
     digests: Vec<Option<Digest>>,
     current: Option<Deaggregated<'a, R>>,
-    spare: Vec<KeyOffset>,
+    spare: Vec<ReadSlot>,
     observer: F,
     /// Judges each aggregate before it is delivered.
     filter: Option<HashKeyFilter>,

@@ -3,7 +3,7 @@
 use core::borrow::BorrowMut;
 use core::iter::FusedIterator;
 
-use kinesis_agg_codec::KeyOffset;
+use kinesis_agg_codec::ReadSlot;
 
 use crate::deaggregate::{Batch, Deaggregated, Delivered, Outcome, Strict};
 use crate::enclosing::EnclosingRecord;
@@ -37,7 +37,7 @@ pub struct Filtered<D, L> {
 impl<'a, R, S> Deaggregated<'a, R, S>
 where
     R: EnclosingRecord + ?Sized,
-    S: BorrowMut<Vec<KeyOffset>> + AsRef<[KeyOffset]> + AsMut<[KeyOffset]>,
+    S: BorrowMut<Vec<ReadSlot>> + AsRef<[ReadSlot]> + AsMut<[ReadSlot]>,
 {
     /// Leaves out what lies outside of a hash key range.
     ///
@@ -131,7 +131,7 @@ impl<D: Iterator, L> Filtered<D, L> {
 impl<'a, R, S, L> Iterator for Filtered<Deaggregated<'a, R, S>, L>
 where
     R: EnclosingRecord + ?Sized,
-    S: AsRef<[KeyOffset]>,
+    S: AsRef<[ReadSlot]>,
     L: FnMut(Delivered<'a, R>),
 {
     type Item = Delivered<'a, R>;
@@ -148,7 +148,7 @@ where
 impl<'a, R, S, L> FusedIterator for Filtered<Deaggregated<'a, R, S>, L>
 where
     R: EnclosingRecord + ?Sized,
-    S: AsRef<[KeyOffset]>,
+    S: AsRef<[ReadSlot]>,
     L: FnMut(Delivered<'a, R>),
 {
 }

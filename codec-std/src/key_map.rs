@@ -3,13 +3,13 @@
 use core::hash::{BuildHasher, Hasher};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use kinesis_agg_codec::{InternedKey, KeyIndex};
+use kinesis_agg_codec::{KeyLookup, WriteSlot};
 
 /// Finds every key, however many there are. The keys themselves are only in
 /// the writer's buffer.
 #[derive(Clone, Default)]
 pub(crate) struct KeyMap {
-    keys: HashTable<(u64, InternedKey)>,
+    keys: HashTable<(u64, WriteSlot)>,
     build_hasher: DefaultHashBuilder,
 }
 
@@ -21,24 +21,18 @@ impl KeyMap {
     }
 }
 
-impl KeyIndex for KeyMap {
-    fn find(
-        &self,
-        key: &[u8],
-        mut is_same: impl FnMut(InternedKey) -> bool,
-    ) -> Option<InternedKey> {
+impl KeyLookup for KeyMap {
+    fn find(&self, key: &[u8], mut is_match: impl FnMut(WriteSlot) -> bool) -> Option<WriteSlot> {
         let hash = self.hash(key);
         self.keys
-            .find(hash, |&(other, interned)| {
-                other == hash && is_same(interned)
-            })
-            .map(|&(_, interned)| interned)
+            .find(hash, |&(other, slot)| other == hash && is_match(slot))
+            .map(|&(_, slot)| slot)
     }
 
-    fn insert(&mut self, key: &[u8], interned: InternedKey) {
+    fn insert(&mut self, key: &[u8], slot: WriteSlot) {
         let hash = self.hash(key);
         self.keys
-            .insert_unique(hash, (hash, interned), |&(hash, _)| hash);
+            .insert_unique(hash, (hash, slot), |&(hash, _)| hash);
     }
 
     fn clear(&mut self) {

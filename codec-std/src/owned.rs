@@ -14,7 +14,7 @@ use crate::error::UnfitUserRecord;
 /// let user_record = OwnedUserRecord::new("sensor-7", "21.5")
 ///     .with_explicit_hash_key(HashKey::new(7))
 ///     .with_tag("unit", Some("C"));
-/// assert_eq!(user_record.tags().count(), 1);
+/// assert_eq!(user_record.tags().iter().count(), 1);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnedUserRecord {

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use kinesis_agg_codec::{
-    DecodeError, HashKey, HashKeyError, KeyBytes, KeyOffset, Parsed, PlainReason, RecordTags,
-    UserRecord, UserRecordWalk,
+    DecodeError, HashKey, HashKeyError, KeyBytes, Parsed, PlainReason, ReadSlot, RecordTags,
+    UserRecord, UserRecordCursor,
 };
 
 use crate::digests;
@@ -50,8 +50,8 @@ pub fn parse_shared(blob: Bytes) -> Result<SharedParsed, DecodeError> {
         Parsed::Plain(reason) => return Ok(SharedParsed::Plain(reason)),
         Parsed::Aggregated(aggregated) => aggregated,
     };
-    let slots = vec![KeyOffset::default(); aggregated.key_count()];
-    let walk = aggregated.user_records_in(slots).into_walk();
+    let slots = vec![ReadSlot::default(); aggregated.key_count()];
+    let walk = aggregated.user_records_in(slots).into_cursor();
     let message = blob.slice_ref(aggregated.message());
     Ok(SharedParsed::Aggregated(SharedUserRecords {
         message,
@@ -63,19 +63,19 @@ pub fn parse_shared(blob: Bytes) -> Result<SharedParsed, DecodeError> {
 #[derive(Clone, Debug)]
 pub struct SharedUserRecords {
     message: Bytes,
-    walk: UserRecordWalk<Vec<KeyOffset>>,
+    walk: UserRecordCursor<Vec<ReadSlot>>,
 }
 
 impl Iterator for SharedUserRecords {
     type Item = SharedUserRecord;
 
     fn next(&mut self) -> Option<SharedUserRecord> {
-        let user_record = self.walk.next_in(&self.message)?;
+        let user_record = self.walk.advance(&self.message)?;
         Some(SharedUserRecord::new(&self.message, &user_record))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.walk.left();
+        let left = self.walk.remaining();
         (left, Some(left))
     }
 }

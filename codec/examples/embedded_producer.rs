@@ -16,7 +16,7 @@ use kinesis_agg_codec::{Parsed, parse};
 mod device {
     use core::fmt;
 
-    use kinesis_agg_codec::{AggregateWriter, EncodeError, InternedKey, KeySlots, NewUserRecord};
+    use kinesis_agg_codec::{AggregateWriter, EncodeError, KeySlots, NewUserRecord, WriteSlot};
 
     /// The longest blob: what the link carries at once.
     pub(super) const BUFFER_LEN: usize = 256;
@@ -36,7 +36,7 @@ mod device {
         Unfit(EncodeError),
         /// The link did not take an aggregate: that many readings are lost, and
         /// a reading that was pushed is not among them.
-        LinkDown { readings: u32 },
+        LinkDown { readings: usize },
     }
 
     impl fmt::Display for Fault {
@@ -51,16 +51,16 @@ mod device {
     impl core::error::Error for Fault {}
 
     pub(super) struct Uplink<L> {
-        writer: AggregateWriter<[u8; BUFFER_LEN], KeySlots<[InternedKey; SENSOR_COUNT]>>,
+        writer: AggregateWriter<[u8; BUFFER_LEN], KeySlots<[WriteSlot; SENSOR_COUNT]>>,
         oldest_at: Option<u32>,
         link: L,
     }
 
     impl<L: Link> Uplink<L> {
         pub(super) fn new(link: L) -> Self {
-            let slots = KeySlots::new([InternedKey::EMPTY; SENSOR_COUNT]);
+            let slots = KeySlots::new([WriteSlot::EMPTY; SENSOR_COUNT]);
             Self {
-                writer: AggregateWriter::with_key_index([0; BUFFER_LEN], slots),
+                writer: AggregateWriter::with_key_lookup([0; BUFFER_LEN], slots),
                 oldest_at: None,
                 link,
             }

@@ -1,4 +1,4 @@
-//! The one file that names an MD5.
+//! MD5 digests. No other file of this crate names MD5.
 
 use core::slice;
 
@@ -8,10 +8,11 @@ use crate::limits::DIGEST_LEN;
 
 /// An MD5 digest: over a message, or over a partition key.
 ///
-/// The format uses MD5 as a checksum and to spread keys. It does not protect
-/// against anyone.
+/// The format uses MD5 as a checksum and to distribute keys over shards, not
+/// for security.
 ///
-/// Whoever computes many digests at once brings them in as bytes:
+/// A digest that was computed elsewhere, say many at once, is made from its
+/// bytes:
 ///
 /// ```
 /// use kinesis_agg_codec::Digest;
@@ -26,7 +27,7 @@ pub struct Digest([u8; DIGEST_LEN]);
 
 impl Digest {
     /// Computes the digest of `bytes`.
-    // Not inlined, so that no caller keeps a block of MD5 on its stack.
+    // Not inlined: a caller would hold a block of MD5 on its stack.
     #[inline(never)]
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
@@ -43,27 +44,26 @@ impl Digest {
         &self.0
     }
 
-    /// The digest, first byte first.
+    /// Returns the bytes of the digest.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; DIGEST_LEN] {
         self.0
     }
 }
 
-/// Bytes that MD5 takes at once.
+/// Bytes of an MD5 block.
 const BLOCK_LEN: usize = 64;
-/// Bytes of the last block before the length.
+/// Bytes of the last block that precede the length.
 const PADDED_LEN: usize = BLOCK_LEN - size_of::<u64>();
 
-/// A digest over bytes that come piece by piece.
+/// A digest of bytes that arrive piece by piece.
 ///
-/// The MD5 crate's own type around its blocks does the same with twice the
-/// stack.
+/// The MD5 crate has such a type, too; it needs twice the stack.
 #[derive(Clone, Debug)]
 pub(crate) struct RunningDigest {
     state: [u32; 4],
-    len: usize,
-    /// The bytes that are no whole block yet stand at its start.
+    len: u64,
+    /// Starts with the bytes that do not fill a block yet.
     block: [u8; BLOCK_LEN],
 }
 
@@ -75,11 +75,24 @@ impl RunningDigest {
         block: [0; BLOCK_LEN],
     };
 
+    /// Bytes digested so far.
+    pub(crate) const fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Bytes at the start of `block` that are not digested yet.
+    fn tail_len(&self) -> usize {
+        let [low, ..] = self.len.to_le_bytes();
+        usize::from(low) % BLOCK_LEN
+    }
+
     #[inline(never)]
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
-        let free = self.block.get_mut(self.len % BLOCK_LEN..);
-        self.len = self.len.wrapping_add(bytes.len());
+        let tail_len = self.tail_len();
+        let free = self.block.get_mut(tail_len..);
+        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.len = self.len.wrapping_add(len);
         if let Some(free) = free.filter(|free| free.len() < BLOCK_LEN) {
             let Some((head, behind)) = rest.split_at_checked(free.len()) else {
                 return fill(free, rest);
@@ -95,12 +108,12 @@ impl RunningDigest {
         fill(&mut self.block, rest);
     }
 
-    /// The digest of all pieces; starts over.
+    /// Returns the digest of all pieces and starts over.
     ///
     /// Source: RFC 1321, 3.1 and 3.2.
     #[inline(never)]
     pub(crate) fn finish(&mut self) -> Digest {
-        let tail_len = self.len % BLOCK_LEN;
+        let tail_len = self.tail_len();
         if let Some([mark, padding @ ..]) = self.block.get_mut(tail_len..) {
             *mark = 0x80;
             padding.fill(0);
@@ -109,7 +122,8 @@ impl RunningDigest {
             compress(&mut self.state, slice::from_ref(&self.block));
             self.block.fill(0);
         }
-        let bit_len = u64::try_from(self.len).unwrap_or(u64::MAX).wrapping_mul(8);
+        // The length counts modulo 2^64 (RFC 1321, 3.2).
+        let bit_len = self.len.wrapping_mul(8);
         if let Some(place) = self.block.last_chunk_mut() {
             *place = bit_len.to_le_bytes();
         }
@@ -128,7 +142,7 @@ impl RunningDigest {
     }
 }
 
-/// Writes `bytes` at the start of `memory`, which is longer.
+/// Copies `bytes` to the start of `memory`, which is longer.
 fn fill(memory: &mut [u8], bytes: &[u8]) {
     if let Some(place) = memory.get_mut(..bytes.len()) {
         place.copy_from_slice(bytes);
@@ -147,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// Lengths on both sides of all edges of two blocks, in one piece and in
+    /// Lengths on both sides of every edge of two blocks, in one piece and in
     /// two.
     #[test]
     fn every_length_in_any_pieces_gives_the_crates_own_digest() {

@@ -173,58 +173,89 @@ impl fmt::Display for RequiredField {
     }
 }
 
-/// Why a user record, a key or an aggregate was not written.
+/// Why a writer rejected a user record, a key or a call.
 ///
-/// Whatever was refused left no trace: the writer stands as before the call.
+/// A rejected call changes nothing: the writer is as it was before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// The aggregate has no room left for this user record or key; finish it
-    /// and push again. The numbers are bytes, of the blob plus, where a limit
-    /// on the Kinesis record refuses, the outer partition key.
+    /// The aggregate has no room left for this user record or key. Finish the
+    /// aggregate, then push again.
+    ///
+    /// The numbers are bytes of the blob. Where
+    /// [`Limits::max_size`](crate::Limits::max_size) is the limit, they
+    /// include the outer partition key.
     Full {
-        /// Bytes that would be needed.
-        needed: u64,
-        /// Bytes that there are.
-        limit: u64,
+        /// Bytes needed, with what is in the aggregate already.
+        needed: u32,
+        /// Bytes allowed: the buffer's length or the size limit.
+        limit: u32,
     },
-    /// The aggregate holds as many user records as it may; finish it and push
-    /// again.
+    /// The aggregate holds as many user records as the limit allows. Finish
+    /// it, then push again.
     CountReached {
-        /// User records that it may hold.
-        limit: u32,
+        /// User records that an aggregate may hold.
+        limit: usize,
     },
-    /// The user record does not fit alone, and so is not taken in company
-    /// either. Bytes as in [`Full`](Self::Full).
+    /// The user record, key or tag does not fit, even in an empty aggregate of
+    /// its own. Only a larger buffer or limit helps.
     TooLarge {
-        /// Bytes that it needs alone.
-        needed: u64,
-        /// Bytes that there can be.
-        limit: u64,
-    },
-    /// The partition key is empty. The service refuses that.
-    EmptyPartitionKey,
-    /// The partition key is longer than the service takes.
-    PartitionKeyTooLong {
-        /// Its UTF-16 code units.
-        utf16_len: u64,
-        /// UTF-16 code units that it may have.
+        /// What does not fit.
+        part: EncodedPart,
+        /// Bytes needed: of a blob that holds nothing else (a user record comes
+        /// with its keys), counted as in [`Full`](Self::Full). For a tag, bytes
+        /// of the tag.
+        needed: u32,
+        /// Bytes allowed: the buffer's length or the size limit.
         limit: u32,
     },
-    /// A key index that this aggregate did not give out.
+    /// The partition key of the user record, or the chosen outer partition
+    /// key, is empty. The service rejects empty partition keys.
+    EmptyPartitionKey,
+    /// The partition key of the user record, or the chosen outer partition
+    /// key, is longer than the service accepts.
+    PartitionKeyTooLong {
+        /// UTF-16 code units of the key.
+        utf16_len: usize,
+        /// UTF-16 code units that a key may have
+        /// ([`MAX_PARTITION_KEY_UTF16_LEN`](crate::limits::MAX_PARTITION_KEY_UTF16_LEN)).
+        limit: usize,
+    },
+    /// The key index is not in the table of this aggregate: it belongs to
+    /// another writer.
     UnknownKeyIndex {
         /// The index.
-        index: u32,
-        /// Keys in its table.
-        count: u32,
+        index: usize,
+        /// Keys in the table.
+        count: usize,
     },
-    /// There is no user record to finish; an aggregate without any is never
-    /// written.
+    /// The key index belongs to an earlier aggregate of this writer, which has
+    /// been finished or cleared since. Add the key again.
+    StaleKeyIndex,
+    /// The aggregate has no user record. Empty aggregates are never written.
     Empty,
 }
 
+/// What [`EncodeError::TooLarge`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EncodedPart {
+    /// A user record with its keys.
+    UserRecord,
+    /// A partition key or an explicit hash key.
+    Key,
+    /// A tag of a user record.
+    Tag,
+}
+
 impl EncodeError {
-    /// True if the same user record fits after the aggregate was finished.
+    /// Returns true if the aggregate is full, by size or by count: finish it
+    /// and push the same user record again, which then succeeds.
+    ///
+    /// An aggregate that holds keys but no user record cannot be finished:
+    /// clear it instead. A [`SectionWriter`](crate::SectionWriter) and a
+    /// [`StreamWriter`](crate::StreamWriter) need the keys of the user record
+    /// added again before the push.
     #[must_use]
     pub const fn is_full(&self) -> bool {
         matches!(self, Self::Full { .. } | Self::CountReached { .. })
@@ -235,44 +266,69 @@ impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Full { needed, limit } => {
-                write!(f, "aggregate is full: {needed} bytes needed of {limit}")
-            }
-            Self::CountReached { limit } => {
-                write!(f, "aggregate is full: it holds its {limit} user records")
-            }
-            Self::TooLarge { needed, limit } => {
                 write!(
                     f,
-                    "user record needs {needed} bytes alone, {limit} is the limit"
+                    "aggregate is full: {needed} bytes needed; the limit is {limit}"
                 )
+            }
+            Self::CountReached { limit } => {
+                write!(
+                    f,
+                    "aggregate is full: the limit of {limit} user records is reached"
+                )
+            }
+            Self::TooLarge {
+                part,
+                needed,
+                limit,
+            } => {
+                write!(f, "{part} needs {needed} bytes alone; the limit is {limit}")
             }
             Self::EmptyPartitionKey => f.write_str("partition key is empty"),
             Self::PartitionKeyTooLong { utf16_len, limit } => {
                 write!(
                     f,
-                    "partition key has {utf16_len} UTF-16 units, {limit} is the limit"
+                    "partition key has {utf16_len} UTF-16 code units; the limit is {limit}"
                 )
             }
             Self::UnknownKeyIndex { index, count } => {
-                write!(f, "key index {index} outside table of {count}")
+                write!(
+                    f,
+                    "key index {index} is not in this aggregate's table of {count} keys"
+                )
             }
-            Self::Empty => f.write_str("no user record to finish"),
+            Self::StaleKeyIndex => {
+                f.write_str("key index belongs to an aggregate that was finished or cleared")
+            }
+            Self::Empty => f.write_str("aggregate has no user record"),
         }
     }
 }
 
-/// Why a writer into a stream did not write.
+impl fmt::Display for EncodedPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UserRecord => "user record",
+            Self::Key => "key",
+            Self::Tag => "tag",
+        })
+    }
+}
+
+/// Why a [`StreamWriter`](crate::StreamWriter) did not write.
 ///
-/// `E` is the error of what it writes into.
+/// `E` is the sink's own error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StreamError<E> {
-    /// The call was refused; nothing was written, and the writer goes on.
+    /// The call was rejected. The sink received nothing and the writer can be
+    /// used as before.
     Refused(EncodeError),
-    /// The sink failed. It may have taken a part of the blob, which nobody can
-    /// complete: the writer is poisoned from here on.
+    /// The sink failed. It may have received part of the blob, which cannot be
+    /// completed: the writer is poisoned.
     Sink(E),
-    /// The sink failed in an earlier call.
+    /// The sink failed or panicked in an earlier call. Call
+    /// [`clear`](crate::StreamWriter::clear) to start another blob.
     Poisoned,
 }
 
@@ -282,40 +338,40 @@ impl<E> From<EncodeError> for StreamError<E> {
     }
 }
 
-/// The sink's own error is the source.
+/// The sink's own error is the [`source`](core::error::Error::source).
 impl<E> fmt::Display for StreamError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(error) => error.fmt(f),
             Self::Sink(_) => f.write_str("sink failed"),
-            Self::Poisoned => f.write_str("sink failed before"),
+            Self::Poisoned => f.write_str("sink failed in an earlier call"),
         }
     }
 }
 
-/// Why a text is no hash key.
+/// Why a text is not a hash key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HashKeyError {
-    /// There is no digit.
+    /// The text has no digits.
     Empty,
-    /// A byte that is no digit.
+    /// The text has a byte that is not a digit.
     NotADigit {
-        /// Its offset in the text, in bytes.
+        /// Offset of the byte in the text.
         offset: usize,
     },
-    /// A number of 2^128 or more.
+    /// The number is 2^128 or more.
     OutOfRange,
 }
 
 impl fmt::Display for HashKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Empty => f.write_str("hash key has no digit"),
+            Self::Empty => f.write_str("hash key has no digits"),
             Self::NotADigit { offset } => {
                 write!(
                     f,
-                    "hash key is no decimal number: byte {offset} is no digit"
+                    "hash key is not a decimal number: byte {offset} is not a digit"
                 )
             }
             Self::OutOfRange => f.write_str("hash key is 2^128 or more"),
@@ -323,7 +379,7 @@ impl fmt::Display for HashKeyError {
     }
 }
 
-/// A hash key range that would start above its end.
+/// A hash key range whose start is above its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ReversedRangeError {}
@@ -338,14 +394,14 @@ impl fmt::Display for ReversedRangeError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LimitError {
-    /// Zero bytes, or more than the service takes.
+    /// The size limit is zero, or above what the service accepts.
     Size {
-        /// The size that was asked for, in bytes.
+        /// The requested size, in bytes.
         max_size: u32,
-        /// The largest that can be asked for, in bytes.
+        /// The largest size that can be set, in bytes.
         limit: u32,
     },
-    /// Zero user records.
+    /// The count limit is zero.
     Count,
 }
 

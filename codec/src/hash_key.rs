@@ -1,4 +1,4 @@
-//! Where on the ring of shards a user record belongs.
+//! Hash keys, which decide on the shard of a user record.
 
 use core::fmt;
 use core::str::{self, FromStr};
@@ -29,27 +29,28 @@ impl HashKey {
     /// The highest hash key.
     pub const MAX: Self = Self(u128::MAX);
 
-    /// The hash key of this number.
+    /// Makes the hash key of this number.
     #[must_use]
     pub const fn new(number: u128) -> Self {
         Self(number)
     }
 
-    /// The hash key as a number.
+    /// Returns the hash key as a number.
     #[must_use]
     pub const fn to_u128(self) -> u128 {
         self.0
     }
 
-    /// The hash key of a user record that has no explicit one.
+    /// Returns the hash key of a user record without explicit hash key: the
+    /// MD5 of its partition key.
     #[must_use]
     pub fn of_partition_key(partition_key: &[u8]) -> Self {
         Self::from(Digest::of(partition_key))
     }
 
-    /// Reads decimal digits that may follow one `+`; leading zeros are fine,
-    /// white space is not. This is how an explicit hash key in a blob is read
-    /// (the KCL's `BigInteger`).
+    /// Parses decimal digits, which may follow one `+`. Leading zeros are
+    /// accepted, white space is not. An explicit hash key in a blob is read like
+    /// this (the KCL's `BigInteger`).
     ///
     /// # Errors
     ///
@@ -70,7 +71,7 @@ impl HashKey {
         let mut in_range = true;
         for byte in digits {
             let digit = byte.wrapping_sub(b'0');
-            // Ten times as two shifts: no 128-bit multiplication on small processors.
+            // Ten times as two shifts: small processors have no 128-bit multiplication.
             in_range &= number <= u128::MAX / 10;
             let (sum, carry) = (number << 3)
                 .wrapping_add(number << 1)
@@ -84,8 +85,8 @@ impl HashKey {
         Ok(Self(number))
     }
 
-    /// The hash key of digits that [`to_decimal`](Self::to_decimal) made, or of these
-    /// from last to first; of other bytes, any.
+    /// The hash key of digits that [`to_decimal`](Self::to_decimal) made, stored
+    /// forwards or backwards. Any hash key for other bytes.
     pub(crate) fn of_digits(digits: &[u8], is_backwards: bool) -> Self {
         if is_backwards {
             // Ten times as two shifts, as in `from_decimal`.
@@ -108,16 +109,16 @@ impl HashKey {
         Self(number)
     }
 
-    /// The hash key in plain decimal, as the service wants it: no sign, no
-    /// leading zero.
+    /// Returns the hash key in plain decimal, without sign and leading zeros, as
+    /// the service requires it.
     #[must_use]
     pub fn to_decimal(self) -> HashKeyDecimal {
         HashKeyDecimal::of(self.0)
     }
 }
 
-/// The number of eight digits: neighbours become one number of twice the digits in a
-/// lane of twice the bits, three times.
+/// The number of eight digits. Neighbours are joined three times, into numbers
+/// of twice the digits in lanes of twice the bits.
 fn of_eight_digits(digits: [u8; 8]) -> u64 {
     let join = |lanes: u64, mask: u64, base: u64, bits: u32| {
         let first = lanes & mask;
@@ -137,8 +138,20 @@ impl From<Digest> for HashKey {
     }
 }
 
-/// As a producer gives it, read as the KPL's front end does: ASCII white space
-/// around is trimmed, then [`HashKey::from_decimal`].
+impl From<u128> for HashKey {
+    fn from(number: u128) -> Self {
+        Self(number)
+    }
+}
+
+impl From<HashKey> for u128 {
+    fn from(hash_key: HashKey) -> Self {
+        hash_key.0
+    }
+}
+
+/// Parses the text of a producer, as the KPL's front end does: trims ASCII white
+/// space, then parses as [`HashKey::from_decimal`].
 impl FromStr for HashKey {
     type Err = HashKeyError;
 
@@ -154,7 +167,7 @@ impl FromStr for HashKey {
     }
 }
 
-/// In plain decimal.
+/// Prints plain decimal.
 impl fmt::Display for HashKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.to_decimal().as_str())
@@ -162,16 +175,16 @@ impl fmt::Display for HashKey {
 }
 
 /// A hash key as decimal text of at most [`MAX_HASH_KEY_DECIMAL_LEN`] bytes,
-/// without a heap.
+/// made without a heap.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct HashKeyDecimal {
-    /// The last digit is in the last byte.
+    /// Right-aligned.
     digits: [u8; GROUPS * GROUP_LEN],
-    /// Leading zeros that are no part of the text.
+    /// Leading zeros that are not part of the text.
     skipped: usize,
 }
 
-/// What the processor divides in one instruction, and half of it.
+/// The widest number that the processor divides in one instruction.
 #[cfg(target_pointer_width = "64")]
 type Word = u64;
 #[cfg(not(target_pointer_width = "64"))]
@@ -179,16 +192,15 @@ type Word = u32;
 const HALF_BITS: u32 = Word::BITS / 2;
 const HALF_LEN: usize = size_of::<Word>() / 2;
 
-/// Digits that are computed together, and as many zeros behind a one: all that
-/// fit half a word.
+/// Digits that are computed together, as many as fit half a word, and ten to that power.
 const GROUP_LEN: usize = if HALF_LEN == 4 { 9 } else { 4 };
 const BASE: Word = if HALF_LEN == 4 { 1_000_000_000 } else { 10_000 };
 /// Groups that hold 2^128 - 1.
 const GROUPS: usize = MAX_HASH_KEY_DECIMAL_LEN.div_ceil(GROUP_LEN);
 
 impl HashKeyDecimal {
-    /// By long multiplication in words: dividing a `u128` would bring kilobytes
-    /// of code to a processor that has no such instruction.
+    /// Long multiplication in words. Dividing a `u128` takes kilobytes of code
+    /// on a processor without that instruction.
     fn of(number: u128) -> Self {
         let mut groups = [0_u32; GROUPS];
         for half in number.to_be_bytes().chunks_exact(HALF_LEN) {
@@ -196,7 +208,7 @@ impl HashKeyDecimal {
                 .iter()
                 .fold(0, |half, &byte| (half << 8) | Word::from(byte));
             for group in groups.iter_mut().rev() {
-                // Below the base times 2^half: the carry is again below 2^half.
+                // Less than the base times 2^half, so the carry is less than 2^half again.
                 let shifted = (Word::from(*group) << HALF_BITS) | carry;
                 *group = u32::try_from(shifted % BASE).unwrap_or_default();
                 carry = shifted / BASE;
@@ -219,22 +231,28 @@ impl HashKeyDecimal {
         Self { digits, skipped }
     }
 
-    /// The digits as ASCII bytes.
+    /// Returns the digits as ASCII bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.digits.get(self.skipped..).unwrap_or_default()
     }
 
-    /// The digits as text.
+    /// Returns the digits as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
 
+impl AsRef<str> for HashKeyDecimal {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
 impl fmt::Debug for HashKeyDecimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `str`'s own has panics in it, for a text that needs escapes.
+        // `str`'s own `Debug` contains panics.
         write!(f, "\"{}\"", self.as_str())
     }
 }
@@ -245,7 +263,7 @@ impl fmt::Display for HashKeyDecimal {
     }
 }
 
-/// The hash keys of a shard: from start to end, both inclusive.
+/// The hash keys of a shard, from start to end, both inclusive.
 ///
 /// ```
 /// use kinesis_agg_codec::{HashKey, HashKeyRange};
@@ -269,16 +287,17 @@ impl HashKeyRange {
         ending_hash_key: HashKey::MAX,
     };
 
-    /// The range from `starting_hash_key` to `ending_hash_key`, both in it.
+    /// Makes the range from `starting_hash_key` to `ending_hash_key`, both
+    /// included.
     ///
     /// # Errors
     ///
-    /// [`ReversedRangeError`] if it would start above its end.
-    pub fn new(
+    /// [`ReversedRangeError`] if the start is above the end.
+    pub const fn new(
         starting_hash_key: HashKey,
         ending_hash_key: HashKey,
     ) -> Result<Self, ReversedRangeError> {
-        if starting_hash_key > ending_hash_key {
+        if starting_hash_key.0 > ending_hash_key.0 {
             return Err(ReversedRangeError {});
         }
         Ok(Self {
@@ -287,22 +306,22 @@ impl HashKeyRange {
         })
     }
 
-    /// The lowest hash key of the range.
+    /// Returns the lowest hash key of the range.
     #[must_use]
     pub const fn starting_hash_key(&self) -> HashKey {
         self.starting_hash_key
     }
 
-    /// The highest hash key of the range.
+    /// Returns the highest hash key of the range.
     #[must_use]
     pub const fn ending_hash_key(&self) -> HashKey {
         self.ending_hash_key
     }
 
-    /// True if `hash_key` lies in the range.
+    /// Returns true if `hash_key` is in the range.
     #[must_use]
-    pub fn contains(&self, hash_key: HashKey) -> bool {
-        self.starting_hash_key <= hash_key && hash_key <= self.ending_hash_key
+    pub const fn contains(&self, hash_key: HashKey) -> bool {
+        self.starting_hash_key.0 <= hash_key.0 && hash_key.0 <= self.ending_hash_key.0
     }
 }
 

@@ -31,7 +31,7 @@
 //!
 //! # let mut buffer = [0; 256];
 //! # let mut writer = kinesis_agg_codec::AggregateWriter::new(&mut buffer);
-//! # writer.try_push(&kinesis_agg_codec::NewUserRecord::new("sensor-7", "21.5"))?;
+//! # writer.try_push(&kinesis_agg_codec::NewUserRecord::new("sensor-7", b"21.5"))?;
 //! # let blob = writer.finish()?.data();
 //! if let Parsed::Aggregated(aggregated) = parse(blob)? {
 //!     for user_record in aggregated.user_records() {
@@ -131,17 +131,17 @@
 //!
 //! | For | A slot | By default | With fewer slots than keys |
 //! |---|---|---|---|
-//! | writing | [`InternedKey`], 8 bytes | [`DEFAULT_KEY_SLOTS`](limits::DEFAULT_KEY_SLOTS) | keys beyond them are stored again at each use |
-//! | reading | [`KeyOffset`], 4 bytes | as many | a look-up takes up to ceil(keys / slots) steps |
+//! | writing | [`WriteSlot`], 8 bytes | [`DEFAULT_KEY_SLOTS`](limits::DEFAULT_KEY_SLOTS) | keys beyond them are stored again at each use |
+//! | reading | [`ReadSlot`], 4 bytes | as many | a look-up takes up to ceil(keys / slots) steps |
 //!
 //! Neither refuses or loses anything. [`KeySlots`] says how many are worth it
 //! where there are many keys; a device with one key can give a single slot:
 //!
 //! ```
-//! use kinesis_agg_codec::{AggregateWriter, InternedKey, KeySlots};
+//! use kinesis_agg_codec::{AggregateWriter, WriteSlot, KeySlots};
 //!
-//! let slots = KeySlots::new([InternedKey::EMPTY; 1]);
-//! let mut writer = AggregateWriter::with_key_index([0; 512], slots);
+//! let slots = KeySlots::new([WriteSlot::EMPTY; 1]);
+//! let mut writer = AggregateWriter::with_key_lookup([0; 512], slots);
 //! # writer.clear();
 //! ```
 //!
@@ -204,46 +204,39 @@
 extern crate alloc;
 
 mod digest;
-#[cfg(feature = "embedded-io")]
-mod embedded_io;
 mod error;
 mod frame;
 mod hash_key;
-#[cfg(feature = "heapless")]
-mod heapless;
 mod key_bytes;
-mod key_index;
-mod key_table;
 pub mod limits;
-mod message;
-mod reader;
-mod sections;
-mod stream_writer;
+mod read;
+mod record_tag;
+mod schema;
 mod wire;
-mod writer;
+mod write;
 
 pub use digest::Digest;
-#[cfg(feature = "embedded-io")]
-pub use embedded_io::EmbeddedIo;
 pub use error::{
-    DecodeError, DecodeErrorKind, EncodeError, HashKeyError, LimitError, RequiredField,
-    ReversedRangeError, StreamError,
+    DecodeError, DecodeErrorKind, EncodeError, EncodedPart, HashKeyError, LimitError,
+    RequiredField, ReversedRangeError, StreamError,
 };
 pub use frame::{Frame, MAGIC, PlainReason};
 pub use hash_key::{HashKey, HashKeyDecimal, HashKeyRange};
-#[cfg(feature = "heapless")]
-pub use heapless::VecAggregate;
 pub use key_bytes::KeyBytes;
-pub use key_index::{InternedKey, KeyIndex, KeySlots};
-pub use key_table::KeyOffset;
 pub use limits::Limits;
-pub use message::{RecordTag, RecordTags};
-pub use reader::{
-    AggregatedRecord, Keys, Parsed, UserRecord, UserRecordWalk, UserRecords, parse,
-    parse_trusting_digest, parse_with_digest,
-};
-pub use stream_writer::{ByteSink, StreamWriter, StreamedAggregate};
-pub use writer::{
-    Aggregate, AggregateWriter, ExplicitHashKeyIndex, NewUserRecord, OuterKey, PartitionKeyIndex,
-    SectionWriter, UnsealedAggregate, UnsealedBlob,
-};
+pub use read::aggregated_record::{AggregatedRecord, Keys};
+pub use read::key_slots::ReadSlot;
+pub use read::parsed::{Parsed, parse, parse_with_digest, parse_without_digest};
+pub use read::user_records::{UserRecord, UserRecordCursor, UserRecords};
+pub use record_tag::{RecordTag, RecordTags, RecordTagsIter};
+pub use write::aggregate::{Aggregate, OuterKey, UnsealedAggregate, UnsealedBlob};
+pub use write::aggregate_writer::AggregateWriter;
+pub use write::counts::{ExplicitHashKeyIndex, PartitionKeyIndex};
+#[cfg(feature = "embedded-io")]
+pub use write::embedded_io::{EmbeddedIo, EmbeddedIoError};
+#[cfg(feature = "heapless")]
+pub use write::heapless::VecAggregate;
+pub use write::key_lookup::{KeyLookup, KeySlots, WriteSlot};
+pub use write::new_user_record::NewUserRecord;
+pub use write::section_writer::SectionWriter;
+pub use write::stream_writer::{ByteSink, StreamWriter, StreamedAggregate};

@@ -61,7 +61,7 @@ impl Set {
             max_size: u32::from(self.max_size % LARGEST).max(1),
             max_count: self
                 .max_count
-                .map_or(u32::MAX, |count| u32::from(count).max(1)),
+                .map_or(usize::MAX, |count| usize::from(count).max(1)),
             outer_key: match self.is_kpl {
                 true => OuterKey::Kpl,
                 false => OuterKey::FirstUserRecord,

@@ -196,12 +196,14 @@ impl Model {
     pub fn outer(&self, outer_key: OuterKey) -> (&str, Option<HashKey>) {
         let first = &self.user_records[0];
         let explicit_hash_key = first.explicit_hash_key.map(HashKey::new);
+        let hash_key = || {
+            let md5 = || crate::hash_key::md5(first.partition_key.as_bytes());
+            explicit_hash_key.unwrap_or_else(|| HashKey::new(md5()))
+        };
         match outer_key {
             OuterKey::FirstUserRecord => (&first.partition_key, explicit_hash_key),
-            OuterKey::Kpl => {
-                let md5 = crate::hash_key::md5(first.partition_key.as_bytes());
-                ("a", explicit_hash_key.or(Some(HashKey::new(md5))))
-            }
+            OuterKey::Kpl => ("a", Some(hash_key())),
+            OuterKey::Chosen(key) => (key, Some(hash_key())),
         }
     }
 

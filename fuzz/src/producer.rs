@@ -183,7 +183,7 @@ fn millis(millis: u8) -> Duration {
 
 impl Settings {
     fn limits(&self) -> Limits {
-        let limits = Limits::new().with_max_count(u32::from(self.max_count % 12) + 1);
+        let limits = Limits::new().with_max_count(usize::from(self.max_count % 12) + 1);
         let max_size = 80 + 4 * u32::from(self.max_size);
         limits
             .and_then(|limits| limits.with_max_size(max_size))

@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use arbitrary::{Arbitrary, Unstructured};
 use kinesis_agg_codec::{
-    Aggregate, AggregateWriter, Digest, EncodeError, InternedKey, KeySlots, Limits, OuterKey,
+    Aggregate, AggregateWriter, Digest, EncodeError, EncodedPart, HashKey, KeySlots, Limits,
+    NewUserRecord, OuterKey, WriteSlot,
 };
 use kinesis_agg_tests::{Owned, aggregated, read_with_slots};
 
@@ -32,7 +33,7 @@ enum BufferLen {
 struct Settings {
     max_size: Option<u16>,
     max_count: Option<u8>,
-    is_kpl: bool,
+    outer_key: u8,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -155,20 +156,25 @@ impl Settings {
             limits = limits.with_max_size(u32::from(max_size).max(1)).unwrap();
         }
         if let Some(max_count) = self.max_count {
-            limits = limits.with_max_count(u32::from(max_count).max(1)).unwrap();
+            limits = limits
+                .with_max_count(usize::from(max_count).max(1))
+                .unwrap();
         }
         limits
     }
 
     fn outer_key(&self) -> OuterKey {
-        match self.is_kpl {
-            true => OuterKey::Kpl,
-            false => OuterKey::FirstUserRecord,
+        match self.outer_key % 4 {
+            0 => OuterKey::FirstUserRecord,
+            1 => OuterKey::Kpl,
+            2 => OuterKey::Chosen("fleet-3"),
+            // The service would reject it.
+            _ => OuterKey::Chosen(""),
         }
     }
 }
 
-type Writer = AggregateWriter<Vec<u8>, KeySlots<Vec<InternedKey>>>;
+type Writer = AggregateWriter<Vec<u8>, KeySlots<Vec<WriteSlot>>>;
 
 /// A writer, and what it should hold.
 struct Pair {
@@ -186,12 +192,27 @@ pub fn check(input: &[u8]) {
     }
 }
 
+/// A new writer in the memory of one that was dropped with user records in it,
+/// under the keys of [`Text::Known`] and the numbers of [`Number::Small`].
+fn interrupted(capacity: usize, slot_count: usize) -> Writer {
+    let slots = KeySlots::new(vec![WriteSlot::EMPTY; slot_count]);
+    let mut dropped = AggregateWriter::with_key_lookup(vec![0xa5; capacity], slots);
+    for known in 0..8 {
+        let key = Text::Known(known ^ 5).string();
+        let user_record = NewUserRecord::new(&key, b"dropped")
+            .with_explicit_hash_key(HashKey::new(u128::from(known)));
+        // What fits.
+        let _ = dropped.try_push(&user_record);
+    }
+    let (buffer, slots) = dropped.into_parts();
+    AggregateWriter::with_key_lookup(buffer, slots)
+}
+
 fn run(input: Input) {
     let slot_count = usize::from(input.slot_count % 33);
     let capacity = input.buffer.len();
-    let slots = KeySlots::new(vec![InternedKey::EMPTY; slot_count]);
     let mut pair = Pair {
-        writer: AggregateWriter::with_key_index(vec![0xa5; capacity], slots),
+        writer: interrupted(capacity, slot_count),
         model: Model::new(slot_count),
         capacity,
         limits: Limits::new(),
@@ -219,8 +240,7 @@ fn run(input: Input) {
             Step::Finish => pair.finish(false),
             Step::FinishUnsealed => pair.finish(true),
             Step::Clear => {
-                pair.writer.clear();
-                pair.model = pair.model.cleared();
+                pair.clear();
             }
             Step::Set(settings) => pair.set(&settings),
             Step::SetLimitAt(user_record, distance) => {
@@ -239,8 +259,8 @@ fn run(input: Input) {
     pair.compare();
 }
 
-fn wide(len: usize) -> u64 {
-    u64::try_from(len).unwrap()
+fn narrow(len: usize) -> u32 {
+    u32::try_from(len).unwrap()
 }
 
 impl Pair {
@@ -256,14 +276,14 @@ impl Pair {
     }
 
     /// Bytes needed and allowed, where these are fewer.
-    fn check_size(&self, model: &Model) -> Result<(), (u64, u64)> {
+    fn check_size(&self, model: &Model) -> Result<(), (u32, u32)> {
         let max_size = usize::try_from(self.limits.max_size()).unwrap();
         for (needed, limit) in [
             (model.blob_len(), self.capacity),
             (model.size(self.outer_key), max_size),
         ] {
             if needed > limit {
-                return Err((wide(needed), wide(limit)));
+                return Err((narrow(needed), narrow(limit)));
             }
         }
         Ok(())
@@ -271,7 +291,7 @@ impl Pair {
 
     /// What a push has to say.
     fn verdict(&self, user_record: &Rc<Owned>) -> Result<(), EncodeError> {
-        let utf16_len = wide(user_record.partition_key.encode_utf16().count());
+        let utf16_len = user_record.partition_key.encode_utf16().count();
         match utf16_len {
             0 => return Err(EncodeError::EmptyPartitionKey),
             1..=256 => {}
@@ -280,12 +300,22 @@ impl Pair {
                 return Err(EncodeError::PartitionKeyTooLong { utf16_len, limit });
             }
         }
+        if self.outer_key == OuterKey::Chosen("") {
+            return Err(EncodeError::EmptyPartitionKey);
+        }
         self.check_size(&Model::alone(user_record))
-            .map_err(|(needed, limit)| EncodeError::TooLarge { needed, limit })?;
+            .map_err(|(needed, limit)| {
+                let part = EncodedPart::UserRecord;
+                EncodeError::TooLarge {
+                    part,
+                    needed,
+                    limit,
+                }
+            })?;
         self.check_size(&self.model.with(user_record))
             .map_err(|(needed, limit)| EncodeError::Full { needed, limit })?;
         let limit = self.limits.max_count();
-        if self.model.user_records().len() >= usize::try_from(limit).unwrap() {
+        if self.model.user_records().len() >= limit {
             return Err(EncodeError::CountReached { limit });
         }
         Ok(())
@@ -306,6 +336,7 @@ impl Pair {
             alone.size(self.outer_key)
         );
         assert_eq!(len(new.encoded_len_alone()), alone.blob_len());
+        assert_eq!(len(self.writer.encoded_len_alone(&new)), alone.blob_len());
         assert_eq!(self.writer.try_push(&new), verdict);
         if verdict.is_ok() {
             self.model = with;
@@ -313,16 +344,32 @@ impl Pair {
     }
 
     fn compare(&self) {
-        let count = usize::try_from(self.writer.record_count()).unwrap();
-        assert_eq!(count, self.model.user_records().len());
+        assert_eq!(self.writer.record_count(), self.model.user_records().len());
         let len = usize::try_from(self.writer.encoded_len()).unwrap();
         assert_eq!(len, self.model.blob_len());
+        if !self.model.user_records().is_empty() {
+            let size = usize::try_from(self.writer.size()).unwrap();
+            assert_eq!(size, self.model.size(self.outer_key));
+        }
         let roomy_len = usize::try_from(self.writer.roomy_len()).unwrap();
         assert_eq!(roomy_len, self.model.roomy_len());
         assert_eq!(
             usize::try_from(self.writer.capacity()).unwrap(),
             self.capacity
         );
+    }
+
+    /// Drops the user records, or the writer with them.
+    fn clear(&mut self) {
+        if self.model.user_records().len() % 2 == 0 {
+            self.writer.clear();
+        } else {
+            let (buffer, slots) = self.writer.clone().into_parts();
+            self.writer = AggregateWriter::with_key_lookup(buffer, slots)
+                .with_limits(self.limits)
+                .with_outer_key(self.outer_key);
+        }
+        self.model = self.model.cleared();
     }
 
     fn move_to(&mut self, len: usize) {
@@ -354,7 +401,7 @@ impl Pair {
             let aggregate = self.writer.finish().unwrap();
             check_aggregate(&aggregate, &self.model, self.outer_key);
             let blob = self.model.blob();
-            assert_eq!(self.writer.clone().into_buffer()[..blob.len()], blob);
+            assert_eq!(self.writer.clone().into_parts().0[..blob.len()], blob);
         }
         streamed::check(&self.model);
         self.model = self.model.cleared();
@@ -365,7 +412,7 @@ fn check_aggregate(aggregate: &Aggregate<'_>, model: &Model, outer_key: OuterKey
     assert_eq!(aggregate.data(), model.blob());
     let outer = (aggregate.partition_key(), aggregate.explicit_hash_key());
     assert_eq!(outer, model.outer(outer_key));
-    let count = usize::try_from(aggregate.record_count()).unwrap();
+    let count = aggregate.record_count();
     assert_eq!(count, model.user_records().len());
 
     assert_eq!(aggregate.data().len(), model.blob_len());

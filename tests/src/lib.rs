@@ -7,14 +7,16 @@
 
 extern crate alloc;
 
+#[cfg(feature = "std")]
 pub mod aggregator_model;
 pub mod counting;
 pub mod fixtures;
+#[cfg(feature = "std")]
 pub mod simulation;
 pub mod wire;
 
 use kinesis_agg_codec::{
-    AggregatedRecord, Digest, HashKey, KeyOffset, MAGIC, NewUserRecord, Parsed, RecordTag,
+    AggregatedRecord, Digest, HashKey, MAGIC, NewUserRecord, Parsed, ReadSlot, RecordTag,
     UserRecord, parse,
 };
 
@@ -59,6 +61,7 @@ impl From<&UserRecord<'_>> for Read {
             data: user_record.data().to_vec(),
             tags: user_record
                 .tags()
+                .iter()
                 .map(|tag| {
                     let value = tag.value.map(|value| value.as_bytes().to_vec());
                     (tag.key.as_bytes().to_vec(), value)
@@ -74,12 +77,12 @@ impl From<&UserRecord<'_>> for Read {
 /// one for good.
 #[must_use]
 pub fn read_with_slots(aggregated: &AggregatedRecord<'_>, slot_count: usize) -> Vec<Read> {
-    read_in(aggregated, &mut vec![KeyOffset::default(); slot_count])
+    read_in(aggregated, &mut vec![ReadSlot::default(); slot_count])
 }
 
 /// As [`read_with_slots`], through slots that may be dirty.
 #[must_use]
-pub fn read_in(aggregated: &AggregatedRecord<'_>, slots: &mut [KeyOffset]) -> Vec<Read> {
+pub fn read_in(aggregated: &AggregatedRecord<'_>, slots: &mut [ReadSlot]) -> Vec<Read> {
     let mut user_records = aggregated.user_records_in(slots);
     let mut read = Vec::new();
     for left in (0..aggregated.record_count()).rev() {

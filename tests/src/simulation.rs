@@ -386,7 +386,7 @@ impl Simulation {
         let bound = 3_000 + random.index(200_000);
         let max_count = 1 + random.below(30);
         let limits = Limits::new()
-            .with_max_count(u32::try_from(max_count).unwrap())
+            .with_max_count(usize::try_from(max_count).unwrap())
             .and_then(|limits| limits.with_max_size(600 + u32::try_from(max_count).unwrap() * 40))
             .unwrap();
         let ttl = duration((200 + random.below(20_000)) * MS);

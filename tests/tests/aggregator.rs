@@ -55,8 +55,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn settings() -> impl Strategy<Value = Settings> {
     (
         prop_oneof![Just(400_u32), Just(300), 30..2000_u32],
-        prop_oneof![Just(u32::MAX), 1..5_u32],
-        prop_oneof![Just(OuterKey::FirstUserRecord), Just(OuterKey::Kpl)],
+        prop_oneof![Just(usize::MAX), 1..5_usize],
+        prop_oneof![
+            Just(OuterKey::FirstUserRecord),
+            Just(OuterKey::Kpl),
+            Just(OuterKey::Chosen("fleet-3")),
+        ],
         prop_oneof![Just(LoneUserRecord::Wrapped), Just(LoneUserRecord::Raw)],
     )
         .prop_map(|(max_size, max_count, outer_key, lone)| Settings {
@@ -229,12 +233,15 @@ fn a_refusal_is_printed_without_the_user_record() {
     assert_eq!(printed, "PushError { reason: EmptyPartitionKey, .. }");
 }
 
-/// Protects a log from an entry for each key.
+/// Protects a log from user data and from an entry for each key.
 #[test]
-fn printed_an_aggregator_counts_its_keys() {
+fn printed_an_aggregator_counts_its_user_records() {
     let mut aggregator = RecordAggregator::new();
     for key in ["a", "b", "a"] {
         aggregator.push(OwnedUserRecord::new(key, "")).unwrap();
     }
-    assert!(format!("{aggregator:?}").contains("KeyMap { keys: 2, .. }"));
+    let printed = format!("{aggregator:?}");
+    let expected = "AggregateWriter { encoded_len: 44, record_count: 3, limits: ";
+    assert!(printed.contains(expected), "{printed}");
+    assert!(!printed.contains('['), "{printed}");
 }

@@ -5,7 +5,7 @@
 use core::error::Error as _;
 
 use bytes::Bytes;
-use kinesis_agg::codec::{KeyOffset, Parsed, parse};
+use kinesis_agg::codec::{Parsed, ReadSlot, parse};
 use kinesis_agg::{
     Deaggregator, DecodeErrorKind, Delivered, EnclosingRecord, ExtendedSequenceNumber,
     HashKeyFilter, HashKeyRange, KinesisRecord, Outcome, PlainReason, SequenceNumber, SharedParsed,
@@ -36,7 +36,7 @@ fn fixtures() -> Vec<KinesisRecord> {
 fn expected(record: &KinesisRecord) -> (Outcome, Vec<Option<Read>>) {
     match parse(&record.data) {
         Ok(Parsed::Aggregated(aggregated)) => {
-            let slots = vec![KeyOffset::default(); aggregated.key_count()];
+            let slots = vec![ReadSlot::default(); aggregated.key_count()];
             let read: Vec<_> = aggregated
                 .user_records_in(slots)
                 .map(|user_record| Some(Read::from(&user_record)))
@@ -192,7 +192,7 @@ fn shared_user_records_are_the_borrowed_ones_in_the_same_memory() {
             }
             (Err(error), Err(shared)) => assert_eq!(error, shared),
             (Ok(Parsed::Aggregated(aggregated)), Ok(SharedParsed::Aggregated(mut shared))) => {
-                let slots = vec![KeyOffset::default(); aggregated.key_count()];
+                let slots = vec![ReadSlot::default(); aggregated.key_count()];
                 assert_eq!(shared.len(), aggregated.record_count());
                 for borrowed in aggregated.user_records_in(slots) {
                     let shared = shared.next().unwrap();
@@ -200,7 +200,7 @@ fn shared_user_records_are_the_borrowed_ones_in_the_same_memory() {
                     assert_eq!(shared.explicit_hash_key(), borrowed.explicit_hash_key());
                     assert_eq!(shared.data(), borrowed.data());
                     assert!(shared.data().is_empty() || within.contains(&shared.data().as_ptr()));
-                    assert!(shared.tags().eq(borrowed.tags()));
+                    assert_eq!(shared.tags(), borrowed.tags());
                     assert_eq!(shared.sub_sequence_number(), borrowed.sub_sequence_number());
                     assert_eq!(shared.hash_key(), borrowed.hash_key());
                     assert_eq!(shared.clone().into_data(), borrowed.data());

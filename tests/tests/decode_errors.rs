@@ -6,7 +6,7 @@ use kinesis_agg_codec::DecodeErrorKind::{
     self, BlobTooLong, ExplicitHashKeyIndex, InvalidTag, LengthOverrun, MismatchedEndGroup,
     MissingField, NestingTooDeep, PartitionKeyIndex, Truncated, UnexpectedEndGroup, VarintTooLong,
 };
-use kinesis_agg_codec::{Parsed, RequiredField, parse, parse_trusting_digest};
+use kinesis_agg_codec::{Parsed, RequiredField, parse, parse_without_digest};
 use kinesis_agg_tests::{aggregated, reseal, wire};
 
 /// A message, what is wrong with it and at which byte of the blob, of which
@@ -463,10 +463,10 @@ fn groups_nest_up_to_100_levels_enclosing_messages_included() {
 fn a_blob_beyond_32_bits_is_refused_before_it_is_read() {
     let mut blob = vec![0; (1 << 32) + 16];
     blob[..4].copy_from_slice(&kinesis_agg_codec::MAGIC);
-    let error = parse_trusting_digest(&blob).unwrap_err();
+    let error = parse_without_digest(&blob).unwrap_err();
     assert_eq!((error.kind(), error.offset()), (BlobTooLong, 0));
     // One byte less is read, and found to start with field number 0.
-    let error = parse_trusting_digest(&blob[..blob.len() - 1]).unwrap_err();
+    let error = parse_without_digest(&blob[..blob.len() - 1]).unwrap_err();
     assert_eq!((error.kind(), error.offset()), (InvalidTag { tag: 0 }, 4));
 }
 
@@ -476,7 +476,7 @@ fn a_wrong_digest_is_no_fault_and_a_fault_needs_no_right_one() {
         let mut blob = reseal(message);
         *blob.last_mut().unwrap() ^= 1;
         assert!(matches!(parse(&blob), Ok(Parsed::Plain(_))));
-        let error = parse_trusting_digest(&blob).unwrap_err();
+        let error = parse_without_digest(&blob).unwrap_err();
         assert_eq!((error.kind(), error.offset()), (kind, offset));
     }
 }

@@ -103,7 +103,7 @@ proptest! {
     fn aggregates_that_are_finished_later_are_those_finished_at_once(
         fills in vec((0..5_u8, 0..200_usize), 0..60),
         max_size in 60..600_u32,
-        max_count in 1..9_u32,
+        max_count in 1..9_usize,
         raw in any::<bool>(),
     ) {
         let lone = if raw { LoneUserRecord::Raw } else { LoneUserRecord::Wrapped };

@@ -2,19 +2,28 @@
 //! Protects that a refusal names the right reason and leaves no trace.
 
 use kinesis_agg_codec::{
-    AggregateWriter, EncodeError, HashKey, InternedKey, KeySlots, LimitError, Limits,
-    NewUserRecord, OuterKey, RecordTag, RecordTags, SectionWriter, limits,
+    AggregateWriter, EncodeError, EncodedPart, HashKey, KeySlots, LimitError, Limits,
+    NewUserRecord, OuterKey, RecordTag, RecordTags, SectionWriter, WriteSlot, limits,
 };
 
-type Writer = AggregateWriter<Vec<u8>, KeySlots<Vec<InternedKey>>>;
+type Writer = AggregateWriter<Vec<u8>, KeySlots<Vec<WriteSlot>>>;
 
 fn writer(buffer_len: usize) -> Writer {
-    let slots = KeySlots::new(vec![InternedKey::EMPTY; 8]);
-    AggregateWriter::with_key_index(vec![0xa5; buffer_len], slots)
+    let slots = KeySlots::new(vec![WriteSlot::EMPTY; 8]);
+    AggregateWriter::with_key_lookup(vec![0xa5; buffer_len], slots)
 }
 
 fn user_record(partition_key: &str) -> NewUserRecord<'_> {
     NewUserRecord::new(partition_key, b"data")
+}
+
+fn too_large(needed: u32, limit: u32) -> EncodeError {
+    let part = EncodedPart::UserRecord;
+    EncodeError::TooLarge {
+        part,
+        needed,
+        limit,
+    }
 }
 
 /// Blob, outer partition key and outer explicit hash key, if it were finished.
@@ -126,16 +135,16 @@ fn a_buffer_is_full_to_the_byte() {
         (user_record("a").with_tags(tags[..].into()), 2 + 2 + 6 + 5),
     ] {
         for buffer_len in 0..first_len + second_len {
-            let limit = u64::try_from(buffer_len).unwrap();
+            let limit = u32::try_from(buffer_len).unwrap();
             let mut writer = writer(buffer_len);
-            assert_eq!(u64::from(writer.capacity()), limit);
-            let needed = u64::try_from(first_len).unwrap();
+            assert_eq!(writer.capacity(), limit);
+            let needed = u32::try_from(first_len).unwrap();
             if limit < needed {
-                refuse(&mut writer, &first, EncodeError::TooLarge { needed, limit });
+                refuse(&mut writer, &first, too_large(needed, limit));
                 continue;
             }
             accept(&mut writer, &first);
-            let needed = u64::try_from(first_len + second_len).unwrap();
+            let needed = u32::try_from(first_len + second_len).unwrap();
             refuse(&mut writer, &second, EncodeError::Full { needed, limit });
         }
         let mut writer = writer(first_len + second_len);
@@ -149,41 +158,31 @@ fn a_buffer_is_full_to_the_byte() {
 fn the_size_limit_counts_the_outer_partition_key() {
     let one = user_record("key\u{e9}");
     let blob_len = 20 + 7 + 10;
-    for (outer_key, outer_len) in [(OuterKey::FirstUserRecord, 5), (OuterKey::Kpl, 1)] {
+    for (outer_key, outer_len) in [
+        (OuterKey::FirstUserRecord, 5),
+        (OuterKey::Kpl, 1),
+        (OuterKey::Chosen("fleet-3"), 7),
+    ] {
         let sized = |max_size| {
             let limits = Limits::new().with_max_size(max_size).unwrap();
             writer(1000).with_limits(limits).with_outer_key(outer_key)
         };
         let size = blob_len + outer_len;
-        let too_large = EncodeError::TooLarge {
-            needed: u64::from(size),
-            limit: u64::from(size - 1),
-        };
-        refuse(&mut sized(size - 1), &one, too_large);
-        refuse(
-            &mut sized(1),
-            &one,
-            EncodeError::TooLarge {
-                needed: u64::from(size),
-                limit: 1,
-            },
-        );
+        refuse(&mut sized(size - 1), &one, too_large(size, size - 1));
+        refuse(&mut sized(1), &one, too_large(size, 1));
 
         let mut writer = sized(size);
         accept(&mut writer, &one);
         let full = EncodeError::Full {
-            needed: u64::from(size) + 10,
-            limit: u64::from(size),
+            needed: size + 10,
+            limit: size,
         };
         refuse(&mut writer, &one, full);
         // The outer key is the first one's, however long that of the refused record is.
         let long = "k".repeat(40);
-        let alone = 20 + 42 + 10 + if outer_len == 1 { 1 } else { 40 };
-        let too_large = EncodeError::TooLarge {
-            needed: alone,
-            limit: u64::from(size),
-        };
-        refuse(&mut writer, &user_record(&long), too_large);
+        let outer_len_alone = if outer_len == 5 { 40 } else { outer_len };
+        let alone = 20 + 42 + 10 + outer_len_alone;
+        refuse(&mut writer, &user_record(&long), too_large(alone, size));
 
         let mut writer = sized(size + 10);
         accept(&mut writer, &one);
@@ -226,10 +225,7 @@ fn what_does_not_fit_first_is_not_taken_second_either() {
     let long = "k".repeat(200);
     let needed = 20 + 203 + 10 + 200;
     let limits = Limits::new().with_max_size(needed - 1).unwrap();
-    let too_large = EncodeError::TooLarge {
-        needed: u64::from(needed),
-        limit: u64::from(needed) - 1,
-    };
+    let too_large = too_large(needed, needed - 1);
     let second = user_record(&long);
     refuse(&mut writer(1000).with_limits(limits), &second, too_large);
 
@@ -254,7 +250,7 @@ fn limits_are_within_what_the_service_takes() {
     }
     assert_eq!(Limits::new().with_max_count(0), Err(LimitError::Count));
     assert_eq!(Limits::default().max_size(), 1_048_576);
-    assert_eq!(Limits::default().max_count(), u32::MAX);
+    assert_eq!(Limits::default().max_count(), usize::MAX);
 }
 
 #[test]
@@ -278,9 +274,9 @@ fn sections(writer: &SectionWriter<Vec<u8>>) -> Result<Vec<u8>, EncodeError> {
 #[test]
 fn the_section_writer_refuses_without_a_trace() {
     let mut other = SectionWriter::new(vec![0xa5; 100]);
-    let pk0 = other.intern_partition_key(b"a").unwrap();
-    let pk1 = other.intern_partition_key(b"a").unwrap();
-    let ehk0 = other.intern_explicit_hash_key(b"7").unwrap();
+    let pk0 = other.add_partition_key(b"a").unwrap();
+    let pk1 = other.add_partition_key(b"a").unwrap();
+    let ehk0 = other.add_explicit_hash_key(b"7").unwrap();
     // Keys are none without a user record, and stay.
     assert_eq!(other.finish().err(), Some(EncodeError::Empty));
     assert_eq!(other.encoded_len(), 20 + 3 * 3);
@@ -289,7 +285,7 @@ fn the_section_writer_refuses_without_a_trace() {
     let mut writer = SectionWriter::new(vec![0xa5; 40]);
     let unknown = |index, count| Err(EncodeError::UnknownKeyIndex { index, count });
     assert_eq!(writer.push(pk0, None, b"", tags()), unknown(0, 0));
-    let key = writer.intern_partition_key(b"a").unwrap();
+    let key = writer.add_partition_key(b"a").unwrap();
     assert_eq!(writer.push(pk1, None, b"", tags()), unknown(1, 1));
     assert_eq!(writer.push(key, Some(ehk0), b"", tags()), unknown(0, 0));
     assert_eq!((writer.record_count(), writer.encoded_len()), (0, 23));
@@ -300,13 +296,20 @@ fn the_section_writer_refuses_without_a_trace() {
 
     // 9 bytes are left.
     let full = |needed| EncodeError::Full { needed, limit: 40 };
-    let too_large = |needed| EncodeError::TooLarge { needed, limit: 40 };
-    for (len, error) in [(8, full(41)), (18, full(51)), (19, too_large(41))] {
+    let too_large = |part, needed| EncodeError::TooLarge {
+        part,
+        needed,
+        limit: 40,
+    };
+    let key_too_large = too_large(EncodedPart::Key, 41);
+    for (len, error) in [(8, full(41)), (18, full(51)), (19, key_too_large)] {
         let key = vec![b'k'; len];
-        assert_eq!(writer.intern_partition_key(&key), Err(error));
-        assert_eq!(writer.intern_explicit_hash_key(&key), Err(error));
+        assert_eq!(writer.add_partition_key(&key), Err(error));
+        assert_eq!(writer.add_explicit_hash_key(&key), Err(error));
     }
-    for (len, error) in [(4, full(41)), (14, full(51)), (15, too_large(41))] {
+    // A user record alone comes with its key.
+    let record_too_large = too_large(EncodedPart::UserRecord, 41);
+    for (len, error) in [(4, full(41)), (11, full(48)), (12, record_too_large)] {
         assert_eq!(writer.push(key, None, &vec![0; len], tags()), Err(error));
     }
     assert_eq!(sections(&writer), Ok(blob));
@@ -314,7 +317,8 @@ fn the_section_writer_refuses_without_a_trace() {
     assert_eq!(sections(&writer).unwrap().len(), 40);
     writer.clear();
     assert_eq!(sections(&writer), Err(EncodeError::Empty));
-    assert_eq!(writer.push(key, None, b"", tags()), unknown(0, 0));
+    let stale = Err(EncodeError::StaleKeyIndex);
+    assert_eq!(writer.push(key, None, b"", tags()), stale);
 }
 
 #[test]
@@ -325,18 +329,31 @@ fn errors_say_what_is_wrong() {
                 needed: 41,
                 limit: 40,
             },
-            "aggregate is full: 41 bytes needed of 40",
+            "aggregate is full: 41 bytes needed; the limit is 40",
         ),
         (
             EncodeError::CountReached { limit: 3 },
-            "aggregate is full: it holds its 3 user records",
+            "aggregate is full: the limit of 3 user records is reached",
+        ),
+        (
+            too_large(5033, 4096),
+            "user record needs 5033 bytes alone; the limit is 4096",
         ),
         (
             EncodeError::TooLarge {
+                part: EncodedPart::Key,
                 needed: 41,
                 limit: 40,
             },
-            "user record needs 41 bytes alone, 40 is the limit",
+            "key needs 41 bytes alone; the limit is 40",
+        ),
+        (
+            EncodeError::TooLarge {
+                part: EncodedPart::Tag,
+                needed: 41,
+                limit: 40,
+            },
+            "tag needs 41 bytes alone; the limit is 40",
         ),
         (EncodeError::EmptyPartitionKey, "partition key is empty"),
         (
@@ -344,13 +361,17 @@ fn errors_say_what_is_wrong() {
                 utf16_len: 257,
                 limit: 256,
             },
-            "partition key has 257 UTF-16 units, 256 is the limit",
+            "partition key has 257 UTF-16 code units; the limit is 256",
         ),
         (
             EncodeError::UnknownKeyIndex { index: 7, count: 3 },
-            "key index 7 outside table of 3",
+            "key index 7 is not in this aggregate's table of 3 keys",
         ),
-        (EncodeError::Empty, "no user record to finish"),
+        (
+            EncodeError::StaleKeyIndex,
+            "key index belongs to an aggregate that was finished or cleared",
+        ),
+        (EncodeError::Empty, "aggregate has no user record"),
     ] {
         assert_eq!(error.to_string(), text);
         let is_full = text.starts_with("aggregate is full");

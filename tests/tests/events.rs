@@ -2,9 +2,14 @@
 //! yields of them. Protects whoever ports a function line by line, and that
 //! answers name what the services gave.
 
+extern crate alloc;
+
+use alloc::collections::BTreeMap;
+
 use kinesis_agg::lambda::{
-    AnalyticsEvent, BatchItemFailures, EventRecord, FirehoseEvent, KinesisEvent, RecordShape,
-    TimeWindowAnswer, TimeWindowEvent, TransformationResult, Transformed, UserRecordEvent,
+    AnalyticsEvent, BatchItemFailures, EventDocument, EventError, EventRecord, EventRecordError,
+    FirehoseEvent, JsonField, KinesisEvent, PipesEvent, RecordShape, TimeWindowAnswer,
+    TimeWindowEvent, TransformationFailure, TransformationResult, Transformed, UserRecordEvent,
 };
 use kinesis_agg::{Delivered, EnclosingRecord, deaggregate};
 use kinesis_agg_tests::fixtures::{compact, events};
@@ -225,14 +230,16 @@ fn what_is_no_record_says_why() {
         (r#"{"kinesis":7}"#, "kinesis is not an object"),
         (r#"{"kinesis":{}}"#, "no data in base64"),
         (r#"{"kinesis":{"data":null}}"#, "no data in base64"),
-        (r#"{"data":"A"}"#, "data is not base64"),
+        (r#"{"data":"A"}"#, "data is not base64 at byte 1"),
+        (r#"{"data":"eA-="}"#, "data is not base64 at byte 2"),
+        (r#"{"data":"eB=="}"#, "data is not base64 at byte 1"),
         (r#"{"Data":"A"}"#, "Data is not base64"),
         (
             r#"{"kinesisRecordMetadata":[],"data":""}"#,
             "kinesisRecordMetadata is not an object",
         ),
         ("{}", "no data in base64"),
-        ("[]", "an object"),
+        ("[]", "not a JSON object"),
     ] {
         let error = serde_json::from_str::<EventRecord>(json).unwrap_err();
         assert!(error.to_string().contains(why), "{json}: {error}");
@@ -264,7 +271,7 @@ fn failures_name_each_kinesis_record_once() {
     assert!(!failures.is_empty());
     let aggregate = event.records[1].sequence_number().unwrap();
     // An empty identifier fails the whole batch.
-    let numbers: Vec<_> = failures.sequence_numbers().collect();
+    let numbers: Vec<_> = failures.identifiers().collect();
     assert_eq!(numbers, [aggregate, "3", ""]);
     assert_eq!(
         serde_json::to_value(&failures).unwrap(),
@@ -292,7 +299,7 @@ fn a_window_hands_its_state_on_as_it_was_written() {
     assert_eq!(event.user_records().count(), 100);
     assert_eq!(serde_json::to_value(&event).unwrap(), json);
     let answer = TimeWindowAnswer {
-        state: event.state,
+        state: event.state().to_owned(),
         failures: BatchItemFailures::default(),
     };
     assert_eq!(
@@ -322,7 +329,8 @@ fn a_transformation_answers_once_for_each_record_id() {
         assert_eq!(records.len(), 2);
         let ids = [aggregate, plain].map(|record| record.record_id().unwrap());
         for ((answered, id), (result, data)) in records.iter().zip(ids).zip(expected) {
-            assert_eq!((&answered.record_id, answered.result), (&id, result));
+            assert_eq!(answered.record_id, id);
+            assert_eq!(answered.result, result);
             assert_eq!(answered.data, data);
         }
     };
@@ -335,7 +343,7 @@ fn a_transformation_answers_once_for_each_record_id() {
             (0, 3) => Transformed::Ok(b"+three".to_vec()),
             _ => Transformed::Dropped,
         },
-        [(Ok, b"two+three"), (Dropped, plain.data())],
+        [(Ok, b"two+three"), (Dropped, b"")],
     );
     // One that fails keeps the others back: the service keeps the whole.
     let mut asked = Vec::new();
@@ -368,7 +376,7 @@ fn an_aggregate_without_user_records_is_dropped() {
     let answer = event.transform(|_| Transformed::Ok(Vec::new()));
     let [record] = answer.records() else { panic!() };
     assert_eq!(record.result, TransformationResult::Dropped);
-    assert_eq!((record.record_id.as_str(), &record.data), ("r", &empty));
+    assert_eq!((record.record_id.as_str(), record.data.len()), ("r", 0));
 }
 
 #[test]
@@ -378,16 +386,547 @@ fn metadata_is_told_apart_from_the_data_and_numbers_are_taken_as_written() {
     let record: EventRecord = serde_json::from_str(json).unwrap();
     assert_eq!(record.partition_key(), Some("12"));
     assert_eq!(record.sequence_number(), Some("-7.50"));
-    let names: Vec<_> = record.metadata_fields().map(|(name, _)| name).collect();
+    let names: Vec<_> = record
+        .metadata_fields()
+        .filter_map(JsonField::name)
+        .collect();
     assert_eq!(names, ["partitionKey", "sequenceNumber", "x"]);
-    let names: Vec<_> = record.fields().map(|(name, _)| name).collect();
+    let names: Vec<_> = record.fields().filter_map(JsonField::name).collect();
     assert_eq!(names, ["data"]);
     assert_eq!(record.field("data").unwrap().get(), "1");
     // Where the data stands beside the metadata, a field of that name in it is another.
     let json = r#"{"recordId":"r","data":"eA==","kinesisRecordMetadata":{"data":2}}"#;
     let record: EventRecord = serde_json::from_str(json).unwrap();
     assert!(record.field("data").is_none());
-    let names: Vec<_> = record.fields().map(|(name, _)| name).collect();
+    let names: Vec<_> = record.fields().filter_map(JsonField::name).collect();
     assert_eq!(names, ["recordId"]);
     assert_eq!(record.metadata("data").unwrap().get(), "2");
+}
+
+/// A value of a sequence number, as odd as JSON allows.
+const ODD: [&str; 7] = [
+    "7",
+    "-1.50e400",
+    "true",
+    "null",
+    r#"{"a": [1.0],"a":2}"#,
+    r#""\ud800""#,
+    r#""\u0037""#,
+];
+
+/// A record of each shape, with a value for the sequence number and fields of odd
+/// names where the shape has fields.
+fn odd_records(written: &str) -> [(RecordShape, String); 7] {
+    let odd = r#""\ud800":1,"\u0061":2,"":3"#;
+    let in_object = |name: &str| {
+        format!(
+            r#"{{"recordId":"r","{name}":{{"sequenceNumber":{written},{odd}}},"data":"eA==",{odd}}}"#
+        )
+    };
+    [
+        (
+            RecordShape::Kinesis,
+            format!(
+                r#"{{"kinesis":{{"sequenceNumber":{written},"data":"eA==",{odd}}},"recordId":"r",{odd}}}"#
+            ),
+        ),
+        (
+            RecordShape::Analytics,
+            in_object("kinesisStreamRecordMetadata"),
+        ),
+        (
+            RecordShape::AnalyticsOfFirehose,
+            in_object("kinesisFirehoseRecordMetadata"),
+        ),
+        (RecordShape::Firehose, in_object("kinesisRecordMetadata")),
+        (
+            RecordShape::GetRecords,
+            format!(r#"{{"SequenceNumber":{written},"Data":"eA==","recordId":"r",{odd}}}"#),
+        ),
+        (
+            RecordShape::Pipes,
+            format!(
+                r#"{{"sequenceNumber":{written},"data":"eA==","eventSource":"aws:kinesis","recordId":"r",{odd}}}"#
+            ),
+        ),
+        (
+            RecordShape::Bare,
+            format!(r#"{{"sequenceNumber":{written},"data":"eA==","recordId":"r",{odd}}}"#),
+        ),
+    ]
+}
+
+#[test]
+fn odd_names_and_values_survive_in_every_shape() {
+    for written in ODD {
+        for (shape, json) in odd_records(written) {
+            let record: EventRecord = serde_json::from_str(&json).unwrap();
+            assert_eq!(record.shape(), shape);
+            assert_eq!(serde_json::to_string(&record).unwrap(), json);
+            let text = match written {
+                "7" | r#""\u0037""# => Some("7"),
+                "-1.50e400" => Some(written),
+                _ => None,
+            };
+            assert_eq!(record.sequence_number(), text, "{json}");
+            let [python] = yielded(&record).try_into().unwrap();
+            let wanted = format!(r#""sequenceNumber":{written}"#);
+            assert!(python.contains(&wanted), "{python}");
+        }
+    }
+}
+
+/// Also in the user records of an aggregate, beside which the fields stand.
+#[test]
+fn odd_names_and_values_go_along_with_user_records() {
+    let data = serde_json::to_string(&Base64(&reseal(b"\x0a\x01a\x1a\x05\x08\x00\x1a\x01x")));
+    let data = data.unwrap();
+    for written in ODD {
+        for (shape, json) in odd_records(written) {
+            let json = json.replace(r#""eA==""#, &data);
+            let record: EventRecord = serde_json::from_str(&json).unwrap();
+            let [python] = yielded(&record).try_into().unwrap();
+            let wanted = format!(r#""sequenceNumber":{written},"explicitHashKey":null"#);
+            assert!(python.contains(&wanted), "{python}");
+            let beside = r#""\ud800":1,"\u0061":2,"":3}"#;
+            let has_beside = matches!(shape, RecordShape::Kinesis | RecordShape::Pipes);
+            assert_eq!(python.ends_with(beside), has_beside, "{python}");
+        }
+    }
+}
+
+#[test]
+fn the_last_value_of_a_name_counts_everywhere() {
+    for (json, once) in [
+        (
+            r#"{"kinesis":7,"kinesis":{"data":7,"data":"eA==","sequenceNumber":1,"sequenceNumber":2}}"#,
+            r#"{"kinesis":{"data":"eA==","sequenceNumber":2}}"#,
+        ),
+        (
+            r#"{"recordId":null,"data":"-","data":"eA==","kinesisRecordMetadata":{"sequenceNumber":2},"recordId":"r"}"#,
+            r#"{"recordId":"r","data":"eA==","kinesisRecordMetadata":{"sequenceNumber":2}}"#,
+        ),
+    ] {
+        let record: EventRecord = serde_json::from_str(json).unwrap();
+        assert_eq!(record.sequence_number(), Some("2"));
+        assert_eq!(serde_json::to_string(&record).unwrap(), once);
+    }
+    let record = r#"{"recordId":"r","data":"eA=="}"#;
+    fn round<T: serde::de::DeserializeOwned + serde::Serialize>(json: &str, once: &str) {
+        let event: T = serde_json::from_str(json).unwrap();
+        assert_eq!(serde_json::to_string(&event).unwrap(), once);
+    }
+    let stream = format!(r#"{{"Records":7,"x":1,"Records":[{record}],"\ud800":1.50,"x":2}}"#);
+    let once = format!(r#"{{"Records":[{record}],"x":2,"\ud800":1.50}}"#);
+    round::<KinesisEvent>(&stream, &once);
+    let window = r#"{"window":7,"state":1,"window":{"start":"s","end":"e","z":1.0},"state":2.50}"#;
+    let once = r#"{"window":{"start":"s","end":"e","z":1.0},"state":2.50}"#;
+    round::<TimeWindowEvent>(window, once);
+    let json = format!(
+        r#"{{"invocationId":7,"invocationId":"i","records":[],"y":1.0,"records":[{record}]}}"#
+    );
+    let once = format!(r#"{{"invocationId":"i","records":[{record}],"y":1.0}}"#);
+    round::<FirehoseEvent>(&json, &once);
+    round::<AnalyticsEvent>(&json, &once);
+    round::<PipesEvent>(
+        &format!("[{record},{record}]"),
+        &format!("[{record},{record}]"),
+    );
+}
+
+#[test]
+fn what_is_no_event_says_where_and_why() {
+    let wrong = |name, expected| EventError::WrongType { name, expected };
+    let record = |index, error| EventError::Record { index, error };
+    for (json, error) in [
+        ("[]", EventError::NotAnEvent),
+        ("{}", wrong("Records", "an array")),
+        (r#"{"Records":null}"#, wrong("Records", "an array")),
+        (
+            r#"{"Records":[{"data":""},7]}"#,
+            record(1, EventRecordError::NotARecord),
+        ),
+        (
+            r#"{"Records":[{"data":""},{"data":""},{"kinesis":{"data":"eAA-"}}]}"#,
+            record(
+                2,
+                EventRecordError::NotBase64 {
+                    name: "data",
+                    offset: 3,
+                },
+            ),
+        ),
+    ] {
+        assert_eq!(KinesisEvent::parse(json).unwrap_err(), error, "{json}");
+    }
+    for (json, error) in [
+        (r#"{"records":[]}"#, wrong("invocationId", "a string")),
+        (
+            r#"{"invocationId":7,"records":[]}"#,
+            wrong("invocationId", "a string"),
+        ),
+        (r#"{"invocationId":"i"}"#, wrong("records", "an array")),
+        (
+            r#"{"invocationId":"i","records":[{"data":"","recordId":"r"},{"data":""}]}"#,
+            record(1, EventRecordError::NoRecordId),
+        ),
+    ] {
+        assert_eq!(FirehoseEvent::parse(json).unwrap_err(), error, "{json}");
+        assert_eq!(AnalyticsEvent::parse(json).unwrap_err(), error, "{json}");
+    }
+    for (json, error) in [
+        ("{}", wrong("window", "an object")),
+        (r#"{"window":{"start":"s"}}"#, wrong("end", "a string")),
+        (
+            r#"{"window":{"start":"s","end":"e"},"isFinalInvokeForWindow":1}"#,
+            wrong("isFinalInvokeForWindow", "true or false"),
+        ),
+        (
+            r#"{"window":{"start":"s","end":"e"},"Records":{}}"#,
+            wrong("Records", "an array"),
+        ),
+    ] {
+        assert_eq!(TimeWindowEvent::parse(json).unwrap_err(), error, "{json}");
+    }
+    let error = PipesEvent::parse("{}").unwrap_err();
+    assert_eq!(error, wrong("the event", "an array"));
+    let error = serde_json::from_str::<PipesEvent>(r#"[{"data":"eA=="},{}]"#).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("record 1 of the event: no data in base64")
+    );
+}
+
+/// The array that AWS documents for Pipes.
+fn pipes_record(sequence_number: &str, data: &[u8]) -> Value {
+    json!({
+        "kinesisSchemaVersion": "1.0", "partitionKey": "1", "sequenceNumber": sequence_number,
+        "data": serde_json::to_value(Base64(data)).unwrap(),
+        "approximateArrivalTimestamp": 1545084650.987,
+        "eventSource": "aws:kinesis", "eventVersion": "1.0",
+        "eventID": format!("shardId-000000000006:{sequence_number}"),
+        "eventName": "aws:kinesis:record", "awsRegion": "us-east-2",
+    })
+}
+
+#[test]
+fn pipes_name_a_failure_by_event_id_and_yield_what_lambda_s_events_do() {
+    let aggregate = reseal(b"\x0a\x01a\x1a\x05\x08\x00\x1a\x01x");
+    let event = json!([pipes_record("7", &aggregate), pipes_record("8", b"y")]);
+    let event: PipesEvent = serde_json::from_value(event).unwrap();
+    let [first, second] = event.records.as_slice() else {
+        panic!()
+    };
+    assert_eq!(first.shape(), RecordShape::Pipes);
+    assert_eq!(first.text("eventID").unwrap(), "shardId-000000000006:7");
+    assert_eq!(second.partition_key(), Some("1"));
+    let mut failures = BatchItemFailures::default();
+    for delivered in event.user_records() {
+        failures.push_event_id(&delivered);
+        failures.push_event_id(&delivered);
+    }
+    let ids: Vec<_> = failures.identifiers().collect();
+    assert_eq!(ids, ["shardId-000000000006:7", "shardId-000000000006:8"]);
+    let all: Vec<_> = event.user_records().map(to_json).collect();
+    let as_lambda_has_it = |record: &Value| {
+        let mut outer = record.as_object().unwrap().clone();
+        let mut kinesis = serde_json::Map::new();
+        for name in [
+            "kinesisSchemaVersion",
+            "partitionKey",
+            "sequenceNumber",
+            "data",
+            "approximateArrivalTimestamp",
+        ] {
+            kinesis.insert(name.to_owned(), outer.remove(name).unwrap());
+        }
+        outer.insert("kinesis".to_owned(), kinesis.into());
+        let record: EventRecord = serde_json::from_value(outer.into()).unwrap();
+        yielded(&record)
+            .iter()
+            .map(|json| serde_json::from_str::<Value>(json).unwrap())
+            .collect::<Vec<_>>()
+    };
+    for (record, json) in [pipes_record("7", &aggregate), pipes_record("8", b"y")]
+        .iter()
+        .zip(&all)
+    {
+        let json: Value = serde_json::from_str(json).unwrap();
+        assert_eq!(as_lambda_has_it(record), [json]);
+    }
+}
+
+#[test]
+fn a_firehose_source_of_analytics_keeps_its_metadata() {
+    let json = r#"{"invocationId":"i","applicationArn":"arn:aws:kinesisanalytics","streamArn":"arn:aws:firehose","records":[{"recordId":"r","data":"eA==","kinesisFirehoseRecordMetadata":{"approximateArrivalTimestamp":1520280173,"x":1.0}}]}"#;
+    let event: AnalyticsEvent = serde_json::from_str(json).unwrap();
+    assert_eq!(serde_json::to_string(&event).unwrap(), json);
+    assert_eq!(event.stream_arn().unwrap(), "arn:aws:firehose");
+    let [record] = event.records.as_slice() else {
+        panic!()
+    };
+    assert_eq!(record.shape(), RecordShape::AnalyticsOfFirehose);
+    assert_eq!(
+        record.metadata_text("approximateArrivalTimestamp").unwrap(),
+        "1520280173"
+    );
+    assert_eq!(
+        record.approximate_arrival_timestamp().unwrap().get(),
+        "1520280173"
+    );
+    assert_eq!(
+        yielded(record),
+        [
+            r#"{"kinesis":{"kinesisSchemaVersion":"1.0","approximateArrivalTimestamp":1520280173,"data":"eA==","recordId":"r"}}"#
+        ]
+    );
+}
+
+fn read(document: &str) -> Result<Vec<String>, EventError> {
+    EventDocument::parse(document)?
+        .into_iter()
+        .map(|record| Ok(record?.sequence_number().unwrap_or("none").to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_records_of_every_document_are_found() {
+    let lambda = r#"{"kinesis":{"data":"eA==","sequenceNumber":"7"}}"#;
+    let event = format!(r#"{{"Records":[{lambda},{lambda}]}}"#);
+    let bare = r#"{"data":"eA==","sequenceNumber":"8"}"#;
+    let transformation = format!(r#"{{"invocationId":"i","records":[{bare}]}}"#);
+    let data = r#"{"Data":"eA==","SequenceNumber":"9"}"#;
+    let answer = format!(r#"{{"Records":[{data}],"NextShardIterator":null}}"#);
+    let pushed = format!(r#"{{"SubscribeToShardEvent":{answer}}}"#);
+    let pipe = pipes_record("10", b"y").to_string();
+    let failed = |event: &str| {
+        let event = json!(event);
+        format!(r#"{{"requestContext":{{}},"KinesisBatchInfo":{{}},"payload":{event}}}"#)
+    };
+    for (document, numbers) in [
+        (lambda.to_owned(), vec!["7"]),
+        (event.clone(), vec!["7", "7"]),
+        (transformation.clone(), vec!["8"]),
+        (answer, vec!["9"]),
+        (pushed.clone(), vec!["9"]),
+        (format!("[{pipe},{pipe}]"), vec!["10", "10"]),
+        (
+            format!("[{pushed},{event},{bare},{pipe}]"),
+            vec!["9", "7", "7", "8", "10"],
+        ),
+        (failed(&event), vec!["7", "7"]),
+        (failed(&format!("[{pipe}]")), vec!["10"]),
+        (failed(&pushed), vec!["9"]),
+        (format!(r#"{{"requestPayload":{event}}}"#), vec!["7", "7"]),
+        (format!(" \n{event}\n"), vec!["7", "7"]),
+        ("[]".to_owned(), vec![]),
+        (r#"{"Records":[]}"#.to_owned(), vec![]),
+        // A record, whatever else it has.
+        (format!(r#"{{"records":[],{}"#, &lambda[1..]), vec!["7"]),
+        (
+            format!(r#"{{"Records":[],"payload":"{{}}",{}"#, &bare[1..]),
+            vec!["8"],
+        ),
+        (format!(r#"{{"records":[{bare}],{}"#, &data[1..]), vec!["9"]),
+        // A field that is null counts as missing.
+        (
+            format!(r#"{{"data":null,"records":null,"Records":[{bare}]}}"#),
+            vec!["8"],
+        ),
+    ] {
+        assert_eq!(read(&document).unwrap(), numbers, "{document}");
+        let parsed: EventDocument = serde_json::from_str(&document).unwrap();
+        assert_eq!(parsed.into_iter().len(), numbers.len());
+    }
+}
+
+#[test]
+fn documents_without_records_say_so() {
+    let wrong = |name, expected| EventError::WrongType { name, expected };
+    let no_data = |index| EventError::Record {
+        index,
+        error: EventRecordError::NoData { name: "data" },
+    };
+    for (document, error) in [
+        ("", EventError::NotAnEvent),
+        ("7", EventError::NotAnEvent),
+        ("{", EventError::NotAnEvent),
+        (r#"{"payload":"7"}"#, EventError::NotAnEvent),
+        (r#"{"Records":7}"#, wrong("Records", "an array")),
+        (r#"{"records":{}}"#, wrong("records", "an array")),
+        (r#"{"payload":"{"}"#, wrong("payload", "JSON text")),
+        (r#"{"Records":[],"records":[]}"#, EventError::TwoLists),
+        ("{}", no_data(0)),
+        (r#"[{"data":""},{"x":1}]"#, no_data(1)),
+        (
+            r#"[{"data":""},[]]"#,
+            EventError::Record {
+                index: 1,
+                error: EventRecordError::NotARecord,
+            },
+        ),
+        (
+            r#"{"KinesisBatchInfo":{"shardId":"s","startSequenceNumber":"1","endSequenceNumber":2}}"#,
+            EventError::NoPayload {
+                shard_id: "s".to_owned(),
+                start_sequence_number: "1".to_owned(),
+                end_sequence_number: "2".to_owned(),
+            },
+        ),
+    ] {
+        assert_eq!(read(document).unwrap_err(), error, "{document}");
+    }
+    // One bad record does not hide the next.
+    let document = EventDocument::parse(r#"[{"data":"-"},{"data":"eA=="}]"#).unwrap();
+    let good: Vec<_> = document.into_iter().map(|record| record.is_ok()).collect();
+    assert_eq!(good, [false, true]);
+    // However deep, it ends, and quickly.
+    let deep = r#"{"SubscribeToShardEvent":"#.repeat(100_000) + "{}" + &"}".repeat(100_000);
+    assert_eq!(read(&deep).unwrap_err(), no_data(0));
+}
+
+/// Firehose records, each with an aggregate of these lines.
+fn firehose_event(aggregates: &[&[&str]]) -> FirehoseEvent {
+    let record = |(index, lines): (usize, &&[&str])| {
+        let mut message = b"\x0a\x01a".to_vec();
+        for line in *lines {
+            let len = u8::try_from(line.len()).unwrap();
+            message.extend([0x1a, len + 4, 0x08, 0x00, 0x1a, len]);
+            message.extend(line.as_bytes());
+        }
+        let data = serde_json::to_value(Base64(&reseal(&message))).unwrap();
+        json!({"recordId": format!("r{index}"), "data": data})
+    };
+    let records: Vec<_> = aggregates.iter().enumerate().map(record).collect();
+    serde_json::from_value(json!({"invocationId": "i", "records": records})).unwrap()
+}
+
+/// A line `key=value,rest` goes to that partition; other lines to none.
+fn partitioned(delivered: &Delivered<'_, EventRecord>) -> Transformed {
+    let line = str::from_utf8(delivered.data()).unwrap();
+    match line.split_once(',') {
+        _ if line == "drop" => Transformed::Dropped,
+        _ if line == "fail" => Transformed::ProcessingFailed,
+        None => Transformed::Ok(line.into()),
+        Some((key, rest)) => {
+            let (name, value) = key.split_once('=').unwrap();
+            Transformed::Partitioned {
+                data: rest.into(),
+                partition_keys: BTreeMap::from([(name.into(), value.into())]),
+            }
+        }
+    }
+}
+
+/// One result has one set of keys. An aggregate that wants two is kept back as a
+/// whole, for Firehose to keep: no user record goes to a partition that is not its
+/// own, and none is lost.
+#[test]
+fn an_aggregate_goes_to_one_partition_or_fails_as_a_whole() {
+    let event = firehose_event(&[
+        &["c=de,1", "drop", "c=de,2"],
+        &["c=de,1", "c=fr,2", "fail"],
+        &["c=de,1", "2"],
+        &["1", "c=de,2"],
+        &["c=de,1", "k=de,2"],
+        &["1", "2"],
+        &["drop", "drop"],
+        &["fail", "c=de,1"],
+        &[],
+    ]);
+    let mut asked = 0;
+    let answer = event.transform(|delivered| {
+        asked += 1;
+        partitioned(&delivered)
+    });
+    assert_eq!(asked, 3 + 2 + 2 + 2 + 2 + 2 + 2 + 1);
+    use TransformationFailure::{DifferentPartitionKeys, Failed};
+    use TransformationResult::{Dropped, Ok, ProcessingFailed};
+    let results: Vec<_> = answer
+        .records()
+        .iter()
+        .map(|record| (record.result, record.failure))
+        .collect();
+    assert_eq!(
+        results,
+        [
+            (Ok, None),
+            (ProcessingFailed, Some(DifferentPartitionKeys)),
+            (ProcessingFailed, Some(DifferentPartitionKeys)),
+            (ProcessingFailed, Some(DifferentPartitionKeys)),
+            (ProcessingFailed, Some(DifferentPartitionKeys)),
+            (Ok, None),
+            (Dropped, None),
+            (ProcessingFailed, Some(Failed)),
+            (Dropped, None),
+        ]
+    );
+    let json = serde_json::to_value(&answer).unwrap();
+    assert_eq!(
+        json["records"][0],
+        json!({"recordId": "r0", "result": "Ok", "data": "MTI=", "metadata": {"partitionKeys": {"c": "de"}}})
+    );
+    assert_eq!(
+        json["records"][5],
+        json!({"recordId": "r5", "result": "Ok", "data": "MTI="})
+    );
+    // What failed is whole.
+    for (record, answered) in event.records.iter().zip(answer.records()) {
+        if answered.result == ProcessingFailed {
+            assert_eq!(answered.data, record.data());
+            assert!(answered.partition_keys.is_empty());
+        }
+    }
+}
+
+/// Whatever the limit, the answer fits, and each record is answered, put again or
+/// failed.
+#[test]
+fn an_answer_fits_its_limit_and_the_rest_is_put_again() {
+    let long = "x".repeat(100);
+    let event = firehose_event(&[
+        &["c=de,1"],
+        &[&long],
+        &["drop"],
+        &[&long, &long],
+        &["fail"],
+        &["2"],
+    ]);
+    let whole = event.transform(|delivered| partitioned(&delivered));
+    let whole_len = serde_json::to_string(&whole).unwrap().len();
+    let least_len = {
+        let mut answer = whole.clone();
+        let again = answer.limit_len(0);
+        assert!(again.is_empty());
+        serde_json::to_string(&answer).unwrap().len()
+    };
+    let mut put_again = 0;
+    for max_len in 0..whole_len + 100 {
+        let mut answer = whole.clone();
+        let again = answer.limit_len(max_len);
+        let len = serde_json::to_string(&answer).unwrap().len();
+        assert!(len <= max_len.max(least_len), "{len} > {max_len}");
+        put_again += again.len();
+        let mut is_any_kept = false;
+        for (position, (answered, before)) in
+            answer.records().iter().zip(whole.records()).enumerate()
+        {
+            assert_eq!(answered.record_id, before.record_id);
+            if again.contains(&position) {
+                assert_eq!(answered.result, TransformationResult::Dropped);
+                assert!(answered.data.is_empty() && answered.partition_keys.is_empty());
+            } else if answered == before {
+                is_any_kept |= answered.result == TransformationResult::Ok;
+            } else {
+                assert_eq!(answered.failure, Some(TransformationFailure::TooLong));
+                assert_eq!(answered.result, TransformationResult::ProcessingFailed);
+            }
+        }
+        assert!(again.is_empty() || is_any_kept, "{max_len}");
+        if max_len >= whole_len + 60 {
+            assert_eq!(answer, whole);
+        }
+    }
+    assert!(put_again > 0);
 }

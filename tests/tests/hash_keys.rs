@@ -74,10 +74,10 @@ proptest! {
 fn errors_say_what_is_wrong() {
     let reversed = HashKeyRange::new(HashKey::MAX, HashKey::MIN).unwrap_err();
     for (error, text) in [
-        (HashKeyError::Empty.to_string(), "hash key has no digit"),
+        (HashKeyError::Empty.to_string(), "hash key has no digits"),
         (
             HashKeyError::NotADigit { offset: 3 }.to_string(),
-            "hash key is no decimal number: byte 3 is no digit",
+            "hash key is not a decimal number: byte 3 is not a digit",
         ),
         (
             HashKeyError::OutOfRange.to_string(),

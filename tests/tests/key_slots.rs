@@ -1,7 +1,7 @@
 //! Few key slots cost time, never correctness: every number of keys with every
 //! number of slots, records that refer to keys in any order, tables anywhere.
 
-use kinesis_agg_codec::KeyOffset;
+use kinesis_agg_codec::ReadSlot;
 use kinesis_agg_tests::{Read, aggregated, read_in, reseal, wire};
 
 /// Orders in which records refer to `count` keys.
@@ -62,7 +62,7 @@ fn arrangements(
     ]
 }
 
-fn check(partition_keys: usize, explicit_hash_keys: usize, slots: &mut [KeyOffset]) {
+fn check(partition_keys: usize, explicit_hash_keys: usize, slots: &mut [ReadSlot]) {
     let pks: Vec<_> = (0..partition_keys).map(|i| key("pk", i)).collect();
     let ehks: Vec<_> = (0..explicit_hash_keys).map(|i| key("7", i)).collect();
     let mut ehk_orders = orders(explicit_hash_keys);
@@ -115,7 +115,7 @@ fn check(partition_keys: usize, explicit_hash_keys: usize, slots: &mut [KeyOffse
 fn any_number_of_slots_finds_every_key() {
     for slot_count in 0..=13 {
         // Used again and again, so dirty from the second blob on.
-        let mut slots = [KeyOffset::default(); 13];
+        let mut slots = [ReadSlot::default(); 13];
         for partition_keys in 0..=6 {
             for explicit_hash_keys in 0..=6 {
                 check(partition_keys, explicit_hash_keys, &mut slots[..slot_count]);
@@ -126,7 +126,7 @@ fn any_number_of_slots_finds_every_key() {
 
 #[test]
 fn many_keys_are_found_through_few_slots() {
-    let mut slots = vec![KeyOffset::default(); 64];
+    let mut slots = vec![ReadSlot::default(); 64];
     for slot_count in [0, 1, 2, 7, 16, 31, 39, 40, 41, 64] {
         for (partition_keys, explicit_hash_keys) in [(40, 0), (1, 39), (33, 8), (17, 16)] {
             check(partition_keys, explicit_hash_keys, &mut slots[..slot_count]);
@@ -147,11 +147,11 @@ fn a_look_up_begins_at_the_nearest_slot() {
             let record = wire::record(u64::try_from(index).unwrap(), None, b"x");
             let mut message = [table.concat(), record].concat();
             let blob = reseal(&message);
-            let slots = vec![KeyOffset::default(); slot_count];
-            let mut walk = aggregated(&blob).user_records_in(slots).into_walk();
+            let slots = vec![ReadSlot::default(); slot_count];
+            let mut walk = aggregated(&blob).user_records_in(slots).into_cursor();
             let before = table[..index - index % stride].concat().len();
             message[..before].fill(0xff);
-            let read = walk.next_in(&message).map(|read| read.partition_key());
+            let read = walk.advance(&message).map(|read| read.partition_key());
             let found = read.is_some_and(|found| found.as_bytes() == key);
             assert!(found, "key {index} of {count} through {slot_count} slots");
         }

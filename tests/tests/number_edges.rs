@@ -3,6 +3,7 @@
 //! that names it, and not the number that is left of it; the verdicts are the
 //! same on every machine, since `tests/portability.sh` runs this on 32 bits.
 
+#[cfg(feature = "std")]
 use kinesis_agg::{OwnedUserRecord, RecordAggregator};
 use kinesis_agg_codec::DecodeErrorKind::{ExplicitHashKeyIndex, LengthOverrun, PartitionKeyIndex};
 use kinesis_agg_codec::limits::LARGEST_MAX_SIZE;
@@ -139,6 +140,7 @@ fn an_index_beyond_its_table_is_refused_whatever_its_low_bits() {
 }
 
 /// Tables do grow beyond 16 bits. Each key is its own, in both directions.
+#[cfg(feature = "std")]
 #[test]
 fn keys_and_user_records_beyond_16_bits_are_told_apart() {
     let count = (1 << 16) + 3;

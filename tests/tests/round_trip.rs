@@ -6,8 +6,8 @@ use core::convert::Infallible;
 use std::collections::HashMap;
 
 use kinesis_agg_codec::{
-    AggregateWriter, InternedKey, KeySlots, NewUserRecord, Parsed, RecordTags, SectionWriter,
-    StreamWriter, parse,
+    AggregateWriter, KeySlots, NewUserRecord, Parsed, RecordTags, SectionWriter, StreamWriter,
+    WriteSlot, parse,
 };
 use kinesis_agg_tests::fixtures::decode_cases;
 use kinesis_agg_tests::{
@@ -169,11 +169,11 @@ fn slack() -> impl Strategy<Value = Slack> {
     ]
 }
 
-type Writer = AggregateWriter<Vec<u8>, KeySlots<Vec<InternedKey>>>;
+type Writer = AggregateWriter<Vec<u8>, KeySlots<Vec<WriteSlot>>>;
 
 fn writer(buffer_len: usize, slot_count: usize) -> Writer {
-    let slots = KeySlots::new(vec![InternedKey::EMPTY; slot_count]);
-    AggregateWriter::with_key_index(vec![0xa5; buffer_len], slots)
+    let slots = KeySlots::new(vec![WriteSlot::EMPTY; slot_count]);
+    AggregateWriter::with_key_lookup(vec![0xa5; buffer_len], slots)
 }
 
 /// Pushes all, each length known before.
@@ -209,10 +209,10 @@ fn rewrite(blob: &[u8]) -> Vec<u8> {
     let mut partition_keys = Vec::new();
     let mut explicit_hash_keys = Vec::new();
     for key in view.partition_keys() {
-        partition_keys.push((key, writer.intern_partition_key(key.as_bytes()).unwrap()));
+        partition_keys.push((key, writer.add_partition_key(key.as_bytes()).unwrap()));
     }
     for key in view.explicit_hash_keys() {
-        let index = writer.intern_explicit_hash_key(key.as_bytes()).unwrap();
+        let index = writer.add_explicit_hash_key(key.as_bytes()).unwrap();
         explicit_hash_keys.push((key, index));
     }
     for user_record in view.user_records() {
@@ -243,11 +243,11 @@ fn stream(user_records: &[Owned]) -> Vec<u8> {
         let key = user_record.partition_key.as_bytes();
         let partition_key = *partition_keys
             .entry(key)
-            .or_insert_with(|| writer.intern_partition_key(key).unwrap());
+            .or_insert_with(|| writer.add_partition_key(key).unwrap());
         let explicit_hash_key = user_record.explicit_hash_key.map(|number| {
             *explicit_hash_keys.entry(number).or_insert_with(|| {
                 let text = number.to_string();
-                writer.intern_explicit_hash_key(text.as_bytes()).unwrap()
+                writer.add_explicit_hash_key(text.as_bytes()).unwrap()
             })
         });
         let tags = user_record.tag_list();
@@ -267,10 +267,7 @@ fn stream(user_records: &[Owned]) -> Vec<u8> {
         streamed.first_explicit_hash_key(),
         first.explicit_hash_key.map(|key| explicit_hash_keys[&key])
     );
-    assert_eq!(
-        usize::try_from(streamed.record_count()),
-        Ok(user_records.len())
-    );
+    assert_eq!(streamed.record_count(), user_records.len());
     assert_eq!(usize::try_from(streamed.encoded_len()), Ok(promised));
     assert_eq!(blob.len(), promised);
     blob
@@ -560,12 +557,12 @@ fn check_mixture(is_partition_key: impl Iterator<Item = bool> + Clone) {
             5000,
         ] {
             let mut writer = SectionWriter::new(vec![0xa5; canonical.len() + slack]);
-            let first = writer.intern_partition_key(b"first").unwrap();
+            let first = writer.add_partition_key(b"first").unwrap();
             for (place, is_partition_key) in is_partition_key.clone().enumerate() {
                 let key = key(place);
                 match is_partition_key {
-                    true => drop(writer.intern_partition_key(&key).unwrap()),
-                    false => drop(writer.intern_explicit_hash_key(&key).unwrap()),
+                    true => drop(writer.add_partition_key(&key).unwrap()),
+                    false => drop(writer.add_explicit_hash_key(&key).unwrap()),
                 }
             }
             writer

@@ -2,7 +2,9 @@
 //! aggregates or records that the service refuses. Protects that ours do
 //! neither, and that aggregates are as full as can be.
 
-use kinesis_agg_codec::{AggregateWriter, EncodeError, HashKey, NewUserRecord, Parsed, parse};
+use kinesis_agg_codec::{
+    AggregateWriter, EncodeError, EncodedPart, HashKey, NewUserRecord, Parsed, parse,
+};
 use kinesis_agg_tests::fixtures::{LimitInput, limit_cases};
 
 const MAX_SIZE: usize = 1 << 20;
@@ -46,7 +48,8 @@ fn no_user_record_is_lost_near_the_limit() {
                 .with_explicit_hash_key(ehk);
             if size_alone(input) > MAX_SIZE {
                 let refused = EncodeError::TooLarge {
-                    needed: u64::try_from(size_alone(input)).unwrap(),
+                    part: EncodedPart::UserRecord,
+                    needed: u32::try_from(size_alone(input)).unwrap(),
                     limit: 1 << 20,
                 };
                 assert_eq!(writer.try_push(&user_record), Err(refused), "{id}");
@@ -59,7 +62,7 @@ fn no_user_record_is_lost_near_the_limit() {
                     continue;
                 };
                 let outer_len = u32::try_from(input.partition_key.len()).unwrap();
-                let needed = u64::from(writer.encoded_len_with(&user_record) + outer_len);
+                let needed = writer.encoded_len_with(&user_record) + outer_len;
                 assert!(needed > 1 << 20, "{id}: full at {needed}");
                 assert_eq!(
                     error,

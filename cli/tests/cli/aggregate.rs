@@ -138,7 +138,7 @@ fn a_line_that_cannot_be_taken_ends_the_run_after_all_earlier_records() {
             r#"{"partitionKey":"","data":"eA=="}"#,
             "partition key is empty",
         ),
-        (&long_key, "257 UTF-16 units, 256 is the limit"),
+        (&long_key, "257 UTF-16 code units; the limit is 256"),
         (
             r#"{"partitionKeyBase64":"/w==","data":"eA=="}"#,
             "partitionKeyBase64 is not UTF-8",
@@ -151,19 +151,19 @@ fn a_line_that_cannot_be_taken_ends_the_run_after_all_earlier_records() {
         (r#"{"partitionKey":"a","data":"?"}"#, "data: not base64"),
         (
             r#"{"partitionKey":"a","data":"","explicitHashKey":"x"}"#,
-            "explicitHashKey: hash key is no decimal number",
+            "explicitHashKey: hash key is not a decimal number",
         ),
         (
             r#"{"partitionKey":"a","data":"","explicitHashKey":""}"#,
-            "explicitHashKey: hash key has no digit",
+            "explicitHashKey: hash key has no digits",
         ),
         (
             r#"{"partitionKey":"a","data":"","explicitHashKey":-1}"#,
-            "explicitHashKey: hash key is no decimal number",
+            "explicitHashKey: hash key is not a decimal number",
         ),
         (
             r#"{"partitionKey":"a","data":"","explicitHashKey":1e3}"#,
-            "explicitHashKey: hash key is no decimal number",
+            "explicitHashKey: hash key is not a decimal number",
         ),
         (
             r#"{"partitionKey":"a","data":"","explicitHashKey":true}"#,
@@ -191,7 +191,7 @@ fn a_line_that_cannot_be_taken_ends_the_run_after_all_earlier_records() {
         ),
         (
             r#"{"partitionKey":"a","data":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#,
-            "48 is the limit",
+            "the limit is 48",
         ),
     ] {
         let args = ["aggregate", "--max-size", "48"];

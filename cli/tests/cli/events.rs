@@ -215,3 +215,151 @@ fn malformed_records_of_events_pass_or_stop_as_elsewhere() {
         run(&args, &event).failed_saying(&["record 0 (sequence number 4959) is malformed"]);
     }
 }
+
+/// A function behind a pipe is called with an array of flat records.
+const PIPES: &str = r#"{"kinesisSchemaVersion":"1.0","partitionKey":"p","sequenceNumber":"7","data":"eA==","approximateArrivalTimestamp":1545084650.987,"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"shardId-000000000006:7","eventName":"aws:kinesis:record","awsRegion":"us-east-2"}"#;
+
+#[test]
+fn wrappers_around_events_are_read() {
+    let record = r#"{"kinesis":{"data":"eA==","sequenceNumber":"7"}}"#;
+    let event = format!(r#"{{"Records":[{record}]}}"#);
+    let payload = |name: &str, value: String| {
+        format!(
+            r#"{{"requestContext":{{"condition":"RetryAttemptsExhausted"}},"version":"1.0","KinesisBatchInfo":{{"batchSize":1}},"{name}":{value}}}"#
+        )
+    };
+    let data = r#"{"Data":"eA==","PartitionKey":"p","SequenceNumber":"7"}"#;
+    let pushed = format!(
+        r#"{{"SubscribeToShardEvent":{{"Records":[{data}],"ContinuationSequenceNumber":"8","MillisBehindLatest":0,"ChildShards":[]}}}}"#
+    );
+    for (from, document, count) in [
+        ("lambda", payload("payload", json!(event).to_string()), 1),
+        ("lambda", payload("payload", event.clone()), 1),
+        ("lambda", payload("requestPayload", event.clone()), 1),
+        ("get-records", pushed.clone(), 1),
+        ("get-records", format!("[{pushed},{pushed}]"), 2),
+        ("lambda", format!("[{event},{record}]"), 2),
+        ("lambda", format!("[{PIPES}]"), 1),
+        (
+            "lambda",
+            payload("payload", json!(format!("[{PIPES}]")).to_string()),
+            1,
+        ),
+    ] {
+        for args in [&["deaggregate", "--from", from][..], &["deaggregate"]] {
+            let lines = run(args, &document).json();
+            let numbers: Vec<_> = lines.iter().map(|line| &line["sequenceNumber"]).collect();
+            assert_eq!(numbers, vec!["7"; count], "{document}");
+        }
+    }
+}
+
+#[test]
+fn an_on_failure_document_without_payload_says_where_its_records_are() {
+    let document = r#"{"requestContext":{},"KinesisBatchInfo":{"shardId":"shardId-1","startSequenceNumber":"4959","endSequenceNumber":"4960","batchSize":2}}"#;
+    for args in [&["deaggregate", "--from", "lambda"][..], &["deaggregate"]] {
+        run(args, document).failed_saying(&["no payload", "shardId-1", "4959", "4960"]);
+    }
+}
+
+/// It used to vanish, with exit 0.
+#[test]
+fn a_record_beside_a_stray_records_field_is_a_record() {
+    for record in [
+        r#"{"kinesis":{"data":"eA==","sequenceNumber":"7"},"records":[]}"#,
+        r#"{"kinesis":{"data":"eA==","sequenceNumber":"7"},"Records":[]}"#,
+        r#"{"data":"eA==","sequenceNumber":"7","records":[]}"#,
+        r#"{"data":"eA==","sequenceNumber":"7","Records":[],"records":[]}"#,
+        r#"{"Data":"eA==","SequenceNumber":"7","records":[]}"#,
+        r#"{"data":"eA==","kinesisRecordMetadata":{"sequenceNumber":"7"},"records":{}}"#,
+        r#"{"data":"eA==","sequenceNumber":"7","payload":"{\"Records\":[]}"}"#,
+        r#"{"data":"eA==","sequenceNumber":"7","SubscribeToShardEvent":{"Records":[]}}"#,
+    ] {
+        for document in [record.to_owned(), format!("[{record}]")] {
+            let lines = run(&["deaggregate"], &document).json();
+            assert_eq!(lines.len(), 1, "{document}");
+            assert_eq!(lines[0]["sequenceNumber"], "7", "{document}");
+        }
+    }
+    // Two lists are one too many: neither is dropped.
+    let both = r#"{"Records":[],"records":[]}"#;
+    run(&["deaggregate"], both).failed_saying(&["<stdin>", "both Records and records"]);
+    // Of a name given twice, the last counts.
+    let twice = r#"{"Records":[],"Records":[{"kinesis":{"data":"eA=="}}]}"#;
+    assert_eq!(run(&["deaggregate"], twice).lines().len(), 1);
+}
+
+#[test]
+fn odd_values_go_through_in_every_shape() {
+    for written in [
+        "7",
+        "1.50",
+        "true",
+        "null",
+        r#"{"a": [1.0]}"#,
+        r#""\ud800""#,
+    ] {
+        for record in [
+            format!(r#"{{"data":"eA==","sequenceNumber":{written},"\ud800":1}}"#),
+            format!(r#"{{"kinesis":{{"data":"eA==","sequenceNumber":{written},"\ud800":1}}}}"#),
+            format!(r#"{{"data":"eA==","recordId":"r","sequenceNumber":{written},"\ud800":1}}"#),
+            format!(r#"{{"data":"eA==","eventSource":"s","sequenceNumber":{written},"\ud800":1}}"#),
+            format!(
+                r#"{{"data":"eA==","kinesisRecordMetadata":{{"sequenceNumber":{written},"\ud800":1}}}}"#
+            ),
+            format!(
+                r#"{{"data":"eA==","kinesisStreamRecordMetadata":{{"sequenceNumber":{written},"\ud800":1}}}}"#
+            ),
+            format!(
+                r#"{{"data":"eA==","kinesisFirehoseRecordMetadata":{{"sequenceNumber":{written},"\ud800":1}}}}"#
+            ),
+            format!(r#"{{"Data":"eA==","SequenceNumber":{written},"\ud800":1}}"#),
+        ] {
+            let ended = run(&["deaggregate"], &record);
+            let wanted = format!(r#""sequenceNumber":{written}"#);
+            assert!(ended.lines()[0].contains(&wanted), "{record}: {ended:?}");
+            assert!(
+                ended.lines()[0].contains(r#""\ud800":1"#),
+                "{record}: {ended:?}"
+            );
+            let ended = run(&["deaggregate", "--to", "event"], &record);
+            assert!(ended.lines()[0].contains(&wanted), "{record}: {ended:?}");
+        }
+    }
+}
+
+#[test]
+fn a_firehose_source_s_metadata_is_kept() {
+    let event = r#"{"invocationId":"i","applicationArn":"a","streamArn":"s","records":[{"recordId":"r","data":"eA==","kinesisFirehoseRecordMetadata":{"approximateArrivalTimestamp":1520280173}}]}"#;
+    for args in [
+        &["deaggregate", "--from", "analytics"][..],
+        &["deaggregate"],
+    ] {
+        let lines = run(args, event).json();
+        assert_eq!(lines[0]["approximateArrivalTimestamp"], 1_520_280_173);
+        let args = [args, &["--to", "event"]].concat();
+        let lines = run(&args, event).json();
+        assert_eq!(
+            lines[0]["kinesis"]["approximateArrivalTimestamp"],
+            1_520_280_173
+        );
+    }
+}
+
+/// A value over several lines used to break the output's line in two.
+#[test]
+fn each_object_is_one_line_however_the_event_was_written() {
+    let value = "{\n\"a\":\r\n1, \"b\": \"\\n\"}";
+    let event = format!("{{\"kinesis\":{{\"data\":\"eA==\",\"x\":{value}}},\n\"y\":{value}}}");
+    let transformation = format!(
+        "{{\"records\":[{{\"recordId\":{value},\n\"data\":\"eA==\",\"kinesisRecordMetadata\":{{\"shardId\":{value}}}}}]}}"
+    );
+    for input in [event, transformation] {
+        for to in ["ndjson", "event"] {
+            let ended = run(&["deaggregate", "--to", to], &input);
+            assert_eq!(ended.lines().len(), 1, "{ended:?}");
+            assert!(!ended.stdout.contains('\r'), "{ended:?}");
+            assert_eq!(ended.json().len(), 1);
+        }
+    }
+}

@@ -1,18 +1,21 @@
-//! What the services expect a function to answer.
+//! The answers that the services expect from a function.
 
-use base64::Engine as _;
-use serde::ser::{Serialize, Serializer};
+use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
+use std::io;
+
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::value::RawValue;
 
 use crate::deaggregate::{Deaggregator, Delivered};
 use crate::enclosing::EnclosingRecord;
 use crate::lambda::event::{AnalyticsEvent, FirehoseEvent};
-use crate::lambda::record::{BASE64, EventRecord};
+use crate::lambda::record::{EventRecord, encode_base64};
 
-/// Which Kinesis records failed: Lambda reads the shard again from the lowest
-/// sequence number of them on, with all user records of that Kinesis record.
+/// The Kinesis records that failed. Lambda reads the shard again from the lowest
+/// of their sequence numbers, with all user records of that Kinesis record.
 ///
-/// A function that wants no user record twice notes an
+/// A function that must not process a user record twice stores an
 /// [`ExtendedSequenceNumber`](crate::ExtendedSequenceNumber) and resumes after
 /// it.
 ///
@@ -47,11 +50,21 @@ struct BatchItemFailure {
 }
 
 impl BatchItemFailures {
-    /// Takes what was delivered for failed: its Kinesis record, once for all
-    /// its user records. One without a sequence number makes the whole batch
-    /// fail (an empty `itemIdentifier` does).
+    /// Adds the Kinesis record of what was delivered, once for all its user
+    /// records. A record without a sequence number makes the whole batch fail (an
+    /// empty `itemIdentifier` does).
     pub fn push<R: EnclosingRecord + ?Sized>(&mut self, delivered: &Delivered<'_, R>) {
-        let item_identifier = delivered.sequence_number().unwrap_or_default();
+        self.push_identifier(delivered.sequence_number().unwrap_or_default());
+    }
+
+    /// Like [`push`](Self::push), for a function behind an EventBridge pipe:
+    /// Pipes identifies a record by its `eventID` (AWS, "EventBridge Pipes
+    /// batching and concurrency").
+    pub fn push_event_id(&mut self, delivered: &Delivered<'_, EventRecord>) {
+        self.push_identifier(&delivered.enclosing().text("eventID").unwrap_or_default());
+    }
+
+    fn push_identifier(&mut self, item_identifier: &str) {
         let is_last = self
             .failures
             .last()
@@ -62,64 +75,127 @@ impl BatchItemFailures {
         }
     }
 
-    /// True if all went well.
+    /// Returns true if no record failed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.failures.is_empty()
     }
 
-    /// The sequence numbers of the Kinesis records that failed.
-    pub fn sequence_numbers(&self) -> impl Iterator<Item = &str> {
+    /// Iterates over the identifiers of the records that failed: sequence
+    /// numbers, or event ids.
+    pub fn identifiers(&self) -> impl Iterator<Item = &str> {
         self.failures
             .iter()
             .map(|failure| failure.item_identifier.as_str())
     }
 }
 
-/// The answer to a [`TimeWindowEvent`](crate::lambda::TimeWindowEvent): what
-/// to be handed the next time, and what failed.
+/// The answer to a [`TimeWindowEvent`](crate::lambda::TimeWindowEvent): the state
+/// for the next invocation of the window, and the records that failed.
 #[derive(Clone, Debug, serde::Serialize)]
 #[expect(
     clippy::exhaustive_structs,
     reason = "made by literal; Lambda reads no more"
 )]
 pub struct TimeWindowAnswer {
-    /// Any JSON; the service takes up to 1 MB a shard.
+    /// Any JSON; the service accepts up to 1 MB for each shard.
     pub state: Box<RawValue>,
-    /// What failed.
+    /// The records that failed.
     #[serde(flatten)]
     pub failures: BatchItemFailures,
 }
 
-/// What became of a user record in a transformation.
+/// What a transformation makes of a user record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "the services know no fourth result"
 )]
 pub enum Transformed {
-    /// This goes on in its place.
+    /// The user record is replaced by this data.
     Ok(Vec<u8>),
-    /// It is not wanted.
+    /// The user record is replaced by this data, which Firehose delivers to the
+    /// partition that the keys name (dynamic partitioning). Without keys, the same
+    /// as [`Ok`](Self::Ok). Kinesis Analytics ignores the keys.
+    Partitioned {
+        /// The data.
+        data: Vec<u8>,
+        /// The values of `partitionKeyFromLambda` in the S3 prefix, by name.
+        partition_keys: BTreeMap<String, String>,
+    },
+    /// The user record is left out on purpose.
     Dropped,
-    /// It cannot be done.
+    /// The user record cannot be transformed.
     ProcessingFailed,
 }
 
-/// The answer to a transformation: a result for each `recordId`.
+/// The longest answer that [`TransformationAnswer::limit_len`] should leave, in
+/// bytes. Lambda's limit is 6 MB (AWS, "Lambda quotas"); AWS's blueprints for
+/// Firehose use this number.
+pub const DEFAULT_MAX_ANSWER_LEN: usize = 6_000_000;
+
+/// The answer to a transformation: one result for each `recordId`.
 ///
-/// A `recordId` names a Kinesis record; the user records of an aggregate have
-/// none of their own. So an aggregate has one result for all of them:
+/// A `recordId` names a Kinesis record; the user records of an aggregate do not
+/// have ids of their own. So an aggregate has one result for all of them:
 ///
 /// | Its user records | Result | Data |
 /// |---|---|---|
-/// | some [`Transformed::Ok`], the others dropped | `Ok` | what they became, one behind the other, nothing between them |
-/// | all dropped, or there are none | `Dropped` | the Kinesis record's |
-/// | one [`Transformed::ProcessingFailed`] | `ProcessingFailed` | the Kinesis record's: the service keeps it among the failed, nothing goes on in half |
+/// | some transformed, all with the same partition keys; the others dropped | `Ok` | the transformed data in order, with nothing in between |
+/// | all dropped, or there are none | `Dropped` | none |
+/// | some transformed with different partition keys | `ProcessingFailed` | that of the Kinesis record |
+/// | one [`Transformed::ProcessingFailed`] | `ProcessingFailed` | that of the Kinesis record |
 ///
-/// Whoever needs lines ends each with a line feed, as Firehose puts the results
-/// of different records one behind the other, too. Firehose and Lambda take
-/// answers of up to 6 MB.
+/// After a failure, the rest of the aggregate is not transformed. Firehose writes
+/// the Kinesis record to the error prefix, so nothing is lost and nothing is
+/// delivered twice.
+///
+/// Firehose also joins the results of different records with nothing in between.
+/// If you need lines, end each with a line feed.
+///
+/// # Partition keys
+///
+/// With dynamic partitioning, the keys are in `metadata.partitionKeys` of a
+/// result, so one result goes to one partition. An aggregate whose user records
+/// belong to different partitions cannot be answered `Ok`: choosing one of the
+/// keys would deliver user records to a wrong partition. (Not setting keys is a
+/// choice of its own and differs from every key.) To deliver such an aggregate,
+/// put its user records into the Firehose stream again, each as a record of its
+/// own, and answer `Dropped`. Firehose deaggregates the records of a Kinesis
+/// stream itself, so this concerns aggregates only that a program put into the
+/// Firehose stream directly.
+///
+/// ```
+/// use kinesis_agg::lambda::{FirehoseEvent, Transformed};
+///
+/// let event: FirehoseEvent = serde_json::from_str(
+///     r#"{"invocationId":"i","records":[{"recordId":"r","data":"ZGUseA=="}]}"#,
+/// )?;
+/// let answer = event.transform(|user_record| {
+///     let line = str::from_utf8(user_record.data()).unwrap_or_default();
+///     match line.split_once(',') {
+///         Some((country, rest)) => Transformed::Partitioned {
+///             data: rest.into(),
+///             partition_keys: [("country".into(), country.into())].into(),
+///         },
+///         None => Transformed::ProcessingFailed,
+///     }
+/// });
+/// assert_eq!(
+///     serde_json::to_string(&answer)?,
+///     concat!(
+///         r#"{"records":[{"recordId":"r","result":"Ok","data":"eA==","#,
+///         r#""metadata":{"partitionKeys":{"country":"de"}}}]}"#,
+///     ),
+/// );
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// # Answers that are too long
+///
+/// Lambda rejects answers of more than 6 MB, and Firehose then retries the whole
+/// batch, in vain. [`limit_len`](Self::limit_len) takes results out of the answer
+/// and returns which records have to be put into the stream again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct TransformationAnswer {
     records: Vec<TransformedRecord>,
@@ -129,33 +205,157 @@ pub struct TransformationAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct TransformedRecord {
-    /// The record.
+    /// The id of the record.
     #[serde(rename = "recordId")]
     pub record_id: String,
-    /// What became of it.
+    /// The result.
     pub result: TransformationResult,
-    /// What goes on; in base64 in the JSON.
+    /// The data; base64 in the JSON.
     #[serde(serialize_with = "to_base64")]
     pub data: Vec<u8>,
+    /// The keys for dynamic partitioning: `metadata.partitionKeys` in the JSON.
+    #[serde(
+        rename = "metadata",
+        skip_serializing_if = "BTreeMap::is_empty",
+        serialize_with = "to_metadata"
+    )]
+    pub partition_keys: BTreeMap<String, String>,
+    /// Why the result is [`TransformationResult::ProcessingFailed`]; not in the
+    /// JSON.
+    #[serde(skip)]
+    pub failure: Option<TransformationFailure>,
+}
+
+/// Why a record got [`TransformationResult::ProcessingFailed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransformationFailure {
+    /// The function returned [`Transformed::ProcessingFailed`].
+    Failed,
+    /// The user records of the aggregate have different partition keys.
+    DifferentPartitionKeys,
+    /// The result would not fit in an answer even if it were the only one.
+    TooLong,
 }
 
 fn to_base64<S: Serializer>(data: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    BASE64.encode(data).serialize(serializer)
+    encode_base64(data).serialize(serializer)
 }
 
-/// What became of a record, in the services' words.
+fn to_metadata<S: Serializer>(
+    partition_keys: &BTreeMap<String, String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut metadata = serializer.serialize_map(Some(1))?;
+    metadata.serialize_entry("partitionKeys", partition_keys)?;
+    metadata.end()
+}
+
+/// The result of a transformation, in the services' words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "the services know no fourth result"
 )]
 pub enum TransformationResult {
-    /// The data goes on.
+    /// The data is delivered.
     Ok,
-    /// It is left out on purpose.
+    /// The record is left out on purpose.
     Dropped,
-    /// It goes to where the service keeps what failed.
+    /// The service writes the record to where it keeps failed records.
     ProcessingFailed,
+}
+
+impl TransformedRecord {
+    fn new(
+        record: &EventRecord,
+        deaggregator: &mut Deaggregator,
+        transform: &mut impl FnMut(Delivered<'_, EventRecord>) -> Transformed,
+    ) -> Self {
+        let record_id = record.record_id().map_or_else(String::new, Cow::into_owned);
+        match transform_all(record, deaggregator, transform) {
+            Ok(Some((data, partition_keys))) => Self {
+                record_id,
+                result: TransformationResult::Ok,
+                data,
+                partition_keys,
+                failure: None,
+            },
+            Ok(None) => Self::dropped(record_id),
+            Err(failure) => Self {
+                data: record.bytes().to_vec(),
+                ..Self::failed(record_id, failure)
+            },
+        }
+    }
+
+    fn dropped(record_id: String) -> Self {
+        Self {
+            record_id,
+            result: TransformationResult::Dropped,
+            data: Vec::new(),
+            partition_keys: BTreeMap::new(),
+            failure: None,
+        }
+    }
+
+    fn failed(record_id: String, failure: TransformationFailure) -> Self {
+        Self {
+            result: TransformationResult::ProcessingFailed,
+            failure: Some(failure),
+            ..Self::dropped(record_id)
+        }
+    }
+
+    /// The length of its JSON.
+    fn encoded_len(&self) -> usize {
+        let mut counted = CountedBytes(0);
+        // Counting does not fail.
+        let _counted = serde_json::to_writer(&mut counted, self);
+        counted.0
+    }
+}
+
+/// The data of all user records that are kept, and its partition keys.
+type Kept = (Vec<u8>, BTreeMap<String, String>);
+
+fn transform_all(
+    record: &EventRecord,
+    deaggregator: &mut Deaggregator,
+    transform: &mut impl FnMut(Delivered<'_, EventRecord>) -> Transformed,
+) -> Result<Option<Kept>, TransformationFailure> {
+    let mut kept: Option<Kept> = None;
+    for delivered in deaggregator.deaggregate(record) {
+        let (data, partition_keys) = match transform(delivered) {
+            Transformed::Ok(data) => (data, BTreeMap::new()),
+            Transformed::Partitioned {
+                data,
+                partition_keys,
+            } => (data, partition_keys),
+            Transformed::Dropped => continue,
+            Transformed::ProcessingFailed => return Err(TransformationFailure::Failed),
+        };
+        match &mut kept {
+            None => kept = Some((data, partition_keys)),
+            Some((all, keys)) if *keys == partition_keys => all.extend_from_slice(&data),
+            Some(_) => return Err(TransformationFailure::DifferentPartitionKeys),
+        }
+    }
+    Ok(kept)
+}
+
+/// Counts what is written.
+struct CountedBytes(usize);
+
+impl io::Write for CountedBytes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl TransformationAnswer {
@@ -164,48 +364,92 @@ impl TransformationAnswer {
         mut transform: impl FnMut(Delivered<'_, EventRecord>) -> Transformed,
     ) -> Self {
         let mut deaggregator = Deaggregator::new();
-        let answer_for = |record: &EventRecord| {
-            let mut result = TransformationResult::Dropped;
-            let mut data = Vec::new();
-            for delivered in deaggregator.deaggregate(record) {
-                match transform(delivered) {
-                    Transformed::Ok(bytes) if result == TransformationResult::Dropped => {
-                        result = TransformationResult::Ok;
-                        data = bytes;
-                    }
-                    Transformed::Ok(bytes) => data.extend_from_slice(&bytes),
-                    Transformed::Dropped => {}
-                    Transformed::ProcessingFailed => {
-                        result = TransformationResult::ProcessingFailed;
-                        break;
-                    }
-                }
-            }
-            if result != TransformationResult::Ok {
-                data = record.bytes().to_vec();
-            }
-            TransformedRecord {
-                record_id: record.record_id().unwrap_or_default(),
-                result,
-                data,
-            }
-        };
+        let answer = |record| TransformedRecord::new(record, &mut deaggregator, &mut transform);
         Self {
-            records: records.iter().map(answer_for).collect(),
+            records: records.iter().map(answer).collect(),
         }
     }
 
-    /// The results, one for each record of the event, in order.
+    /// Returns the results, one for each record of the event, in order.
     #[must_use]
     pub fn records(&self) -> &[TransformedRecord] {
         &self.records
     }
+
+    /// Makes the JSON of the answer at most `max_len` bytes long, and returns the
+    /// positions of the records that the caller must put into the stream again:
+    /// the Kinesis stream, if the Firehose stream reads one, or else the Firehose
+    /// stream. This is AWS's way to answer with more than 6 MB (the re-ingestion
+    /// of its blueprints).
+    ///
+    /// Results stay, in order, as long as they fit. Each of the others becomes
+    /// `Dropped`, which Firehose counts as processed, and its position is returned.
+    /// A result that would not fit even alone becomes `ProcessingFailed`
+    /// ([`TransformationFailure::TooLong`]) instead; it would not fit the next time
+    /// either. If positions are returned, at least one result stayed, so
+    /// re-ingestion ends.
+    ///
+    /// Put the records before you answer. If that fails, fail the invocation:
+    /// Firehose then calls again with all records. Put the data of the event, as
+    /// it came: it is transformed when it comes again. Order is not kept, and other
+    /// consumers of the Kinesis stream read these records twice.
+    ///
+    /// ```
+    /// use kinesis_agg::lambda::{DEFAULT_MAX_ANSWER_LEN, FirehoseEvent, Transformed};
+    ///
+    /// # fn put_again(_: Option<&str>, _: &[u8]) -> Result<(), serde_json::Error> { Ok(()) }
+    /// # let json = r#"{"invocationId":"i","records":[]}"#;
+    /// use kinesis_agg::EnclosingRecord;
+    ///
+    /// let event: FirehoseEvent = serde_json::from_str(json)?;
+    /// let mut answer = event.transform(|user_record| {
+    ///     Transformed::Ok([user_record.data(), b"\n"].concat())
+    /// });
+    /// for position in answer.limit_len(DEFAULT_MAX_ANSWER_LEN) {
+    ///     let record = &event.records[position];
+    ///     // PutRecords with the partition key, or Firehose's PutRecordBatch
+    ///     put_again(record.partition_key(), record.data())?;
+    /// }
+    /// let answer = serde_json::to_string(&answer)?;
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use = "the records at these positions have to be put into the stream again"]
+    pub fn limit_len(&mut self, max_len: usize) -> Vec<usize> {
+        // A result without data is longest if it is a failure.
+        let least_len = |record: &TransformedRecord| {
+            let id = record.record_id.clone();
+            TransformedRecord::failed(id, TransformationFailure::TooLong).encoded_len()
+        };
+        let extra_len =
+            |record: &TransformedRecord| record.encoded_len().saturating_sub(least_len(record));
+        let least_lens = self.records.iter().map(|r| least_len(r).saturating_add(1));
+        let around = r#"{"records":[]}"#.len();
+        let room_alone = max_len.saturating_sub(least_lens.fold(around, usize::saturating_add));
+        let mut room = room_alone;
+        let mut again = Vec::new();
+        for (position, record) in self.records.iter_mut().enumerate() {
+            let extra = extra_len(record);
+            if let Some(rest) = room.checked_sub(extra) {
+                room = rest;
+                continue;
+            }
+            let record_id = core::mem::take(&mut record.record_id);
+            *record = if extra > room_alone {
+                TransformedRecord::failed(record_id, TransformationFailure::TooLong)
+            } else {
+                again.push(position);
+                TransformedRecord::dropped(record_id)
+            };
+        }
+        again
+    }
 }
 
 impl FirehoseEvent {
-    /// Transforms all user records, and what is not aggregated, one by one. The
-    /// rest of an aggregate is not asked for once one failed. A malformed
-    /// aggregate comes as one, see [`Delivered::malformed`].
+    /// Transforms all user records, and records that are not aggregated, one by
+    /// one. [`TransformationAnswer`] says what becomes of an aggregate. A malformed
+    /// aggregate is passed to `transform` as one record, see
+    /// [`Delivered::malformed`].
     #[must_use]
     pub fn transform(
         &self,

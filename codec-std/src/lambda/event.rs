@@ -1,79 +1,291 @@
-//! The events themselves.
+//! The events that a function is called with.
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use alloc::borrow::Cow;
+
+use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
+use thiserror::Error;
 
 use crate::deaggregate::{Batch, deaggregate_batch};
+use crate::lambda::json_fields::{JsonFields, JsonObject, serialize_json};
 use crate::lambda::record::{EventRecord, EventRecordError};
 
 type UserRecords<'a> = Batch<'a, EventRecord, core::slice::Iter<'a, EventRecord>>;
 
-/// What Lambda hands to a function that reads a stream. Answered with
-/// [`BatchItemFailures`](crate::lambda::BatchItemFailures), if the event source
-/// mapping says `ReportBatchItemFailures`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Why JSON is not an event.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EventError {
+    /// The JSON is neither an object nor, where one is accepted, an array.
+    #[error("neither an event nor a record")]
+    NotAnEvent,
+    /// A field is missing or has the wrong type.
+    #[error("not an event: {name} is not {expected}")]
+    WrongType {
+        /// The name of the field.
+        name: &'static str,
+        /// The type that it should have.
+        expected: &'static str,
+    },
+    /// There are two lists of records, and nothing tells which one counts.
+    #[error("both Records and records")]
+    TwoLists,
+    /// An on-failure document does not hold the event. Lambda adds it only for
+    /// destinations in S3; the records are in the stream until they expire.
+    #[error(
+        "no payload in the on-failure document; read the records from the stream instead: \
+         {shard_id} from sequence number {start_sequence_number} to {end_sequence_number}"
+    )]
+    NoPayload {
+        /// The shard that holds the records.
+        shard_id: String,
+        /// The sequence number of the first record.
+        start_sequence_number: String,
+        /// The sequence number of the last record.
+        end_sequence_number: String,
+    },
+    /// A record cannot be read.
+    #[error("record {index} of the event: {error}")]
+    Record {
+        /// The position of the record in the event, from 0.
+        index: usize,
+        /// What is wrong with it.
+        error: EventRecordError,
+    },
+}
+
+/// Reads the elements of an array of records.
+fn records_of(
+    name: &'static str,
+    json: &str,
+    read: impl Fn(&str) -> Result<EventRecord, EventRecordError>,
+) -> Result<Vec<EventRecord>, EventError> {
+    let expected = "an array";
+    let written: Vec<&RawValue> =
+        serde_json::from_str(json).map_err(|_| EventError::WrongType { name, expected })?;
+    let read_at = |(index, written): (usize, &&RawValue)| {
+        read(written.get()).map_err(|error| EventError::Record { index, error })
+    };
+    written.iter().enumerate().map(read_at).collect()
+}
+
+/// Appends records as a JSON array.
+fn write_records(records: &[EventRecord], json: &mut String) {
+    json.push('[');
+    for (place, record) in records.iter().enumerate() {
+        if place > 0 {
+            json.push(',');
+        }
+        record.write_json(json);
+    }
+    json.push(']');
+}
+
+/// The fields of an event, as they were written. The list of records is `null` in
+/// here.
+#[derive(Clone, Debug)]
+struct Envelope {
+    fields: JsonFields<'static>,
+    records_name: &'static str,
+}
+
+impl Envelope {
+    /// Reads an event: its records with `read`, everything else as it was written.
+    fn parse(
+        json: &str,
+        records_name: &'static str,
+        read: impl Fn(&str) -> Result<EventRecord, EventRecordError>,
+    ) -> Result<(Self, Vec<EventRecord>), EventError> {
+        let mut fields = JsonFields::parse(json).map_err(|_| EventError::NotAnEvent)?;
+        let records = match fields.take(records_name) {
+            Some(written) => records_of(records_name, written.get(), read)?,
+            None => Vec::new(),
+        };
+        let fields = fields.into_owned();
+        let envelope = Self {
+            fields,
+            records_name,
+        };
+        Ok((envelope, records))
+    }
+
+    fn require_array(&self, name: &'static str) -> Result<(), EventError> {
+        let expected = "an array";
+        let is_there = self.fields.get(name).is_some();
+        let error = EventError::WrongType { name, expected };
+        if is_there { Ok(()) } else { Err(error) }
+    }
+
+    fn require_string(&self, name: &'static str) -> Result<(), EventError> {
+        let expected = "a string";
+        match self.fields.string(name) {
+            Ok(Some(_)) => Ok(()),
+            _ => Err(EventError::WrongType { name, expected }),
+        }
+    }
+
+    /// A field that must be a boolean if it is there; false if it is not.
+    fn boolean(&self, name: &'static str) -> Result<bool, EventError> {
+        let expected = "true or false";
+        match self.fields.get_non_null(name).map(RawValue::get) {
+            Some("true") => Ok(true),
+            Some("false") | None => Ok(false),
+            Some(_) => Err(EventError::WrongType { name, expected }),
+        }
+    }
+
+    /// The event as it came, with these records in it.
+    fn serialize<S: Serializer>(
+        &self,
+        records: &[EventRecord],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut object = JsonObject::new(String::new());
+        let mut are_written = records.is_empty() && self.fields.get(self.records_name).is_none();
+        for field in &self.fields {
+            if field.name().as_deref() == Some(self.records_name) {
+                object.json_with(self.records_name, |json| write_records(records, json));
+                are_written = true;
+            } else {
+                object.field(field);
+            }
+        }
+        if !are_written {
+            object.json_with(self.records_name, |json| write_records(records, json));
+        }
+        serialize_json(object.finish(), serializer)
+    }
+}
+
+/// Implements what all events share that are an object around a list of records.
+macro_rules! envelope {
+    ($event:ident) => {
+        impl $event {
+            /// Returns all user records, lazily and in order.
+            #[must_use]
+            pub fn user_records(&self) -> UserRecords<'_> {
+                deaggregate_batch(&self.records)
+            }
+
+            /// Returns any field beside the records, as it was written.
+            #[must_use]
+            pub fn field(&self, name: &str) -> Option<&RawValue> {
+                let value = self.envelope.fields.get(name);
+                value.filter(|_| name != self.envelope.records_name)
+            }
+
+            /// Returns the text of [`field`](Self::field): of a string, or the
+            /// digits of a number. Returns `None` if the field is missing or is
+            /// something else.
+            #[must_use]
+            pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+                self.envelope.fields.text(name)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $event {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let json = Box::<RawValue>::deserialize(deserializer)?;
+                Self::parse(json.get()).map_err(D::Error::custom)
+            }
+        }
+
+        /// The event as it came, with the records that it now holds.
+        impl Serialize for $event {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.envelope.serialize(&self.records, serializer)
+            }
+        }
+    };
+}
+
+/// Implements what the events of transformations share in addition.
+macro_rules! transformation {
+    ($event:ident) => {
+        envelope!($event);
+
+        impl $event {
+            /// Reads an event from JSON.
+            ///
+            /// # Errors
+            ///
+            /// - [`EventError::NotAnEvent`]: the JSON is not an object
+            /// - [`EventError::WrongType`]: `records` is not an array, or
+            ///   `invocationId` is not a string
+            /// - [`EventError::Record`]: a record cannot be read or has no
+            ///   `recordId`
+            pub fn parse(json: &str) -> Result<Self, EventError> {
+                let (envelope, records) =
+                    Envelope::parse(json, "records", EventRecord::parse_with_id)?;
+                envelope.require_string("invocationId")?;
+                envelope.require_array("records")?;
+                Ok(Self { records, envelope })
+            }
+
+            /// Returns the id of this invocation.
+            #[must_use]
+            pub fn invocation_id(&self) -> Cow<'_, str> {
+                self.text("invocationId").unwrap_or_default()
+            }
+        }
+    };
+}
+
+envelope!(KinesisEvent);
+envelope!(TimeWindowEvent);
+transformation!(FirehoseEvent);
+transformation!(AnalyticsEvent);
+
+/// The event of a function that reads a stream. Answer it with
+/// [`BatchItemFailures`](crate::lambda::BatchItemFailures) if the event source
+/// mapping has `ReportBatchItemFailures`.
+///
+/// Fields beside `Records` survive as they were written.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct KinesisEvent {
-    /// Of one shard, in order.
-    #[serde(rename = "Records")]
+    /// The records of one shard, in order.
     pub records: Vec<EventRecord>,
+    envelope: Envelope,
 }
 
 impl KinesisEvent {
-    /// All user records, lazily and in order.
-    #[must_use]
-    pub fn user_records(&self) -> UserRecords<'_> {
-        deaggregate_batch(&self.records)
+    /// Reads an event from JSON.
+    ///
+    /// # Errors
+    ///
+    /// - [`EventError::NotAnEvent`]: the JSON is not an object
+    /// - [`EventError::WrongType`]: `Records` is not an array
+    /// - [`EventError::Record`]: a record cannot be read
+    pub fn parse(json: &str) -> Result<Self, EventError> {
+        let (envelope, records) = Envelope::parse(json, "Records", EventRecord::parse)?;
+        envelope.require_array("Records")?;
+        Ok(Self { records, envelope })
     }
 }
 
-/// What Lambda hands to a function that reads a stream in tumbling windows.
-/// Answered with [`TimeWindowAnswer`](crate::lambda::TimeWindowAnswer).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// The event of a function that reads a stream in tumbling windows. Answer it
+/// with [`TimeWindowAnswer`](crate::lambda::TimeWindowAnswer).
+///
+/// Fields beside `Records` survive as they were written.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TimeWindowEvent {
-    /// Of one shard, in order; none in the invocation that only ends a window.
-    #[serde(rename = "Records", default)]
+    /// The records of one shard, in order; none if the invocation only ends a
+    /// window.
     pub records: Vec<EventRecord>,
-    /// From when to when the records of the window arrived.
+    /// The time in which the records of the window arrived.
     pub window: TimeWindow,
-    /// What the function answered last, as it was written.
-    #[serde(default = "no_state")]
-    pub state: Box<RawValue>,
-    /// The shard.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shard_id: Option<String>,
-    /// The stream.
-    #[serde(
-        rename = "eventSourceARN",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub event_source_arn: Option<String>,
-    /// The window ends with this.
-    #[serde(default)]
+    /// The window ends with this invocation.
     pub is_final_invoke_for_window: bool,
-    /// The window ends early, since the state or the batch became too large.
-    #[serde(default)]
+    /// The window ends early because the state or the batch became too large.
     pub is_window_terminated_early: bool,
-}
-
-fn no_state() -> Box<RawValue> {
-    RawValue::NULL.to_owned()
-}
-
-impl TimeWindowEvent {
-    /// All user records, lazily and in order.
-    #[must_use]
-    pub fn user_records(&self) -> UserRecords<'_> {
-        deaggregate_batch(&self.records)
-    }
+    envelope: Envelope,
 }
 
 /// A tumbling window.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimeWindow {
     /// Its start, as it was written.
@@ -82,73 +294,166 @@ pub struct TimeWindow {
     pub end: String,
 }
 
-/// What Firehose hands to a function that transforms its records. Answered
-/// with [`TransformationAnswer`](crate::lambda::TransformationAnswer).
+impl TimeWindow {
+    fn parse(json: &str) -> Result<Self, EventError> {
+        let error = |name, expected| EventError::WrongType { name, expected };
+        let fields = JsonFields::parse(json).map_err(|_| error("window", "an object"))?;
+        let text = |name| match fields.string(name) {
+            Ok(Some(text)) => Ok(text.into_owned()),
+            _ => Err(error(name, "a string")),
+        };
+        let (start, end) = (text("start")?, text("end")?);
+        Ok(Self { start, end })
+    }
+}
+
+impl TimeWindowEvent {
+    /// Reads an event from JSON.
+    ///
+    /// # Errors
+    ///
+    /// - [`EventError::NotAnEvent`]: the JSON is not an object
+    /// - [`EventError::WrongType`]: `Records` is there and not an array, `window`
+    ///   has no `start` and `end`, or what must be `true` or `false` is neither
+    /// - [`EventError::Record`]: a record cannot be read
+    pub fn parse(json: &str) -> Result<Self, EventError> {
+        let (envelope, records) = Envelope::parse(json, "Records", EventRecord::parse)?;
+        let window = envelope.fields.get("window").map_or("", RawValue::get);
+        Ok(Self {
+            records,
+            window: TimeWindow::parse(window)?,
+            is_final_invoke_for_window: envelope.boolean("isFinalInvokeForWindow")?,
+            is_window_terminated_early: envelope.boolean("isWindowTerminatedEarly")?,
+            envelope,
+        })
+    }
+
+    /// Returns the state that the function answered last in this window, as it
+    /// was written; `null` if there is none.
+    #[must_use]
+    pub fn state(&self) -> &RawValue {
+        self.envelope.fields.get("state").unwrap_or(RawValue::NULL)
+    }
+
+    /// Returns the shard that the records come from.
+    #[must_use]
+    pub fn shard_id(&self) -> Option<Cow<'_, str>> {
+        self.text("shardId")
+    }
+
+    /// Returns the ARN of the stream.
+    #[must_use]
+    pub fn event_source_arn(&self) -> Option<Cow<'_, str>> {
+        self.text("eventSourceARN")
+    }
+}
+
+/// The event of a function that transforms the records of a Firehose stream.
+/// Answer it with [`TransformationAnswer`](crate::lambda::TransformationAnswer).
 ///
-/// Firehose takes aggregates of a stream apart before it calls the function:
-/// they are seen here only if somebody put them directly.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// Firehose deaggregates the records of a stream before it calls the function:
+/// an aggregate is seen here only if a program put it into the Firehose stream
+/// directly. Fields beside `records` survive as they were written.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FirehoseEvent {
-    /// Of this invocation.
-    pub invocation_id: String,
-    /// The Firehose stream.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delivery_stream_arn: Option<String>,
-    /// The stream that it reads, if it does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source_kinesis_stream_arn: Option<String>,
-    /// The region.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
-    /// Each has a `recordId`.
-    #[serde(deserialize_with = "records_with_id")]
+    /// The records; each has a `recordId`.
     pub records: Vec<EventRecord>,
+    envelope: Envelope,
 }
 
 impl FirehoseEvent {
-    /// All user records, lazily and in order.
+    /// Returns the ARN of the Firehose stream.
     #[must_use]
-    pub fn user_records(&self) -> UserRecords<'_> {
-        deaggregate_batch(&self.records)
+    pub fn delivery_stream_arn(&self) -> Option<Cow<'_, str>> {
+        self.text("deliveryStreamArn")
+    }
+
+    /// Returns the ARN of the stream that the Firehose stream reads, if it reads
+    /// one.
+    #[must_use]
+    pub fn source_kinesis_stream_arn(&self) -> Option<Cow<'_, str>> {
+        self.text("sourceKinesisStreamArn")
+    }
+
+    /// Returns the region.
+    #[must_use]
+    pub fn region(&self) -> Option<Cow<'_, str>> {
+        self.text("region")
     }
 }
 
-/// What a Kinesis Analytics application hands to a function that preprocesses
-/// its input. Answered with
+/// The event of a function that preprocesses the input of a Kinesis Analytics
+/// application. Answer it with
 /// [`TransformationAnswer`](crate::lambda::TransformationAnswer).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+///
+/// Fields beside `records` survive as they were written.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AnalyticsEvent {
-    /// Of this invocation.
-    pub invocation_id: String,
-    /// The application.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub application_arn: Option<String>,
-    /// The stream, or Firehose stream, that it reads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stream_arn: Option<String>,
-    /// Each has a `recordId`.
-    #[serde(deserialize_with = "records_with_id")]
+    /// The records; each has a `recordId`.
     pub records: Vec<EventRecord>,
+    envelope: Envelope,
 }
 
 impl AnalyticsEvent {
-    /// All user records, lazily and in order.
+    /// Returns the ARN of the application.
+    #[must_use]
+    pub fn application_arn(&self) -> Option<Cow<'_, str>> {
+        self.text("applicationArn")
+    }
+
+    /// Returns the ARN of the stream, or Firehose stream, that the application
+    /// reads.
+    #[must_use]
+    pub fn stream_arn(&self) -> Option<Cow<'_, str>> {
+        self.text("streamArn")
+    }
+}
+
+/// The event of a function that is the target of an EventBridge pipe: an array
+/// of records. Answer it with
+/// [`BatchItemFailures`](crate::lambda::BatchItemFailures), where
+/// [`push_event_id`](crate::lambda::BatchItemFailures::push_event_id) names a
+/// record as Pipes expects it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PipesEvent {
+    /// The records of one shard, in order.
+    pub records: Vec<EventRecord>,
+}
+
+impl PipesEvent {
+    /// Reads an event from JSON.
+    ///
+    /// # Errors
+    ///
+    /// - [`EventError::WrongType`]: the event is not an array
+    /// - [`EventError::Record`]: a record cannot be read
+    pub fn parse(json: &str) -> Result<Self, EventError> {
+        let records = records_of("the event", json, EventRecord::parse)?;
+        Ok(Self { records })
+    }
+
+    /// Returns all user records, lazily and in order.
     #[must_use]
     pub fn user_records(&self) -> UserRecords<'_> {
         deaggregate_batch(&self.records)
     }
 }
 
-fn records_with_id<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<EventRecord>, D::Error> {
-    let records = Vec::<EventRecord>::deserialize(deserializer)?;
-    if records.iter().any(|record| record.record_id().is_none()) {
-        return Err(D::Error::custom(EventRecordError::NoRecordId));
+impl<'de> Deserialize<'de> for PipesEvent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = Box::<RawValue>::deserialize(deserializer)?;
+        Self::parse(json.get()).map_err(D::Error::custom)
     }
-    Ok(records)
+}
+
+/// The event as it came, with the records that it now holds.
+impl Serialize for PipesEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut json = String::new();
+        write_records(&self.records, &mut json);
+        serialize_json(json, serializer)
+    }
 }

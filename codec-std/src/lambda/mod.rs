@@ -1,5 +1,6 @@
-//! Events of AWS Lambda: a stream's, Firehose's, Kinesis Analytics's; and user
-//! records in the Python module's shape.
+//! Events of AWS Lambda functions that read a stream, are the target of a pipe,
+//! transform Firehose records or preprocess Kinesis Analytics input; and user
+//! records in the shape of the Python module.
 //!
 //! ```
 //! use kinesis_agg::lambda::{KinesisEvent, UserRecordEvent};
@@ -18,28 +19,39 @@
 //! |---|---|
 //! | [`KinesisEvent`] | [`BatchItemFailures`] |
 //! | [`TimeWindowEvent`] | [`TimeWindowAnswer`] |
+//! | [`PipesEvent`] | [`BatchItemFailures`], with [`push_event_id`](BatchItemFailures::push_event_id) |
 //! | [`FirehoseEvent`] | [`TransformationAnswer`], from [`FirehoseEvent::transform`] |
 //! | [`AnalyticsEvent`] | [`TransformationAnswer`], from [`AnalyticsEvent::transform`] |
 //!
-//! These are types of this crate and not those of `aws_lambda_events`, because
-//! a record has to come out as it came in: there, a timestamp's fraction is
-//! read wrong or panics, a Firehose `subsequenceNumber` that is a text fails
-//! the whole event, and the event of Analytics's preprocessing does not exist
-//! (1.2.1). Whoever has its types already implements
-//! [`EnclosingRecord`](crate::EnclosingRecord) for a wrapper around them.
+//! [`EventDocument`] finds the records of any of these, of `GetRecords` and
+//! `SubscribeToShard` output, and of on-failure documents. [`JsonFields`] keeps the
+//! fields of a JSON object as they were written.
+//!
+//! These types are not those of `aws_lambda_events` 1.2.1 because a record has to
+//! come out as it came in. That crate misreads timestamps with fractions or
+//! panics, rejects a whole Firehose event if `subsequenceNumber` is a string, and
+//! has no type for the preprocessing event of Analytics. If you already use its
+//! types, implement [`EnclosingRecord`](crate::EnclosingRecord) for a wrapper
+//! around them.
 //!
 //! Feature `lambda`, not on by default.
 
 mod answer;
+mod document;
 mod event;
-mod fields;
+mod json_fields;
 mod record;
 mod user_record;
 
 pub use answer::{
-    BatchItemFailures, TimeWindowAnswer, TransformationAnswer, TransformationResult, Transformed,
-    TransformedRecord,
+    BatchItemFailures, DEFAULT_MAX_ANSWER_LEN, TimeWindowAnswer, TransformationAnswer,
+    TransformationFailure, TransformationResult, Transformed, TransformedRecord,
 };
-pub use event::{AnalyticsEvent, FirehoseEvent, KinesisEvent, TimeWindow, TimeWindowEvent};
+pub use document::{EventDocument, EventRecords};
+pub use event::{
+    AnalyticsEvent, EventError, FirehoseEvent, KinesisEvent, PipesEvent, TimeWindow,
+    TimeWindowEvent,
+};
+pub use json_fields::{JsonField, JsonFields, NotAString};
 pub use record::{EventRecord, EventRecordError, RecordShape};
 pub use user_record::UserRecordEvent;

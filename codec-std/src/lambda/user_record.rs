@@ -1,16 +1,17 @@
 //! User records in the shape of the Python module's.
 
-use base64::Engine as _;
-use kinesis_agg_codec::{KeyBytes, UserRecord};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use kinesis_agg_codec::KeyBytes;
+use serde::ser::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::deaggregate::Delivered;
 use crate::enclosing::EnclosingRecord;
-use crate::lambda::record::{BASE64, EventRecord, RecordShape};
+use crate::lambda::json_fields::{JsonField, JsonObject, push_string, serialize_json};
+use crate::lambda::record::{EventRecord, RecordShape, push_base64};
 
-/// What was delivered, as JSON in the shape that AWS's Python module
-/// (`aws_kinesis_agg` 1.2.3) yields: a Lambda event's record, so that what
-/// reads those reads these.
+/// A user record, or a Kinesis record that is not an aggregate, as JSON in the
+/// shape that AWS's Python module (`aws_kinesis_agg` 1.2.3) yields: a record of a
+/// Lambda event. Programs that read the Python module's output can read this.
 ///
 /// ```
 /// use kinesis_agg::deaggregate;
@@ -32,20 +33,21 @@ use crate::lambda::record::{BASE64, EventRecord, RecordShape};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// Fields in the Python module's order:
+/// Fields, in the Python module's order:
 ///
-/// | What | JSON |
+/// | Delivered | JSON |
 /// |---|---|
 /// | a user record of an aggregate | `kinesis` with `kinesisSchemaVersion`, `sequenceNumber`, `approximateArrivalTimestamp`, `explicitHashKey` or null, `partitionKey`, `subSequenceNumber`, `aggregated` (true), `data`, and `recordId` in a transformation; then the fields beside `kinesis`, as they came |
-/// | what is no aggregate, or malformed, of [`RecordShape::Kinesis`] | as it came |
-/// | the same of other shapes | `kinesis` with `kinesisSchemaVersion`, `sequenceNumber`, `partitionKey`, `approximateArrivalTimestamp`, `shardId`, `data`, `recordId` |
+/// | a record of [`RecordShape::Kinesis`] that is not an aggregate, or malformed | the record as it came |
+/// | the same of other shapes | `kinesis` with `kinesisSchemaVersion`, `sequenceNumber`, `partitionKey`, `approximateArrivalTimestamp`, `shardId`, `data`, `recordId`; for [`RecordShape::Pipes`], then all other fields, as they came |
 ///
-/// `kinesisSchemaVersion` is `1.0` where the service does not tell (Python
-/// module's guess). What else the Kinesis record lacks, this lacks; there the
-/// Python module fails. A key that is not UTF-8 comes as `partitionKeyBase64`
-/// or `explicitHashKeyBase64`. An explicit hash key is never invented: where
-/// the user record has none, it is null, whatever the table holds; the Python
-/// module takes the table's first.
+/// Values of the Kinesis record are written as they came, whatever their type.
+/// `kinesisSchemaVersion` is `1.0` if the record has none (the Python module
+/// assumes the same). A field that the Kinesis record lacks is left out; there the
+/// Python module fails. A key that is not UTF-8 is written as
+/// `partitionKeyBase64` or `explicitHashKeyBase64`. A user record without an
+/// explicit hash key has `null`; the Python module writes the first key of the
+/// table instead.
 #[derive(Clone, Debug)]
 pub struct UserRecordEvent<'a>(Delivered<'a, EventRecord>);
 
@@ -56,7 +58,7 @@ impl<'a> From<Delivered<'a, EventRecord>> for UserRecordEvent<'a> {
 }
 
 impl<'a> UserRecordEvent<'a> {
-    /// What was delivered.
+    /// Returns what was delivered.
     #[must_use]
     pub const fn delivered(&self) -> &Delivered<'a, EventRecord> {
         &self.0
@@ -65,96 +67,100 @@ impl<'a> UserRecordEvent<'a> {
 
 impl Serialize for UserRecordEvent<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let enclosing = self.0.enclosing();
-        let user_record = self.0.user_record();
-        let is_kinesis = enclosing.shape() == RecordShape::Kinesis;
-        if is_kinesis && user_record.is_none() {
-            return enclosing.serialize(serializer);
-        }
-        let mut map = serializer.serialize_map(None)?;
-        let kinesis = Kinesis {
-            enclosing,
-            user_record,
-        };
-        map.serialize_entry("kinesis", &kinesis)?;
-        if is_kinesis {
-            for (name, value) in enclosing.fields() {
-                map.serialize_entry(name, value)?;
-            }
-        }
-        map.end()
+        let mut json = String::new();
+        self.write_json(&mut json);
+        serialize_json(json, serializer)
     }
 }
 
-struct Kinesis<'a> {
-    enclosing: &'a EventRecord,
-    user_record: Option<&'a UserRecord<'a>>,
-}
+impl UserRecordEvent<'_> {
+    /// Appends the JSON to `json`: what `serde_json` writes, in less time.
+    pub fn write_json(&self, json: &mut String) {
+        let enclosing = self.0.enclosing();
+        if enclosing.shape() == RecordShape::Kinesis && self.0.user_record().is_none() {
+            return enclosing.write_json(json);
+        }
+        let mut object = JsonObject::new(core::mem::take(json));
+        object.json_with("kinesis", |json| self.write_kinesis(json));
+        match enclosing.shape() {
+            RecordShape::Kinesis => enclosing.fields().for_each(|field| object.field(field)),
+            RecordShape::Pipes => {
+                let others = enclosing.fields().filter(|field| !is_in_kinesis(field));
+                others.for_each(|field| object.field(field));
+            }
+            _ => {}
+        }
+        *json = object.finish();
+    }
 
-impl Serialize for Kinesis<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let enclosing = self.enclosing;
-        let mut map = serializer.serialize_map(None)?;
-        match enclosing.metadata("kinesisSchemaVersion") {
-            Some(version) => map.serialize_entry("kinesisSchemaVersion", version)?,
-            None if enclosing.shape() == RecordShape::Kinesis => {}
-            None => map.serialize_entry("kinesisSchemaVersion", "1.0")?,
+    fn write_kinesis(&self, json: &mut String) {
+        let enclosing = self.0.enclosing();
+        let shape = enclosing.shape();
+        let about = |name| match shape {
+            RecordShape::Pipes => enclosing.field(name),
+            _ => enclosing.metadata(name),
+        };
+        let mut object = JsonObject::new(core::mem::take(json));
+        match about("kinesisSchemaVersion") {
+            Some(version) => object.json("kinesisSchemaVersion", version.get()),
+            None if shape == RecordShape::Kinesis => {}
+            None => object.json("kinesisSchemaVersion", "\"1.0\""),
         }
-        if let Some(number) = enclosing.sequence_number() {
-            map.serialize_entry("sequenceNumber", number)?;
-        }
+        let mut written = |name, value: Option<&RawValue>| {
+            if let Some(value) = value {
+                object.json(name, value.get());
+            }
+        };
+        written("sequenceNumber", enclosing.written_sequence_number());
         let timestamp = enclosing.approximate_arrival_timestamp();
-        let timestamp = timestamp.map(|value| ("approximateArrivalTimestamp", value));
-        match self.user_record {
-            Some(user_record) => {
-                entry(&mut map, timestamp)?;
-                let names = ["explicitHashKey", "explicitHashKeyBase64"];
-                match user_record.explicit_hash_key() {
-                    Some(key) => key_entry(&mut map, names, key)?,
-                    None => map.serialize_entry("explicitHashKey", &())?,
-                }
-                let names = ["partitionKey", "partitionKeyBase64"];
-                key_entry(&mut map, names, user_record.partition_key())?;
-                map.serialize_entry("subSequenceNumber", &user_record.sub_sequence_number())?;
-                map.serialize_entry("aggregated", &true)?;
-                map.serialize_entry("data", &BASE64.encode(user_record.data()))?;
+        let timestamp_name = "approximateArrivalTimestamp";
+        if let Some(user_record) = self.0.user_record() {
+            written(timestamp_name, timestamp);
+            let names = ["explicitHashKey", "explicitHashKeyBase64"];
+            match user_record.explicit_hash_key() {
+                Some(key) => write_key(&mut object, names, key),
+                None => object.json("explicitHashKey", "null"),
             }
-            None => {
-                if let Some(key) = enclosing.partition_key() {
-                    map.serialize_entry("partitionKey", key)?;
-                }
-                entry(&mut map, timestamp)?;
-                let shard_id = enclosing.metadata("shardId");
-                entry(&mut map, shard_id.map(|value| ("shardId", value)))?;
-                map.serialize_entry("data", &BASE64.encode(enclosing.data()))?;
-            }
+            let names = ["partitionKey", "partitionKeyBase64"];
+            write_key(&mut object, names, user_record.partition_key());
+            let number = user_record.sub_sequence_number().to_string();
+            object.json("subSequenceNumber", &number);
+            object.json("aggregated", "true");
+            object.json_with("data", |json| push_base64(user_record.data(), json));
+        } else {
+            written("partitionKey", enclosing.written_partition_key());
+            written(timestamp_name, timestamp);
+            written("shardId", enclosing.metadata("shardId"));
+            object.json_with("data", |json| push_base64(enclosing.data(), json));
         }
-        let record_id = match enclosing.shape() {
+        let record_id = match shape {
             RecordShape::Kinesis => enclosing.metadata("recordId"),
             _ => enclosing.field("recordId"),
         };
-        entry(&mut map, record_id.map(|value| ("recordId", value)))?;
-        map.end()
+        if let Some(record_id) = record_id {
+            object.json("recordId", record_id.get());
+        }
+        *json = object.finish();
     }
 }
 
-fn entry<M: SerializeMap, T: Serialize + ?Sized>(
-    map: &mut M,
-    entry: Option<(&'static str, &T)>,
-) -> Result<(), M::Error> {
-    match entry {
-        Some((name, value)) => map.serialize_entry(name, value),
-        None => Ok(()),
-    }
+/// True for a field of [`RecordShape::Pipes`] that goes into `kinesis`.
+fn is_in_kinesis(field: &JsonField<'_>) -> bool {
+    const IN_KINESIS: [&str; 5] = [
+        "kinesisSchemaVersion",
+        "partitionKey",
+        "sequenceNumber",
+        "approximateArrivalTimestamp",
+        "recordId",
+    ];
+    field
+        .name()
+        .is_some_and(|name| IN_KINESIS.contains(&name.as_ref()))
 }
 
-fn key_entry<M: SerializeMap>(
-    map: &mut M,
-    [name, name_base64]: [&'static str; 2],
-    key: KeyBytes<'_>,
-) -> Result<(), M::Error> {
+fn write_key(object: &mut JsonObject, [name, name_base64]: [&'static str; 2], key: KeyBytes<'_>) {
     match key.to_str() {
-        Ok(text) => map.serialize_entry(name, text),
-        Err(_) => map.serialize_entry(name_base64, &BASE64.encode(key)),
+        Ok(text) => object.json_with(name, |json| push_string(text, json)),
+        Err(_) => object.json_with(name_base64, |json| push_base64(key.as_ref(), json)),
     }
 }

@@ -23,7 +23,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::time::Duration;
 
-use kinesis_agg_codec::{EncodeError, HashKeyRange, MAGIC};
+use kinesis_agg_codec::{EncodeError, EncodedPart, HashKeyRange, MAGIC};
 
 use crate::aggregator::RecordAggregator;
 use crate::error::PushError;
@@ -321,10 +321,15 @@ impl<T> ProducerCore<T> {
             let checked = borrowed.check_partition_key();
             checked.map_err(RejectionReason::Unfit)?;
         }
-        let needed = u64::try_from(user_record.content_len()).unwrap_or(u64::MAX);
-        let limit = u64::from(self.settings.limits.max_size());
+        let needed = u32::try_from(user_record.content_len()).unwrap_or(u32::MAX);
+        let limit = self.settings.limits.max_size();
         if needed > limit {
-            let error = EncodeError::TooLarge { needed, limit };
+            let part = EncodedPart::UserRecord;
+            let error = EncodeError::TooLarge {
+                part,
+                needed,
+                limit,
+            };
             return Err(RejectionReason::Unfit(error));
         }
         Ok(())

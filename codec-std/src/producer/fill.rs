@@ -56,8 +56,7 @@ impl Fill {
         self.keys.insert(hash);
         self.len = len;
         self.count = self.count.saturating_add(1);
-        let max_count = usize::try_from(limits.max_count()).unwrap_or(usize::MAX);
-        self.is_full |= self.count >= max_count;
+        self.is_full |= self.count >= limits.max_count();
     }
 
     /// Adds the next user record of a request of raw records.

@@ -152,7 +152,7 @@ impl<'buf> Fields<'buf> {
     }
 
     /// What stands there.
-    #[cfg_attr(target_os = "none", inline(never))]
+    #[inline(never)]
     pub(crate) fn at_place(&self, place: Place) -> &'buf [u8] {
         let bytes = self.outermost.get(place.start..place.end);
         bytes.unwrap_or_default()

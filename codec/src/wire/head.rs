@@ -1,9 +1,11 @@
-//! Small fields at the start of a record, written at once.
+//! The numbers at the start of a usual record, composed in a register.
+
+use crate::wire::num::{Num as _, to_usize};
 
 /// Fields with small numbers, composed in a register, to be stored at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
-    /// The first byte is the lowest; zeros behind the last.
+    /// The first byte is the lowest; zeros follow the last.
     bytes: u128,
     len: u32,
 }
@@ -11,42 +13,40 @@ pub(crate) struct Head {
 impl Head {
     pub(crate) const EMPTY: Self = Self { bytes: 0, len: 0 };
 
-    /// Adds a tag of one byte and a number of up to three, of which there may be
-    /// four; `None` for larger numbers.
+    /// Appends a field: a tag of one byte and a number of up to three bytes.
+    /// A head has at most four fields. `None` if the number is larger.
     #[inline(always)]
     pub(crate) fn with(self, tag: u32, number: u32) -> Option<Self> {
         let low = number & 0x7f;
         let middle = (number & 0x7f << 7) << 1;
         let high = (number & 0x7f << 14) << 2;
         let (varint, len) = match number {
-            ..0x80 => (low, 1_u32),
-            0x80..0x4000 => (low | middle | 0x80, 2),
-            0x4000..0x20_0000 => (low | middle | high | 0x8080, 3),
+            ..0x80 => (low, 2),
+            0x80..0x4000 => (low | middle | 0x80, 3),
+            0x4000..0x20_0000 => (low | middle | high | 0x8080, 4),
             _ => return None,
         };
-        let field = Self {
-            bytes: u128::from(tag | varint << 8),
-            len: len.wrapping_add(1),
-        };
-        Some(self.then(field))
+        let bytes = u128::from(tag | varint << 8);
+        Some(self.then(Self { bytes, len }))
     }
 
-    /// Adds what goes behind it.
+    /// Appends another head.
     #[inline(always)]
     pub(crate) fn then(self, behind: Self) -> Self {
         Self {
             bytes: self.bytes | behind.bytes.wrapping_shl(self.len.wrapping_mul(u8::BITS)),
-            len: self.len.wrapping_add(behind.len),
+            len: self.len.plus(behind.len),
         }
     }
 
-    /// Its bytes, zeros behind them.
-    pub(crate) fn to_bytes(self) -> [u8; 16] {
+    /// The bytes of the fields, followed by zeros.
+    pub(crate) const fn bytes(self) -> [u8; 16] {
         self.bytes.to_le_bytes()
     }
 
-    pub(crate) fn len(self) -> u32 {
-        self.len
+    /// Bytes of the fields.
+    pub(crate) fn len(self) -> usize {
+        to_usize(self.len)
     }
 }
 
@@ -56,7 +56,7 @@ mod tests {
     use crate::wire::varint;
 
     #[test]
-    fn composes_all_numbers_of_up_to_three_bytes_and_no_other() {
+    fn numbers_of_up_to_three_bytes_are_composed_and_larger_ones_are_not() {
         for value in (0..32).flat_map(|bit| [(1_u32 << bit) - 1, 1 << bit]) {
             let mut bytes = alloc::vec![0x7f, 5, 0x55];
             varint::encode(value, |byte| {
@@ -69,9 +69,9 @@ mod tests {
                 assert!(bytes.len() > 3 + 3);
                 continue;
             };
-            assert_eq!(usize::try_from(head.len()), Ok(bytes.len()));
+            assert_eq!(head.len(), bytes.len());
             bytes.resize(16, 0);
-            assert_eq!(head.to_bytes()[..], bytes);
+            assert_eq!(head.bytes()[..], bytes);
         }
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Source: <https://protobuf.dev/programming-guides/encoding/>.
 
-pub(crate) mod cursor;
 pub(crate) mod fault;
 pub(crate) mod field;
 pub(crate) mod head;
+pub(crate) mod num;
+pub(crate) mod put;
 pub(crate) mod sink;
 pub(crate) mod varint;
-pub(crate) mod word;

@@ -1,12 +1,26 @@
-//! The output: a piece of the caller's memory, filled from its start.
+//! Outputs that take the bytes of a message one after the other.
 
-use crate::wire::varint::{self, FOR_SIZE};
+use crate::wire::head::Head;
+use crate::wire::num::Num as _;
+use crate::wire::varint;
+
+/// Where the bytes of a message go.
+pub(crate) trait Output {
+    /// Appends `bytes`. Returns `None` if they do not fit or were not taken.
+    fn put(&mut self, bytes: &[u8]) -> Option<()>;
+
+    /// Appends the fields of a head.
+    #[inline(always)]
+    fn put_head(&mut self, head: Head) -> Option<()> {
+        self.put(head.bytes().get(..head.len())?)
+    }
+}
 
 /// A piece of memory, and how much of it is written.
 ///
-/// A write that does not fit gives `None`. Writers compare lengths before
-/// their first write, so that this stays a safeguard; what was written before
-/// it counts for nothing, as long as no one moves the end of what is valid.
+/// A write that does not fit returns `None`. Writers compare lengths before
+/// their first write, so this is a safeguard. Memory behind what was written
+/// is unspecified.
 #[derive(Debug)]
 pub(crate) struct Sink<'out> {
     memory: &'out mut [u8],
@@ -23,37 +37,39 @@ impl<'out> Sink<'out> {
         self.memory.get(..self.len).unwrap_or_default()
     }
 
-    #[inline]
-    pub(crate) fn put(&mut self, bytes: &[u8]) -> Option<()> {
-        let rest = self.memory.get_mut(self.len..)?;
-        rest.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        self.len = self.len.wrapping_add(bytes.len());
-        Some(())
-    }
-
     fn put_byte(&mut self, byte: u8) -> Option<()> {
         *self.memory.get_mut(self.len)? = byte;
-        self.len = self.len.wrapping_add(1);
+        self.len = self.len.plus(1);
         Some(())
     }
 
-    /// Writes a tag of one byte and a number behind it.
+    /// Appends a tag of one byte and a number.
     #[inline(never)]
     pub(crate) fn put_tagged(&mut self, tag: u32, value: u32) -> Option<()> {
         let [tag, ..] = tag.to_le_bytes();
-        let [low, ..] = value.to_le_bytes();
-        let [high, ..] = (value >> 7).to_le_bytes();
-        match value {
-            ..0x80 if !FOR_SIZE => self.put(&[tag, low]),
-            0x80..0x4000 if !FOR_SIZE => self.put(&[tag, low | 0x80, high]),
-            _ => {
-                self.put_byte(tag)?;
-                self.put_varint(value)
-            }
-        }
+        self.put_byte(tag)?;
+        varint::encode(value, |byte| self.put_byte(byte))
+    }
+}
+
+impl Output for Sink<'_> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) -> Option<()> {
+        let rest = self.memory.get_mut(self.len..)?;
+        rest.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        self.len = self.len.plus(bytes.len());
+        Some(())
     }
 
-    fn put_varint(&mut self, value: u32) -> Option<()> {
-        varint::encode(value, |byte| self.put_byte(byte))
+    #[inline(always)]
+    fn put_head(&mut self, head: Head) -> Option<()> {
+        let bytes = head.bytes();
+        let Some(start) = self.memory.get_mut(self.len..)?.first_chunk_mut() else {
+            return self.put(bytes.get(..head.len())?);
+        };
+        // One store of constant length; what follows overwrites the zeros behind the head.
+        *start = bytes;
+        self.len = self.len.plus(head.len());
+        Some(())
     }
 }

@@ -5,7 +5,7 @@ use crate::limits::MAX_VARINT_LEN;
 
 /// On bare metal code is dearer than time: there is one way to do each thing, and
 /// none that is for usual input alone.
-pub(crate) const FOR_SIZE: bool = cfg!(target_os = "none");
+pub(crate) const FOR_SIZE: bool = cfg!(not(feature = "fast"));
 
 /// A varint as it stands in the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

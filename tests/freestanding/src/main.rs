@@ -10,7 +10,7 @@ mod bare;
 mod kpl;
 
 use kinesis_agg_codec::{
-    AggregateWriter, EncodeError, HashKey, InternedKey, KeyOffset, KeySlots, NewUserRecord, Parsed,
+    AggregateWriter, EncodeError, HashKey, WriteSlot, ReadSlot, KeySlots, NewUserRecord, Parsed,
     RecordTags, SectionWriter, parse,
 };
 
@@ -61,7 +61,7 @@ fn read(fixture: &Fixture) -> Result<(), Failure> {
     if aggregated.record_count() != fixture.user_records.len() {
         return Err(Failure::CountDiffers);
     }
-    let mut few_slots = [KeyOffset::default(); 3];
+    let mut few_slots = [ReadSlot::default(); 3];
     let pairs = aggregated
         .user_records()
         .zip(aggregated.user_records_in(&mut few_slots[..]));
@@ -95,8 +95,8 @@ fn read(fixture: &Fixture) -> Result<(), Failure> {
 }
 
 fn write_with_deduplication(fixture: &Fixture, buffer: &mut [u8]) -> Result<(), Failure> {
-    let mut slots = [InternedKey::EMPTY; 32];
-    let mut writer = AggregateWriter::with_key_index(buffer, KeySlots::new(&mut slots[..]));
+    let mut slots = [WriteSlot::EMPTY; 32];
+    let mut writer = AggregateWriter::with_key_lookup(buffer, KeySlots::new(&mut slots[..]));
     for &(partition_key, explicit_hash_key, data) in fixture.user_records {
         let explicit_hash_key = match explicit_hash_key.map(str::parse::<HashKey>) {
             Some(Ok(hash_key)) => Some(hash_key),
@@ -104,7 +104,7 @@ fn write_with_deduplication(fixture: &Fixture, buffer: &mut [u8]) -> Result<(), 
             None => None,
         };
         let user_record =
-            NewUserRecord::new(partition_key, data).with_explicit_hash_key(explicit_hash_key);
+            NewUserRecord::new(partition_key, data.as_bytes()).with_explicit_hash_key(explicit_hash_key);
         writer
             .try_push(&user_record)
             .map_err(|_| Failure::AggregateWriterRefused)?;
@@ -135,14 +135,14 @@ fn copy_by_sections<'out>(
     let mut writer = SectionWriter::new(&mut *buffer);
     let mut partition_keys = [None; 16];
     for (index, key) in partition_keys.iter_mut().zip(aggregated.partition_keys()) {
-        *index = Some((key, writer.intern_partition_key(key.as_bytes())?));
+        *index = Some((key, writer.add_partition_key(key.as_bytes())?));
     }
     let mut explicit_hash_keys = [None; 16];
     for (index, key) in explicit_hash_keys
         .iter_mut()
         .zip(aggregated.explicit_hash_keys())
     {
-        *index = Some((key, writer.intern_explicit_hash_key(key.as_bytes())?));
+        *index = Some((key, writer.add_explicit_hash_key(key.as_bytes())?));
     }
     for user_record in aggregated {
         let partition_key = partition_keys

@@ -1,16 +1,16 @@
-//! The two handlers of the Python module's sample function, on
-//! `lambda_runtime`. See README.md for the way to a function that runs.
+//! The two handlers of the sample function of the Python module, on
+//! `lambda_runtime`. README.md describes how to build and deploy them.
 #![forbid(unsafe_code)]
 
 use kinesis_agg::Delivered;
 use kinesis_agg::lambda::{BatchItemFailures, EventRecord, KinesisEvent};
 use lambda_runtime::{Error, LambdaEvent};
 
-/// Deaggregates all records in one call; answers as the Python sample does.
+/// Deaggregates all records in one call, and answers as the Python sample does.
 ///
 /// # Errors
 ///
-/// If a user record cannot be processed: Lambda hands the whole batch out again.
+/// If a user record cannot be processed. Lambda then retries the whole batch.
 pub async fn lambda_bulk_handler(event: LambdaEvent<KinesisEvent>) -> Result<String, Error> {
     let user_records: Vec<_> = event.payload.user_records().collect();
     for user_record in &user_records {
@@ -22,13 +22,13 @@ pub async fn lambda_bulk_handler(event: LambdaEvent<KinesisEvent>) -> Result<Str
     ))
 }
 
-/// Deaggregates one record after the other, and answers from where on Lambda
-/// is to hand them out again. The event source mapping says
-/// `ReportBatchItemFailures` for that.
+/// Deaggregates one record after the other, and answers the record from which
+/// Lambda should retry. The event source mapping needs
+/// `ReportBatchItemFailures`.
 ///
 /// # Errors
 ///
-/// None: what fails is in the answer.
+/// None: failures are in the answer.
 pub async fn lambda_lazy_handler(
     event: LambdaEvent<KinesisEvent>,
 ) -> Result<BatchItemFailures, Error> {
@@ -43,7 +43,7 @@ pub async fn lambda_lazy_handler(
     Ok(failures)
 }
 
-/// Yours. The data is decoded: base64 was the event's.
+/// Put your code here. The data is decoded already.
 fn process(user_record: &Delivered<'_, EventRecord>) -> Result<(), Error> {
     if user_record.data() == b"fail" {
         return Err("told to fail".into());

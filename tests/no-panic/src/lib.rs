@@ -40,9 +40,9 @@ impl fmt::Write for Text<'_> {
 
 type Buffer<'a> = &'a mut [u8];
 type ArrayRecords<'a> = UserRecords<'a>;
-type SliceRecords<'a> = UserRecords<'a, &'a mut [KeyOffset]>;
+type SliceRecords<'a> = UserRecords<'a, &'a mut [ReadSlot]>;
 type ArrayWriter<'a> = AggregateWriter<Buffer<'a>>;
-type SliceWriter<'a> = AggregateWriter<[u8; 4096], KeySlots<&'a mut [InternedKey]>>;
+type SliceWriter<'a> = AggregateWriter<[u8; 4096], KeySlots<&'a mut [WriteSlot]>>;
 
 type DynSink<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), Utf8Error>;
 
@@ -60,9 +60,10 @@ impl embedded_io::ErrorType for Device {
 
 impl embedded_io::Write for Device {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, embedded_io::ErrorKind> {
+        // Any number: as much as was given, less, none, or more.
         match memcmp(bytes.as_ptr(), bytes.as_ptr(), bytes.len()) {
-            0 => Ok(bytes.len()),
-            _ => Err(embedded_io::ErrorKind::Other),
+            ..0 => Err(embedded_io::ErrorKind::Other),
+            written => Ok(usize::try_from(written).unwrap_or(0)),
         }
     }
 
@@ -88,8 +89,8 @@ roots! {
     fn parse_with_digest(blob: &[u8], digest: Digest) -> Result<Parsed<'_>, DecodeError> {
         kinesis_agg_codec::parse_with_digest(blob, digest)
     }
-    fn parse_trusting_digest(blob: &[u8]) -> Result<Parsed<'_>, DecodeError> {
-        kinesis_agg_codec::parse_trusting_digest(blob)
+    fn parse_without_digest(blob: &[u8]) -> Result<Parsed<'_>, DecodeError> {
+        kinesis_agg_codec::parse_without_digest(blob)
     }
     fn Frame__split(blob: &[u8]) -> Result<Frame<'_>, PlainReason> {
         Frame::split(blob)
@@ -126,7 +127,7 @@ roots! {
     }
     fn AggregatedRecord__user_records_in<'a>(
         aggregated: &AggregatedRecord<'a>,
-        slots: &'a mut [KeyOffset],
+        slots: &'a mut [ReadSlot],
     ) -> SliceRecords<'a> {
         aggregated.user_records_in(slots)
     }
@@ -162,7 +163,7 @@ roots! {
     fn UserRecords__next<'a>(
         array: &mut ArrayRecords<'a>,
         slice: &mut SliceRecords<'a>,
-        none: &mut UserRecords<'a, [KeyOffset; 0]>,
+        none: &mut UserRecords<'a, [ReadSlot; 0]>,
     ) -> [Option<UserRecord<'a>>; 3] {
         [array.next(), slice.next(), none.next()]
     }
@@ -172,23 +173,23 @@ roots! {
     ) -> ((usize, Option<usize>), usize) {
         (array.size_hint(), slice.len())
     }
-    fn UserRecords__into_walk(array: ArrayRecords<'_>) -> UserRecordWalk<[KeyOffset; 16]> {
-        array.into_walk()
+    fn UserRecords__into_walk(array: ArrayRecords<'_>) -> UserRecordCursor<[ReadSlot; 16]> {
+        array.into_cursor()
     }
     fn UserRecords__into_slots<'a>(
         array: ArrayRecords<'_>,
         slice: SliceRecords<'a>,
-    ) -> ([KeyOffset; 16], &'a mut [KeyOffset]) {
+    ) -> ([ReadSlot; 16], &'a mut [ReadSlot]) {
         (array.into_slots(), slice.into_slots())
     }
-    fn UserRecordWalk__left(walk: &UserRecordWalk<[KeyOffset; 16]>) -> usize {
-        walk.left()
+    fn UserRecordCursor__left(walk: &UserRecordCursor<[ReadSlot; 16]>) -> usize {
+        walk.remaining()
     }
-    fn UserRecordWalk__next_in<'a>(
-        walk: &mut UserRecordWalk<&'a mut [KeyOffset]>,
+    fn UserRecordCursor__next_in<'a>(
+        walk: &mut UserRecordCursor<&'a mut [ReadSlot]>,
         message: &'a [u8],
     ) -> Option<UserRecord<'a>> {
-        walk.next_in(message)
+        walk.advance(message)
     }
     fn RecordTag__encoded_len(tag: &RecordTag<'_>) -> u32 {
         tag.encoded_len()
@@ -260,8 +261,9 @@ roots! {
     fn HashKey__of_partition_key(key: &[u8]) -> HashKey {
         HashKey::of_partition_key(key)
     }
-    fn HashKey__from(digest: Digest) -> HashKey {
-        HashKey::from(digest)
+    fn HashKey__from(digest: Digest, number: u128) -> ([HashKey; 2], u128) {
+        let hash_keys = [HashKey::from(digest), HashKey::from(number)];
+        (hash_keys, u128::from(hash_keys[0]))
     }
     fn HashKey__from_decimal(text: &[u8]) -> Result<HashKey, HashKeyError> {
         HashKey::from_decimal(text)
@@ -280,6 +282,9 @@ roots! {
     }
     fn HashKeyDecimal__as_str(decimal: &HashKeyDecimal) -> &str {
         decimal.as_str()
+    }
+    fn HashKeyDecimal__as_ref(decimal: &HashKeyDecimal) -> &str {
+        decimal.as_ref()
     }
     fn HashKeyDecimal__fmt(
         out: &mut Text<'_>,
@@ -309,13 +314,13 @@ roots! {
     fn Limits__with_max_size(limits: Limits, max_size: u32) -> Result<Limits, LimitError> {
         limits.with_max_size(max_size)
     }
-    fn Limits__with_max_count(limits: Limits, max_count: u32) -> Result<Limits, LimitError> {
+    fn Limits__with_max_count(limits: Limits, max_count: usize) -> Result<Limits, LimitError> {
         limits.with_max_count(max_count)
     }
     fn Limits__max_size(limits: &Limits) -> u32 {
         limits.max_size()
     }
-    fn Limits__max_count(limits: &Limits) -> u32 {
+    fn Limits__max_count(limits: &Limits) -> usize {
         limits.max_count()
     }
 }
@@ -346,6 +351,9 @@ roots! {
     fn EncodeError__fmt(out: &mut Text<'_>, error: &EncodeError) -> fmt::Result {
         write!(out, "{error}")
     }
+    fn EncodedPart__fmt(out: &mut Text<'_>, part: &EncodedPart) -> fmt::Result {
+        write!(out, "{part}")
+    }
     fn HashKeyError__fmt(out: &mut Text<'_>, error: &HashKeyError) -> fmt::Result {
         write!(out, "{error}")
     }
@@ -359,33 +367,36 @@ roots! {
 
 // Writing.
 roots! {
-    fn KeySlots__new(slots: &mut [InternedKey]) -> KeySlots<&mut [InternedKey]> {
+    fn KeySlots__new(slots: &mut [WriteSlot]) -> KeySlots<&mut [WriteSlot]> {
         KeySlots::new(slots)
+    }
+    fn KeySlots__into_slots(slots: KeySlots<&mut [WriteSlot]>) -> &mut [WriteSlot] {
+        slots.into_slots()
     }
     fn KeySlots__default() -> KeySlots {
         KeySlots::default()
     }
     fn KeySlots__find(
-        slots: &KeySlots<&mut [InternedKey]>,
+        slots: &KeySlots<&mut [WriteSlot]>,
         key: &[u8],
-        same: &mut dyn FnMut(InternedKey) -> bool,
-    ) -> Option<InternedKey> {
+        same: &mut dyn FnMut(WriteSlot) -> bool,
+    ) -> Option<WriteSlot> {
         slots.find(key, same)
     }
     fn KeySlots__insert(
-        slots: &mut KeySlots<&mut [InternedKey]>,
+        slots: &mut KeySlots<&mut [WriteSlot]>,
         key: &[u8],
-        interned: InternedKey,
+        slot: WriteSlot,
     ) {
-        slots.insert(key, interned)
+        slots.insert(key, slot)
     }
-    fn KeySlots__clear(slots: &mut KeySlots<&mut [InternedKey]>) {
+    fn KeySlots__clear(slots: &mut KeySlots<&mut [WriteSlot]>) {
         slots.clear()
     }
     fn SectionWriter__new(buffer: Buffer<'_>) -> SectionWriter<Buffer<'_>> {
         SectionWriter::new(buffer)
     }
-    fn SectionWriter__record_count(writer: &SectionWriter<Buffer<'_>>) -> u32 {
+    fn SectionWriter__record_count(writer: &SectionWriter<Buffer<'_>>) -> usize {
         writer.record_count()
     }
     fn SectionWriter__encoded_len(writer: &SectionWriter<Buffer<'_>>) -> u32 {
@@ -397,19 +408,19 @@ roots! {
     fn SectionWriter__into_buffer(writer: SectionWriter<Buffer<'_>>) -> Buffer<'_> {
         writer.into_buffer()
     }
-    fn SectionWriter__intern_partition_key(
+    fn SectionWriter__add_partition_key(
         slice: &mut SectionWriter<Buffer<'_>>,
         array: &mut SectionWriter<[u8; 256]>,
         key: &[u8],
     ) -> [Result<PartitionKeyIndex, EncodeError>; 2] {
-        [slice.intern_partition_key(key), array.intern_partition_key(key)]
+        [slice.add_partition_key(key), array.add_partition_key(key)]
     }
-    fn SectionWriter__intern_explicit_hash_key(
+    fn SectionWriter__add_explicit_hash_key(
         slice: &mut SectionWriter<Buffer<'_>>,
         array: &mut SectionWriter<[u8; 256]>,
         key: &[u8],
     ) -> [Result<ExplicitHashKeyIndex, EncodeError>; 2] {
-        [slice.intern_explicit_hash_key(key), array.intern_explicit_hash_key(key)]
+        [slice.add_explicit_hash_key(key), array.add_explicit_hash_key(key)]
     }
     fn SectionWriter__push(
         slice: &mut SectionWriter<Buffer<'_>>,
@@ -456,7 +467,22 @@ roots! {
     fn Aggregate__explicit_hash_key(aggregate: &Aggregate<'_>) -> Option<HashKey> {
         aggregate.explicit_hash_key()
     }
-    fn Aggregate__record_count(aggregate: &Aggregate<'_>) -> u32 {
+    fn Aggregate__fmt(out: &mut Text<'_>, aggregate: &Aggregate<'_>) -> fmt::Result {
+        write!(out, "{aggregate:?}")
+    }
+    fn UnsealedBlob__fmt(out: &mut Text<'_>, blob: &UnsealedBlob<'_>) -> fmt::Result {
+        write!(out, "{blob:?}")
+    }
+    fn UnsealedAggregate__fmt(out: &mut Text<'_>, aggregate: &UnsealedAggregate<'_>) -> fmt::Result {
+        write!(out, "{aggregate:?}")
+    }
+    fn SectionWriter__fmt(out: &mut Text<'_>, writer: &SectionWriter<Buffer<'_>>) -> fmt::Result {
+        write!(out, "{writer:?}")
+    }
+    fn Aggregate__eq(aggregate: &Aggregate<'_>, other: &Aggregate<'_>) -> bool {
+        aggregate == other
+    }
+    fn Aggregate__record_count(aggregate: &Aggregate<'_>) -> usize {
         aggregate.record_count()
     }
     fn NewUserRecord__new<'a>(key: &'a str, data: &'a [u8]) -> NewUserRecord<'a> {
@@ -503,11 +529,11 @@ roots! {
     fn AggregateWriter__new(buffer: Buffer<'_>) -> ArrayWriter<'_> {
         AggregateWriter::new(buffer)
     }
-    fn AggregateWriter__with_key_index<'a>(
+    fn AggregateWriter__with_key_lookup<'a>(
         buffer: [u8; 4096],
-        slots: &'a mut [InternedKey],
+        slots: &'a mut [WriteSlot],
     ) -> SliceWriter<'a> {
-        AggregateWriter::with_key_index(buffer, KeySlots::new(slots))
+        AggregateWriter::with_key_lookup(buffer, KeySlots::new(slots))
     }
     fn AggregateWriter__with_limits(writer: ArrayWriter<'_>, limits: Limits) -> ArrayWriter<'_> {
         writer.with_limits(limits)
@@ -521,14 +547,35 @@ roots! {
     fn AggregateWriter__limits(writer: &ArrayWriter<'_>) -> Limits {
         writer.limits()
     }
-    fn AggregateWriter__record_count(writer: &ArrayWriter<'_>) -> u32 {
+    fn AggregateWriter__record_count(writer: &ArrayWriter<'_>) -> usize {
         writer.record_count()
     }
     fn AggregateWriter__encoded_len(writer: &ArrayWriter<'_>) -> u32 {
         writer.encoded_len()
     }
-    fn AggregateWriter__into_buffer(writer: ArrayWriter<'_>) -> Buffer<'_> {
-        writer.into_buffer()
+    fn AggregateWriter__into_parts(writer: ArrayWriter<'_>) -> (Buffer<'_>, KeySlots) {
+        writer.into_parts()
+    }
+    fn AggregateWriter__with_chosen_key<'a>(
+        writer: ArrayWriter<'a>,
+        key: &'a str,
+    ) -> AggregateWriter<Buffer<'a>, KeySlots, &'a str> {
+        writer.with_chosen_key(key)
+    }
+    fn AggregateWriter__outer_key<'a>(writer: &'a ArrayWriter<'_>) -> &'a OuterKey {
+        writer.outer_key()
+    }
+    fn AggregateWriter__fmt(out: &mut Text<'_>, writer: &ArrayWriter<'_>) -> fmt::Result {
+        write!(out, "{writer:?}")
+    }
+    fn AggregateWriter__size(writer: &ArrayWriter<'_>) -> u32 {
+        writer.size()
+    }
+    fn AggregateWriter__encoded_len_alone(
+        writer: &ArrayWriter<'_>,
+        user_record: &NewUserRecord<'_>,
+    ) -> u32 {
+        writer.encoded_len_alone(user_record)
     }
     fn AggregateWriter__encoded_len_with(
         array: &ArrayWriter<'_>,
@@ -612,11 +659,14 @@ roots! {
         writer: &mut SectionWriter<Vec<u8, 256>>,
         key: &[u8],
     ) -> Result<Vec<u8, 256>, EncodeError> {
-        writer.intern_partition_key(key)?;
+        writer.add_partition_key(key)?;
         writer.finish_into_vec()
     }
     fn VecAggregate__as_aggregate(aggregate: &VecAggregate<256>) -> Aggregate<'_> {
         aggregate.as_aggregate()
+    }
+    fn VecAggregate__fmt(out: &mut Text<'_>, aggregate: &VecAggregate<256>) -> fmt::Result {
+        write!(out, "{aggregate:?}")
     }
     fn VecAggregate__into_data(aggregate: VecAggregate<256>) -> Vec<u8, 256> {
         aggregate.into_data()
@@ -637,7 +687,7 @@ roots! {
     fn StreamWriter__limits(writer: &StreamWriter<DynSink<'_>>) -> Limits {
         writer.limits()
     }
-    fn StreamWriter__record_count(writer: &StreamWriter<DynSink<'_>>) -> u32 {
+    fn StreamWriter__record_count(writer: &StreamWriter<DynSink<'_>>) -> usize {
         writer.record_count()
     }
     fn StreamWriter__encoded_len(writer: &StreamWriter<DynSink<'_>>) -> u32 {
@@ -652,17 +702,17 @@ roots! {
     fn StreamWriter__into_sink(writer: StreamWriter<DynSink<'_>>) -> DynSink<'_> {
         writer.into_sink()
     }
-    fn StreamWriter__intern_partition_key(
+    fn StreamWriter__add_partition_key(
         writer: &mut StreamWriter<DynSink<'_>>,
         key: &[u8],
     ) -> Result<PartitionKeyIndex, StreamError<Utf8Error>> {
-        writer.intern_partition_key(key)
+        writer.add_partition_key(key)
     }
-    fn StreamWriter__intern_explicit_hash_key(
+    fn StreamWriter__add_explicit_hash_key(
         writer: &mut StreamWriter<DynSink<'_>>,
         key: &[u8],
     ) -> Result<ExplicitHashKeyIndex, StreamError<Utf8Error>> {
-        writer.intern_explicit_hash_key(key)
+        writer.add_explicit_hash_key(key)
     }
     fn StreamWriter__push(
         writer: &mut StreamWriter<DynSink<'_>>,
@@ -689,7 +739,7 @@ roots! {
     fn StreamedAggregate__encoded_len(streamed: &StreamedAggregate) -> u32 {
         streamed.encoded_len()
     }
-    fn StreamedAggregate__record_count(streamed: &StreamedAggregate) -> u32 {
+    fn StreamedAggregate__record_count(streamed: &StreamedAggregate) -> usize {
         streamed.record_count()
     }
     fn StreamedAggregate__first_partition_key(streamed: &StreamedAggregate) -> PartitionKeyIndex {
@@ -706,14 +756,23 @@ roots! {
     fn EmbeddedIo__into_inner(device: EmbeddedIo<Buffer<'_>>) -> Buffer<'_> {
         device.into_inner()
     }
-    fn EmbeddedIo__put(
+    fn EmbeddedIo__write_all(
         device: &mut EmbeddedIo<Device>,
         bytes: &[u8],
-    ) -> Result<(), embedded_io::ErrorKind> {
-        device.put(bytes)
+    ) -> Result<(), EmbeddedIoError<embedded_io::ErrorKind>> {
+        device.write_all(bytes)
     }
-    fn F__put(sink: &mut DynSink<'_>, bytes: &[u8]) -> Result<(), Utf8Error> {
-        sink.put(bytes)
+    fn EmbeddedIoError__fmt(
+        out: &mut Text<'_>,
+        error: &EmbeddedIoError<embedded_io::ErrorKind>,
+    ) -> fmt::Result {
+        write!(out, "{error}")
+    }
+    fn EmbeddedIoError__source(error: &EmbeddedIoError<embedded_io::ErrorKind>) -> bool {
+        core::error::Error::source(error).is_some()
+    }
+    fn F__write_all(sink: &mut DynSink<'_>, bytes: &[u8]) -> Result<(), Utf8Error> {
+        sink.write_all(bytes)
     }
     fn StreamError__from(error: EncodeError) -> StreamError<Utf8Error> {
         StreamError::from(error)

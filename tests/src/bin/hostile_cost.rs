@@ -8,7 +8,7 @@ use std::env;
 use std::process::ExitCode;
 
 use kinesis_agg::codec::{
-    AggregateWriter, InternedKey, KeyOffset, KeySlots, MAGIC, Parsed, parse_trusting_digest,
+    AggregateWriter, KeySlots, MAGIC, Parsed, ReadSlot, WriteSlot, parse_without_digest,
 };
 use kinesis_agg::{NewUserRecord, RecordAggregator};
 use kinesis_agg_tests::wire::{bytes as bytes_field, number as number_field, record};
@@ -36,9 +36,9 @@ fn measured<R>(run: impl FnOnce() -> R) -> R {
 
 /// Reads all that a consumer can read.
 fn read(blob: &[u8], slot_count: Option<usize>) {
-    let mut slots = vec![KeyOffset::default(); slot_count.unwrap_or(1 << 20)];
+    let mut slots = vec![ReadSlot::default(); slot_count.unwrap_or(1 << 20)];
     let read = measured(|| {
-        let Ok(Parsed::Aggregated(aggregated)) = parse_trusting_digest(black_box(blob)) else {
+        let Ok(Parsed::Aggregated(aggregated)) = parse_without_digest(black_box(blob)) else {
             return 0;
         };
         let slot_count = slot_count.unwrap_or(aggregated.key_count());
@@ -47,7 +47,7 @@ fn read(blob: &[u8], slot_count: Option<usize>) {
             .map(|user_record| {
                 user_record.data().len()
                     + user_record.partition_key().as_bytes().len()
-                    + user_record.tags().count()
+                    + user_record.tags().iter().count()
             })
             .sum()
     });
@@ -56,11 +56,11 @@ fn read(blob: &[u8], slot_count: Option<usize>) {
 
 /// What is wrong comes last; nothing may be read twice for each record.
 fn refuse(blob: &[u8]) {
-    assert!(measured(|| parse_trusting_digest(black_box(blob)).is_err()));
+    assert!(measured(|| parse_without_digest(black_box(blob)).is_err()));
 }
 
 /// Adds `n` user records, each with two new keys.
-fn write(mut writer: AggregateWriter<Vec<u8>, KeySlots<Vec<InternedKey>>>, n: usize) {
+fn write(mut writer: AggregateWriter<Vec<u8>, KeySlots<Vec<WriteSlot>>>, n: usize) {
     let keys: Vec<_> = (0..n).map(|n| format!("key-{n:08}")).collect();
     measured(|| {
         for (n, key) in (0_u128..).zip(&keys) {
@@ -75,10 +75,10 @@ fn write(mut writer: AggregateWriter<Vec<u8>, KeySlots<Vec<InternedKey>>>, n: us
 fn writer(
     capacity: usize,
     slot_count: usize,
-) -> AggregateWriter<Vec<u8>, KeySlots<Vec<InternedKey>>> {
-    let slots = KeySlots::new(vec![InternedKey::EMPTY; slot_count]);
+) -> AggregateWriter<Vec<u8>, KeySlots<Vec<WriteSlot>>> {
+    let slots = KeySlots::new(vec![WriteSlot::EMPTY; slot_count]);
     let limits = kinesis_agg::Limits::new().with_max_size(10 << 20).unwrap();
-    AggregateWriter::with_key_index(vec![0xa5; capacity], slots).with_limits(limits)
+    AggregateWriter::with_key_lookup(vec![0xa5; capacity], slots).with_limits(limits)
 }
 
 fn run(case: &str, n: usize) -> bool {

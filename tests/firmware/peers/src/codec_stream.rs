@@ -25,7 +25,7 @@ pub fn encode(blob: &mut Blob) -> Option<usize> {
         let index = indices.get_mut(position)?;
         let index = match *index {
             Some(index) => index,
-            None => *index.insert(writer.intern_partition_key(key.as_bytes()).ok()?),
+            None => *index.insert(writer.add_partition_key(key.as_bytes()).ok()?),
         };
         writer
             .push(index, None, &data, RecordTags::default())

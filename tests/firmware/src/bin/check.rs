@@ -8,7 +8,7 @@ use core::hint::black_box;
 use firmware::kpl::{FIXTURES, Fixture, ONE_KEY};
 use firmware::{Memory, instructions_of, print, print_number, stack_of};
 use kinesis_agg_codec::{
-    AggregateWriter, AggregatedRecord, ByteSink, EncodeError, HashKey, InternedKey, KeyOffset,
+    AggregateWriter, AggregatedRecord, ByteSink, EncodeError, EncodedPart, HashKey, WriteSlot, ReadSlot,
     KeySlots, NewUserRecord, Parsed, RecordTags, SectionWriter, StreamError, StreamWriter, parse,
 };
 
@@ -52,7 +52,7 @@ fn reads(fixture: &Fixture) -> bool {
     let Ok(Parsed::Aggregated(aggregated)) = parse(fixture.blob) else {
         return false;
     };
-    let mut few_slots = [KeyOffset::default(); 3];
+    let mut few_slots = [ReadSlot::default(); 3];
     let with_many = aggregated.user_records();
     let with_few = aggregated.user_records_in(&mut few_slots[..]);
     let with_none = aggregated.user_records_in([]);
@@ -87,7 +87,7 @@ fn push(
 ) -> bool {
     let explicit_hash_key = explicit_hash_key.and_then(|text| text.parse::<HashKey>().ok());
     let user_record =
-        NewUserRecord::new(partition_key, data).with_explicit_hash_key(explicit_hash_key);
+        NewUserRecord::new(partition_key, data.as_bytes()).with_explicit_hash_key(explicit_hash_key);
     writer.try_push(&user_record).is_ok()
 }
 
@@ -106,6 +106,7 @@ fn refuses_what_does_not_fit() -> bool {
             }),
         writer.try_push(&NewUserRecord::new("key", &[0; 64]))
             == Err(EncodeError::TooLarge {
+                part: EncodedPart::UserRecord,
                 needed: 20 + 5 + 70,
                 limit: 64,
             }),
@@ -135,10 +136,10 @@ fn refuses_what_does_not_fit() -> bool {
 fn writes_more_keys_than_it_remembers() -> bool {
     let keys = ["a", "b", "c", "d", "e", "a", "b", "c", "d", "e"];
     let mut buffer = [0xa5; 128];
-    let mut slots = [InternedKey::EMPTY; 2];
-    let mut writer = AggregateWriter::with_key_index(&mut buffer, KeySlots::new(&mut slots));
+    let mut slots = [WriteSlot::EMPTY; 2];
+    let mut writer = AggregateWriter::with_key_lookup(&mut buffer, KeySlots::new(&mut slots));
     keys.iter()
-        .all(|key| writer.try_push(&NewUserRecord::new(key, key)).is_ok())
+        .all(|key| writer.try_push(&NewUserRecord::new(key, key.as_bytes())).is_ok())
         && writer.finish().is_ok_and(|aggregate| {
             let parsed = parse(aggregate.data());
             matches!(parsed, Ok(Parsed::Aggregated(aggregated))
@@ -159,7 +160,7 @@ struct Device<'a> {
 impl ByteSink for Device<'_> {
     type Error = ();
 
-    fn put(&mut self, bytes: &[u8]) -> Result<(), ()> {
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), ()> {
         let free = self.memory.get_mut(self.len..).ok_or(())?;
         free.get_mut(..bytes.len())
             .ok_or(())?
@@ -184,8 +185,8 @@ fn streams(device: &mut Device<'_>) -> bool {
 }
 
 fn stream(device: &mut Device<'_>) -> Result<(), StreamError<()>> {
-    let mut writer = StreamWriter::new(|bytes: &[u8]| device.put(bytes));
-    let key = writer.intern_partition_key(black_box(b"sensor-7"))?;
+    let mut writer = StreamWriter::new(|bytes: &[u8]| device.write_all(bytes));
+    let key = writer.add_partition_key(black_box(b"sensor-7"))?;
     for (_, _, data) in ONE_KEY.user_records {
         let data = black_box(data).as_bytes();
         writer.push(key, None, data, RecordTags::default())?;
@@ -198,7 +199,7 @@ fn stream(device: &mut Device<'_>) -> Result<(), StreamError<()>> {
 fn measure(writer: &mut Writer) {
     let mut encode = || {
         for &(partition_key, _, data) in ONE_KEY.user_records {
-            let user_record = NewUserRecord::new(black_box(partition_key), black_box(data))
+            let user_record = NewUserRecord::new(black_box(partition_key), black_box(data).as_bytes())
                 .with_explicit_hash_key(black_box(None::<HashKey>));
             black_box(black_box(&mut *writer).try_push(&user_record).is_ok());
         }
@@ -209,7 +210,7 @@ fn measure(writer: &mut Writer) {
     let mut buffer = [0; 256];
     let mut section_writer = SectionWriter::new(&mut buffer);
     let mut encode_sections = || {
-        let Ok(key) = section_writer.intern_partition_key(black_box(b"sensor-7")) else {
+        let Ok(key) = section_writer.add_partition_key(black_box(b"sensor-7")) else {
             return;
         };
         for (_, _, data) in ONE_KEY.user_records {

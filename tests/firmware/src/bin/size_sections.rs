@@ -13,7 +13,7 @@ static BUFFER: Memory<[u8; 512]> = Memory::new([0; 512]);
 fn firmware_main() -> u32 {
     // SAFETY: called once.
     let mut writer = SectionWriter::new(unsafe { BUFFER.lend() });
-    let Ok(key) = writer.intern_partition_key(black_box(b"sensor-7")) else {
+    let Ok(key) = writer.add_partition_key(black_box(b"sensor-7")) else {
         return 1;
     };
     while black_box(true) {

@@ -18,7 +18,7 @@ fn device(bytes: &[u8]) -> Result<(), ()> {
 #[unsafe(no_mangle)]
 fn firmware_main() -> u32 {
     let mut writer = StreamWriter::new(device);
-    let Ok(key) = writer.intern_partition_key(black_box(b"sensor-7")) else {
+    let Ok(key) = writer.add_partition_key(black_box(b"sensor-7")) else {
         return 1;
     };
     while black_box(true) {

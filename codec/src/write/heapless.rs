@@ -1,24 +1,28 @@
-//! A `heapless::Vec<u8, N>` as the writer's buffer, and the blob as one.
+//! A `heapless::Vec<u8, N>` as the writer's buffer, and as the finished blob.
 //!
-//! A slice can be lent as it is. What this adds is ownership: a blob that goes
+//! A slice can be lent without this. What it adds is ownership: a blob can go
 //! into a queue, to another task or out of a function, without a second buffer.
-//! A vector lends only the bytes that it has, so while it is written to it has
-//! all `N` of them; when finished it has those of the blob.
+//! A vector lends only the bytes that it contains, so the buffer contains all
+//! `N` of them; the finished vector contains those of the blob.
+
+use core::fmt;
 
 use heapless::Vec;
 
 use crate::error::EncodeError;
 use crate::hash_key::HashKey;
-use crate::key_index::KeyIndex;
-use crate::writer::{Aggregate, AggregateWriter, OuterKey, SectionWriter, first_partition_key};
+use crate::write::aggregate::{Aggregate, Description, OuterKey};
+use crate::write::aggregate_writer::AggregateWriter;
+use crate::write::key_lookup::KeyLookup;
+use crate::write::section_writer::SectionWriter;
 
 impl<const N: usize> AggregateWriter<Vec<u8, N>> {
-    /// A writer that owns its buffer of `N` bytes and remembers up to
+    /// Makes a writer that owns its buffer of `N` bytes and remembers up to
     /// [`DEFAULT_KEY_SLOTS`](crate::limits::DEFAULT_KEY_SLOTS) keys.
     ///
-    /// For another key index, give
-    /// [`with_key_index`](AggregateWriter::with_key_index) a vector that is
-    /// full, such as `Vec::from_array([0; N])`.
+    /// For another key look-up, pass a full vector, such as
+    /// `Vec::from_array([0; N])`, to
+    /// [`with_key_lookup`](AggregateWriter::with_key_lookup).
     ///
     /// ```
     /// use heapless::spsc::Queue;
@@ -47,21 +51,22 @@ impl<const N: usize> AggregateWriter<Vec<u8, N>> {
     }
 }
 
-impl<const N: usize, I: KeyIndex> AggregateWriter<Vec<u8, N>, I> {
-    /// [`finish`](Self::finish), but hands the buffer out, as long as the blob
-    /// is, and goes on in a new one.
+impl<const N: usize, L: KeyLookup, K: AsRef<str> + Clone> AggregateWriter<Vec<u8, N>, L, K> {
+    /// Does the same as [`finish`](Self::finish), but returns the buffer, cut
+    /// to the blob's length, and continues in a new one.
     ///
     /// # Errors
     ///
-    /// As [`finish`](Self::finish).
-    pub fn finish_into_vec(&mut self) -> Result<VecAggregate<N>, EncodeError> {
-        let outer_key = self.outer_key();
+    /// [`EncodeError::Empty`] without user records.
+    pub fn finish_into_vec(&mut self) -> Result<VecAggregate<N, K>, EncodeError> {
+        let first_partition_key_len = self.first().partition_key_len;
+        let outer_key = self.outer_key().clone();
         let aggregate = self.finish()?;
         let data_len = aggregate.data().len();
         let mut finished = VecAggregate {
             data: Vec::new(),
             outer_key,
-            partition_key_len: u32::try_from(aggregate.partition_key().len()).unwrap_or(u32::MAX),
+            first_partition_key_len,
             explicit_hash_key: aggregate.explicit_hash_key(),
             record_count: aggregate.record_count(),
         };
@@ -72,18 +77,18 @@ impl<const N: usize, I: KeyIndex> AggregateWriter<Vec<u8, N>, I> {
 }
 
 impl<const N: usize> SectionWriter<Vec<u8, N>> {
-    /// A writer that owns its buffer of `N` bytes.
+    /// Makes a writer that owns its buffer of `N` bytes.
     #[must_use]
     pub const fn in_heapless_vec() -> Self {
         Self::new(Vec::from_array([0; N]))
     }
 
-    /// [`finish`](Self::finish), but hands the buffer out, as long as the blob
-    /// is, and goes on in a new one.
+    /// Does the same as [`finish`](Self::finish), but returns the buffer, cut
+    /// to the blob's length, and continues in a new one.
     ///
     /// # Errors
     ///
-    /// As [`finish`](Self::finish).
+    /// [`EncodeError::Empty`] without user records. The keys stay.
     pub fn finish_into_vec(&mut self) -> Result<Vec<u8, N>, EncodeError> {
         let len = self.finish()?.len();
         let mut blob = self.replace_buffer(Vec::from_array([0; N]));
@@ -93,54 +98,63 @@ impl<const N: usize> SectionWriter<Vec<u8, N>> {
 }
 
 /// A finished aggregate that owns its blob.
-#[derive(Clone, Debug)]
-pub struct VecAggregate<const N: usize> {
+///
+/// `N` is the length of the buffer in bytes, `K` the type of a chosen outer key
+/// (see [`OuterKey`]).
+#[derive(Clone)]
+pub struct VecAggregate<const N: usize, K = &'static str> {
     data: Vec<u8, N>,
-    outer_key: OuterKey,
-    partition_key_len: u32,
+    outer_key: OuterKey<K>,
+    first_partition_key_len: u32,
     explicit_hash_key: Option<HashKey>,
-    record_count: u32,
+    record_count: usize,
 }
 
-impl<const N: usize> VecAggregate<N> {
-    /// The blob, and what to put it under.
+impl<const N: usize, K: AsRef<str>> VecAggregate<N, K> {
+    /// Returns the blob and the keys to put it under.
     #[must_use]
     pub fn as_aggregate(&self) -> Aggregate<'_> {
         Aggregate {
             blob: &self.data,
-            partition_key: match self.outer_key {
-                OuterKey::FirstUserRecord => {
-                    first_partition_key(&self.data, self.partition_key_len)
-                }
-                OuterKey::Kpl => OuterKey::KPL_PARTITION_KEY.into(),
+            description: Description {
+                fixed_partition_key: self.outer_key.fixed(),
+                first_partition_key_len: self.first_partition_key_len,
+                explicit_hash_key: self.explicit_hash_key,
+                record_count: self.record_count,
             },
-            explicit_hash_key: self.explicit_hash_key,
-            record_count: self.record_count,
         }
     }
 
-    /// The blob alone.
+    /// Returns the blob alone.
     #[must_use]
     pub fn into_data(self) -> Vec<u8, N> {
         self.data
     }
 }
 
+/// Prints the keys and counts, not the data.
+impl<const N: usize, K: AsRef<str>> fmt::Debug for VecAggregate<N, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_aggregate().fmt(f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::RecordTags;
-    use crate::writer::NewUserRecord;
+    use crate::record_tag::RecordTags;
+    use crate::write::new_user_record::NewUserRecord;
 
-    /// Protects whoever queues owned blobs: bytes and outer keys are those that
-    /// the writer lends out itself, one blob after the other.
+    /// Protects programs that queue owned blobs: bytes and outer keys are those
+    /// that a writer into a slice returns, one blob after the other.
     #[test]
-    fn what_owns_its_blob_is_what_a_buffer_would_hold() {
+    fn an_owned_aggregate_equals_a_borrowed_one() {
         let user_records = [
             NewUserRecord::new("sensor-7", b"21.5").with_explicit_hash_key(HashKey::new(7)),
             NewUserRecord::new("sensor-8", b""),
         ];
-        for outer_key in [OuterKey::FirstUserRecord, OuterKey::Kpl] {
+        let chosen = OuterKey::Chosen("chosen");
+        for outer_key in [OuterKey::FirstUserRecord, OuterKey::Kpl, chosen] {
             let mut buffer = [0xa5; 100];
             let mut lent = AggregateWriter::new(&mut buffer).with_outer_key(outer_key);
             let mut owned = AggregateWriter::<Vec<u8, 100>>::in_heapless_vec();
@@ -153,9 +167,7 @@ mod tests {
                 let lent = lent.finish().unwrap();
                 let finished = owned.finish_into_vec().unwrap();
                 let aggregate = finished.as_aggregate();
-                assert_eq!(aggregate.data(), lent.data());
-                assert_eq!(aggregate.partition_key(), lent.partition_key());
-                assert_eq!(aggregate.explicit_hash_key(), lent.explicit_hash_key());
+                assert_eq!(aggregate, lent);
                 assert_eq!(aggregate.record_count(), lent.record_count());
                 assert_eq!(finished.clone().into_data(), lent.data());
             }
@@ -164,14 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn sections_that_own_their_blob_are_those_that_a_buffer_would_hold() {
+    fn an_owned_blob_of_sections_equals_a_borrowed_one() {
         let mut buffer = [0xa5; 100];
         let mut lent = SectionWriter::new(&mut buffer);
         let mut owned = SectionWriter::<Vec<u8, 100>>::in_heapless_vec();
         for data in [b"21.5".as_slice(), b"2"] {
-            let key = lent.intern_partition_key(b"sensor-7").unwrap();
+            let key = lent.add_partition_key(b"sensor-7").unwrap();
             lent.push(key, None, data, RecordTags::default()).unwrap();
-            let key = owned.intern_partition_key(b"sensor-7").unwrap();
+            let key = owned.add_partition_key(b"sensor-7").unwrap();
             owned.push(key, None, data, RecordTags::default()).unwrap();
             assert_eq!(owned.finish_into_vec().unwrap(), lent.finish().unwrap());
         }

@@ -1,47 +1,34 @@
-//! The three parts of a message while they grow in one buffer, and their way
-//! into the KPL's order.
+//! The three parts of a message while they grow in one buffer, and how they are
+//! put into the KPL's order.
 //!
 //! ```text
 //! while growing   magic | records ->            free            <- keys |
 //! when finished   magic | partition keys | explicit hash keys | records | digest | free
 //! ```
 //!
-//! Three parts cannot grow in one buffer without moving, two can. So both kinds
-//! of keys share the far end, each new entry before the last one, and are
-//! parted at the end. Nothing moves while the parts grow, and nothing is kept
-//! free: the buffer is full when the finished blob would be longer. On bare metal
-//! each entry stands backwards, so that turning all keys round at once brings them
-//! into order, without a look at where each ends.
+//! Two parts can grow in one buffer without moving, three cannot. So both kinds
+//! of keys share the far end, each new entry before the previous one, and are
+//! separated at the end. No space is reserved: the buffer is full when the
+//! finished blob would not fit. Without the feature `fast` each key entry is
+//! stored backwards, so that one reversal of all keys puts them in order,
+//! without reading where each ends.
 //!
 //! Putting the parts in order moves each byte once if the free space can hold
-//! the keys. If it is smaller, and on bare metal always (one way is less code
-//! than two), records are moved twice (two reversals make a
-//! rotation), keys at most 2 + 2 * log2(n) times, n being how often a partition
-//! key follows an explicit hash key; 2 times where one kind of key is absent.
+//! the keys. If it cannot, and always without `fast` (one way is less code
+//! than two), records are moved twice (two reversals make a rotation) and keys
+//! at most 2 + 2 * log2(n) times, where n is how often a partition key follows
+//! an explicit hash key; twice if there is only one kind of key.
 
 use crate::error::EncodeError;
 use crate::frame::{MAGIC, MESSAGE_START};
 use crate::limits::{FRAME_LEN, MAX_VARINT_LEN};
-use crate::message::{
-    EXPLICIT_HASH_KEY, KeyKind, NewRecord, PARTITION_KEY, bytes_field_len, write_bytes_field,
-};
-use crate::wire::sink::Sink;
+use crate::schema::{EXPLICIT_HASH_KEY, KeyKind, PARTITION_KEY};
+use crate::wire::num::{Num as _, to_u32, to_usize};
+use crate::wire::put::{bytes_field_len, put_bytes_field};
+use crate::wire::sink::{Output as _, Sink};
 use crate::wire::varint::{self, FOR_SIZE};
-
-/// How much there is of one part.
-#[derive(Clone, Copy, Debug, Default)]
-struct Part {
-    count: u32,
-    len: u32,
-}
-
-impl Part {
-    /// Counts what was written: the length of the buffer bounds all sums.
-    fn add(&mut self, len: u32) {
-        self.count = self.count.wrapping_add(1);
-        self.len = self.len.wrapping_add(len);
-    }
-}
+use crate::write::counts::Counts;
+use crate::write::new_record::NewRecord;
 
 /// The shape of [`part_keys`].
 type PartKeys = fn(&mut [u8]) -> Option<()>;
@@ -49,22 +36,23 @@ type PartKeys = fn(&mut [u8]) -> Option<()>;
 #[derive(Clone, Debug)]
 pub(crate) struct Sections<B> {
     buffer: B,
-    partition_keys: Part,
-    explicit_hash_keys: Part,
-    records: Part,
-    /// [`part_keys`], once there is an explicit hash key: a program without any does not carry its
-    /// code along.
+    counts: Counts,
+    partition_keys_len: u32,
+    keys_len: u32,
+    records_len: u32,
+    /// [`part_keys`], once there is an explicit hash key: a program without any
+    /// does not contain that code.
     part_keys: Option<PartKeys>,
 }
 
 impl<B> Sections<B> {
     pub(crate) const fn new(buffer: B) -> Self {
-        const EMPTY: Part = Part { count: 0, len: 0 };
         Self {
             buffer,
-            partition_keys: EMPTY,
-            explicit_hash_keys: EMPTY,
-            records: EMPTY,
+            counts: Counts::NONE,
+            partition_keys_len: 0,
+            keys_len: 0,
+            records_len: 0,
             part_keys: None,
         }
     }
@@ -73,130 +61,93 @@ impl<B> Sections<B> {
         self.buffer
     }
 
-    /// Gives the buffer of a finished blob away.
+    /// Replaces the buffer, which holds a finished blob or nothing.
     #[cfg(feature = "heapless")]
     pub(crate) fn replace_buffer(&mut self, buffer: B) -> B {
         core::mem::replace(&mut self.buffer, buffer)
     }
 
     pub(crate) fn clear(&mut self) {
-        self.partition_keys = Part::default();
-        self.explicit_hash_keys = Part::default();
-        self.records = Part::default();
+        self.counts.start_over();
+        self.partition_keys_len = 0;
+        self.keys_len = 0;
+        self.records_len = 0;
         self.part_keys = None;
     }
 
-    pub(crate) fn record_count(&self) -> u32 {
-        self.records.count
+    pub(crate) const fn counts(&self) -> &Counts {
+        &self.counts
     }
 
-    pub(crate) fn key_count(&self, kind: KeyKind) -> u32 {
-        match kind {
-            KeyKind::Partition => self.partition_keys.count,
-            KeyKind::ExplicitHash => self.explicit_hash_keys.count,
-        }
-    }
-
-    fn keys_len(&self) -> u32 {
-        self.partition_keys
-            .len
-            .wrapping_add(self.explicit_hash_keys.len)
-    }
-
-    /// Bytes of buffer with which the parts are put in order by moving each
-    /// byte once.
+    /// Bytes of buffer with which each byte is moved once when the parts are
+    /// put in order.
     pub(crate) fn roomy_len(&self) -> u32 {
-        self.encoded_len().saturating_add(self.keys_len())
+        self.encoded_len().saturating_add(self.keys_len)
     }
 
     /// Bytes of the finished blob.
     pub(crate) fn encoded_len(&self) -> u32 {
-        FRAME_LEN
-            .wrapping_add(self.keys_len())
-            .wrapping_add(self.records.len)
+        FRAME_LEN.plus(self.keys_len).plus(self.records_len)
     }
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
-    /// Bytes of the longest blob.
+    /// Bytes of the longest blob. Less than [`u32::MAX`], so that saturated
+    /// lengths do not fit.
     pub(crate) fn capacity(&self) -> u32 {
-        u32::try_from(self.buffer.as_ref().len()).unwrap_or(u32::MAX)
+        to_u32(self.buffer.as_ref().len()).min(u32::MAX - 1)
     }
 
-    /// Why a part cannot grow by `len` bytes.
-    #[cold]
-    pub(crate) fn refusal(&self, len: u32) -> EncodeError {
-        let limit = u64::from(self.capacity());
-        let alone = u64::from(FRAME_LEN.saturating_add(len));
-        if alone > limit {
-            return EncodeError::TooLarge {
-                needed: alone,
-                limit,
-            };
-        }
-        EncodeError::Full {
-            needed: u64::from(self.encoded_len().saturating_add(len)),
-            limit,
-        }
-    }
-
-    /// True if a part can grow by `len` bytes. To be asked before each growth.
-    pub(crate) fn has_room(&self, len: u32) -> bool {
-        let encoded_len = self.encoded_len().checked_add(len);
-        encoded_len.is_some_and(|encoded_len| encoded_len <= self.capacity())
-    }
-
-    /// Memory of the buffer, if there is such.
+    /// Memory of the buffer, if it is that long.
     fn place(&mut self, start: usize, len: u32) -> Option<&mut [u8]> {
         let rest = self.buffer.as_mut().get_mut(start..)?;
-        rest.get_mut(..usize::try_from(len).ok()?)
+        rest.get_mut(..to_usize(len))
     }
 
-    /// Adds a key to its table, for which there is room; returns its index there.
-    pub(crate) fn push_key(&mut self, kind: KeyKind, key: &[u8]) -> Option<u32> {
+    /// Adds a key to its table. There has to be room for it.
+    pub(crate) fn push_key(&mut self, kind: KeyKind, key: &[u8]) -> Option<()> {
         let len = bytes_field_len(key);
-        let keys_len = usize::try_from(self.keys_len().wrapping_add(len)).ok()?;
-        let start = self.buffer.as_ref().len().checked_sub(keys_len)?;
+        let keys_len = self.keys_len.plus(len);
+        let start = self.buffer.as_ref().len().checked_sub(to_usize(keys_len))?;
         let place = self.place(start, len)?;
-        write_bytes_field(&mut Sink::new(place), kind.tag(), key)?;
+        put_bytes_field(&mut Sink::new(place), kind.tag(), key)?;
         if FOR_SIZE {
             reverse(place);
         }
-        let part = match kind {
-            KeyKind::Partition => &mut self.partition_keys,
-            KeyKind::ExplicitHash => &mut self.explicit_hash_keys,
-        };
-        let index = part.count;
-        part.add(len);
-        Some(index)
+        if kind == KeyKind::Partition {
+            self.partition_keys_len = self.partition_keys_len.plus(len);
+        }
+        self.keys_len = keys_len;
+        self.counts.add_key(kind);
+        Some(())
     }
 
-    /// To be called before the first explicit hash key.
+    /// Must be called before the first explicit hash key is added.
     pub(crate) fn expect_explicit_hash_keys(&mut self) {
         self.part_keys = Some(part_keys);
     }
 
-    /// How far from the buffer's end the bytes of the next key will start.
+    /// Bytes from the start of the next key, if it is `key`, to the buffer's end.
     pub(crate) fn next_key_from_end(&self, key: &[u8]) -> u32 {
         let len = if FOR_SIZE {
             bytes_field_len(key)
         } else {
-            u32::try_from(key.len()).unwrap_or(u32::MAX)
+            to_u32(key.len())
         };
-        self.keys_len().wrapping_add(len)
+        self.keys_len.plus(len)
     }
 
-    /// The key of `len` bytes that starts `from_end` bytes before the buffer's end;
-    /// backwards on bare metal.
+    /// The key of `len` bytes that starts `from_end` bytes before the buffer's
+    /// end; backwards without `fast`.
     #[inline]
     pub(crate) fn stored_key(&self, from_end: u32, len: usize) -> Option<&[u8]> {
         let buffer = self.buffer.as_ref();
-        let start = buffer.len().checked_sub(usize::try_from(from_end).ok()?)?;
+        let start = buffer.len().checked_sub(to_usize(from_end))?;
         buffer.get(start..)?.get(..len)
     }
 
-    /// True if the key that starts `from_end` bytes before the buffer's end starts
-    /// with `key`.
+    /// True if the bytes that start `from_end` bytes before the buffer's end
+    /// are `key`.
     #[inline]
     pub(crate) fn is_key(&self, from_end: u32, key: &[u8]) -> bool {
         match self.stored_key(from_end, key.len()) {
@@ -206,20 +157,21 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
         }
     }
 
-    /// Adds a record, for which there is room.
-    #[cfg_attr(not(target_os = "none"), inline(always))]
+    /// Adds a record. There has to be room for it.
+    #[cfg_attr(feature = "fast", inline(always))]
     pub(crate) fn push_record<const SHAPE: bool>(
         &mut self,
         record: &NewRecord<'_, SHAPE>,
     ) -> Option<()> {
         let len = record.encoded_len();
-        let start = usize::try_from(MESSAGE_START.wrapping_add(self.records.len)).ok()?;
-        record.write(self.place(start, len)?)?;
-        self.records.add(len);
+        let start = to_usize(MESSAGE_START.plus(self.records_len));
+        record.write(&mut Sink::new(self.place(start, len)?))?;
+        self.records_len = self.records_len.plus(len);
+        self.counts.add_record();
         Some(())
     }
 
-    /// Moves what there is into another buffer, if it fits there.
+    /// Moves the parts into another buffer, or returns that if it is too short.
     pub(crate) fn move_to<C: AsRef<[u8]> + AsMut<[u8]>>(
         &self,
         mut buffer: C,
@@ -228,9 +180,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
         match copied {
             Some(()) => Ok(Sections {
                 buffer,
-                partition_keys: self.partition_keys,
-                explicit_hash_keys: self.explicit_hash_keys,
-                records: self.records,
+                counts: self.counts,
+                partition_keys_len: self.partition_keys_len,
+                keys_len: self.keys_len,
+                records_len: self.records_len,
                 part_keys: self.part_keys,
             }),
             None => Err(buffer),
@@ -239,32 +192,32 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
 
     fn copy_to(&self, to: &mut [u8]) -> Option<()> {
         let from = self.buffer.as_ref();
-        to.get(..usize::try_from(self.encoded_len()).ok()?)?;
-        // Without records, there may be no place for them in the old buffer at all.
-        if self.records.len > 0 {
-            let start = usize::try_from(MESSAGE_START).ok()?;
-            let end = start.checked_add(usize::try_from(self.records.len).ok()?)?;
-            Sink::new(to.get_mut(start..)?).put(from.get(start..end)?)?;
+        to.get(..to_usize(self.encoded_len()))?;
+        // Without records, the old buffer may be shorter than the magic.
+        if self.records_len > 0 {
+            let start = to_usize(MESSAGE_START);
+            let records = from.get(start..)?.get(..to_usize(self.records_len))?;
+            Sink::new(to.get_mut(start..)?).put(records)?;
         }
-        let keys_len = usize::try_from(self.keys_len()).ok()?;
+        let keys_len = to_usize(self.keys_len);
         let keys = from.get(from.len().checked_sub(keys_len)?..)?;
         let start = to.len().checked_sub(keys_len)?;
         Sink::new(to.get_mut(start..)?).put(keys)
     }
 
-    /// Puts the parts in order, behind the magic, and starts over; returns the
-    /// blob, its digest not yet written.
+    /// Puts the parts in order behind the magic and starts over. Returns the
+    /// blob without its digest.
     ///
     /// # Errors
     ///
-    /// [`EncodeError::Empty`] without records; nothing was changed then.
+    /// [`EncodeError::Empty`] without records. Nothing is changed then.
     pub(crate) fn finish(&mut self) -> Result<&mut [u8], EncodeError> {
-        if self.records.count == 0 {
+        if self.counts.records() == 0 {
             return Err(EncodeError::Empty);
         }
         let part_keys = self.part_keys;
-        let partition_keys_len = self.partition_keys.len;
-        let (keys_len, records_len) = (self.keys_len(), self.records.len);
+        let partition_keys_len = to_usize(self.partition_keys_len);
+        let (keys_len, records_len) = (to_usize(self.keys_len), to_usize(self.records_len));
         self.clear();
         let buffer = self.buffer.as_mut();
         // The buffer is that long, or nothing would have been written into it.
@@ -276,13 +229,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
 fn order(
     buffer: &mut [u8],
     part_keys: Option<PartKeys>,
-    partition_keys_len: u32,
-    keys_len: u32,
-    records_len: u32,
+    partition_keys_len: usize,
+    keys_len: usize,
+    records_len: usize,
 ) -> Option<&mut [u8]> {
-    let partition_keys_len = usize::try_from(partition_keys_len).ok()?;
-    let keys_len = usize::try_from(keys_len).ok()?;
-    let records_len = usize::try_from(records_len).ok()?;
     let (magic, body) = buffer.split_first_chunk_mut()?;
     *magic = MAGIC;
     let message_len = keys_len.checked_add(records_len)?;
@@ -295,10 +245,10 @@ fn order(
             part_keys(body.get_mut(..keys_len)?)?;
         }
     }
-    buffer.get_mut(..message_len.checked_add(usize::try_from(FRAME_LEN).ok()?)?)
+    buffer.get_mut(..message_len.checked_add(to_usize(FRAME_LEN))?)
 }
 
-/// Records aside first, then each key into its place.
+/// Moves the records out of the way first, then each key into its place.
 fn order_through_free_space(
     body: &mut [u8],
     partition_keys_len: usize,
@@ -312,7 +262,7 @@ fn order_through_free_space(
     let tables = ordered.get_mut(..keys_len)?;
     let (mut partition_keys, mut explicit_hash_keys) =
         tables.split_at_mut_checked(partition_keys_len)?;
-    // The last key stands first.
+    // The last key comes first.
     let mut rest = &*keys;
     while !rest.is_empty() {
         let (tag, len) = key_entry(rest)?;
@@ -330,8 +280,8 @@ fn order_through_free_space(
     Some(())
 }
 
-/// True if both are equal. In place, as a call costs more than what it does for a
-/// usual key.
+/// True if both are equal. Inlined: a call of `memcmp` costs more than the
+/// comparison of a usual key.
 #[inline(always)]
 fn same(a: &[u8], b: &[u8]) -> bool {
     same_chunks::<16>(a, b)
@@ -339,8 +289,8 @@ fn same(a: &[u8], b: &[u8]) -> bool {
         .unwrap_or_else(|| a == b)
 }
 
-/// Whether both are equal, by chunks of `N` bytes; `None` if there is none of them. What is left is in
-/// the last chunk, which is compared first: many keys differ only at their ends.
+/// Compares chunks of `N` bytes; `None` if `a` is shorter than one. The last
+/// chunk is compared first: many keys differ only at their ends.
 #[inline(always)]
 fn same_chunks<const N: usize>(a: &[u8], b: &[u8]) -> Option<bool> {
     if a.last_chunk::<N>()? != b.last_chunk::<N>()? || a.len() != b.len() {
@@ -385,9 +335,9 @@ fn order_in_place(body: &mut [u8], keys_len: usize, records_len: usize) -> Optio
     Some(())
 }
 
-/// Parts mixed key entries, partition keys first, each kind in its order.
+/// Separates mixed key entries: partition keys first, each kind in its order.
 ///
-/// A pass exchanges the inner two of four runs of the same kind, and so halves
+/// A pass exchanges the inner two of every four runs of one kind, which halves
 /// the number of runs.
 fn part_keys(keys: &mut [u8]) -> Option<()> {
     for _halving in 0..=u32::BITS {
@@ -416,7 +366,7 @@ fn part_keys(keys: &mut [u8]) -> Option<()> {
     None
 }
 
-/// The one copy of this code; there are many callers.
+/// Not inlined: it has many callers.
 #[inline(never)]
 fn reverse(bytes: &mut [u8]) {
     bytes.reverse();
@@ -435,8 +385,8 @@ fn run_len(keys: &[u8], tag: u32) -> Option<usize> {
     Some(len)
 }
 
-/// Tag and length of the key entry that `keys` starts with. It was written here, so
-/// its tag has one byte.
+/// Tag and length of the key entry at the start of `keys`. This writer made it,
+/// so its tag has one byte.
 fn key_entry(keys: &[u8]) -> Option<(u32, usize)> {
     let (&tag, rest) = keys.split_first()?;
     let (len, rest) = varint::decode(rest, MAX_VARINT_LEN).ok()?;

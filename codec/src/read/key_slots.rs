@@ -1,0 +1,191 @@
+//! Finding a key by its index, in slots that the caller lends.
+//!
+//! The format does not say where in a message a key is, so its offset is stored when
+//! the iteration starts: one slot a key. With fewer slots than keys, every n-th key of
+//! a table has a slot, and a look-up walks on from there. The offset of a table's first
+//! key comes from the check, so that it needs no slot.
+
+use crate::read::counts::{Counts, KeyTable, count_to_usize, offset_to_u32};
+use crate::read::fast;
+use crate::schema::KeyKind;
+use crate::wire::field::Fields;
+use crate::wire::num::Num as _;
+
+/// A slot of the reader's key look-up: the offset of one key. Four bytes.
+///
+/// Lent slots may hold anything; the reader fills in those that it uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadSlot(u32);
+
+impl ReadSlot {
+    /// A slot that holds nothing yet.
+    pub const EMPTY: Self = Self(0);
+}
+
+/// One key table and its share of the slots.
+#[derive(Clone, Copy, Debug, Default)]
+struct Table {
+    /// Offset of the first key's length.
+    first: u32,
+    /// The number of slots before this table's.
+    base: u32,
+    /// Index of the key that was looked up last, and the offset of its length: keys in
+    /// order of first use are found in one step, however few slots there are.
+    last: (u32, u32),
+}
+
+/// Both key tables of one message. Offsets count from the start of the message.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct KeyTables {
+    /// A slot for every so many keys.
+    stride: u32,
+    partition_keys: Table,
+    explicit_hash_keys: Table,
+}
+
+impl KeyTables {
+    /// Stores in `slots` where the keys of a checked `message` are.
+    ///
+    /// Reads the message up to its last key: in the KPL's order, only the keys.
+    #[inline(always)]
+    pub(crate) fn index(&mut self, counts: &Counts, message: &[u8], slots: &mut [ReadSlot]) {
+        let partition_keys = counts.partition_keys;
+        let explicit_hash_keys = counts.explicit_hash_keys;
+        let key_count = partition_keys
+            .count
+            .saturating_add(explicit_hash_keys.count);
+        let slot_count = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+        // A table is divided into blocks of `stride` keys. That its first block needs no slot
+        // makes up for rounding up in both tables: the slots always suffice.
+        self.stride = match slot_count {
+            0 => u32::MAX,
+            _ => key_count.div_ceil(slot_count).max(1),
+        };
+        let slots_before = partition_keys.count.saturating_sub(1);
+        let slots_before = slots_before.checked_div(self.stride).unwrap_or_default();
+        self.partition_keys = Table::new(partition_keys, 0);
+        self.explicit_hash_keys = Table::new(explicit_hash_keys, slots_before);
+        self.fill(key_count, message, slots);
+    }
+
+    #[inline(never)]
+    fn fill(&self, key_count: u32, message: &[u8], slots: &mut [ReadSlot]) {
+        let mut fields = Fields::new(message, 0);
+        // Of each table: the next slot, and how many keys come before the one for it.
+        let mut partition_keys = (self.partition_keys.base, self.stride);
+        let mut explicit_hash_keys = (self.explicit_hash_keys.base, self.stride);
+        let mut remaining = key_count;
+        while remaining > 0 {
+            let (kind, len_offset) = match fast::key(message, fields.at) {
+                Some((kind, behind)) => {
+                    let len_offset = fields.at.plus(1);
+                    fields.at = behind;
+                    (kind, len_offset)
+                }
+                None => {
+                    if fields.next(0) != Ok(true) {
+                        break;
+                    }
+                    let Some(kind) = KeyKind::of_tag(fields.tag) else {
+                        continue;
+                    };
+                    (kind, fields.value_offset)
+                }
+            };
+            let (slot, keys_before) = match kind {
+                KeyKind::Partition => &mut partition_keys,
+                KeyKind::ExplicitHash => &mut explicit_hash_keys,
+            };
+            if *keys_before == 0 {
+                if let Some(slot) = slots.get_mut(count_to_usize(*slot)) {
+                    *slot = ReadSlot(offset_to_u32(len_offset));
+                }
+                *slot = slot.plus(1);
+                *keys_before = self.stride;
+            }
+            *keys_before = keys_before.minus(1);
+            remaining = remaining.minus(1);
+        }
+    }
+
+    /// The key with this index; `None` only if `message` is not the one that was
+    /// indexed.
+    // See `UserRecordCursor::advance`.
+    #[cfg_attr(feature = "fast", inline(always))]
+    pub(crate) fn key<'buf>(
+        &mut self,
+        message: &'buf [u8],
+        slots: &[ReadSlot],
+        kind: KeyKind,
+        index: u32,
+    ) -> Option<&'buf [u8]> {
+        let stride = self.stride;
+        let table = match kind {
+            KeyKind::Partition => &mut self.partition_keys,
+            KeyKind::ExplicitHash => &mut self.explicit_hash_keys,
+        };
+        if stride == 1 && cfg!(feature = "fast") {
+            // Without a branch on the first key, which comes as often as any other.
+            let slot = usize::try_from(table.base.wrapping_add(index).wrapping_sub(1)).ok()?;
+            let stored = slots.get(slot).map_or(0, |slot| slot.0);
+            let len_offset = if index == 0 { table.first } else { stored };
+            let len_offset = usize::try_from(len_offset).ok()?;
+            return fast::key_at(message, len_offset).or_else(|| long_key(message, len_offset));
+        }
+        // A copy, so that the table itself can live in registers.
+        let mut walked = *table;
+        let key = walked.walk(message, slots, kind, index, stride);
+        *table = walked;
+        key
+    }
+}
+
+impl Table {
+    fn new(table: KeyTable, base: u32) -> Self {
+        Self {
+            first: table.first,
+            base,
+            last: (0, table.first),
+        }
+    }
+
+    /// Walks to the key with this index from the nearest known key before it.
+    #[cfg_attr(feature = "fast", cold, inline(never))]
+    fn walk<'buf>(
+        &mut self,
+        message: &'buf [u8],
+        slots: &[ReadSlot],
+        kind: KeyKind,
+        index: u32,
+        stride: u32,
+    ) -> Option<&'buf [u8]> {
+        let block = index.checked_div(stride)?;
+        let known = match block.checked_sub(1) {
+            None => (0, self.first),
+            Some(slot) => {
+                let slot = usize::try_from(self.base.wrapping_add(slot)).ok()?;
+                (block.wrapping_mul(stride), slots.get(slot)?.0)
+            }
+        };
+        let (mut at, len_offset) = match (known.0..=index).contains(&self.last.0) {
+            true => self.last,
+            false => known,
+        };
+        let mut fields = Fields::new(message, usize::try_from(len_offset).ok()?);
+        fields.read_bytes().ok()?;
+        while at < index {
+            fields.next_of(kind.tag())?;
+            at = at.wrapping_add(1);
+        }
+        self.last = (at, offset_to_u32(fields.value_offset));
+        Some(fields.bytes())
+    }
+}
+
+/// The key whose length is at this offset, in the general way.
+#[cold]
+fn long_key(message: &[u8], len_offset: usize) -> Option<&[u8]> {
+    let mut fields = Fields::new(message, len_offset);
+    fields.read_bytes().ok()?;
+    Some(fields.bytes())
+}

@@ -1,0 +1,305 @@
+//! The tags of a user record, in both directions.
+
+use core::fmt;
+use core::iter::FusedIterator;
+
+use crate::error::{DecodeError, EncodeError, EncodedPart, RequiredField};
+use crate::key_bytes::KeyBytes;
+use crate::schema::{RECORD_TAG, TAG_KEY, TAG_VALUE};
+use crate::wire::fault::Fault;
+use crate::wire::field::{Fields, Place};
+use crate::wire::num::{Num as _, to_u32};
+use crate::wire::put::{bytes_field_len, delimited_len, put_bytes_field, put_numbers};
+use crate::wire::sink::{Output, Sink};
+
+/// A tag of a user record: a name and perhaps a value, which the KPL's format
+/// has room for and no AWS library sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "the schema has just these two fields"
+)]
+pub struct RecordTag<'buf> {
+    /// The name; any bytes are read, a producer should write UTF-8.
+    pub key: KeyBytes<'buf>,
+    /// The value, if there is one; bytes as for the name.
+    pub value: Option<KeyBytes<'buf>>,
+}
+
+impl<'buf> RecordTag<'buf> {
+    /// Reads the tag that the record's field just read holds.
+    fn read(fields: &mut Fields<'buf>) -> Result<Self, Fault> {
+        let (key, value) = Self::read_places(fields)?;
+        let bytes = |place| KeyBytes::new(fields.at_place(place));
+        Ok(Self {
+            key: bytes(key),
+            value: value.map(bytes),
+        })
+    }
+
+    #[inline(always)]
+    pub(crate) fn read_places(fields: &mut Fields<'buf>) -> Result<(Place, Option<Place>), Fault> {
+        let outer = fields.enter();
+        let mut key = None;
+        let mut value = None;
+        while fields.next(2)? {
+            match fields.tag {
+                TAG_KEY => key = Some(fields.place_of_bytes()),
+                TAG_VALUE => value = Some(fields.place_of_bytes()),
+                _ => {}
+            }
+        }
+        fields.leave(outer);
+        let key = key.ok_or(Fault::Missing(RequiredField::TagKey))?;
+        Ok((key, value))
+    }
+
+    /// The next tag of a record, or `None` at its end.
+    fn next_of(fields: &mut Fields<'buf>) -> Result<Option<Self>, Fault> {
+        while fields.next(1)? {
+            if fields.tag == RECORD_TAG {
+                return Self::read(fields).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn body_len(&self) -> u32 {
+        let value_len = self
+            .value
+            .map_or(0, |value| bytes_field_len(value.as_bytes()));
+        bytes_field_len(self.key.as_bytes()).saturating_add(value_len)
+    }
+
+    /// Returns the bytes of the tag in a record, as
+    /// [`encode_into`](Self::encode_into) writes it.
+    #[must_use]
+    pub fn encoded_len(&self) -> u32 {
+        delimited_len(self.body_len())
+    }
+
+    /// Writes the tag to the start of `out`, as a record contains it, and
+    /// returns what was written. [`RecordTags::parse`] reads any number of such
+    /// tags.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::TooLarge`] if `out` is shorter than
+    /// [`encoded_len`](Self::encoded_len). Nothing is written then.
+    pub fn encode_into<'out>(&self, out: &'out mut [u8]) -> Result<&'out [u8], EncodeError> {
+        let needed = self.encoded_len();
+        let too_large = EncodeError::TooLarge {
+            part: EncodedPart::Tag,
+            needed,
+            limit: to_u32(out.len()),
+        };
+        let place = usize::try_from(needed)
+            .ok()
+            .and_then(|len| out.get_mut(..len))
+            .ok_or(too_large)?;
+        self.write(&mut Sink::new(place)).ok_or(too_large)?;
+        Ok(place)
+    }
+
+    /// Appends the tag to a record.
+    pub(crate) fn write(&self, out: &mut impl Output) -> Option<()> {
+        put_numbers(out, |sink| sink.put_tagged(RECORD_TAG, self.body_len()))?;
+        put_bytes_field(out, TAG_KEY, self.key.as_bytes())?;
+        match self.value {
+            Some(value) => put_bytes_field(out, TAG_VALUE, value.as_bytes()),
+            None => Some(()),
+        }
+    }
+}
+
+/// The tags of a user record, in order.
+///
+/// Borrows a slice of tags to be written, or the tags of a user record that was read.
+///
+/// ```
+/// use kinesis_agg_codec::{RecordTag, RecordTags};
+///
+/// let tags = [RecordTag { key: "unit".into(), value: Some("C".into()) }];
+/// assert!(RecordTags::from(&tags[..]).iter().eq(tags));
+/// ```
+#[derive(Clone, Copy)]
+pub struct RecordTags<'buf>(Source<'buf>);
+
+#[derive(Clone, Copy)]
+enum Source<'buf> {
+    Listed(&'buf [RecordTag<'buf>]),
+    /// Fields of a checked record, and the function that reads the next tag of them.
+    /// A pointer, so that a program which only writes listed tags does not carry the
+    /// reader's code.
+    Encoded(&'buf [u8], ReadNext),
+}
+
+/// Reads a tag; returns it with the fields behind it.
+type ReadNext = for<'buf> fn(&'buf [u8]) -> Option<(RecordTag<'buf>, &'buf [u8])>;
+
+impl<'buf> RecordTags<'buf> {
+    /// No tags.
+    pub const EMPTY: Self = Self(Source::Listed(&[]));
+
+    /// The tags in `checked`, the rest of a checked record from its first tag on.
+    pub(crate) const fn in_record(checked: &'buf [u8]) -> Self {
+        Self(Source::Encoded(checked, read_next))
+    }
+
+    /// Parses encoded tags: one `tags` field of a record after the other. Other fields
+    /// between them are skipped.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] as for the fields of a record. Offsets count from the start of
+    /// `fields`.
+    pub fn parse(fields: &'buf [u8]) -> Result<Self, DecodeError> {
+        let mut read = Fields::new(fields, 0);
+        loop {
+            match RecordTag::next_of(&mut read) {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(Self::in_record(fields)),
+                Err(fault) => return Err(read.error(fault, 0)),
+            }
+        }
+    }
+
+    /// Returns the bytes that [`parse`](Self::parse) accepts, if the tags come from a
+    /// record that was read: its fields from the first tag on, or nothing if it has no
+    /// tags. Returns `None` for tags that were made from a slice.
+    #[must_use]
+    pub const fn as_encoded(&self) -> Option<&'buf [u8]> {
+        match self.0 {
+            Source::Listed(_) => None,
+            Source::Encoded(fields, _) => Some(fields),
+        }
+    }
+
+    /// Returns an iterator over the tags.
+    #[must_use]
+    pub const fn iter(&self) -> RecordTagsIter<'buf> {
+        RecordTagsIter(self.0)
+    }
+
+    /// Returns true if there are no tags.
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        match self.0 {
+            Source::Listed(tags) => tags.is_empty(),
+            Source::Encoded(..) => self.iter().next().is_none(),
+        }
+    }
+
+    /// Bytes that the tags take in a record.
+    #[inline]
+    pub(crate) fn encoded_len(&self) -> u32 {
+        match self.0 {
+            Source::Listed([]) => 0,
+            _ => self.encoded_len_of_some(),
+        }
+    }
+
+    // Not inlined: user records rarely have tags.
+    #[inline(never)]
+    fn encoded_len_of_some(&self) -> u32 {
+        self.iter()
+            .fold(0, |len: u32, tag| len.saturating_add(tag.encoded_len()))
+    }
+}
+
+fn read_next(fields: &[u8]) -> Option<(RecordTag<'_>, &[u8])> {
+    let mut fields = Fields::new(fields, 0);
+    // The fields were checked, so there is no fault to lose.
+    let tag = RecordTag::next_of(&mut fields);
+    Some((tag.ok().flatten()?, fields.rest()))
+}
+
+impl Default for RecordTags<'_> {
+    /// No tags.
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+/// Equal if both hold the same tags in the same order, however they are stored.
+impl PartialEq for RecordTags<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for RecordTags<'_> {}
+
+/// A list of tags.
+impl fmt::Debug for RecordTags<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl<'buf> From<&'buf [RecordTag<'buf>]> for RecordTags<'buf> {
+    fn from(tags: &'buf [RecordTag<'buf>]) -> Self {
+        Self(Source::Listed(tags))
+    }
+}
+
+impl<'buf> IntoIterator for RecordTags<'buf> {
+    type Item = RecordTag<'buf>;
+    type IntoIter = RecordTagsIter<'buf>;
+
+    fn into_iter(self) -> RecordTagsIter<'buf> {
+        self.iter()
+    }
+}
+
+impl<'buf> IntoIterator for &RecordTags<'buf> {
+    type Item = RecordTag<'buf>;
+    type IntoIter = RecordTagsIter<'buf>;
+
+    fn into_iter(self) -> RecordTagsIter<'buf> {
+        self.iter()
+    }
+}
+
+/// Iterates over the tags of a user record, in order.
+#[derive(Clone)]
+pub struct RecordTagsIter<'buf>(Source<'buf>);
+
+impl<'buf> Iterator for RecordTagsIter<'buf> {
+    type Item = RecordTag<'buf>;
+
+    fn next(&mut self) -> Option<RecordTag<'buf>> {
+        match &mut self.0 {
+            Source::Listed(tags) => {
+                let (tag, rest) = tags.split_first()?;
+                *tags = rest;
+                Some(*tag)
+            }
+            Source::Encoded(fields, read_next) => {
+                let (tag, rest) = read_next(fields)?;
+                *fields = rest;
+                Some(tag)
+            }
+        }
+    }
+
+    /// Exact. For encoded tags it reads them all.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = match self.0 {
+            Source::Listed(tags) => tags.len(),
+            Source::Encoded(..) => self.clone().fold(0, |len, _| len.plus(1)),
+        };
+        (len, Some(len))
+    }
+}
+
+impl ExactSizeIterator for RecordTagsIter<'_> {}
+impl FusedIterator for RecordTagsIter<'_> {}
+
+/// A list of the tags that remain.
+impl fmt::Debug for RecordTagsIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}

@@ -1,0 +1,44 @@
+//! Fields on their way into an output, and their lengths.
+
+use crate::wire::num::{Num as _, to_u32};
+use crate::wire::sink::{Output, Sink};
+use crate::wire::varint;
+
+/// Bytes of each tag of the schema, as varints.
+const TAG_LEN: u32 = 1;
+
+/// Bytes of the longest head: that of a record, four tags and four numbers.
+const MAX_HEAD_LEN: usize = 4 * (1 + 5);
+
+/// Appends the numbers that `write` writes, in one piece.
+pub(crate) fn put_numbers(
+    out: &mut impl Output,
+    write: impl FnOnce(&mut Sink<'_>) -> Option<()>,
+) -> Option<()> {
+    let mut numbers = [0; MAX_HEAD_LEN];
+    let mut sink = Sink::new(&mut numbers);
+    write(&mut sink)?;
+    out.put(sink.written())
+}
+
+/// Appends a field that holds `bytes`.
+pub(crate) fn put_bytes_field(out: &mut impl Output, tag: u32, bytes: &[u8]) -> Option<()> {
+    put_numbers(out, |sink| sink.put_tagged(tag, to_u32(bytes.len())))?;
+    out.put(bytes)
+}
+
+/// Bytes of a field that holds `bytes`, such as a table entry of a key.
+pub(crate) fn bytes_field_len(bytes: &[u8]) -> u32 {
+    delimited_len(to_u32(bytes.len()))
+}
+
+/// Bytes of a field that holds a number: at most six.
+pub(crate) fn number_field_len(number: u32) -> u32 {
+    TAG_LEN.plus(varint::encoded_len(number))
+}
+
+/// Bytes of a field whose content has `body_len` bytes.
+#[cfg_attr(not(feature = "fast"), inline(never))]
+pub(crate) fn delimited_len(body_len: u32) -> u32 {
+    number_field_len(body_len).saturating_add(body_len)
+}

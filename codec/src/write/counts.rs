@@ -1,0 +1,184 @@
+//! What a writer has counted, and the key indices that it hands out.
+
+use core::num::NonZeroU16;
+
+use crate::error::{EncodeError, EncodedPart};
+use crate::record_tag::RecordTags;
+use crate::schema::KeyKind;
+use crate::wire::num::{Num as _, to_u32, to_usize};
+use crate::write::new_record::{ANY, NewRecord};
+
+/// A place in a key table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct KeyIndex {
+    number: u32,
+    /// Bytes of the key.
+    key_len: u32,
+    /// That of the aggregate that has the key. Not zero, so that an `Option` of an index takes no
+    /// more memory.
+    generation: NonZeroU16,
+}
+
+/// The index of a partition key in the table of the aggregate that is being
+/// written, as [`SectionWriter::add_partition_key`] and
+/// [`StreamWriter::add_partition_key`] return it.
+///
+/// It is valid until the writer finishes or clears this aggregate. After that
+/// the writer rejects it with [`EncodeError::StaleKeyIndex`]. The writer tells
+/// aggregates apart by a 16-bit number that wraps: an index kept for exactly
+/// 65,535 aggregates is accepted again. Indices of other writers are not
+/// recognised as such.
+///
+/// [`SectionWriter::add_partition_key`]: crate::SectionWriter::add_partition_key
+/// [`StreamWriter::add_partition_key`]: crate::StreamWriter::add_partition_key
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PartitionKeyIndex(KeyIndex);
+
+/// The index of an explicit hash key in the table of the aggregate that is
+/// being written. It is valid as long as a [`PartitionKeyIndex`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ExplicitHashKeyIndex(KeyIndex);
+
+/// How many keys and user records an aggregate has so far.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counts {
+    partition_keys: u32,
+    explicit_hash_keys: u32,
+    records: u32,
+    /// Tells this aggregate from earlier ones of the same writer. Wraps.
+    generation: NonZeroU16,
+}
+
+impl Counts {
+    pub(crate) const NONE: Self = Self {
+        partition_keys: 0,
+        explicit_hash_keys: 0,
+        records: 0,
+        generation: NonZeroU16::MIN,
+    };
+
+    /// Starts another aggregate.
+    pub(crate) fn start_over(&mut self) {
+        *self = Self {
+            generation: self.generation.checked_add(1).unwrap_or(NonZeroU16::MIN),
+            ..Self::NONE
+        };
+    }
+
+    pub(crate) const fn records(&self) -> u32 {
+        self.records
+    }
+
+    pub(crate) fn add_record(&mut self) {
+        self.records = self.records.plus(1);
+    }
+
+    pub(crate) const fn keys(&self, kind: KeyKind) -> u32 {
+        match kind {
+            KeyKind::Partition => self.partition_keys,
+            KeyKind::ExplicitHash => self.explicit_hash_keys,
+        }
+    }
+
+    pub(crate) fn add_key(&mut self, kind: KeyKind) {
+        let count = match kind {
+            KeyKind::Partition => &mut self.partition_keys,
+            KeyKind::ExplicitHash => &mut self.explicit_hash_keys,
+        };
+        *count = count.plus(1);
+    }
+
+    fn last_key(&self, kind: KeyKind, key: &[u8]) -> KeyIndex {
+        KeyIndex {
+            number: self.keys(kind).saturating_sub(1),
+            key_len: to_u32(key.len()),
+            generation: self.generation,
+        }
+    }
+
+    /// The index of the partition key that was added last.
+    pub(crate) fn last_partition_key(&self, key: &[u8]) -> PartitionKeyIndex {
+        PartitionKeyIndex(self.last_key(KeyKind::Partition, key))
+    }
+
+    /// The index of the explicit hash key that was added last.
+    pub(crate) fn last_explicit_hash_key(&self, key: &[u8]) -> ExplicitHashKeyIndex {
+        ExplicitHashKeyIndex(self.last_key(KeyKind::ExplicitHash, key))
+    }
+
+    fn check_index(&self, kind: KeyKind, index: KeyIndex) -> Result<(), EncodeError> {
+        if index.generation != self.generation {
+            return Err(EncodeError::StaleKeyIndex);
+        }
+        let count = self.keys(kind);
+        if index.number >= count {
+            return Err(EncodeError::UnknownKeyIndex {
+                index: to_usize(index.number),
+                count: to_usize(count),
+            });
+        }
+        Ok(())
+    }
+
+    /// The record of a user record, if its keys are in the tables.
+    pub(crate) fn record<'a>(
+        &self,
+        keys: RecordKeys,
+        data: &'a [u8],
+        tags: RecordTags<'a>,
+    ) -> Result<NewRecord<'a, ANY>, EncodeError> {
+        let (PartitionKeyIndex(partition_key), explicit_hash_key) = keys;
+        self.check_index(KeyKind::Partition, partition_key)?;
+        let mut explicit_hash_key_index = None;
+        if let Some(ExplicitHashKeyIndex(index)) = explicit_hash_key {
+            self.check_index(KeyKind::ExplicitHash, index)?;
+            explicit_hash_key_index = Some(index.number);
+        }
+        Ok(NewRecord::new(
+            partition_key.number,
+            explicit_hash_key_index,
+            data,
+            tags,
+        ))
+    }
+}
+
+/// The keys of a user record.
+pub(crate) type RecordKeys = (PartitionKeyIndex, Option<ExplicitHashKeyIndex>);
+
+/// Bytes of a record's partition key, and of the blob that holds the record and
+/// nothing else.
+pub(crate) fn alone_lens(keys: RecordKeys, record: &NewRecord<'_, ANY>) -> (u32, u32) {
+    let (PartitionKeyIndex(partition_key), explicit_hash_key) = keys;
+    let explicit_hash_key_len = explicit_hash_key.map(|ExplicitHashKeyIndex(key)| key.key_len);
+    let blob_len = record.blob_len_alone(partition_key.key_len, explicit_hash_key_len);
+    (partition_key.key_len, blob_len)
+}
+
+/// Checks a size against its limit.
+///
+/// # Errors
+///
+/// [`EncodeError::TooLarge`] if `alone`, the size of an aggregate that holds
+/// `part` and nothing else, is above the limit, too; else
+/// [`EncodeError::Full`].
+pub(crate) fn check_size(
+    part: EncodedPart,
+    needed: u32,
+    limit: u32,
+    alone: impl FnOnce() -> u32,
+) -> Result<(), EncodeError> {
+    if needed <= limit {
+        return Ok(());
+    }
+    let alone = alone();
+    Err(if alone > limit {
+        EncodeError::TooLarge {
+            part,
+            needed: alone,
+            limit,
+        }
+    } else {
+        EncodeError::Full { needed, limit }
+    })
+}

@@ -1,0 +1,182 @@
+//! User records under keys that the caller knows, into a buffer.
+
+use core::fmt;
+
+use crate::error::{EncodeError, EncodedPart};
+use crate::limits::FRAME_LEN;
+use crate::record_tag::RecordTags;
+use crate::schema::KeyKind;
+use crate::wire::num::to_usize;
+use crate::wire::put::bytes_field_len;
+use crate::write::aggregate::UnsealedBlob;
+use crate::write::counts::{ExplicitHashKeyIndex, PartitionKeyIndex, alone_lens, check_size};
+use crate::write::sections::Sections;
+
+/// Writes keys and user records into a blob without looking for known keys.
+///
+/// For callers that know their keys: no search, and no memory but the buffer.
+/// It accepts any bytes as a key, so that every valid aggregate can be written
+/// again as it was.
+///
+/// `B` is the buffer, such as `&mut [u8]`, `[u8; N]` or `Vec<u8>`. It may hold
+/// anything at the start.
+///
+/// ```
+/// use kinesis_agg_codec::{RecordTags, SectionWriter};
+///
+/// let mut buffer = [0; 256];
+/// let mut writer = SectionWriter::new(&mut buffer);
+/// let key = writer.add_partition_key(b"sensor-7")?;
+/// for reading in [20_u8, 21, 22] {
+///     writer.push(key, None, &[reading], RecordTags::default())?;
+/// }
+/// let blob = writer.finish()?;
+/// assert_eq!(blob.len(), 20 + 10 + 3 * 7);
+/// # Ok::<(), kinesis_agg_codec::EncodeError>(())
+/// ```
+#[derive(Clone)]
+pub struct SectionWriter<B> {
+    sections: Sections<B>,
+}
+
+impl<B> SectionWriter<B> {
+    /// Makes a writer into `buffer`, whose length is that of the longest blob.
+    pub const fn new(buffer: B) -> Self {
+        Self {
+            sections: Sections::new(buffer),
+        }
+    }
+
+    /// Returns the number of user records so far.
+    #[must_use]
+    pub fn record_count(&self) -> usize {
+        to_usize(self.sections.counts().records())
+    }
+
+    /// Returns the bytes of the blob if it were finished now.
+    #[must_use]
+    pub fn encoded_len(&self) -> u32 {
+        self.sections.encoded_len()
+    }
+
+    /// Drops all keys and user records. Their indices become stale.
+    pub fn clear(&mut self) {
+        self.sections.clear();
+    }
+
+    /// Returns the buffer.
+    #[must_use]
+    pub fn into_buffer(self) -> B {
+        self.sections.into_buffer()
+    }
+
+    #[cfg(feature = "heapless")]
+    pub(crate) fn replace_buffer(&mut self, buffer: B) -> B {
+        self.sections.replace_buffer(buffer)
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
+    /// Adds a partition key to the table, whether or not it is there already.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Full`] if there is no room left for it,
+    /// [`EncodeError::TooLarge`] if the buffer is too short for it alone.
+    pub fn add_partition_key(&mut self, key: &[u8]) -> Result<PartitionKeyIndex, EncodeError> {
+        self.add_key(KeyKind::Partition, key)?;
+        Ok(self.sections.counts().last_partition_key(key))
+    }
+
+    /// Adds an explicit hash key to the table, whether or not it is there
+    /// already. It has to be plain decimal, which is not checked; see
+    /// [`HashKey::to_decimal`](crate::HashKey::to_decimal).
+    ///
+    /// # Errors
+    ///
+    /// As [`add_partition_key`](Self::add_partition_key).
+    pub fn add_explicit_hash_key(
+        &mut self,
+        key: &[u8],
+    ) -> Result<ExplicitHashKeyIndex, EncodeError> {
+        self.sections.expect_explicit_hash_keys();
+        self.add_key(KeyKind::ExplicitHash, key)?;
+        Ok(self.sections.counts().last_explicit_hash_key(key))
+    }
+
+    fn add_key(&mut self, kind: KeyKind, key: &[u8]) -> Result<(), EncodeError> {
+        let len = bytes_field_len(key);
+        let full = self.check_room(EncodedPart::Key, len, || FRAME_LEN.saturating_add(len))?;
+        self.sections.push_key(kind, key).ok_or(full)
+    }
+
+    /// Adds a user record under keys that are in the tables.
+    ///
+    /// # Errors
+    ///
+    /// - [`EncodeError::StaleKeyIndex`] if an index belongs to an earlier
+    ///   aggregate, [`EncodeError::UnknownKeyIndex`] if it is not in its table;
+    /// - [`EncodeError::Full`] if there is no room left;
+    /// - [`EncodeError::TooLarge`] if the buffer is too short for the user
+    ///   record and its keys alone.
+    pub fn push(
+        &mut self,
+        partition_key: PartitionKeyIndex,
+        explicit_hash_key: Option<ExplicitHashKeyIndex>,
+        data: &[u8],
+        tags: RecordTags<'_>,
+    ) -> Result<(), EncodeError> {
+        let keys = (partition_key, explicit_hash_key);
+        let record = self.sections.counts().record(keys, data, tags)?;
+        let full = self.check_room(EncodedPart::UserRecord, record.encoded_len(), || {
+            alone_lens(keys, &record).1
+        })?;
+        self.sections.push_record(&record).ok_or(full)
+    }
+
+    /// Fails unless the blob can grow by `len` bytes. Returns the error for a
+    /// write that fails in spite of that, which is a safeguard.
+    fn check_room(
+        &self,
+        part: EncodedPart,
+        len: u32,
+        alone: impl FnOnce() -> u32,
+    ) -> Result<EncodeError, EncodeError> {
+        let needed = self.sections.encoded_len().saturating_add(len);
+        let limit = self.sections.capacity();
+        check_size(part, needed, limit, alone)?;
+        Ok(EncodeError::Full { needed, limit })
+    }
+
+    /// Puts the sections in the KPL's order and seals the blob, which is at the
+    /// start of the buffer. The writer is empty again and all key indices are
+    /// stale.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Empty`] without user records. The keys stay.
+    pub fn finish(&mut self) -> Result<&[u8], EncodeError> {
+        self.finish_unsealed().map(UnsealedBlob::seal_here)
+    }
+
+    /// Does the same as [`finish`](Self::finish), but leaves the digest to the
+    /// caller.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Empty`] without user records. The keys stay.
+    pub fn finish_unsealed(&mut self) -> Result<UnsealedBlob<'_>, EncodeError> {
+        let blob = self.sections.finish()?;
+        Ok(UnsealedBlob { blob })
+    }
+}
+
+/// Prints counts and lengths, not the buffer.
+impl<B> fmt::Debug for SectionWriter<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SectionWriter")
+            .field("encoded_len", &self.encoded_len())
+            .field("record_count", &self.record_count())
+            .finish_non_exhaustive()
+    }
+}
