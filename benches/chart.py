@@ -1,16 +1,18 @@
 """The scoreboard as pictures and as the README's table.
 
     cargo run --release -p kinesis-agg-benches --bin scoreboard -- --json > scores.json
+    cargo run --release -p kinesis-agg-benches --bin scoreboard -- --json grid >> scores.json
     python3 benches/chart.py --machine "a name for the machine" < scores.json
 
-Writes benches/charts/*.svg, and with --readme also the table between the two
-marks in README.md. Needs all scenarios; a missing one is an error.
+Writes benches/charts/*.svg, and with --readme also the tables between their marks
+in README.md. A missing scenario is an error, and so is a missing cell of the grid.
 """
 
 import argparse
 import json
 import math
 import pathlib
+import re
 import sys
 from html import escape
 
@@ -42,6 +44,16 @@ TABLE = [
     "hash keys of 5,000 partition keys",
 ]
 
+# The grid: what its metrics say, and how many cells each has.
+GRID = {
+    "grid walk": "check and walk",
+    "grid check": "check alone",
+    "grid encode": "encode",
+}
+CELL_COUNT = 136
+# Time per user record in cells with neighbouring data sizes up to this one.
+STEP_MAX_DATA_LEN = 200
+
 WIDTH, NAMES, RIGHT = 840, 250, 130
 BAR, GAP, HEADING = 15, 4, 24
 STYLE = """
@@ -69,14 +81,17 @@ STYLE = """
 
 
 def read(lines):
-    """Scenarios in the order of the scoreboard: name, unit, our time, peers."""
-    scenarios = {}
+    """Scenarios in the order of the scoreboard: name, unit, our time, peers; the grid's scores."""
+    scenarios, grid = {}, []
     for line in filter(str.strip, lines):
         score = json.loads(line)
+        if score["metric"] in GRID:
+            grid.append(score)
+            continue
         unit = score["metric"].removeprefix("ns per ")
         scenario = scenarios.setdefault(score["scenario"], (unit, score["ours"], []))
         scenario[2].append((score["peer_name"], score["peer"], score["ratio"]))
-    return scenarios
+    return scenarios, grid
 
 
 def times(ratio):
@@ -168,12 +183,65 @@ def table(scenarios, machine):
     return "\n".join(lines) + "\n"
 
 
+def cell_of(score):
+    """The size of the data, and everything else that tells cells apart."""
+    name = score["scenario"].removeprefix(score["metric"] + " ")
+    data_len, rest = re.fullmatch(r"[\d,]+ x ([\d,]+) B, (.*)", name).groups()
+    return int(data_len.replace(",", "")), rest
+
+
+def largest_step(scores):
+    """The largest ratio of our times in cells with neighbouring data sizes, and the larger cell."""
+    cells = {cell_of(score): score for score in scores}
+    order = sorted(cells, key=lambda cell: (cell[1], cell[0]))
+    steps = []
+    for before, after in zip(order, order[1:]):
+        if before[1] == after[1] and after[0] <= STEP_MAX_DATA_LEN:
+            ratio = cells[after]["ours"] / cells[before]["ours"]
+            steps.append((max(ratio, 1 / ratio), cells[after]))
+    return max(steps, key=lambda step: step[0])
+
+
+def grid_table(grid, machine):
+    lines = [
+        "The same over a grid: 0 to 100,000 bytes of data, 1 to 30,000 partition keys, without and",
+        f"with explicit hash keys, {CELL_COUNT} cells each. A peer's time / ours, one thread's",
+        f"processor time on {machine}:",
+        "",
+        "| What | Peer | Worst cell | Median cell |",
+        "|---|---|---|---|",
+    ]
+    steps = []
+    for metric, what in GRID.items():
+        of_metric = [score for score in grid if score["metric"] == metric]
+        if not of_metric:
+            sys.exit(f"no scores of {metric}")
+        for peer in dict.fromkeys(score["peer_name"] for score in of_metric):
+            scores = [score for score in of_metric if score["peer_name"] == peer]
+            scores.sort(key=lambda score: score["ratio"])
+            if len(scores) != CELL_COUNT:
+                sys.exit(f"{metric}, {peer}: {len(scores)} cells instead of {CELL_COUNT}")
+            said = [
+                f"{times(score['ratio'])}: {score['scenario'].removeprefix(metric + ' ')}"
+                for score in (scores[0], scores[len(scores) // 2])
+            ]
+            lines.append(f"| {what} | {peer} | {said[0]} | {said[1]} |")
+        ratio, cell = largest_step(of_metric)
+        steps.append(f"{what} {ratio:.2f}x ({cell['scenario'].removeprefix(metric + ' ')})")
+    lines += [
+        "",
+        f"Largest step of our time per user record between neighbouring data sizes up to"
+        f" {STEP_MAX_DATA_LEN} bytes: {'; '.join(steps)}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--machine", required=True, help="where it was measured")
-    parser.add_argument("--readme", action="store_true", help="write the README's table, too")
+    parser.add_argument("--readme", action="store_true", help="write the README's tables, too")
     args = parser.parse_args()
-    scenarios = read(sys.stdin)
+    scenarios, grid = read(sys.stdin)
     missing = [name for name in TABLE if name not in scenarios]
     if missing:
         sys.exit(f"no scores of {missing}")
@@ -187,6 +255,7 @@ def main():
         (CHARTS / f"{file}.svg").write_text(picture(heading, chosen, args.machine))
     if args.readme:
         readme.write("scoreboard", table(scenarios, args.machine))
+        readme.write("grid", grid_table(grid, args.machine))
 
 
 main()

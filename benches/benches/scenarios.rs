@@ -14,7 +14,7 @@ fn bench(group: &mut BenchmarkGroup<'_, WallTime>, contestant: &mut Contestant) 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     for scenario in scenarios() {
-        let mut group = criterion.benchmark_group(scenario.name);
+        let mut group = criterion.benchmark_group(&*scenario.name);
         for contestant in &mut scenario.contest().contestants {
             bench(&mut group, contestant);
         }

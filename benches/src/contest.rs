@@ -1,6 +1,9 @@
 //! What is measured: contestants that do one piece of work, ours first.
 
+use alloc::borrow::Cow;
 use core::fmt;
+
+use crate::input::Shape;
 
 /// What our time is held against.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -136,29 +139,59 @@ impl Contest {
     }
 }
 
-/// A line of the table.
+/// A cell of the grid.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "not published")]
+pub struct Cell {
+    /// What is measured; the scenario's name starts with it.
+    pub metric: &'static str,
+    /// The user records.
+    pub shape: Shape,
+}
+
+/// Makes the contest of a cell of the grid.
+pub(crate) type MakeCell = fn(Shape) -> Contest;
+
+/// How a scenario makes its contest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Work {
+    Row(fn() -> Contest),
+    Cell(Cell, MakeCell),
+}
+
+/// A line of the table, or a cell of the grid.
+#[derive(Clone, Debug)]
 pub struct Scenario {
     /// What is done, and to what.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What is counted: the unit of [`Contestant::unit_count`].
     pub unit: &'static str,
     /// A short name without blanks if its instructions are guarded.
     pub guarded: Option<&'static str>,
-    pub(crate) contest: fn() -> Contest,
+    pub(crate) work: Work,
 }
 
 impl Scenario {
-    pub(crate) const fn guarded(self, name: &'static str) -> Self {
-        Self {
-            guarded: Some(name),
-            ..self
+    pub(crate) const fn guarded(mut self, name: &'static str) -> Self {
+        self.guarded = Some(name);
+        self
+    }
+
+    /// The cell of the grid that this is, if it is one.
+    #[must_use]
+    pub fn cell(&self) -> Option<Cell> {
+        match self.work {
+            Work::Row(_) => None,
+            Work::Cell(cell, _) => Some(cell),
         }
     }
 
     /// Makes the input and gets everybody ready.
     #[must_use]
     pub fn contest(&self) -> Contest {
-        (self.contest)()
+        match self.work {
+            Work::Row(contest) => contest(),
+            Work::Cell(cell, contest) => contest(cell.shape),
+        }
     }
 }

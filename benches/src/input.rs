@@ -7,16 +7,17 @@ use kinesis_agg_codec::{HashKey, NewUserRecord, RecordTags, SectionWriter};
 
 /// What the user records of a scenario are like.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
+#[expect(clippy::exhaustive_structs, reason = "not published")]
+pub struct Shape {
     /// User records.
-    pub(crate) record_count: usize,
+    pub record_count: usize,
     /// Bytes of data of each.
-    pub(crate) data_len: usize,
+    pub data_len: usize,
     /// Distinct partition keys of 36 bytes; user records name them in no order
     /// that a cache or a predictor could learn.
-    pub(crate) key_count: usize,
+    pub key_count: usize,
     /// Whether each has one of 16 explicit hash keys.
-    pub(crate) explicit_hash_keys: bool,
+    pub explicit_hash_keys: bool,
 }
 
 /// A user record to be.
@@ -64,6 +65,21 @@ pub(crate) fn partition_key(n: usize) -> String {
 }
 
 impl Shape {
+    /// Upper bound of the bytes that a user record takes in a blob.
+    const fn max_record_len(&self) -> usize {
+        self.data_len + 20
+    }
+
+    /// Upper bound of the bytes of a blob that are not user records.
+    const fn max_overhead_len(&self) -> usize {
+        self.key_count * 40 + 16 * 40 + 64
+    }
+
+    /// The number of such user records that certainly fit a blob of `len` bytes.
+    pub(crate) const fn record_count_in(&self, len: usize) -> usize {
+        len.saturating_sub(self.max_overhead_len()) / self.max_record_len()
+    }
+
     /// The user records.
     pub(crate) fn user_records(&self) -> Vec<UserRecordInput> {
         let user_records = (0..self.record_count).map(|n| {
@@ -94,8 +110,8 @@ impl Shape {
         let user_records = self.user_records();
         let mut partition_keys = HashMap::new();
         let mut explicit_hash_keys = HashMap::new();
-        let bound = self.record_count * (self.data_len + 20) + self.key_count * 40 + 16 * 40 + 64;
-        let mut writer = SectionWriter::new(vec![0; bound]);
+        let max_len = self.record_count * self.max_record_len() + self.max_overhead_len();
+        let mut writer = SectionWriter::new(vec![0; max_len]);
         for key in (0..self.key_count).map(partition_key) {
             let index = writer.add_partition_key(key.as_bytes()).unwrap();
             partition_keys.insert(key, index);

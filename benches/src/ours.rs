@@ -1,7 +1,7 @@
 //! Our side, as its documentation tells to use it.
 
 use fearless_simd::Level;
-use kinesis_agg::{Deaggregator, RecordAggregator, deaggregate_batch};
+use kinesis_agg::{Deaggregator, RecordAggregator};
 use kinesis_agg_codec::{
     AggregateWriter, AggregatedRecord, Digest, Frame, KeySlots, Limits, Parsed, ReadSlot,
     UserRecord, WriteSlot, limits, parse, parse_with_digest, parse_without_digest,
@@ -38,6 +38,12 @@ fn walk_checked(parsed: Parsed<'_>, slots: &mut Vec<ReadSlot>, touched: &mut Tou
 /// The codec, the digest off.
 pub(crate) fn walk(blob: &[u8], slots: &mut Vec<ReadSlot>, touched: &mut Touched) {
     walk_checked(parse_without_digest(blob).unwrap(), slots, touched);
+}
+
+/// The codec's check, the digest off: counts user records and keys.
+pub(crate) fn check(blob: &[u8]) -> usize {
+    let aggregated = aggregated(parse_without_digest(blob).unwrap());
+    aggregated.record_count() + aggregated.key_count()
 }
 
 /// The codec.
@@ -77,27 +83,29 @@ fn avx2() -> Md5Many {
 
 /// `kinesis_agg`, one Kinesis record after the other.
 pub(crate) fn deaggregate(blob: &Vec<u8>, deaggregator: &mut Deaggregator, touched: &mut Touched) {
-    for delivered in deaggregator.deaggregate(blob) {
+    for delivered in deaggregator.deaggregate_one(blob) {
         touch(delivered.user_record().unwrap(), touched);
     }
 }
 
 /// `kinesis_agg`, all Kinesis records of an answer.
 pub(crate) fn deaggregate_at_once(blobs: &[Vec<u8>], touched: &mut Touched) {
-    for delivered in deaggregate_batch(blobs).digests_at_once() {
+    let deaggregator = Deaggregator::new().with_digests_ahead(true);
+    for delivered in deaggregator.into_deaggregated(blobs) {
         touch(delivered.user_record().unwrap(), touched);
     }
 }
 
-/// The codec's writer with room for every key.
+/// The codec's writer with two slots a key.
 #[derive(Debug)]
 pub(crate) struct Writer(AggregateWriter<Vec<u8>, KeySlots<Vec<WriteSlot>>>);
 
 impl Writer {
     pub(crate) fn new(key_count: usize) -> Self {
         let slots = KeySlots::new(vec![WriteSlot::EMPTY; key_count * 2]);
-        let buffer = vec![0; 2 << 20];
-        let limits = Limits::new().with_max_size(limits::LARGEST_MAX_SIZE);
+        let max_size = limits::LARGEST_MAX_SIZE;
+        let buffer = vec![0; usize::try_from(max_size).unwrap()];
+        let limits = Limits::new().with_max_size(max_size);
         let writer = AggregateWriter::with_key_lookup(buffer, slots);
         Self(writer.with_limits(limits.unwrap()))
     }

@@ -1,17 +1,21 @@
 //! The scenarios, each with everybody who takes part.
 
+use alloc::borrow::Cow;
+
 use bytes::Bytes;
-use kinesis_agg::{Deaggregator, Limits, RecordAggregator, hash_keys_of};
+use kinesis_agg::digests::hash_keys_of;
+use kinesis_agg::write::Limits;
+use kinesis_agg::{Deaggregator, RecordAggregator};
 use kinesis_agg_codec::{HashKey, limits};
 
 use crate::batches::{Blobs, ragged, ten_of_a_megabyte, two_hundred_of_50_kilobytes};
-use crate::contest::{Contest, Scenario};
-use crate::input::{Shape, Touched, partition_key, to_u64};
+use crate::contest::{Contest, Scenario, Work};
+use crate::input::{Shape, Touched, UserRecordInput, partition_key, to_u64};
 use crate::ours::{self, Writer};
 use crate::peers::{self, message_of, verified_message_of};
 
 /// What is counted, see [`Scenario::unit`].
-const RECORD: &str = "user record";
+pub(crate) const RECORD: &str = "user record";
 const KEY: &str = "key";
 
 /// What the targets are about.
@@ -74,7 +78,8 @@ const SCENARIOS: &[Scenario] = &[
     }),
     row("batch of 200 x 50 kB", RECORD, || {
         batch(two_hundred_of_50_kilobytes(), 6.0)
-    }),
+    })
+    .guarded("batch-std"),
     row("batch of 1 kB to 1 MB, ragged", RECORD, || {
         batch(ragged(), 5.0)
     }),
@@ -140,10 +145,10 @@ const SCENARIOS: &[Scenario] = &[
 
 const fn row(name: &'static str, unit: &'static str, contest: fn() -> Contest) -> Scenario {
     Scenario {
-        name,
+        name: Cow::Borrowed(name),
         unit,
         guarded: None,
-        contest,
+        work: Work::Row(contest),
     }
 }
 
@@ -179,29 +184,19 @@ const WALK_TARGETS: WalkTargets = [Some(3.5), Some(8.0), Some(18.0)];
 const NO_TARGETS: WalkTargets = [None; 3];
 
 fn ours_walking(shape: Shape) -> impl FnMut() -> u64 + 'static {
-    let blob = shape.blob();
+    ours_walking_over(shape.blob())
+}
+
+fn ours_walking_over(blob: Vec<u8>) -> impl FnMut() -> u64 + 'static {
     let mut slots = Vec::new();
     walking(move |touched| ours::walk(&blob, &mut slots, touched))
 }
 
 fn walk(shape: Shape, targets: &WalkTargets) -> Contest {
     let [quick_protobuf, prost_bytes, prost_vec] = *targets;
-    let blob = || Bytes::from(shape.blob());
-    let [for_quick, for_bytes, for_vec, for_buffa, for_micropb] = [(); 5].map(|()| blob());
-    Contest::new("codec", shape.record_count, ours_walking(shape))
-        .against(
-            "quick-protobuf",
-            quick_protobuf,
-            walking(move |touched| peers::quick_protobuf::walk(message_of(&for_quick), touched)),
-        )
-        .against(
-            "prost Bytes",
-            prost_bytes,
-            walking(move |touched| {
-                let message = for_bytes.slice_ref(message_of(&for_bytes));
-                peers::prost::shared::walk(message, touched);
-            }),
-        )
+    let blob = shape.blob();
+    let [for_vec, for_buffa, for_micropb] = [(); 3].map(|()| blob.clone());
+    walk_beside_two(shape, blob, [quick_protobuf, prost_bytes])
         .against(
             "prost Vec",
             prost_vec,
@@ -216,6 +211,27 @@ fn walk(shape: Shape, targets: &WalkTargets) -> Contest {
             "micropb",
             None,
             walking(move |touched| peers::micropb::walk(message_of(&for_micropb), touched)),
+        )
+}
+
+/// Beside quick-protobuf and prost `Bytes`, with a target for each.
+pub(crate) fn walk_beside_two(shape: Shape, blob: Vec<u8>, targets: [Option<f64>; 2]) -> Contest {
+    let [quick_protobuf, prost_bytes] = targets;
+    let for_quick = blob.clone();
+    let for_bytes = Bytes::from(blob.clone());
+    Contest::new("codec", shape.record_count, ours_walking_over(blob))
+        .against(
+            "quick-protobuf",
+            quick_protobuf,
+            walking(move |touched| peers::quick_protobuf::walk(message_of(&for_quick), touched)),
+        )
+        .against(
+            "prost Bytes",
+            prost_bytes,
+            walking(move |touched| {
+                let message = for_bytes.slice_ref(message_of(&for_bytes));
+                peers::prost::shared::walk(message, touched);
+            }),
         )
 }
 
@@ -307,24 +323,31 @@ fn with_batch_peers(contest: Contest, blobs: Blobs, target: f64) -> Contest {
         .against_floor("md-5 alone", None, md5_alone(blobs.blobs))
 }
 
-fn ours_encoding(shape: Shape) -> impl FnMut() -> u64 + 'static {
+pub(crate) fn ours_encoding(shape: Shape) -> impl FnMut() -> u64 + 'static {
     let user_records = shape.user_records();
     let mut writer = Writer::new(shape.key_count + 16);
     move || to_u64(writer.encode(&user_records))
 }
 
+/// A peer that encodes into memory that is used again.
+pub(crate) fn peer_encoding(
+    shape: Shape,
+    encode: fn(&[UserRecordInput], &mut Vec<u8>),
+) -> impl FnMut() -> u64 + 'static {
+    let user_records = shape.user_records();
+    let mut out = Vec::new();
+    move || {
+        encode(&user_records, &mut out);
+        to_u64(out.len())
+    }
+}
+
 fn encode(shape: Shape, target: Option<f64>) -> Contest {
-    let [for_vec, for_bytes] = [(); 2].map(|()| shape.user_records());
-    let [mut vec_out, mut bytes_out] = [Vec::new(), Vec::new()];
+    let prost_vec = peer_encoding(shape, peers::prost::vec::encode);
+    let prost_bytes = peer_encoding(shape, peers::prost::shared::encode);
     Contest::new("codec", shape.record_count, ours_encoding(shape))
-        .against("prost Vec, built and encoded", target, move || {
-            peers::prost::vec::encode(&for_vec, &mut vec_out);
-            to_u64(vec_out.len())
-        })
-        .against("prost Bytes, built and encoded", target, move || {
-            peers::prost::shared::encode(&for_bytes, &mut bytes_out);
-            to_u64(bytes_out.len())
-        })
+        .against("prost Vec, built and encoded", target, prost_vec)
+        .against("prost Bytes, built and encoded", target, prost_bytes)
 }
 
 fn encode_sealed_in_codec() -> Contest {

@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use kinesis_agg::codec::limits::{DEFAULT_MAX_SIZE, LARGEST_MAX_SIZE};
 use kinesis_agg::lambda::JsonFields;
-use kinesis_agg::{
-    HashKey, Limits, LoneUserRecord, OuterKey, RecordAggregator, ShardedAggregator, ShardedLimits,
-};
+use kinesis_agg::shards::ShardedLimits;
+use kinesis_agg::write::{Limits, LoneUserRecord, OuterKey};
+use kinesis_agg::{HashKey, RecordAggregator, ShardedAggregator};
 use serde_json::value::RawValue;
 
 use crate::input::Input;

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use kinesis_agg::codec::{Digest, ReadSlot};
+use kinesis_agg::codec::Digest;
 use kinesis_agg::lambda::{JsonFields, UserRecordEvent};
+use kinesis_agg::read::{KeyBytes, Observer, PlainReason, RecordTags, UserRecord};
 use kinesis_agg::{
-    Deaggregated, Deaggregator, Delivered, EnclosingRecord, HashKey, HashKeyFilter, HashKeyRange,
-    KeyBytes, Outcome, PlainReason, RecordTags, UserRecord, digests_of_blobs,
+    Deaggregator, Delivered, EnclosingRecord, HashKey, HashKeyFilter, HashKeyRange, Outcome,
+    digests,
 };
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
@@ -145,7 +146,10 @@ impl Args {
         mut relay: Relay<HeldBlobs>,
         lines: &mut JsonLines<W>,
     ) -> anyhow::Result<()> {
-        let mut deaggregator = Deaggregator::new();
+        let mut deaggregator = Deaggregator::new().with_observer(Notes::default());
+        if let Some(filter) = self.filter() {
+            deaggregator = deaggregator.with_filter(filter);
+        }
         loop {
             // Nobody waits for user records while this waits for input.
             let batches = relay.next(Duration::ZERO, || lines.flush().map_err(cannot_write))?;
@@ -153,104 +157,138 @@ impl Args {
                 return relay.end();
             }
             let blobs = batches.iter().flat_map(|(held, _)| held.iter());
-            let digests = digests_of_blobs(blobs.map(HeldBlob::data));
+            let digests = digests::of_blobs(blobs.map(HeldBlob::data));
             let mut digests = digests.into_iter();
             for batch in batches {
                 for (held, digest) in batch.0.iter().zip(&mut digests) {
                     self.print(held, digest, &mut deaggregator, lines)?;
+                    self.report(held.place(), deaggregator.observer_mut());
                 }
                 relay.give_back(batch);
             }
         }
     }
 
-    fn print<W: Write>(
-        &self,
-        held: HeldBlob<'_>,
-        digest: Option<Digest>,
-        deaggregator: &mut Deaggregator,
-        lines: &mut JsonLines<W>,
-    ) -> anyhow::Result<()> {
-        match (self.to, held.event()) {
-            (To::Event, Some(record)) => {
-                let deaggregated = deaggregator.deaggregate_with_digest(record, digest);
-                let mut json = String::new();
-                self.deliver(held.place(), deaggregated, |delivered| {
-                    json.clear();
-                    UserRecordEvent::from(delivered).write_json(&mut json);
-                    lines.json(&json)
-                })
-            }
-            _ => {
-                let record = Record {
-                    data: held.data(),
-                    fields: held.fields()?,
-                };
-                let deaggregated = deaggregator.deaggregate_with_digest(&record, digest);
-                let along = Along::of(&deaggregated)?;
-                self.deliver(held.place(), deaggregated, |delivered| {
-                    print(&delivered, &along, lines)
-                })
-            }
-        }
-    }
-
-    /// Prints what a Kinesis record delivers, and tells what it does not.
-    fn deliver<'a, R: EnclosingRecord>(
-        &self,
-        place: &Place,
-        deaggregated: Deaggregated<'a, R, &'a mut Vec<ReadSlot>>,
-        mut print: impl FnMut(Delivered<'a, R>) -> io::Result<()>,
-    ) -> anyhow::Result<()> {
-        let record = deaggregated.record_index();
-        if let Outcome::Aggregated { record_count: 0 } = deaggregated.outcome() {
-            note(format_args!(
-                "{place}: record {record} is an aggregate without user records"
-            ));
-        }
-        let mut print = |mut delivered: Delivered<'a, R>| {
-            if self.malformed == Malformed::Fail {
-                delivered = delivered.checked().with_context(|| place.to_string())?;
-            }
-            print(delivered).map_err(cannot_write)
-        };
-        let filter = self
-            .range
+    fn filter(&self) -> Option<HashKeyFilter> {
+        self.range
             .zip(self.filter)
             .map(|(range, filter)| match filter {
                 Filter::WholeAggregate => HashKeyFilter::WholeAggregate(range),
                 Filter::PerUserRecord => HashKeyFilter::PerUserRecord(range),
-            });
-        let Some(filter) = filter else {
-            return deaggregated.into_iter().try_for_each(print);
-        };
-        let mut keys = Vec::new();
-        let mut filtered = deaggregated.filter_by(filter).on_left_out(|left_out| {
-            if let Some(key) = left_out.partition_key()
-                && keys.len() <= KEYS_TOLD
-                && !keys.contains(&key)
-            {
-                keys.push(key);
+            })
+    }
+
+    fn print<W: Write>(
+        &self,
+        held: HeldBlob<'_>,
+        digest: Option<Digest>,
+        deaggregator: &mut Deaggregator<Notes>,
+        lines: &mut JsonLines<W>,
+    ) -> anyhow::Result<()> {
+        match (self.to, held.event()) {
+            (To::Event, Some(record)) => {
+                let records = core::slice::from_ref(record);
+                let mut json = String::new();
+                for delivered in deaggregator.deaggregate_with_digests(records, [digest]) {
+                    let delivered = self.checked(held.place(), delivered)?;
+                    json.clear();
+                    UserRecordEvent::from(delivered).write_json(&mut json);
+                    lines.json(&json).map_err(cannot_write)?;
+                }
             }
-        });
-        filtered.try_for_each(&mut print)?;
-        let count = filtered.left_out_count();
-        if count > 0 {
-            let range = filter.range();
-            let which = match filter {
-                HashKeyFilter::WholeAggregate(_) => "user records, not all of them in",
-                HashKeyFilter::PerUserRecord(_) => "user records outside of",
-            };
-            let more = if keys.len() > KEYS_TOLD { ", ..." } else { "" };
-            let told = keys.iter().take(KEYS_TOLD).map(|key| format!("{key:?}"));
-            note(format_args!(
-                "{place}: record {record}: left out {count} {which} {}:{}: {}{more}",
-                range.starting_hash_key(),
-                range.ending_hash_key(),
-                told.collect::<Vec<_>>().join(", "),
-            ));
+            _ => {
+                let records = [Record {
+                    data: held.data(),
+                    fields: held.fields()?,
+                }];
+                let mut along = None;
+                for delivered in deaggregator.deaggregate_with_digests(&records, [digest]) {
+                    let delivered = self.checked(held.place(), delivered)?;
+                    let along = match &along {
+                        Some(along) => along,
+                        None => along.insert(Along::of(&delivered)?),
+                    };
+                    print(&delivered, along, lines).map_err(cannot_write)?;
+                }
+            }
         }
         Ok(())
+    }
+
+    fn checked<'a, R: EnclosingRecord>(
+        &self,
+        place: &Place,
+        delivered: Delivered<'a, R>,
+    ) -> anyhow::Result<Delivered<'a, R>> {
+        match self.malformed {
+            Malformed::Pass => Ok(delivered),
+            Malformed::Fail => delivered.checked().with_context(|| place.to_string()),
+        }
+    }
+
+    /// Reports what is not in the output of a Kinesis record.
+    fn report(&self, place: &Place, notes: &mut Notes) {
+        let Notes {
+            record,
+            is_empty,
+            left_out_count,
+            left_out_keys,
+        } = core::mem::take(notes);
+        if is_empty {
+            note(format_args!(
+                "{place}: record {record} is an aggregate without user records"
+            ));
+        }
+        let Some(filter) = self.filter().filter(|_| left_out_count > 0) else {
+            return;
+        };
+        let range = filter.range();
+        let which = match filter {
+            HashKeyFilter::WholeAggregate(_) => "user records, not all of them in",
+            HashKeyFilter::PerUserRecord(_) => "user records outside of",
+        };
+        let more = if left_out_keys.len() > KEYS_TOLD {
+            ", ..."
+        } else {
+            ""
+        };
+        let told = left_out_keys.iter().take(KEYS_TOLD).map(String::as_str);
+        note(format_args!(
+            "{place}: record {record}: left out {left_out_count} {which} {}:{}: {}{more}",
+            range.starting_hash_key(),
+            range.ending_hash_key(),
+            told.collect::<Vec<_>>().join(", "),
+        ));
+    }
+}
+
+/// What is reported about a Kinesis record besides what it delivers.
+#[derive(Debug, Default)]
+struct Notes {
+    record: usize,
+    is_empty: bool,
+    left_out_count: u64,
+    /// Partition keys of what was left out, each once, and one more than is
+    /// reported.
+    left_out_keys: Vec<String>,
+}
+
+impl Observer for Notes {
+    fn on_kinesis_record<R: EnclosingRecord>(&mut self, record: usize, _: &R, outcome: Outcome) {
+        self.record = record;
+        self.is_empty = outcome == Outcome::Aggregated { record_count: 0 };
+    }
+
+    fn on_left_out<R: EnclosingRecord>(&mut self, left_out: &Delivered<'_, R>) {
+        self.left_out_count = self.left_out_count.saturating_add(1);
+        if let Some(key) = left_out.partition_key()
+            && self.left_out_keys.len() <= KEYS_TOLD
+        {
+            let key = format!("{key:?}");
+            if !self.left_out_keys.contains(&key) {
+                self.left_out_keys.push(key);
+            }
+        }
     }
 }
 
@@ -283,15 +321,15 @@ struct Along {
 }
 
 impl Along {
-    fn of<S>(deaggregated: &Deaggregated<'_, Record<'_>, S>) -> io::Result<Self> {
+    fn of(delivered: &Delivered<'_, Record<'_>>) -> io::Result<Self> {
         let mut along = Self::default();
-        let is_aggregated = matches!(deaggregated.outcome(), Outcome::Aggregated { .. });
+        let is_aggregated = delivered.user_record().is_some();
         let head = along
             .head
-            .value("record", &deaggregated.record_index())?
+            .value("record", &delivered.record_index())?
             .value("aggregated", &is_aggregated)?;
-        let fields = &deaggregated.enclosing().fields;
-        let ours: &[&str] = match deaggregated.outcome() {
+        let fields = &delivered.enclosing().fields;
+        let ours: &[&str] = match delivered.outcome() {
             Outcome::Aggregated { .. } => &USER_RECORD_FIELDS,
             Outcome::Plain(reason) => {
                 head.value("reason", name_of(reason))?;

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use kinesis_agg::codec::limits::{DIGEST_LEN, MAGIC_LEN};
 use kinesis_agg::codec::{DecodeErrorKind, Digest, Frame, MAGIC, Parsed, parse_without_digest};
-use kinesis_agg::{DecodeError, PlainReason};
+use kinesis_agg::read::DecodeError;
+use kinesis_agg::read::PlainReason;
 
 use crate::hex_window;
 use crate::json::decode_base64;

@@ -3,7 +3,8 @@
 
 use std::io::{self, Write};
 
-use kinesis_agg::{HashKey, HashKeyRange, ShardMap, UserRecord};
+use kinesis_agg::read::UserRecord;
+use kinesis_agg::{HashKey, HashKeyRange, ShardMap};
 use serde::Serialize;
 
 use crate::chart::bar;

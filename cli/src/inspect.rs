@@ -4,9 +4,10 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::bail;
+use kinesis_agg::ShardMap;
 use kinesis_agg::codec::limits::MAGIC_LEN;
 use kinesis_agg::codec::{AggregatedRecord, MAGIC, Parsed, ReadSlot, parse, parse_without_digest};
-use kinesis_agg::{PlainReason, ShardMap};
+use kinesis_agg::read::PlainReason;
 
 use crate::billing::Savings;
 use crate::chart::{Histogram, stacked};

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use kinesis_agg::codec::AggregatedRecord;
-use kinesis_agg::{KeyBytes, UserRecord};
+use kinesis_agg::read::{KeyBytes, UserRecord};
 
 use crate::style::{Styles, heading, painted};
 use crate::text::{WIDTH, shown_key};

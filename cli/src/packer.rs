@@ -4,9 +4,9 @@ use core::time::Duration;
 use std::io::{self, Write};
 
 use kinesis_agg::codec::{EncodeError, NewUserRecord};
-use kinesis_agg::{
-    HashKey, OwnedAggregate, RecordAggregator, RejectionReason, ShardedAggregator, flush_all,
-};
+use kinesis_agg::shards::RejectionReason;
+use kinesis_agg::write::flush_all;
+use kinesis_agg::{HashKey, OwnedAggregate, RecordAggregator, ShardedAggregator};
 
 use crate::output::{JsonLines, cannot_write};
 use crate::place::Place;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use kinesis_agg::KeyBytes;
+use kinesis_agg::read::KeyBytes;
 use serde::Serialize;
 
 use crate::chart::bar;

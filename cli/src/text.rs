@@ -4,7 +4,7 @@ use core::cmp::Ordering;
 use core::fmt::Write as _;
 
 use indicatif::{HumanBytes, HumanCount};
-use kinesis_agg::KeyBytes;
+use kinesis_agg::read::KeyBytes;
 
 /// Characters of a line.
 pub(crate) const WIDTH: usize = 80;

@@ -2,9 +2,10 @@
 
 use alloc::borrow::Cow;
 
+use kinesis_agg::HashKey;
 use kinesis_agg::codec::{AggregatedRecord, Parsed, ReadSlot, parse};
 use kinesis_agg::lambda::JsonFields;
-use kinesis_agg::{HashKey, KeyBytes, PlainReason};
+use kinesis_agg::read::{KeyBytes, PlainReason};
 use serde::Serialize;
 
 use crate::billing::Savings;

@@ -3,8 +3,9 @@
 use core::ops::Range;
 
 use anyhow::Context as _;
+use kinesis_agg::HashKey;
 use kinesis_agg::codec::NewUserRecord;
-use kinesis_agg::{HashKey, RecordTag};
+use kinesis_agg::read::RecordTag;
 
 use crate::input::Input;
 use crate::json::decode_data;

@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 use std::io::{self, Write};
 
 use kinesis_agg::codec::{AggregatedRecord, ReadSlot};
-use kinesis_agg::{RecordTag, UserRecord};
+use kinesis_agg::read::{RecordTag, UserRecord};
 
 use crate::key_tables::{more, offset_in};
 use crate::style::{Styles, heading, painted};

@@ -4,8 +4,8 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use kinesis_agg::UserRecord;
 use kinesis_agg::codec::{Parsed, ReadSlot, parse};
+use kinesis_agg::read::UserRecord;
 
 use crate::explain::{self, BitSearch, Explanation};
 use crate::input::{Blobs, Format, Input};

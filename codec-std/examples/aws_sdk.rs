@@ -8,7 +8,7 @@ use core::error::Error;
 
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, Record};
-use kinesis_agg::{OwnedUserRecord, RecordAggregator, deaggregate_batch};
+use kinesis_agg::{OwnedUserRecord, RecordAggregator, deaggregate};
 
 /// What `client.put_records().set_records(Some(entries))` takes.
 fn entries() -> Result<Vec<PutRecordsRequestEntry>, Box<dyn Error>> {
@@ -39,7 +39,7 @@ fn records(entries: Vec<PutRecordsRequestEntry>) -> Result<Vec<Record>, Box<dyn 
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    for delivered in deaggregate_batch(&records(entries()?)?) {
+    for delivered in deaggregate(&records(entries()?)?) {
         println!(
             "{:?}:{} {:?} {} bytes",
             delivered.sequence_number(),

@@ -19,9 +19,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 
 use kinesis_agg::lambda::EventRecord;
+use kinesis_agg::shards::{ShardAggregate, ShardedLimits};
 use kinesis_agg::{
-    Delivered, HashKey, HashKeyFilter, HashKeyRange, OwnedUserRecord, Shard, ShardAggregate,
-    ShardMap, ShardedAggregator, ShardedLimits, deaggregate,
+    Deaggregator, Delivered, HashKey, HashKeyRange, OwnedUserRecord, Shard, ShardMap,
+    ShardedAggregator, deaggregate,
 };
 
 /// Shards of about the same size. Of a real stream, ListShards tells them.
@@ -41,23 +42,18 @@ fn even_shards(count: NonZeroU32) -> Result<ShardMap, Box<dyn Error>> {
     Ok(ShardMap::new(shards)?)
 }
 
-/// A copy that can be written again, keys and tags as they were.
+/// The user record, to be written again with its keys and tags.
 fn again(delivered: &Delivered<'_, EventRecord>) -> Result<OwnedUserRecord, Box<dyn Error>> {
-    delivered.clone().checked()?;
-    if let Some(user_record) = delivered.user_record() {
-        return Ok(user_record.try_into()?);
-    }
-    let line = delivered.enclosing();
-    let partition_key = delivered.partition_key().ok_or("no partitionKey")?;
-    let explicit_hash_key = match line.field("explicitHashKey") {
-        Some(text) => serde_json::from_str::<Option<String>>(text.get())?,
-        None => None,
+    let user_record = OwnedUserRecord::try_from(delivered)?;
+    // A line that is not an aggregate can have a key of its own, which no event has.
+    let explicit_hash_key = match delivered.enclosing().field("explicitHashKey") {
+        Some(text) if delivered.user_record().is_none() => {
+            serde_json::from_str::<Option<String>>(text.get())?
+        }
+        _ => return Ok(user_record),
     };
     let explicit_hash_key = explicit_hash_key.map(|text| text.parse::<HashKey>());
-    Ok(
-        OwnedUserRecord::new(partition_key.to_str()?, line.bytes().clone())
-            .with_explicit_hash_key(explicit_hash_key.transpose()?),
-    )
+    Ok(user_record.with_explicit_hash_key(explicit_hash_key.transpose()?))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -74,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (line, number) in BufReader::new(File::open(&path)?).lines().zip(1..) {
         let at_line = |error: Box<dyn Error>| format!("{path}:{number}: {error}");
         let record: EventRecord = serde_json::from_str(&line?).map_err(|e| at_line(e.into()))?;
-        for delivered in deaggregate(&record) {
+        for delivered in deaggregate(&[record]) {
             let user_record = again(&delivered).map_err(at_line)?;
             // In a file, nothing becomes due: only a full aggregate is complete.
             let full = aggregator.push(user_record, (), Duration::ZERO);
@@ -98,8 +94,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             .map()
             .find(&complete.shard_id)
             .ok_or("no shard")?;
-        let filter = HashKeyFilter::WholeAggregate(shard.hash_key_range());
-        read += deaggregate(aggregate.data()).filter_by(filter).count();
+        let mut consumer = Deaggregator::new().with_filter(shard.hash_key_range());
+        read += consumer.deaggregate_one(aggregate.data()).count();
     }
     println!("{count} user records replayed, {read} of them seen by the shards' consumers");
     if read != count {

@@ -6,8 +6,9 @@
 //! | [`Record`], owned | [`KinesisRecord`] | [`From`]; the data's memory is taken over |
 //! | [`OwnedAggregate`] | [`PutRecordsRequestEntry`] | [`TryFrom`]; the data's memory is taken over |
 //!
-//! Nothing copies data. For user records that outlive the call, take
-//! [`Blob::into_bytes`] to [`parse_shared`](crate::parse_shared).
+//! Nothing copies data. A user record that has to outlive the call shares the
+//! memory of its [`Record`]:
+//! [`Delivered::into_owned`](crate::Delivered::into_owned).
 //!
 //! A stream with automatic record distribution needs no partition keys and
 //! supports no aggregation: there, [`EnclosingRecord::partition_key`] can be
@@ -16,9 +17,10 @@
 use aws_sdk_kinesis::error::BuildError;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, Record};
+use bytes::Bytes;
 
-use crate::aggregator::OwnedAggregate;
-use crate::enclosing::{EnclosingRecord, KinesisRecord};
+use crate::kinesis_record::{EnclosingRecord, KinesisRecord, SharedData};
+use crate::write::OwnedAggregate;
 
 impl EnclosingRecord for Record {
     fn data(&self) -> &[u8] {
@@ -31,6 +33,12 @@ impl EnclosingRecord for Record {
 
     fn sequence_number(&self) -> Option<&str> {
         Some(&self.sequence_number)
+    }
+}
+
+impl SharedData for Record {
+    fn shared_data(&self) -> Bytes {
+        self.data.clone().into_bytes()
     }
 }
 

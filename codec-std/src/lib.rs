@@ -2,56 +2,85 @@
 //! aggregation for producers.
 //!
 //! Amazon's Kinesis Producer Library packs many **user records** into one
-//! Kinesis record. This crate takes them out again, and packs them, byte for
-//! byte as the KPL does. The format itself is [`codec`]'s, which runs without
-//! a heap; this crate owns memory.
+//! Kinesis record. This crate reads them and writes them, byte for byte as the
+//! KPL does. The format itself is implemented by [`codec`], which needs no heap;
+//! this crate owns memory.
+//!
+//! | To | Use | Module |
+//! |---|---|---|
+//! | read user records | [`Deaggregator`] | [`read`] |
+//! | write aggregates | [`RecordAggregator`] | [`mod@write`] |
+//! | write an aggregate for each shard | [`ShardedAggregator`], [`ShardMap`] | [`shards`] |
+//! | produce into a stream | `Producer` (feature `producer`), [`ProducerCore`] | [`producer`] |
+//! | compute many digests at once | | [`digests`] |
 //!
 //! # Consuming
 //!
-//! [`deaggregate_batch`] turns Kinesis records into user records, lazily and in
-//! order. Kinesis records that are not aggregated pass through.
+//! A [`Deaggregator`] turns Kinesis records into user records, lazily and in
+//! order. Kinesis records that are not aggregated are delivered unchanged.
 //!
 //! ```
-//! use kinesis_agg::{KinesisRecord, deaggregate_batch};
+//! use kinesis_agg::{Deaggregator, KinesisRecord};
 //!
 //! # fn get_records() -> Vec<KinesisRecord> { Vec::new() }
-//! let records = get_records();
-//! for delivered in deaggregate_batch(&records) {
-//!     if let Some(error) = delivered.malformed() {
-//!         eprintln!("{:?}: {error}", delivered.sequence_number());
+//! let mut deaggregator = Deaggregator::new();
+//! for user_record in deaggregator.deaggregate(&get_records()) {
+//!     if let Some(error) = user_record.malformed() {
+//!         eprintln!("{:?}: {error}", user_record.sequence_number());
 //!     }
-//!     println!("{:?}: {} bytes", delivered.partition_key(), delivered.data().len());
+//!     println!("{:?}: {} bytes", user_record.partition_key(), user_record.data().len());
 //! }
 //! ```
 //!
-//! Any type can be the Kinesis record that implements [`EnclosingRecord`].
-//! What each input turned out to be is its [`Outcome`]:
+//! The Kinesis record can be of any type that implements [`EnclosingRecord`].
+//! Each one has one of three [`Outcome`]s:
 //!
-//! | Outcome | Delivered |
+//! | Outcome | What is delivered |
 //! |---|---|
-//! | [`Outcome::Plain`]: no aggregate | the Kinesis record, as it is |
-//! | [`Outcome::Aggregated`] | its user records; none if it has none |
-//! | [`Outcome::Malformed`]: magic and digest good, message not valid | the Kinesis record, flagged; or an error, with [`Batch::strict`] |
+//! | [`Outcome::Plain`]: not an aggregate | the Kinesis record, unchanged |
+//! | [`Outcome::Aggregated`] | its user records; nothing if it has none |
+//! | [`Outcome::Malformed`]: magic and digest are right, the message is not valid | the Kinesis record, flagged; with [`MalformedPolicy::LeaveOut`](read::MalformedPolicy::LeaveOut), nothing |
 //!
-//! | A consumer that | asks for |
+//! | A consumer that | uses |
 //! |---|---|
-//! | may see one shard's hash keys only | [`Batch::filter_by`] a [`HashKeyFilter`] |
-//! | stopped in the middle of an aggregate | [`Batch::resume_after`] a checkpoint, [`Delivered::extended_sequence_number`] |
-//! | must not go on after a malformed aggregate | [`Batch::strict`] |
-//! | wants to see an aggregate without user records, too | [`Batch::observe`] |
-//! | hands user records to other threads | [`parse_shared`]: they share the blob's memory instead of borrowing |
-//! | has all Kinesis records there, and several megabytes | [`Batch::digests_at_once`], feature `simd` |
+//! | may see the hash keys of one shard only | [`Deaggregator::with_filter`] |
+//! | resumes in the middle of an aggregate | [`Deaggregator::resume_after`], [`Delivered::checkpoint`] |
+//! | must stop at a malformed aggregate | [`Delivered::checked`] |
+//! | sends user records to other threads | [`Delivered::into_owned`] |
+//! | wants to see aggregates without user records, and what a filter leaves out | [`Deaggregator::with_observer`], [`Deaggregator::counters`] |
+//! | has several megabytes of Kinesis records at hand | [`Deaggregator::with_digests_ahead`], feature `simd` |
+//! | reads one batch with the default settings | [`deaggregate`] |
 //!
-//! After a reshard, an aggregate can be in a shard that does not have all of
-//! its user records. The KCL leaves such an aggregate out as a whole, and a
-//! `Producer` puts it again: behind one, filter by
-//! [`HashKeyFilter::WholeAggregate`], and nothing comes twice on that account.
+//! After a reshard, an aggregate can be in a shard whose hash key range does not
+//! contain all of its user records. The KCL drops such an aggregate as a whole,
+//! and a `Producer` sends it again. A consumer of a `Producer` should filter by
+//! the hash key range of its shard, as the KCL does; then no user record is
+//! delivered twice for that reason.
 //!
 //! # Producing
 //!
-//! [`RecordAggregator`] takes user records and hands out an aggregate whenever
-//! one is full. A user record that no aggregate can take comes back with the
-//! reason; nothing else changes.
+//! `Producer` (feature `producer`) sends user records to a stream, on tokio and
+//! the AWS SDK. It packs an aggregate for each shard, loses nothing when the
+//! stream reshards, and returns what it could not deliver.
+//!
+//! ```
+//! # #[cfg(feature = "producer")] {
+//! use kinesis_agg::{OwnedUserRecord, Producer};
+//!
+//! # async fn f(client: aws_sdk_kinesis::Client) -> Result<(), Box<dyn core::error::Error>> {
+//! let producer = Producer::builder(client, "stream").start().await?;
+//! let delivery = producer.put(OwnedUserRecord::new("sensor-7", "21.5")).await;
+//! println!("in shard {}", delivery.await?.shard_id);
+//! // Before the runtime ends.
+//! producer.shutdown().await;
+//! # Ok(())
+//! # }
+//! # }
+//! ```
+//!
+//! A program that sends by itself packs with [`RecordAggregator`], which returns
+//! an aggregate whenever one is full. A user record that no aggregate can hold
+//! is returned with the reason; nothing else changes.
 //!
 //! ```
 //! use kinesis_agg::{HashKey, OwnedUserRecord, RecordAggregator};
@@ -69,26 +98,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! All of an aggregate goes to one shard, whatever the keys of its user records
-//! say, and a consumer may drop an aggregate of which one user record is
-//! another shard's. So there are three more layers:
+//! All user records of an aggregate are stored in one shard, whatever their keys
+//! are, and a consumer may drop an aggregate if one of its user records belongs
+//! to another shard. Three layers above [`RecordAggregator`] take care of that:
 //!
 //! | Type | Knows | Leaves to the caller |
 //! |---|---|---|
-//! | [`ShardedAggregator`] | the shards ([`ShardMap`]): an aggregate for each | sending, answers, time |
-//! | [`ProducerCore`] | answers, too: what is delivered, what is sent again | sockets, time |
+//! | [`ShardedAggregator`] | the shards ([`ShardMap`]): packs an aggregate for each | sending, answers, time |
+//! | [`ProducerCore`] | also the answers: what is delivered, what is sent again | sockets, time |
 //! | `Producer` (feature `producer`) | everything | nothing |
-//!
-//! `Producer` loses nothing when the stream reshards, and gives back what it
-//! could not deliver; [`ProducerCore`] says what it promises. Await its
-//! `shutdown` before the runtime ends.
 //!
 //! # In Lambda
 //!
-//! Feature `lambda`: events of streams, Firehose and Kinesis Analytics come as
-//! they are, and their user records as from [`deaggregate_batch`]. A function
-//! answers which Kinesis records failed; Lambda then reads the shard again from
-//! the first of them on, with all of its user records.
+//! With the feature `lambda`, the events of streams, Firehose and Kinesis
+//! Analytics are types, and their user records are delivered as by
+//! [`deaggregate`]. The function returns which Kinesis records failed; Lambda
+//! then reads the shard again from the first of them.
 //!
 //! ```
 //! # #[cfg(feature = "lambda")] {
@@ -108,17 +133,19 @@
 //! # }
 //! ```
 //!
-//! A function that produces makes its `Producer` once, before the first event,
-//! and flushes it before each answer: the process is frozen after it. The
-//! module `lambda` has the other events.
+//! A function that produces creates its `Producer` once, before the first event,
+//! and flushes it before each answer: Lambda freezes the process after it.
 //!
-//! # Examples
+//! # More
 //!
-//! The README's cookbook has them all, with what to call. In this crate:
-//! `lambda_kinesis`, `lambda_time_window`, `lambda_firehose`,
-//! `lambda_analytics`, `replay` (an archive into another stream) and `aws_sdk`.
-//! Beside a Kinesis server, in the repository's `tests/end-to-end`:
-//! `get_records`, `subscribe_to_shard`, `lambda_forwarder` and `pipeline`.
+//! - [`docs::migration`]: what you call in the Python, Node, Java and Go modules and in
+//!   the KCL, and what you call here.
+//! - [`docs::peers`]: what those programs can do, and where they fail.
+//! - Examples: the README's cookbook lists all. In this crate: `lambda_kinesis`,
+//!   `lambda_time_window`, `lambda_firehose`, `lambda_analytics`, `replay` (an
+//!   archive into another stream) and `aws_sdk`. With a Kinesis server, in the
+//!   repository's `tests/end-to-end`: `get_records`, `subscribe_to_shard`,
+//!   `lambda_forwarder` and `pipeline`.
 //!
 //! # Features
 //!
@@ -126,22 +153,48 @@
 //!
 //! | Feature | For | Crates more | Rust |
 //! |---|---|---|---|
+//! | `arbitrary` | input for fuzz targets of consumers and producers: module `arbitrary` | 2 | 1.87 |
 //! | `aws-sdk` | records of the AWS SDK in, its entries out: module `aws_sdk` | 56 | 1.94.1 |
 //! | `lambda` | events of Lambda, Firehose and Analytics, the Python module's shape: module `lambda` | 8 | 1.87 |
 //! | `producer` | a producer that runs, on tokio and the AWS SDK: `Producer` | 59 | 1.94.1 |
+//! | `serde` | checkpoints as texts, owned records as structs | 3 | 1.87 |
 //! | `simd` | digests in as many lanes as the processor has (`md5-many`) | 2 | 1.89 |
+//!
+#![cfg_attr(
+    any(
+        feature = "aws-sdk",
+        feature = "lambda",
+        feature = "producer",
+        feature = "arbitrary"
+    ),
+    doc = "In this build:"
+)]
+#![cfg_attr(feature = "arbitrary", doc = "- feature `arbitrary`: [`arbitrary`]")]
+#![cfg_attr(feature = "aws-sdk", doc = "- feature `aws-sdk`: [`aws_sdk`]")]
+#![cfg_attr(
+    feature = "lambda",
+    doc = "- feature `lambda`: [`lambda`], [`lambda::KinesisEvent`], [`lambda::FirehoseEvent`], [`lambda::AnalyticsEvent`], [`lambda::UserRecordEvent`]"
+)]
+#![cfg_attr(
+    feature = "producer",
+    doc = "- feature `producer`: [`Producer`], [`producer::list_shards`]"
+)]
+//!
+//! The features `aws-sdk` and `producer` use `aws-sdk-kinesis` without its default
+//! features. A program that makes its client with `aws-config` has all that is
+//! needed. Without it, enable `aws-sdk-kinesis`'s features `rt-tokio` and
+//! `default-https-client`.
 //!
 //! # Cost
 //!
-//! Deaggregation copies no data and allocates nothing for a user record;
-//! [`Deaggregator`] and [`Batch`] allocate nothing for a blob either, once
-//! their slots are as many as a blob has keys. Aggregation copies the data
+//! Deaggregation copies no data and allocates nothing for a user record. A
+//! [`Deaggregator`] does not allocate for an aggregate either, once its memory
+//! is as large as the largest number of keys in one. Aggregation copies the data
 //! twice (into the buffer, into the finished aggregate) and allocates once for
 //! an aggregate.
 //!
-//! What is left is the digest. Digests of several blobs or keys can be computed
-//! side by side: [`Batch::digests_at_once`], [`digests_of_blobs`],
-//! [`flush_all`], [`hash_keys_of`], [`digests_of`].
+//! What remains is the digest. Digests of several aggregates or keys can be
+//! computed side by side: [`Deaggregator::with_digests_ahead`], [`digests`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -158,55 +211,31 @@
 
 extern crate alloc;
 
-mod aggregator;
+#[cfg(feature = "arbitrary")]
+pub mod arbitrary;
 #[cfg(feature = "aws-sdk")]
 pub mod aws_sdk;
-mod checkpoint;
-mod deaggregate;
-mod digests;
-mod enclosing;
-mod error;
-mod filtered;
-mod hash_key_filter;
-mod key_map;
+pub mod digests;
+#[cfg(doc)]
+pub mod docs;
+mod kinesis_record;
 #[cfg(feature = "lambda")]
 pub mod lambda;
-#[cfg(feature = "simd")]
-mod md5_lanes;
-mod owned;
 pub mod producer;
-mod shard_map;
-mod sharded_aggregator;
-mod shared;
+pub mod read;
+pub mod shards;
 mod timers;
+pub mod write;
 
 pub use kinesis_agg_codec as codec;
-pub use kinesis_agg_codec::{
-    DecodeError, DecodeErrorKind, EncodeError, HashKey, HashKeyError, HashKeyRange, KeyBytes,
-    LimitError, Limits, NewUserRecord, OuterKey, PlainReason, RecordTag, RecordTags,
-    ReversedRangeError, UserRecord,
-};
 
-pub use aggregator::{LoneUserRecord, OwnedAggregate, RecordAggregator, flush_all};
-pub use checkpoint::{
-    ExtendedSequenceNumber, MAX_SEQUENCE_NUMBER_LEN, Resumed, SequenceDigits, SequenceNumber,
-    SequenceNumberError,
-};
-pub use deaggregate::{
-    Batch, Deaggregated, Deaggregator, Delivered, Outcome, Strict, deaggregate, deaggregate_batch,
-};
-pub use digests::{digests_of, digests_of_blobs, hash_keys_of};
-pub use enclosing::{EnclosingRecord, KinesisRecord};
-pub use error::{MalformedRecord, PushError, UnfitUserRecord};
-pub use filtered::Filtered;
-pub use hash_key_filter::HashKeyFilter;
-pub use owned::{AsUserRecord, OwnedUserRecord};
+pub use kinesis_record::{EnclosingRecord, KinesisRecord};
 #[cfg(feature = "producer")]
-pub use producer::{DeliveryFuture, ListShardsError, Producer, PutError, list_shards};
-pub use producer::{ProducerCore, ProducerEvent, ProducerSettings};
-pub use shard_map::{Shard, ShardMap, ShardMapDiff, ShardMapError};
-pub use sharded_aggregator::{
-    DEFAULT_MAX_AGE, DEFAULT_MAX_BUFFERED_LEN, RejectedUserRecord, RejectionReason, ShardAggregate,
-    ShardedAggregator, ShardedLimits,
+pub use producer::Producer;
+pub use producer::{ProducerCore, ProducerSettings};
+pub use read::{
+    Deaggregator, Delivered, ExtendedSequenceNumber, HashKeyFilter, MalformedRecord, Outcome,
+    OwnedDelivered, SequenceNumber, deaggregate,
 };
-pub use shared::{SharedParsed, SharedUserRecord, SharedUserRecords, parse_shared};
+pub use shards::{HashKey, HashKeyRange, Shard, ShardMap, ShardedAggregator};
+pub use write::{OwnedAggregate, OwnedUserRecord, RecordAggregator};

@@ -3,9 +3,10 @@
 
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, Record};
+use kinesis_agg::write::OuterKey;
 use kinesis_agg::{
-    EnclosingRecord as _, HashKey, KinesisRecord, OuterKey, OwnedAggregate, OwnedUserRecord,
-    RecordAggregator, deaggregate, deaggregate_batch,
+    EnclosingRecord as _, HashKey, KinesisRecord, OwnedAggregate, OwnedUserRecord,
+    RecordAggregator, deaggregate,
 };
 
 fn aggregate(outer_key: OuterKey) -> OwnedAggregate {
@@ -35,7 +36,7 @@ fn user_records_borrow_from_the_sdk_s_record() {
         record("", None),
     ];
     let memory = records[0].data().as_ref().as_ptr_range();
-    let delivered: Vec<_> = deaggregate_batch(&records).collect();
+    let delivered: Vec<_> = deaggregate(&records).collect();
     assert_eq!(delivered.len(), 5);
     for (n, user_record) in delivered[..3].iter().enumerate() {
         assert_eq!(user_record.data(), format!("data {n}").as_bytes());
@@ -82,6 +83,6 @@ fn an_aggregate_becomes_an_entry_under_its_keys() {
         assert_eq!(entry.explicit_hash_key, explicit_hash_key);
         // And back, as a consumer gets it.
         let back = record(entry.data.into_inner(), Some(partition_key));
-        assert_eq!(deaggregate(&back).count(), 3);
+        assert_eq!(deaggregate(&[back]).count(), 3);
     }
 }

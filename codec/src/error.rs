@@ -1,14 +1,14 @@
-//! What can be wrong with bytes that are read, and what can refuse a write.
+//! The errors of reading and writing.
 //!
-//! Errors are `Copy`, carry raw numbers and import nothing of this crate, so
-//! that every other file can use them.
+//! Errors are `Copy`, carry raw numbers and import nothing from this crate, so that
+//! every other file can use them.
 
 use core::fmt;
 
-/// A malformed aggregated record: magic and digest are good, the message is
-/// not.
+/// A malformed aggregated record: the blob has a magic and room for a message, but the
+/// message is not valid. [`parse`](crate::parse) checks the digest first.
 ///
-/// No user record of such a blob is handed out. The blob is still the caller's.
+/// No user record of such a blob is returned. The caller still holds the blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DecodeError {
     kind: DecodeErrorKind,
@@ -20,33 +20,31 @@ impl DecodeError {
         Self { kind, offset }
     }
 
-    /// What is wrong.
+    /// Returns what is wrong.
     #[must_use]
     pub const fn kind(&self) -> DecodeErrorKind {
         self.kind
     }
 
-    /// Where, in bytes from the start of the blob.
+    /// Returns where, in bytes from the start of the blob.
     ///
-    /// Each [`DecodeErrorKind`] says what stands there.
+    /// Each [`DecodeErrorKind`] says what is at that offset.
     #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
     }
 }
 
-/// What is wrong with the message. Unless a variant says otherwise, the offset
-/// is that of the tag of the field at fault.
+/// What is wrong with the message. Unless a variant says otherwise, the offset is that
+/// of the tag of the field at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DecodeErrorKind {
-    /// The bytes end within a field or a group.
+    /// A message ends within a field or a group.
     ///
-    /// Offset: the end of the message (aggregated record, record or tag) that
-    /// ends too early.
+    /// Offset: the end of that message (aggregated record, record or tag).
     Truncated,
-    /// A varint goes on after `limit` bytes, or is a length of more than 64
-    /// bits.
+    /// A varint has more than `limit` bytes, or is a length of more than 64 bits.
     VarintTooLong {
         /// Bytes that this varint may have.
         limit: u8,
@@ -60,10 +58,10 @@ pub enum DecodeErrorKind {
     LengthOverrun {
         /// Bytes that the field claims.
         claimed: u64,
-        /// Bytes that are left.
+        /// Bytes that remain.
         available: u64,
     },
-    /// The end of a group that nothing started.
+    /// A group ends that was not started.
     UnexpectedEndGroup {
         /// Field number of the end.
         field_number: u32,
@@ -85,7 +83,7 @@ pub enum DecodeErrorKind {
         /// The field that is absent.
         field: RequiredField,
     },
-    /// A user record names a partition key that the table does not have.
+    /// A user record has the index of a partition key that is not in the table.
     ///
     /// Offset: the tag of the index.
     PartitionKeyIndex {
@@ -94,7 +92,7 @@ pub enum DecodeErrorKind {
         /// Partition keys in the table.
         count: u64,
     },
-    /// A user record names an explicit hash key that the table does not have.
+    /// A user record has the index of an explicit hash key that is not in the table.
     ///
     /// Offset: the tag of the index.
     ExplicitHashKeyIndex {
@@ -103,8 +101,8 @@ pub enum DecodeErrorKind {
         /// Explicit hash keys in the table.
         count: u64,
     },
-    /// The blob has more bytes than a 32-bit offset can name; nothing that
-    /// Kinesis carries is near that.
+    /// The blob is longer than a 32-bit offset can address, and far longer than Kinesis
+    /// allows.
     ///
     /// Offset: 0.
     BlobTooLong,
@@ -132,22 +130,25 @@ impl fmt::Display for DecodeErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Truncated => f.write_str("message ends within a field"),
-            Self::VarintTooLong { limit } => write!(f, "varint too long for {limit} bytes"),
+            Self::VarintTooLong { limit } => write!(f, "varint has more than {limit} bytes"),
             Self::InvalidTag { tag } => match (tag >> 3, tag & 7) {
                 (0, _) => f.write_str("field number 0"),
-                (_, wire_type @ 6..) => write!(f, "wire type {wire_type} does not exist"),
+                (_, wire_type @ 6..) => write!(f, "unknown wire type {wire_type}"),
                 _ => write!(f, "field tag {tag} does not fit 32 bits"),
             },
             Self::LengthOverrun { claimed, available } => {
-                write!(f, "field of {claimed} bytes where {available} are left")
+                write!(
+                    f,
+                    "field of {claimed} bytes exceeds the {available} that remain"
+                )
             }
             Self::UnexpectedEndGroup { field_number } => {
-                write!(f, "end of group {field_number} without its start")
+                write!(f, "group {field_number} ends without a start")
             }
             Self::MismatchedEndGroup { started, ended } => {
                 write!(f, "group {started} ends as group {ended}")
             }
-            Self::NestingTooDeep => f.write_str("groups nest too deep"),
+            Self::NestingTooDeep => f.write_str("groups are nested too deeply"),
             Self::MissingField { field } => write!(f, "required field {field} is missing"),
             Self::PartitionKeyIndex { index, count } => {
                 write!(f, "partition key index {index} outside table of {count}")
@@ -379,6 +380,30 @@ impl fmt::Display for HashKeyError {
     }
 }
 
+/// Why a user record that was read cannot become one to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RewriteError {
+    /// The partition key is not UTF-8.
+    PartitionKeyNotUtf8 {
+        /// Offset of the first byte of the key that is not.
+        offset: usize,
+    },
+    /// The explicit hash key is not a hash key.
+    ExplicitHashKey(HashKeyError),
+}
+
+impl fmt::Display for RewriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PartitionKeyNotUtf8 { offset } => {
+                write!(f, "partition key is not UTF-8 at byte {offset}")
+            }
+            Self::ExplicitHashKey(error) => write!(f, "explicit {error}"),
+        }
+    }
+}
+
 /// A hash key range whose start is above its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -427,5 +452,6 @@ impl<E: core::error::Error + 'static> core::error::Error for StreamError<E> {
     }
 }
 impl core::error::Error for HashKeyError {}
+impl core::error::Error for RewriteError {}
 impl core::error::Error for ReversedRangeError {}
 impl core::error::Error for LimitError {}

@@ -1,23 +1,23 @@
-//! Magic, message, digest: is a blob aggregated?
+//! The frame of an aggregated record: magic, message, digest.
 
 use core::fmt;
 
 use crate::digest::Digest;
 use crate::limits::{DIGEST_LEN, MAGIC_LEN};
 
-/// What an aggregated blob starts with.
+/// The first bytes of every aggregated record.
 ///
 /// Source: the KPL's aggregation format document.
 pub const MAGIC: [u8; MAGIC_LEN] = [0xf3, 0x89, 0x9a, 0xc2];
 
-/// Where in a blob the message starts: behind the magic.
+/// Offset of the message in a blob.
 pub(crate) const MESSAGE_START: u32 = 4;
 const _: () = assert!(MAGIC_LEN == 4);
 
-/// Why a blob is plain: one user record as somebody put it, not an aggregate.
+/// Why a blob is plain: a single user record, not an aggregate.
 ///
-/// The reasons are the KCL's; a blob that starts with the magic by chance, or
-/// was damaged on its way, is delivered as it is.
+/// The reasons are those of the KCL. A blob that starts with the magic by chance, or was
+/// damaged on its way, is delivered unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_enums,
@@ -26,9 +26,9 @@ const _: () = assert!(MAGIC_LEN == 4);
 pub enum PlainReason {
     /// The blob does not start with [`MAGIC`].
     NoMagic,
-    /// It does, but has no room for a message between magic and digest.
+    /// The blob starts with [`MAGIC`], but is too short for a message and a digest.
     TooShort,
-    /// The digest at its end is not that of the message.
+    /// The digest at the end is not that of the message.
     DigestMismatch,
 }
 
@@ -42,14 +42,14 @@ impl fmt::Display for PlainReason {
     }
 }
 
-/// A blob that has the shape of an aggregate, its digest not yet looked at.
+/// A blob with a magic and room for a message, whose digest is not checked yet.
 ///
 /// ```text
 /// 0        4                            n-16        n
 /// | F3 89 9A C2 |        message        | MD5 of the message |
 /// ```
 ///
-/// This is the seam for whoever computes digests in batches, see
+/// For programs that compute the digests of many blobs together; see
 /// [`parse_with_digest`](crate::parse_with_digest).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'buf> {
@@ -58,7 +58,7 @@ pub struct Frame<'buf> {
 }
 
 impl<'buf> Frame<'buf> {
-    /// Takes a blob apart, without hashing.
+    /// Splits a blob without computing a digest.
     ///
     /// # Errors
     ///
@@ -74,19 +74,19 @@ impl<'buf> Frame<'buf> {
         }
     }
 
-    /// The protobuf message; it starts [`MAGIC_LEN`] bytes into the blob.
+    /// Returns the protobuf message, which starts [`MAGIC_LEN`] bytes into the blob.
     #[must_use]
     pub const fn message(&self) -> &'buf [u8] {
         self.message
     }
 
-    /// The digest that the blob ends with.
+    /// Returns the digest at the end of the blob.
     #[must_use]
     pub const fn digest(&self) -> Digest {
         Digest::new(*self.digest)
     }
 
-    /// True if `computed` is the digest that the blob ends with.
+    /// True if `computed` is the digest at the end of the blob.
     pub(crate) fn is_intact(&self, computed: &Digest) -> bool {
         computed.as_bytes() == self.digest
     }

@@ -98,11 +98,21 @@ impl HashKey {
         }
         let first_len = digits.len() % 8;
         let (first, mut rest) = digits.split_at_checked(first_len).unwrap_or_default();
-        let mut number = u128::from(first.iter().fold(0_u64, |number, &digit| {
-            number.wrapping_mul(10).wrapping_add(u64::from(digit & 0xf))
-        }));
+        // The digits that do not fill eight, behind zeros. Without a loop, as there may be many.
+        let first = match (digits.first_chunk(), u32::try_from(first_len)) {
+            (Some(eight), Ok(first_len)) => {
+                let spare_bits = u64::BITS.wrapping_sub(first_len.wrapping_mul(8));
+                u64::from_le_bytes(*eight)
+                    .checked_shl(spare_bits)
+                    .unwrap_or_default()
+            }
+            _ => first
+                .iter()
+                .fold(0, |eight, &digit| eight >> 8 | u64::from(digit) << 56),
+        };
+        let mut number = u128::from(of_eight_digits(first));
         while let Some((eight, behind)) = rest.split_first_chunk() {
-            let eight = u128::from(of_eight_digits(*eight));
+            let eight = u128::from(of_eight_digits(u64::from_le_bytes(*eight)));
             number = number.wrapping_mul(100_000_000).wrapping_add(eight);
             rest = behind;
         }
@@ -117,18 +127,12 @@ impl HashKey {
     }
 }
 
-/// The number of eight digits. Neighbours are joined three times, into numbers
-/// of twice the digits in lanes of twice the bits.
-fn of_eight_digits(digits: [u8; 8]) -> u64 {
-    let join = |lanes: u64, mask: u64, base: u64, bits: u32| {
-        let first = lanes & mask;
-        let second = lanes.wrapping_shr(bits) & mask;
-        first.wrapping_mul(base).wrapping_add(second)
-    };
-    let digits = u64::from_le_bytes(digits);
-    let pairs = join(digits, 0x000f_000f_000f_000f, 10, 8);
-    let fours = join(pairs, 0x0000_ffff_0000_ffff, 100, 16);
-    join(fours, 0xffff_ffff, 10_000, 32)
+/// The number of eight digits, the first one in the lowest byte. Neighbours are
+/// joined three times, into numbers of twice the digits in lanes of twice the bits.
+fn of_eight_digits(digits: u64) -> u64 {
+    let pairs = (digits & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul((10 << 8) + 1) >> 8;
+    let fours = (pairs & 0x00ff_00ff_00ff_00ff).wrapping_mul((100 << 16) + 1) >> 16;
+    (fours & 0x0000_ffff_0000_ffff).wrapping_mul((10_000 << 32) + 1) >> 32
 }
 
 impl From<Digest> for HashKey {

@@ -1,8 +1,13 @@
-//! Kinesis aggregated records (the KPL format) in the caller's memory: no
-//! `std`, no allocation, no `unsafe`, no panic.
+//! Reads and writes Kinesis aggregated records (the KPL format) in the caller's memory:
+//! no `std`, no allocation, no `unsafe`, no panic.
 //!
-//! Amazon's Kinesis Producer Library packs many **user records** into the data
-//! of one Kinesis record, an **aggregate**:
+//! ```toml
+//! [dependencies]
+//! kinesis-agg-codec = "0.1"
+//! ```
+//!
+//! Amazon's Kinesis Producer Library (KPL) packs many **user records** into the data of
+//! one Kinesis record, an **aggregated record**:
 //!
 //! ```text
 //! 0        4                                   n-16        n
@@ -13,18 +18,10 @@
 //!               | records: key indices, data  |
 //! ```
 //!
+//! This crate is the codec alone. The crate `kinesis-agg` builds on it for programs with a
+//! heap: owned records, batches, AWS SDK, Lambda, and producing for many shards.
+//!
 //! # Reading
-//!
-//! A blob is one of three things, and [`parse`] says which:
-//!
-//! | Outcome | When | What there is |
-//! |---|---|---|
-//! | [`Parsed::Plain`] | no magic, too short, or another digest | one user record, as it stands |
-//! | [`Parsed::Aggregated`] | magic and digest good, message valid | every user record, in order |
-//! | [`DecodeError`] | magic and digest good, message not valid | kind, byte offset, numbers |
-//!
-//! The whole message is checked first. After that, handing out user records
-//! cannot fail, and they borrow from the blob.
 //!
 //! ```
 //! use kinesis_agg_codec::{Parsed, parse};
@@ -33,19 +30,30 @@
 //! # let mut writer = kinesis_agg_codec::AggregateWriter::new(&mut buffer);
 //! # writer.try_push(&kinesis_agg_codec::NewUserRecord::new("sensor-7", b"21.5"))?;
 //! # let blob = writer.finish()?.data();
-//! if let Parsed::Aggregated(aggregated) = parse(blob)? {
-//!     for user_record in aggregated.user_records() {
-//!         assert_eq!(user_record.partition_key(), "sensor-7");
-//!         assert_eq!(user_record.data(), b"21.5");
+//! match parse(blob)? {
+//!     Parsed::Plain(reason) => println!("one user record: {reason}"),
+//!     Parsed::Aggregated(aggregated) => {
+//!         for user_record in aggregated.user_records() {
+//!             assert_eq!(user_record.partition_key(), "sensor-7");
+//!             assert_eq!(user_record.data(), b"21.5");
+//!         }
 //!     }
 //! }
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 //!
-//! # Writing
+//! A blob has one of three outcomes:
 //!
-//! [`AggregateWriter`] takes a buffer and user records. What does not fit
-//! leaves it as it was:
+//! | Outcome | When | Contents |
+//! |---|---|---|
+//! | [`Parsed::Plain`] | no magic, too short, or the digest differs | the blob is one user record |
+//! | [`Parsed::Aggregated`] | magic and digest good, message valid | every user record, in order |
+//! | [`DecodeError`] | magic and digest good, message not valid | what is wrong, at which byte |
+//!
+//! `parse` checks the whole message first. After that, iterating over user records cannot
+//! fail, and they borrow from the blob.
+//!
+//! # Writing
 //!
 //! ```
 //! use kinesis_agg_codec::{AggregateWriter, NewUserRecord};
@@ -62,53 +70,56 @@
 //!     }
 //!     writer.try_push(&user_record)?;
 //! }
-//! let rest = writer.finish()?;
-//! send(rest.partition_key(), rest.data());
+//! let last = writer.finish()?;
+//! send(last.partition_key(), last.data());
 //! # Ok::<(), kinesis_agg_codec::EncodeError>(())
 //! ```
 //!
-//! The bytes are those of the KPL for the same user records. All of an
-//! aggregate goes to one shard: on a stream of several shards, keep user
-//! records of different [`HashKeyRange`]s in different aggregates.
+//! The bytes are those that the KPL writes for the same user records. Kinesis stores the
+//! whole aggregate in one shard: on a stream with several shards, put user records of
+//! different [`HashKeyRange`]s into different aggregates.
 //!
 //! # For embedded producers
 //!
+//! Take `default-features = false`: without the feature `fast`, reading and writing take
+//! less code and more time.
+//!
 //! ## Which writer
 //!
-//! Measured on a Cortex-M3 (`opt-level = "s"`, LTO), in bytes; text is beside
-//! MD5, which has 2.5 kB, stack is with MD5 in it:
+//! Measured on a Cortex-M3 (`opt-level = "s"`, LTO, without `fast`), in bytes. Text does
+//! not include MD5, which has 2.5 kB; stack includes it.
 //!
 //! | | For | Text | Stack | Memory |
 //! |---|---|---|---|---|
-//! | [`AggregateWriter`] | any keys; it finds each again | 1684; 4184 with explicit hash keys | 576 | buffer and slots |
+//! | [`AggregateWriter`] | any keys; it finds known ones | 1684; 4184 with explicit hash keys | 576 | buffer and slots |
 //! | [`SectionWriter`] | keys that you know, by index | 700 | 472 | buffer |
-//! | [`StreamWriter`] | the same, into a sink, blobs of any size | 822 | 648 | 128, in the stack |
-//! | [`parse`] and all user records | reading | 2408 | 576 | slots, in the stack |
+//! | [`StreamWriter`] | the same, into a sink, blobs of any size | 822 | 648 | 128, on the stack |
+//! | [`parse`] and all user records | reading | 2288 | 568 | slots, on the stack |
 //!
-//! The stack of reading is that of a program that walks in a function of its own:
-//! in the caller of [`parse`] the iterator, with its slots, would be there while the
-//! digest is computed.
+//! The stack of reading is that of a program that iterates in a function of its own. In the
+//! caller of [`parse`], the iterator with its slots would already be on the stack while
+//! the digest is computed.
 //!
-//! Nothing is allocated, nothing is static. Buffer or writer may be `static`;
-//! making either is `const`. A static buffer that is lent to a writer
-//! (`AggregateWriter::new(buffer)` with a `&'static mut [u8; 512]` from a cell
-//! of your runtime) is zeros, so it costs RAM alone. A static writer that owns
-//! its array keeps an aggregate open across calls, and costs as much flash
-//! again: its limits are no zeros, so the start code copies all of it.
+//! The crate allocates nothing and has no statics. Buffer and writer may be `static`;
+//! constructors are `const`. A static buffer of zeros that is lent to a writer
+//! (`AggregateWriter::new(buffer)` with a `&'static mut [u8; 512]` from a cell of your
+//! runtime) costs RAM only. A static writer that owns its array keeps an aggregate open
+//! across calls and costs as much flash again: its limits are non-zero, so the whole static
+//! is placed in `.data`.
 //!
-//! ## How large the buffer has to be
+//! ## Buffer size
 //!
-//! As long as the longest blob shall become. In bytes:
+//! The buffer must hold the longest blob that you want to send. In bytes:
 //!
 //! | Part of a blob | Bytes |
 //! |---|---|
 //! | magic and digest | [`FRAME_LEN`](limits::FRAME_LEN) |
 //! | each key, once | 2 and its length |
 //! | each user record | 6 and the length of its data |
-//! | an explicit hash key's index, in a user record | 2 |
+//! | the index of an explicit hash key, in a user record | 2 |
 //! | each length or index above 127 | 1 more |
 //!
-//! [`AggregateWriter::encoded_len_with`] says it exactly, before a push:
+//! [`AggregateWriter::encoded_len_with`] returns the exact number before a push:
 //!
 //! ```
 //! use kinesis_agg_codec::{AggregateWriter, NewUserRecord};
@@ -124,46 +135,45 @@
 //! # Ok::<(), kinesis_agg_codec::EncodeError>(())
 //! ```
 //!
-//! Where the service counts less than the buffer has, set
-//! [`Limits::with_max_size`]: it counts the outer partition key, too.
+//! If the service's limit is below the buffer's length, set [`Limits::with_max_size`],
+//! which also counts the outer partition key.
 //!
-//! ## How large the key index has to be
+//! ## Number of key slots
 //!
-//! | For | A slot | By default | With fewer slots than keys |
+//! | For | A slot | Default | With fewer slots than keys |
 //! |---|---|---|---|
-//! | writing | [`WriteSlot`], 8 bytes | [`DEFAULT_KEY_SLOTS`](limits::DEFAULT_KEY_SLOTS) | keys beyond them are stored again at each use |
-//! | reading | [`ReadSlot`], 4 bytes | as many | a look-up takes up to ceil(keys / slots) steps |
+//! | writing | [`WriteSlot`], 8 bytes | [`DEFAULT_KEY_SLOTS`](limits::DEFAULT_KEY_SLOTS) | some keys are stored again at each use |
+//! | reading | [`ReadSlot`], 4 bytes | the same | a look-up takes up to ceil(keys / slots) steps |
 //!
-//! Neither refuses or loses anything. [`KeySlots`] says how many are worth it
-//! where there are many keys; a device with one key can give a single slot:
+//! No user record is rejected, lost or changed for lack of slots, and lent slots may hold
+//! anything. [`KeySlots`] says how many are useful with many keys. A device with one key
+//! can lend a single slot:
 //!
 //! ```
-//! use kinesis_agg_codec::{AggregateWriter, WriteSlot, KeySlots};
+//! use kinesis_agg_codec::{AggregateWriter, KeySlots, WriteSlot};
 //!
 //! let slots = KeySlots::new([WriteSlot::EMPTY; 1]);
 //! let mut writer = AggregateWriter::with_key_lookup([0; 512], slots);
 //! # writer.clear();
 //! ```
 //!
-//! ## When it is full
+//! ## When the aggregate is full
 //!
-//! A push is done or refused, and a refused one leaves no trace. One question
-//! tells what to do:
+//! A push succeeds or changes nothing. The error says what to do:
 //!
-//! | Refusal | [`EncodeError::is_full`] | What helps |
+//! | Error | [`EncodeError::is_full`] | What helps |
 //! |---|---|---|
-//! | [`EncodeError::Full`], [`EncodeError::CountReached`] | yes | finish, send, push the same user record again |
-//! | [`EncodeError::TooLarge`] | no | a larger buffer or limit; nothing else |
-//! | all others | no | the user record is wrong |
+//! | [`EncodeError::Full`], [`EncodeError::CountReached`] | true | finish, send, push the same user record again |
+//! | [`EncodeError::TooLarge`] | false | a larger buffer or limit; nothing else |
+//! | all others | false | see the error |
 //!
-//! A device that sends rarely is not full for long: note the time of the first
-//! push, and finish when that is too old. The finished [`Aggregate`] borrows the
-//! buffer: as long as it is held, it can be sent again. A sink that fails is
-//! another matter, see [`StreamWriter`]. The example `embedded_producer` does
-//! all of this.
+//! A device that sends rarely does not wait until the aggregate is full: it notes the time
+//! of the first push and finishes when that is too long ago. The finished [`Aggregate`]
+//! borrows the buffer and can be sent again while it is held. If a sink fails, see
+//! [`StreamWriter`]. The example `embedded_producer` does all of this.
 //!
-//! [`NewUserRecord`] borrows: bytes that are made on the spot need a name that
-//! lives as long (`let data = reading.to_be_bytes();`).
+//! [`NewUserRecord`] borrows its data: bytes made on the spot need a variable that lives as
+//! long (`let data = reading.to_be_bytes();`).
 //!
 //! # Limits
 //!
@@ -171,20 +181,24 @@
 //!
 //! | What | Limit |
 //! |---|---|
-//! | Kinesis record that is written: blob and outer partition key, in bytes | [`DEFAULT_MAX_SIZE`](limits::DEFAULT_MAX_SIZE), settable up to [`LARGEST_MAX_SIZE`](limits::LARGEST_MAX_SIZE) |
-//! | partition key that is written, in UTF-16 units | 1 to [`MAX_PARTITION_KEY_UTF16_LEN`](limits::MAX_PARTITION_KEY_UTF16_LEN) |
+//! | written Kinesis record: blob and outer partition key, in bytes | [`DEFAULT_MAX_SIZE`](limits::DEFAULT_MAX_SIZE), settable up to [`LARGEST_MAX_SIZE`](limits::LARGEST_MAX_SIZE) |
+//! | written partition key, in UTF-16 code units | 1 to [`MAX_PARTITION_KEY_UTF16_LEN`](limits::MAX_PARTITION_KEY_UTF16_LEN) |
 //! | hash key | [`HashKey::MIN`] to [`HashKey::MAX`] |
-//! | groups in unknown fields, in levels | [`MAX_NESTING`](limits::MAX_NESTING) |
+//! | nested groups in unknown fields | [`MAX_NESTING`](limits::MAX_NESTING) |
 //! | blob that is read | what 32 bits can address |
 //!
-//! Keys that are read may be of any length and any bytes, and there may be any
-//! number of keys and user records.
+//! Keys that are read may have any length and any bytes. There may be any number of keys
+//! and user records.
 //!
 //! # Features
 //!
-//! None by default, and features only add. `heapless`: a `heapless::Vec` as
-//! the writer's buffer. `embedded-io`: an `embedded_io::Write` as the sink of a
-//! [`StreamWriter`].
+//! Features only add.
+//!
+//! | Feature | Adds | Brings into the API |
+//! |---|---|---|
+//! | `fast` (default) | more code for less time; the same bytes, user records and errors | nothing |
+//! | `heapless` | [`VecAggregate`](https://docs.rs/kinesis-agg-codec/latest/kinesis_agg_codec/struct.VecAggregate.html) and writers with a `heapless::Vec` as buffer | `heapless` 0.9 |
+//! | `embedded-io` | [`EmbeddedIo`](https://docs.rs/kinesis-agg-codec/latest/kinesis_agg_codec/struct.EmbeddedIo.html): a device as the sink of a [`StreamWriter`] | `embedded-io` 0.7 |
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -211,6 +225,7 @@ mod key_bytes;
 pub mod limits;
 mod read;
 mod record_tag;
+mod rewrite;
 mod schema;
 mod wire;
 mod write;
@@ -218,7 +233,7 @@ mod write;
 pub use digest::Digest;
 pub use error::{
     DecodeError, DecodeErrorKind, EncodeError, EncodedPart, HashKeyError, LimitError,
-    RequiredField, ReversedRangeError, StreamError,
+    RequiredField, ReversedRangeError, RewriteError, StreamError,
 };
 pub use frame::{Frame, MAGIC, PlainReason};
 pub use hash_key::{HashKey, HashKeyDecimal, HashKeyRange};

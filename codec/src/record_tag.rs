@@ -9,7 +9,7 @@ use crate::schema::{RECORD_TAG, TAG_KEY, TAG_VALUE};
 use crate::wire::fault::Fault;
 use crate::wire::field::{Fields, Place};
 use crate::wire::num::{Num as _, to_u32};
-use crate::wire::put::{bytes_field_len, delimited_len, put_bytes_field, put_numbers};
+use crate::wire::put::{bytes_field_len, delimited_len, put_bytes_field};
 use crate::wire::sink::{Output, Sink};
 
 /// A tag of a user record: a name and perhaps a value, which the KPL's format
@@ -103,7 +103,7 @@ impl<'buf> RecordTag<'buf> {
 
     /// Appends the tag to a record.
     pub(crate) fn write(&self, out: &mut impl Output) -> Option<()> {
-        put_numbers(out, |sink| sink.put_tagged(RECORD_TAG, self.body_len()))?;
+        out.put_numbers(|sink| sink.put_tagged(RECORD_TAG, self.body_len()))?;
         put_bytes_field(out, TAG_KEY, self.key.as_bytes())?;
         match self.value {
             Some(value) => put_bytes_field(out, TAG_VALUE, value.as_bytes()),

@@ -2,7 +2,8 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use kinesis_agg::codec::MAGIC;
-use kinesis_agg::{HashKey, LoneUserRecord, OuterKey, OwnedUserRecord};
+use kinesis_agg::write::{LoneUserRecord, OuterKey};
+use kinesis_agg::{HashKey, OwnedUserRecord};
 use kinesis_agg_tests::aggregator_model::{self, Settings, Step};
 
 #[derive(Arbitrary, Debug)]

@@ -1,10 +1,7 @@
 //! Any bytes are plain, aggregated or malformed, the same each time, by the
 //! rules of the format; what an aggregate holds can be written again.
 
-use kinesis_agg::{
-    Deaggregator, Outcome, OwnedUserRecord, SharedParsed, UnfitUserRecord, deaggregate,
-    parse_shared,
-};
+use arbitrary::{Arbitrary as _, Unstructured};
 use kinesis_agg_codec::{
     AggregatedRecord, DecodeError, Digest, EncodeError, Frame, MAGIC, Parsed, PlainReason,
     ReadSlot, RecordTag, RecordTags, SectionWriter, UserRecord, parse, parse_with_digest,
@@ -12,21 +9,38 @@ use kinesis_agg_codec::{
 };
 use kinesis_agg_tests::{Read, read_in, read_with_slots, reseal, wire};
 
+#[cfg(feature = "std")]
+use crate::delivered;
+use crate::message::Message as MadeUp;
 use crate::reference::Message;
-use crate::{assemble, hash_key, reference};
+use crate::{hash_key, reference};
 
-/// First byte 0: a blob. Otherwise a message, see [`assemble::message`], that
-/// is framed under its right digest.
+/// First byte 0: a blob. Otherwise a message, see [`message_of`], that is
+/// framed under its right digest.
 pub fn check(input: &[u8]) {
     match input {
         [0, blob @ ..] => check_blob(blob),
-        message => check_blob(&reseal(&assemble::message(message))),
+        message => check_blob(&reseal(&message_of(message))),
+    }
+}
+
+/// The message that `input` stands for: by its first byte as it is, or made up
+/// field by field.
+#[must_use]
+pub fn message_of(input: &[u8]) -> Vec<u8> {
+    match input.split_first() {
+        None => Vec::new(),
+        Some((mode, rest)) if mode % 2 == 0 => rest.to_vec(),
+        Some((_, rest)) => {
+            let message = MadeUp::arbitrary_take_rest(Unstructured::new(rest));
+            message.map(|message| message.encode()).unwrap_or_default()
+        }
     }
 }
 
 /// All that there is to say of a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Said {
+pub(crate) enum Said {
     Plain(PlainReason),
     Malformed(DecodeError),
     Aggregated(Message),
@@ -85,7 +99,8 @@ fn check_blob(blob: &[u8]) {
         }
         Said::Aggregated(message) => check_aggregated(blob, message),
     }
-    check_consumers(blob, &said);
+    #[cfg(feature = "std")]
+    delivered::check(blob, &said);
 }
 
 /// What the format's document owes this blob.
@@ -175,7 +190,7 @@ fn check_user_record(blob: &[u8], user_record: &UserRecord<'_>) {
         }
         let mut out = vec![0xa5; usize::try_from(tag.encoded_len()).unwrap()];
         let encoded = tag.encode_into(&mut out).unwrap();
-        assert!(RecordTags::parse(encoded).unwrap().eq([tag]));
+        assert!(RecordTags::parse(encoded).unwrap().into_iter().eq([tag]));
         let len = out.len();
         assert!(tag.encode_into(&mut out[1..]).is_err() && out.len() == len);
     }
@@ -183,10 +198,10 @@ fn check_user_record(blob: &[u8], user_record: &UserRecord<'_>) {
     if !encoded.is_empty() {
         inside(encoded);
     }
-    assert!(RecordTags::parse(encoded).unwrap().eq(user_record.tags()));
+    assert_eq!(RecordTags::parse(encoded).unwrap(), user_record.tags());
     assert_eq!(
         user_record.tags().is_empty(),
-        user_record.tags().count() == 0
+        user_record.tags().into_iter().count() == 0
     );
 
     let hash_key = user_record.hash_key().map(|hash_key| hash_key.to_u128());
@@ -197,26 +212,8 @@ fn check_user_record(blob: &[u8], user_record: &UserRecord<'_>) {
             Ok(hash_key::md5(user_record.partition_key().as_bytes()))
         ),
     }
-    match OwnedUserRecord::try_from(user_record) {
-        Ok(owned) => {
-            assert_eq!(user_record.partition_key(), owned.partition_key().unwrap());
-            assert_eq!(user_record.data(), owned.data());
-            assert!(user_record.tags().eq(owned.tags()));
-            let explicit = owned.explicit_hash_key();
-            assert_eq!(
-                explicit.is_some(),
-                user_record.explicit_hash_key().is_some()
-            );
-            assert_eq!(user_record.hash_key(), Ok(owned.hash_key()));
-        }
-        Err(UnfitUserRecord::PartitionKey(error)) => {
-            assert_eq!(user_record.partition_key().to_str(), Err(error));
-        }
-        Err(UnfitUserRecord::ExplicitHashKey(error)) => {
-            assert_eq!(user_record.hash_key(), Err(error));
-        }
-        Err(other) => panic!("{other}"),
-    }
+    #[cfg(feature = "std")]
+    delivered::check_owned(user_record);
 }
 
 /// A view goes into a buffer that has no byte more than it takes, and in one
@@ -265,10 +262,7 @@ fn check_written_again(message: &Message) {
     let pushed = push_all(&mut writer, message);
     assert_eq!(pushed, Ok(()));
     assert_eq!(usize::try_from(writer.encoded_len()).unwrap(), len);
-    assert_eq!(
-        usize::try_from(writer.record_count()).unwrap(),
-        message.user_records.len()
-    );
+    assert_eq!(writer.record_count(), message.user_records.len());
     if message.user_records.is_empty() {
         assert_eq!(writer.finish().err(), Some(EncodeError::Empty));
     } else {
@@ -331,64 +325,4 @@ fn push_all<B: AsRef<[u8]> + AsMut<[u8]>>(
         writer.push(partition_key, explicit_hash_key, &user_record.data, tags)?;
     }
     Ok(())
-}
-
-/// What `codec-std` makes of the blob is what the codec says.
-fn check_consumers(blob: &[u8], said: &Said) {
-    let mut deaggregator = Deaggregator::new();
-    let mut seen = Vec::new();
-    for delivered in deaggregator.deaggregate(blob) {
-        seen.push((delivered.data().to_vec(), delivered.sub_sequence_number()));
-    }
-    let delivered = deaggregate(blob);
-    let outcome = delivered.outcome();
-    assert_eq!(delivered.size_hint(), (seen.len(), Some(seen.len())));
-    let again: Vec<_> = delivered
-        .map(|delivered| (delivered.data().to_vec(), delivered.sub_sequence_number()))
-        .collect();
-    assert_eq!(again, seen);
-    let whole = vec![(blob.to_vec(), 0)];
-    let shared = parse_shared(bytes::Bytes::copy_from_slice(blob));
-    match said {
-        Said::Plain(reason) => {
-            assert_eq!(outcome, Outcome::Plain(*reason));
-            assert_eq!(seen, whole);
-            assert!(matches!(shared, Ok(SharedParsed::Plain(same)) if same == *reason));
-        }
-        Said::Malformed(error) => {
-            assert_eq!(outcome, Outcome::Malformed(*error));
-            assert_eq!(seen, whole);
-            assert_eq!(shared.err(), Some(*error));
-        }
-        Said::Aggregated(message) => {
-            let record_count = message.user_records.len();
-            assert_eq!(outcome, Outcome::Aggregated { record_count });
-            let data = message
-                .user_records
-                .iter()
-                .map(|read| (read.data.clone(), read.sub_sequence_number));
-            assert_eq!(seen, data.collect::<Vec<_>>());
-            let Ok(SharedParsed::Aggregated(shared)) = shared else {
-                panic!("not aggregated: {shared:?}");
-            };
-            let shared: Vec<_> = shared
-                .map(|shared| Read {
-                    partition_key: shared.partition_key().as_bytes().to_vec(),
-                    explicit_hash_key: shared
-                        .explicit_hash_key()
-                        .map(|key| key.as_bytes().to_vec()),
-                    data: shared.data().to_vec(),
-                    tags: shared
-                        .tags()
-                        .map(|tag| {
-                            let value = tag.value.map(|value| value.as_bytes().to_vec());
-                            (tag.key.as_bytes().to_vec(), value)
-                        })
-                        .collect(),
-                    sub_sequence_number: shared.sub_sequence_number(),
-                })
-                .collect();
-            assert_eq!(shared, message.user_records);
-        }
-    }
 }

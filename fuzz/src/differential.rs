@@ -7,9 +7,9 @@ use kinesis_agg_tests::reseal;
 use crate::decode::all_of;
 use crate::explained::{Explained, repair};
 use crate::peers::{PEERS, Peer, Verdict};
-use crate::{assemble, reference};
+use crate::{decode, reference};
 
-/// A message, see [`assemble::message`].
+/// A message, see [`decode::message_of`].
 pub fn check(input: &[u8]) {
     drop(explanations(input));
 }
@@ -17,7 +17,7 @@ pub fn check(input: &[u8]) {
 /// Checks a message; returns which peers disagreed, and why.
 #[must_use]
 pub fn explanations(input: &[u8]) -> Vec<(&'static str, Explained)> {
-    let message = assemble::message(input);
+    let message = decode::message_of(input);
     // No frame holds an empty message.
     if message.is_empty() {
         return Vec::new();

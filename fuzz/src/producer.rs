@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use kinesis_agg::producer::{
-    AttemptOutcome, Distribution, DistributionAnswer, FailureReason, ProducerCore, ProducerEvent,
-    ProducerSettings, PutRecord, PutRequest, PutResult, RequestFailure, RequestId,
+    AttemptOutcome, Distribution, DistributionAnswer, FailureReason, ProducerEvent, PutRecord,
+    PutRequest, PutResult, RequestFailure, RequestId,
 };
+use kinesis_agg::shards::{RejectionReason, ShardAggregate, ShardedLimits};
+use kinesis_agg::write::{Limits, OuterKey};
 use kinesis_agg::{
-    HashKey, HashKeyRange, Limits, OuterKey, OwnedAggregate, OwnedUserRecord, RejectionReason,
-    Shard, ShardAggregate, ShardMap, ShardedAggregator, ShardedLimits, SharedParsed,
-    SharedUserRecord, parse_shared,
+    Delivered, HashKey, HashKeyRange, OwnedAggregate, OwnedDelivered, OwnedUserRecord,
+    ProducerCore, ProducerSettings, Shard, ShardMap, ShardedAggregator, deaggregate,
 };
 
 #[derive(Arbitrary, Debug)]
@@ -276,21 +277,24 @@ fn user_record(token: u32, input: UserRecord) -> OwnedUserRecord {
 }
 
 /// What a consumer gets.
-fn consume(data: &bytes::Bytes) -> Vec<SharedUserRecord> {
-    match parse_shared(data.clone()) {
-        Ok(SharedParsed::Aggregated(user_records)) => user_records.collect(),
-        other => panic!("no aggregate: {other:?}"),
-    }
+fn consume(data: &bytes::Bytes) -> Vec<OwnedDelivered<bytes::Bytes>> {
+    let records = [data.clone()];
+    let read: Vec<_> = deaggregate(&records).map(Delivered::into_owned).collect();
+    assert!(
+        read.iter().all(OwnedDelivered::is_aggregated),
+        "no aggregate"
+    );
+    read
 }
 
-fn token_of(user_record: &SharedUserRecord) -> u32 {
+fn token_of(user_record: &OwnedDelivered<bytes::Bytes>) -> u32 {
     u32::from_be_bytes(*user_record.data().first_chunk().unwrap())
 }
 
-fn check_read(read: &SharedUserRecord, pushed: &OwnedUserRecord) {
-    assert!(read.partition_key() == *pushed.partition_key().unwrap());
+fn check_read(read: &OwnedDelivered<bytes::Bytes>, pushed: &OwnedUserRecord) {
+    assert!(read.partition_key().unwrap() == *pushed.partition_key().unwrap());
     assert_eq!(read.data(), pushed.data());
-    assert_eq!(read.hash_key(), Ok(pushed.hash_key()));
+    assert_eq!(read.hash_key(), Ok(Some(pushed.hash_key())));
     let is_explicit = pushed.explicit_hash_key().is_some();
     assert_eq!(read.explicit_hash_key().is_some(), is_explicit);
 }
@@ -470,7 +474,7 @@ impl Aggregator {
 /// "The bytes that each would take in an aggregate of its own, and those of
 /// its token."
 fn waiting_len(user_record: &OwnedUserRecord) -> usize {
-    let new = kinesis_agg::NewUserRecord::new(
+    let new = kinesis_agg::write::NewUserRecord::new(
         user_record.partition_key().unwrap_or_default(),
         user_record.data(),
     )

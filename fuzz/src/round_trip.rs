@@ -361,7 +361,7 @@ impl Pair {
 
     /// Drops the user records, or the writer with them.
     fn clear(&mut self) {
-        if self.model.user_records().len() % 2 == 0 {
+        if self.model.user_records().len().is_multiple_of(2) {
             self.writer.clear();
         } else {
             let (buffer, slots) = self.writer.clone().into_parts();

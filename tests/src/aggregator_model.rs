@@ -2,35 +2,16 @@
 //! user records in a list and makes each Kinesis record anew.
 
 use kinesis_agg::codec::limits;
-use kinesis_agg::{
-    HashKey, Limits, LoneUserRecord, OuterKey, OwnedAggregate, OwnedUserRecord, RecordAggregator,
-    SharedParsed, parse_shared,
-};
+use kinesis_agg::write::{Limits, LoneUserRecord, OuterKey};
+use kinesis_agg::{KinesisRecord, OwnedAggregate, OwnedUserRecord, RecordAggregator, deaggregate};
 
 /// What a consumer gets out of what the aggregator handed out.
 #[must_use]
 pub fn consume(aggregate: &OwnedAggregate) -> Vec<OwnedUserRecord> {
-    match parse_shared(aggregate.data().clone()).unwrap() {
-        SharedParsed::Plain(_) => vec![
-            OwnedUserRecord::new(aggregate.partition_key(), aggregate.data().clone())
-                .with_explicit_hash_key(aggregate.explicit_hash_key()),
-        ],
-        SharedParsed::Aggregated(user_records) => user_records
-            .map(|read| {
-                let key = read.partition_key().to_str().unwrap();
-                let hash_key = read
-                    .explicit_hash_key()
-                    .map(|text| HashKey::from_decimal(text.as_bytes()).unwrap());
-                read.tags().iter().fold(
-                    OwnedUserRecord::new(key, read.data().clone()).with_explicit_hash_key(hash_key),
-                    |owned, tag| {
-                        let value = tag.value.map(|value| value.to_str().unwrap());
-                        owned.with_tag(tag.key.to_str().unwrap(), value)
-                    },
-                )
-            })
-            .collect(),
-    }
+    let records = [KinesisRecord::from(aggregate.clone())];
+    deaggregate(&records)
+        .map(|read| OwnedUserRecord::try_from(&read).unwrap())
+        .collect()
 }
 
 /// Bytes of the Kinesis record, as the service counts.
@@ -218,6 +199,7 @@ pub fn run_through(settings: &Settings, user_records: impl IntoIterator<Item = O
     for user_record in user_records {
         let mut completed = None;
         let pushed = aggregator.push_with(user_record.clone(), |full| completed = Some(full));
+        assert!(pushed.as_ref().is_ok_and(|it| *it) == completed.is_some());
         if pushed.is_ok() {
             taken.push(user_record);
         }

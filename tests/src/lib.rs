@@ -169,7 +169,7 @@ pub fn message_of(blob: &[u8]) -> &[u8] {
 
 /// The README's examples, as they stand there.
 #[doc = include_str!("../../README.md")]
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "std"))]
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Readme;

@@ -15,10 +15,9 @@ use kinesis_agg::producer::{
     Distribution, DistributionAnswer, ProducerCore, ProducerEvent, ProducerSettings, PutRecord,
     PutRequest, PutResult, RequestFailure, RequestId, UnfitForRaw,
 };
-use kinesis_agg::{
-    HashKey, HashKeyRange, Limits, LoneUserRecord, OwnedUserRecord, RecordAggregator,
-    RejectionReason, Shard, ShardMap, SharedParsed, parse_shared,
-};
+use kinesis_agg::shards::RejectionReason;
+use kinesis_agg::write::{Limits, LoneUserRecord};
+use kinesis_agg::{HashKey, HashKeyRange, OwnedUserRecord, RecordAggregator, Shard, ShardMap};
 
 /// What is simulated: our producer, or a control that breaks a promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -1063,8 +1062,8 @@ impl Simulation {
 }
 
 fn is_aggregated(record: &PutRecord) -> bool {
-    let parsed = parse_shared(record.data.clone());
-    matches!(parsed, Ok(SharedParsed::Aggregated(_)))
+    let records = [record.data.clone()];
+    kinesis_agg::deaggregate(&records).all(|delivered| delivered.user_record().is_some())
 }
 
 fn hash_key_of(record: &PutRecord) -> HashKey {
@@ -1076,10 +1075,11 @@ fn hash_key_of(record: &PutRecord) -> HashKey {
 /// Token and hash key of each user record.
 fn deaggregate(record: &PutRecord) -> Vec<(u64, HashKey)> {
     let token = |data: &[u8]| u64::from_be_bytes(*data.first_chunk().unwrap());
-    match parse_shared(record.data.clone()).unwrap() {
-        SharedParsed::Aggregated(user_records) => user_records
-            .map(|read| (token(read.data()), read.hash_key().unwrap()))
-            .collect(),
-        SharedParsed::Plain(_) => vec![(token(&record.data), hash_key_of(record))],
-    }
+    let records = [record.data.clone()];
+    let delivered = kinesis_agg::deaggregate(&records);
+    let read = delivered.map(|delivered| match delivered.user_record() {
+        Some(read) => (token(read.data()), read.hash_key().unwrap()),
+        None => (token(delivered.data()), hash_key_of(record)),
+    });
+    read.collect()
 }

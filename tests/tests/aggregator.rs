@@ -2,10 +2,9 @@
 //! lost, reordered or twice, and every size is exact.
 
 use kinesis_agg::codec::{MAGIC, limits};
-use kinesis_agg::{
-    EncodeError, HashKey, LoneUserRecord, NewUserRecord, OuterKey, OwnedUserRecord,
-    RecordAggregator,
-};
+use kinesis_agg::write::EncodeError;
+use kinesis_agg::write::{Limits, LoneUserRecord, NewUserRecord, OuterKey};
+use kinesis_agg::{HashKey, OwnedUserRecord, RecordAggregator};
 use kinesis_agg_tests::aggregator_model::{self, Settings, Step, consume, size};
 use kinesis_agg_tests::{aggregated, read_with_slots};
 use proptest::prelude::*;
@@ -244,4 +243,56 @@ fn printed_an_aggregator_counts_its_user_records() {
     let expected = "AggregateWriter { encoded_len: 44, record_count: 3, limits: ";
     assert!(printed.contains(expected), "{printed}");
     assert!(!printed.contains('['), "{printed}");
+}
+
+/// With one key an aggregate, no shard boundary can lie in one.
+#[test]
+fn an_aggregator_of_one_key_mixes_none() {
+    for lone in [LoneUserRecord::Wrapped, LoneUserRecord::Raw] {
+        let limits = Limits::new().with_max_size(90).unwrap();
+        let mut aggregator = RecordAggregator::new()
+            .with_limits(limits)
+            .with_lone_user_record(lone)
+            .with_one_key(true);
+        let mut pushed = Vec::new();
+        let mut completed = Vec::new();
+        for n in 0..300_usize {
+            let len = match n % 29 {
+                // Fits raw only, or not at all.
+                0 => 70,
+                1 => 100,
+                n => n,
+            };
+            let explicit_hash_key = (n % 7 == 0).then(|| HashKey::new(1));
+            let user_record = OwnedUserRecord::new(format!("key {}", n / 3 % 2), vec![b'x'; len])
+                .with_explicit_hash_key(explicit_hash_key);
+            let fits = aggregator.fits(&user_record);
+            let before = aggregator.record_count();
+            match aggregator.push(user_record.clone()) {
+                Ok(aggregate) => {
+                    assert_eq!(fits, aggregate.is_none());
+                    completed.extend(aggregate);
+                    pushed.push(user_record);
+                }
+                Err(error) => {
+                    assert!(len == 100 || (len == 70 && lone == LoneUserRecord::Wrapped));
+                    assert_eq!(error.to_string(), error.reason.to_string());
+                    assert_eq!((aggregator.record_count(), fits), (before, false));
+                }
+            }
+        }
+        completed.extend(aggregator.flush());
+        let read: Vec<_> = completed.iter().map(consume).collect();
+        for aggregate in &read {
+            let keys = |one: &OwnedUserRecord| {
+                (
+                    one.partition_key().map(str::to_owned),
+                    one.explicit_hash_key(),
+                )
+            };
+            assert!(aggregate.iter().all(|one| keys(one) == keys(&aggregate[0])));
+        }
+        assert!(read.iter().any(|aggregate| aggregate.len() > 1));
+        assert_eq!(read.concat(), pushed);
+    }
 }

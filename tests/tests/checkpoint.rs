@@ -1,9 +1,10 @@
 //! Going on from a checkpoint. Protects that a consumer that stops anywhere,
 //! also inside an aggregate, sees every user record once.
 
+use kinesis_agg::read::SequenceNumberError;
 use kinesis_agg::{
-    ExtendedSequenceNumber, HashKeyFilter, HashKeyRange, KinesisRecord, OwnedUserRecord,
-    RecordAggregator, SequenceNumber, SequenceNumberError, deaggregate, deaggregate_batch,
+    Deaggregator, Delivered, EnclosingRecord, ExtendedSequenceNumber, HashKey, HashKeyFilter,
+    HashKeyRange, KinesisRecord, OwnedUserRecord, RecordAggregator, SequenceNumber, deaggregate,
 };
 use kinesis_agg_tests::reseal;
 use proptest::prelude::*;
@@ -49,7 +50,7 @@ fn shard(kinds: &[(Kind, u128)]) -> Vec<KinesisRecord> {
 
 type Seen = (ExtendedSequenceNumber, Vec<u8>);
 
-fn seen(delivered: &kinesis_agg::Delivered<'_, KinesisRecord>) -> Seen {
+fn seen<R: EnclosingRecord>(delivered: &Delivered<'_, R>) -> Seen {
     let number = delivered.extended_sequence_number().unwrap().unwrap();
     (number, delivered.data().to_vec())
 }
@@ -69,7 +70,7 @@ proptest! {
     #[test]
     fn every_stop_goes_on_without_loss_or_repeat(kinds in kinds()) {
         let records = shard(&kinds);
-        let all: Vec<_> = deaggregate_batch(&records).map(|d| seen(&d)).collect();
+        let all: Vec<_> = deaggregate(&records).map(|d| seen(&d)).collect();
         let order = |w: &[Seen]| w[0].0 < w[1].0;
         prop_assert!(all.windows(2).all(order));
         for (place, (checkpoint, _)) in all.iter().enumerate() {
@@ -77,23 +78,17 @@ proptest! {
                 let number = record.sequence_number.as_deref().unwrap();
                 number.parse::<SequenceNumber>().unwrap() >= checkpoint.sequence_number
             };
-            let rest: Vec<_> = deaggregate_batch(records.iter().filter(at))
-                .resume_after(checkpoint.clone())
-                .map(|d| seen(&d))
-                .collect();
+            let from: Vec<_> = records.iter().filter(at).collect();
+            let mut deaggregator = Deaggregator::new().resume_after(checkpoint.clone());
+            let rest: Vec<_> = deaggregator.deaggregate(&from).map(|d| seen(&d)).collect();
             prop_assert_eq!(&rest, &all[place + 1..]);
-            let rest: Vec<_> = deaggregate_batch(&records)
-                .resume_after(checkpoint.clone())
-                .map(|d| seen(&d))
-                .collect();
+            let rest: Vec<_> = deaggregator.deaggregate(&records).map(|d| seen(&d)).collect();
             prop_assert_eq!(&rest, &all[place + 1..]);
-            // One by one, as with a `Deaggregator`.
-            let rest: Vec<_> = records
-                .iter()
-                .flat_map(|record| deaggregate(record).resume_after(checkpoint.clone()))
-                .map(|d| seen(&d))
-                .collect();
-            prop_assert_eq!(&rest, &all[place + 1..]);
+            let one_by_one = records.iter().flat_map(|record| {
+                let rest = deaggregator.deaggregate_one(record);
+                rest.map(|d| seen(&d)).collect::<Vec<_>>()
+            });
+            prop_assert_eq!(&one_by_one.collect::<Vec<_>>(), &all[place + 1..]);
         }
     }
 }
@@ -112,8 +107,12 @@ fn before_all_records_nothing_is_skipped_and_behind_them_everything() {
             sequence_number: word.parse().unwrap(),
             sub_sequence_number: 1,
         };
-        let rest = deaggregate_batch(&records).resume_after(checkpoint);
-        assert_eq!(rest.count(), count, "{word}");
+        let mut deaggregator = Deaggregator::new().resume_after(checkpoint.clone());
+        let mut rest = deaggregator.deaggregate(&records);
+        assert_eq!(rest.by_ref().count(), count, "{word}");
+        // Never before the one that it resumed after.
+        let end = rest.checkpoint().unwrap().unwrap();
+        assert!(end >= checkpoint && end.is_after_record() == (word != "SHARD_END"));
     }
 }
 
@@ -124,41 +123,104 @@ fn what_has_no_number_to_compare_is_delivered() {
     records[0].sequence_number = None;
     records[1].sequence_number = Some("x".into());
     let checkpoint = ExtendedSequenceNumber::from("7".parse::<SequenceNumber>().unwrap());
-    let rest: Vec<_> = deaggregate_batch(&records)
-        .resume_after(checkpoint)
-        .collect();
+    let mut deaggregator = Deaggregator::new().resume_after(checkpoint);
+    let mut reading = deaggregator.deaggregate(&records);
+    let rest: Vec<_> = reading.by_ref().collect();
     assert_eq!(rest.len(), 4);
     assert_eq!(rest[0].extended_sequence_number(), Ok(None));
     let error = SequenceNumberError::NotADigit { offset: 0 };
     assert_eq!(rest[2].extended_sequence_number(), Err(error));
+    assert_eq!(reading.checkpoint(), Err(error));
 }
 
-/// Over used-up records, over a filter, and up to an error.
+/// A consumer that stores the iterator's checkpoint loses nothing, wherever it
+/// stops, and gets over Kinesis records of which nothing is delivered.
 #[test]
-fn skipping_goes_together_with_filtering_and_strictness() {
+fn the_checkpoint_covers_what_was_left_out_and_skipped() {
     let records = shard(&[
-        (Kind::Malformed, 0),
+        (Kind::Aggregate(3), 0),
+        (Kind::Aggregate(0), 0),
+        (Kind::Plain, 0),
+        (Kind::Aggregate(2), 0),
         (Kind::Aggregate(4), 0),
+    ]);
+    let number = |place: usize| -> SequenceNumber {
+        records[place]
+            .sequence_number
+            .as_deref()
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    let within = |place: usize, sub_sequence_number| {
+        Some(ExtendedSequenceNumber {
+            sequence_number: number(place),
+            sub_sequence_number,
+        })
+    };
+    let after = |place| Some(ExtendedSequenceNumber::after_record(number(place)));
+    let mut deaggregator = Deaggregator::new();
+    let mut reading = deaggregator.deaggregate(&records[..4]);
+    let mut checkpoints = vec![reading.checkpoint().unwrap()];
+    while reading.next().is_some() {
+        checkpoints.push(reading.checkpoint().unwrap());
+    }
+    let expected = [
+        None,
+        within(0, 0),
+        within(0, 1),
+        after(0),
+        after(2),
+        within(3, 0),
+        after(3),
+    ];
+    assert_eq!(checkpoints, expected);
+
+    let nothing = HashKeyRange::new(HashKey::MAX, HashKey::MAX).unwrap();
+    for filter in [
+        HashKeyFilter::WholeAggregate(nothing),
+        HashKeyFilter::PerUserRecord(nothing),
+    ] {
+        // After the second user record of the last, which is left out as a whole.
+        let mut deaggregator = Deaggregator::new()
+            .with_filter(filter)
+            .resume_after(within(4, 1).unwrap());
+        let mut reading = deaggregator.deaggregate(&records);
+        assert_eq!(reading.checkpoint(), Ok(None));
+        assert!(reading.next().is_none());
+        assert_eq!(reading.checkpoint(), Ok(after(4)));
+        let counters = deaggregator.counters();
+        assert_eq!(counters.kinesis_records, 5);
+        assert_eq!(counters.kinesis_records_skipped, 4);
+        assert_eq!(counters.user_records_skipped, 2);
+        assert_eq!(counters.user_records_left_out, 2);
+        assert_eq!((counters.plain, counters.aggregated), (0, 1));
+        // And from there on.
+        deaggregator.set_checkpoint(after(4));
+        let mut reading = deaggregator.deaggregate(&records);
+        assert!(reading.next().is_none());
+        assert_eq!(reading.checkpoint(), Ok(after(4)));
+    }
+}
+
+/// What is delivered last of a Kinesis record can be resumed after with
+/// AFTER_SEQUENCE_NUMBER.
+#[test]
+fn the_last_user_record_s_checkpoint_is_after_the_record() {
+    let records = shard(&[
+        (Kind::Aggregate(2), 0),
+        (Kind::Plain, 0),
         (Kind::Malformed, 0),
     ]);
-    let all: Vec<_> = deaggregate_batch(&records).map(|d| seen(&d).0).collect();
-    // Done with the second user record of four.
-    let mut rest = deaggregate_batch(&records)
-        .filter_by(HashKeyFilter::WholeAggregate(HashKeyRange::FULL))
-        .resume_after(all[2].clone())
-        .strict();
-    assert_eq!(rest.next().unwrap().unwrap().sub_sequence_number(), 2);
-    assert_eq!(rest.next().unwrap().unwrap().sub_sequence_number(), 3);
-    assert_eq!(rest.next().unwrap().unwrap_err().record_index, 2);
-    assert!(rest.next().is_none());
-}
-
-#[test]
-fn a_place_is_printed_as_it_is_read() {
-    let place = ExtendedSequenceNumber {
-        sequence_number: "0042".parse().unwrap(),
-        sub_sequence_number: 7,
-    };
-    assert_eq!(place.to_string(), "42:7");
-    assert!(format!("{place:?}").contains("Number(42)"));
+    let checkpoints: Vec<_> = deaggregate(&records)
+        .map(|d| d.checkpoint().unwrap().unwrap())
+        .collect();
+    let is_after = checkpoints
+        .iter()
+        .map(ExtendedSequenceNumber::is_after_record);
+    assert_eq!(is_after.collect::<Vec<_>>(), [false, true, true, true]);
+    let text = checkpoints[1].to_string();
+    assert_eq!(text.parse(), Ok(checkpoints[1].clone()));
+    let mut deaggregator = Deaggregator::new().resume_after(checkpoints[1].clone());
+    assert_eq!(deaggregator.deaggregate(&records).count(), 2);
 }

@@ -1,15 +1,24 @@
-//! What a consumer gets, for one Kinesis record and for rows of them. Protects
+//! What a consumer gets, for one Kinesis record and for batches of them. Protects
 //! that nothing is lost on the way from the codec, that every outcome can be
-//! seen, and that a malformed aggregate is never delivered in part.
+//! seen, that a malformed aggregate is never delivered in part, and that what is
+//! made owned says the same in the same memory.
 
+extern crate alloc;
+
+use alloc::sync::Arc;
 use core::error::Error as _;
 
 use bytes::Bytes;
 use kinesis_agg::codec::{Parsed, ReadSlot, parse};
+use kinesis_agg::read::{Deaggregated, SharedData};
+use kinesis_agg::read::{
+    DecodeErrorKind, KeyBytes, MalformedPolicy, Observer, PlainReason, RecordTag,
+};
+use kinesis_agg::write::{NewUserRecord, UnfitUserRecord};
 use kinesis_agg::{
-    Deaggregator, DecodeErrorKind, Delivered, EnclosingRecord, ExtendedSequenceNumber,
-    HashKeyFilter, HashKeyRange, KinesisRecord, Outcome, PlainReason, SequenceNumber, SharedParsed,
-    deaggregate, deaggregate_batch, parse_shared,
+    Deaggregator, Delivered, EnclosingRecord, HashKey, HashKeyFilter, HashKeyRange, KinesisRecord,
+    MalformedRecord, Outcome, OwnedDelivered, OwnedUserRecord, RecordAggregator, SequenceNumber,
+    deaggregate,
 };
 use kinesis_agg_tests::Read;
 use kinesis_agg_tests::fixtures::decode_cases;
@@ -49,10 +58,10 @@ fn expected(record: &KinesisRecord) -> (Outcome, Vec<Option<Read>>) {
     }
 }
 
-/// Checks all that can be asked of what was delivered.
+/// Checks all that can be asked of what was delivered, and of it made owned.
 fn check(delivered: &Delivered<'_, KinesisRecord>, outcome: Outcome, read: Option<&Read>) {
     let enclosing = delivered.enclosing();
-    let key = |key: kinesis_agg::KeyBytes<'_>| key.as_bytes().to_vec();
+    let key = |key: KeyBytes<'_>| key.as_bytes().to_vec();
     assert_eq!(delivered.sequence_number(), enclosing.sequence_number());
     if let Some(read) = read {
         assert_eq!(delivered.user_record().map(Read::from).as_ref(), Some(read));
@@ -66,12 +75,16 @@ fn check(delivered: &Delivered<'_, KinesisRecord>, outcome: Outcome, read: Optio
             read.explicit_hash_key
         );
         assert_eq!(delivered.sub_sequence_number(), read.sub_sequence_number);
+        let hash_key = delivered.user_record().unwrap().hash_key();
+        assert_eq!(delivered.hash_key(), hash_key.map(Some));
     } else {
         assert!(delivered.user_record().is_none());
         assert_eq!(delivered.data(), enclosing.data);
         assert_eq!(delivered.partition_key().map(key), Some(b"outer".to_vec()));
         assert_eq!(delivered.explicit_hash_key().map(key), Some(b"7".to_vec()));
         assert_eq!(delivered.sub_sequence_number(), 0);
+        assert_eq!(delivered.hash_key(), Ok(Some(HashKey::new(7))));
+        assert!(delivered.tags().is_empty() && delivered.is_last());
     }
     let reason = match outcome {
         Outcome::Plain(reason) => Some(reason),
@@ -81,59 +94,119 @@ fn check(delivered: &Delivered<'_, KinesisRecord>, outcome: Outcome, read: Optio
         Outcome::Malformed(error) => Some(error),
         Outcome::Aggregated { .. } | Outcome::Plain(_) => None,
     };
+    assert_eq!(delivered.outcome(), outcome);
     assert_eq!(delivered.plain_reason(), reason);
     assert_eq!(delivered.malformed(), error);
+    check_owned(&delivered.clone().into_owned(), delivered);
+}
+
+fn check_owned(owned: &OwnedDelivered<KinesisRecord>, borrowed: &Delivered<'_, KinesisRecord>) {
+    let within = borrowed.enclosing().data.as_ptr_range();
+    assert_eq!(owned.enclosing(), borrowed.enclosing());
+    assert_eq!(owned.record_index(), borrowed.record_index());
+    assert_eq!(owned.outcome(), borrowed.outcome());
+    assert_eq!(owned.is_aggregated(), borrowed.user_record().is_some());
+    assert_eq!(owned.plain_reason(), borrowed.plain_reason());
+    assert_eq!(owned.malformed(), borrowed.malformed());
+    assert_eq!(owned.partition_key(), borrowed.partition_key());
+    assert_eq!(owned.explicit_hash_key(), borrowed.explicit_hash_key());
+    assert_eq!(owned.hash_key(), borrowed.hash_key());
+    assert_eq!(owned.data(), borrowed.data());
+    assert!(owned.data().is_empty() || within.contains(&owned.data().as_ptr()));
+    assert_eq!(owned.tags(), borrowed.tags());
+    assert_eq!(owned.sequence_number(), borrowed.sequence_number());
+    assert_eq!(owned.sub_sequence_number(), borrowed.sub_sequence_number());
+    assert_eq!(owned.is_last(), borrowed.is_last());
+    assert_eq!(
+        owned.extended_sequence_number(),
+        borrowed.extended_sequence_number()
+    );
+    assert_eq!(owned.checkpoint(), borrowed.checkpoint());
+    assert_eq!(
+        owned.clone().checked().map(drop),
+        borrowed.clone().checked().map(drop)
+    );
+    assert_eq!(
+        OwnedUserRecord::try_from(owned.clone()),
+        OwnedUserRecord::try_from(borrowed)
+    );
+    assert_eq!(owned.clone().into_data(), borrowed.data());
+}
+
+/// Everything that the observer saw.
+#[derive(Clone, Debug, Default)]
+struct Seen(Vec<(usize, Vec<u8>, Outcome)>);
+
+impl Observer for Seen {
+    fn on_kinesis_record<R: EnclosingRecord>(&mut self, index: usize, record: &R, it: Outcome) {
+        self.0.push((index, record.data().to_vec(), it));
+    }
 }
 
 #[test]
 fn each_record_alone_through_new_and_through_used_memory() {
     let mut deaggregator = Deaggregator::new();
-    for record in &fixtures() {
+    for (index, record) in fixtures().iter().enumerate() {
         let (outcome, expected) = expected(record);
-        let new = deaggregate(record);
-        assert_eq!(new.outcome(), outcome);
+        let new: Vec<_> = deaggregate(core::slice::from_ref(record)).collect();
+        let mut reused = deaggregator.deaggregate_one(record);
         assert_eq!(new.len(), expected.len());
-        let new: Vec<_> = new.collect();
-        let mut reused = deaggregator.deaggregate(record);
-        assert_eq!(reused.outcome(), outcome);
-        assert_eq!(reused.enclosing(), record);
         for (read, new) in expected.iter().zip(&new) {
             check(new, outcome, read.as_ref());
-            check(&reused.next().unwrap(), outcome, read.as_ref());
+            let reused = reused.next().unwrap();
+            check(&reused, outcome, read.as_ref());
+            assert_eq!((new.record_index(), reused.record_index()), (0, index));
         }
-        assert_eq!(new.len(), expected.len());
-        assert_eq!(reused.len(), 0);
         assert!(reused.next().is_none() && reused.next().is_none());
+        let last: Vec<_> = new.iter().map(Delivered::is_last).collect();
+        let expected_last: Vec<_> = (1..=new.len()).map(|n| n == new.len()).collect();
+        assert_eq!(last, expected_last);
     }
 }
 
 #[test]
 fn a_batch_delivers_all_of_all_in_order_and_shows_every_outcome() {
     let records = fixtures();
-    let mut seen = Vec::new();
-    let mut batch = deaggregate_batch(&records)
-        .observe(|index, record, outcome| seen.push((index, record.clone(), outcome)));
+    let mut deaggregator = Deaggregator::new().with_observer(Seen::default());
+    let mut batch = deaggregator.deaggregate(&records);
     for (index, record) in records.iter().enumerate() {
         let (outcome, expected) = expected(record);
         for read in expected {
             let delivered = batch.next().unwrap();
             assert_eq!(delivered.record_index(), index);
             check(&delivered, outcome, read.as_ref());
+            // Not before its turn.
+            assert_eq!(batch.deaggregator().observer().0.len(), index + 1);
         }
     }
     assert!(batch.next().is_none() && batch.next().is_none());
-    drop(batch);
+    let counters = deaggregator.counters();
+    let seen = core::mem::take(deaggregator.observer_mut()).0;
     assert_eq!(seen.len(), records.len());
-    for ((index, seen, outcome), (place, record)) in seen.iter().zip(records.iter().enumerate()) {
-        assert_eq!((*index, seen), (place, record));
+    for ((index, data, outcome), (place, record)) in seen.iter().zip(records.iter().enumerate()) {
+        assert_eq!((*index, data.as_slice()), (place, &record.data[..]));
         assert_eq!(*outcome, expected(record).0);
     }
     let empty = Outcome::Aggregated { record_count: 0 };
     assert!(seen.iter().any(|&(_, _, outcome)| outcome == empty));
+    let count = |is: fn(&Outcome) -> bool| {
+        u64::try_from(seen.iter().filter(|(_, _, outcome)| is(outcome)).count()).unwrap()
+    };
+    assert_eq!(counters.plain, count(|it| matches!(it, Outcome::Plain(_))));
+    assert_eq!(
+        counters.aggregated,
+        count(|it| matches!(it, Outcome::Aggregated { .. }))
+    );
+    assert_eq!(
+        counters.malformed,
+        count(|it| matches!(it, Outcome::Malformed(_)))
+    );
+    assert_eq!(counters.kinesis_records, count(|_| true));
+    assert_eq!(counters.kinesis_records_skipped, 0);
 }
 
 #[test]
-fn strict_ends_at_the_first_malformed_record_and_names_it() {
+fn a_malformed_record_is_an_error_for_who_asks_and_is_named() {
     let records = fixtures();
     let is_malformed = |record: &KinesisRecord| parse(&record.data).is_err();
     let first = records.iter().position(is_malformed).unwrap();
@@ -142,25 +215,50 @@ fn strict_ends_at_the_first_malformed_record_and_names_it() {
         .map(|record| expected(record).1.len())
         .sum();
 
-    let mut strict = deaggregate_batch(&records).strict();
+    let mut checked = deaggregate(&records).map(Delivered::checked);
     for _ in 0..before {
-        strict.next().unwrap().unwrap();
+        checked.next().unwrap().unwrap();
     }
-    let error = strict.next().unwrap().unwrap_err();
+    let error = checked.next().unwrap().unwrap_err();
     assert_eq!(error.record_index, first);
     assert_eq!(error.sequence_number, Some(first.to_string()));
     assert_eq!(Err(error.source), parse(&records[first].data).map(drop));
-    assert!(strict.next().is_none() && strict.next().is_none());
+}
+
+#[test]
+fn a_malformed_record_can_be_left_out_and_is_counted_and_observed() {
+    #[derive(Default)]
+    struct LeftOut(Vec<usize>);
+    impl Observer for LeftOut {
+        fn on_left_out<R: EnclosingRecord>(&mut self, left_out: &Delivered<'_, R>) {
+            assert!(left_out.malformed().is_some());
+            self.0.push(left_out.record_index());
+        }
+    }
+    let records = fixtures();
+    let mut deaggregator = Deaggregator::new()
+        .with_malformed(MalformedPolicy::LeaveOut)
+        .with_observer(LeftOut::default());
+    let delivered: Vec<_> = deaggregator.deaggregate(&records).collect();
+    let mut all = deaggregate(&records).filter(|one| one.malformed().is_none());
+    for one in &delivered {
+        let other = all.next().unwrap();
+        assert_eq!(one.record_index(), other.record_index());
+        assert_eq!(one.data(), other.data());
+    }
+    assert!(all.next().is_none());
+    let malformed = (0..records.len()).filter(|&n| parse(&records[n].data).is_err());
+    assert_eq!(deaggregator.observer().0, malformed.collect::<Vec<_>>());
+    let count = u64::try_from(deaggregator.observer().0.len()).unwrap();
+    assert_eq!(deaggregator.counters().malformed, count);
+    assert_eq!(deaggregator.counters().user_records_left_out, 0);
 }
 
 #[test]
 fn a_malformed_record_says_where_in_words() {
     let data = kinesis_agg_tests::reseal(&[0x0a, 1, b'a', 0x1a, 5, 0x08, 7, 0x1a, 1, b'x']);
-    let known = deaggregate(&record(&data, 42))
-        .next()
-        .unwrap()
-        .checked()
-        .unwrap_err();
+    let records = [record(&data, 42)];
+    let known = deaggregate(&records).next().unwrap().checked().unwrap_err();
     assert_eq!(
         known.to_string(),
         "record 0 (sequence number 42) is malformed"
@@ -173,55 +271,20 @@ fn a_malformed_record_says_where_in_words() {
         known.source.kind(),
         DecodeErrorKind::PartitionKeyIndex { .. }
     ));
-    let unknown = deaggregate(data.as_slice())
-        .next()
-        .unwrap()
-        .checked()
-        .unwrap_err();
+    let records = [data];
+    let unknown = deaggregate(&records).next().unwrap().checked().unwrap_err();
     assert_eq!(unknown.sequence_number, None);
     assert_eq!(unknown.to_string(), "record 0 is malformed");
-}
-
-#[test]
-fn shared_user_records_are_the_borrowed_ones_in_the_same_memory() {
-    for record in &fixtures() {
-        let within = record.data.as_ptr_range();
-        match (parse(&record.data), parse_shared(record.data.clone())) {
-            (Ok(Parsed::Plain(reason)), Ok(SharedParsed::Plain(shared))) => {
-                assert_eq!(reason, shared);
-            }
-            (Err(error), Err(shared)) => assert_eq!(error, shared),
-            (Ok(Parsed::Aggregated(aggregated)), Ok(SharedParsed::Aggregated(mut shared))) => {
-                let slots = vec![ReadSlot::default(); aggregated.key_count()];
-                assert_eq!(shared.len(), aggregated.record_count());
-                for borrowed in aggregated.user_records_in(slots) {
-                    let shared = shared.next().unwrap();
-                    assert_eq!(shared.partition_key(), borrowed.partition_key());
-                    assert_eq!(shared.explicit_hash_key(), borrowed.explicit_hash_key());
-                    assert_eq!(shared.data(), borrowed.data());
-                    assert!(shared.data().is_empty() || within.contains(&shared.data().as_ptr()));
-                    assert_eq!(shared.tags(), borrowed.tags());
-                    assert_eq!(shared.sub_sequence_number(), borrowed.sub_sequence_number());
-                    assert_eq!(shared.hash_key(), borrowed.hash_key());
-                    assert_eq!(shared.clone().into_data(), borrowed.data());
-                }
-                assert!(shared.next().is_none());
-            }
-            (borrowed, shared) => panic!("{borrowed:?} but {shared:?}"),
-        }
-    }
 }
 
 /// An aggregate in an aggregate is data (KCL behaviour).
 #[test]
 fn user_data_that_is_a_blob_is_not_opened() {
     let inner = kinesis_agg_tests::reseal(&[0x0a, 1, b'a', 0x1a, 5, 0x08, 0, 0x1a, 1, b'x']);
-    let mut aggregator = kinesis_agg::RecordAggregator::new();
-    aggregator
-        .push(kinesis_agg::NewUserRecord::new("key", &inner))
-        .unwrap();
-    let blob = aggregator.flush().unwrap().data().clone();
-    let delivered: Vec<_> = deaggregate(&blob)
+    let mut aggregator = RecordAggregator::new();
+    aggregator.push(NewUserRecord::new("key", &inner)).unwrap();
+    let records = [aggregator.flush().unwrap().data().clone()];
+    let delivered: Vec<_> = deaggregate(&records)
         .map(|delivered| delivered.data().to_vec())
         .collect();
     assert_eq!(delivered, [inner]);
@@ -229,51 +292,155 @@ fn user_data_that_is_a_blob_is_not_opened() {
 
 #[test]
 fn data_alone_is_a_kinesis_record() {
+    fn outcome<R: EnclosingRecord>(record: R) -> Outcome {
+        let records = [record];
+        let delivered = deaggregate(&records).next().unwrap();
+        assert_eq!(delivered.partition_key(), None);
+        assert_eq!(delivered.sequence_number(), None);
+        assert_eq!(delivered.hash_key(), Ok(None));
+        assert_eq!(delivered.checkpoint(), Ok(None));
+        let error = OwnedUserRecord::try_from(&delivered).unwrap_err();
+        assert_eq!(error, UnfitUserRecord::NoPartitionKey);
+        delivered.outcome()
+    }
     let bytes = Bytes::from_static(b"plain");
-    let vec = bytes.to_vec();
     let plain = Outcome::Plain(PlainReason::NoMagic);
-    assert_eq!(deaggregate(&bytes).outcome(), plain);
-    assert_eq!(deaggregate(&vec).outcome(), plain);
-    let delivered = deaggregate(&vec[..]).next().unwrap();
+    assert_eq!(outcome(bytes.to_vec()), plain);
+    assert_eq!(outcome(&bytes[..]), plain);
+    assert_eq!(outcome(Arc::new(bytes.clone())), plain);
+    assert_eq!(outcome(bytes), plain);
+}
+
+/// Protects those who hand on a reference or share a Kinesis record.
+#[test]
+fn a_reference_to_a_kinesis_record_says_the_same() {
+    fn check<R: EnclosingRecord>(by_reference: &R) {
+        assert_eq!(by_reference.data(), b"plain");
+        assert_eq!(by_reference.partition_key(), Some("outer"));
+        assert_eq!(by_reference.explicit_hash_key(), Some("7"));
+        assert_eq!(by_reference.sequence_number(), Some("3"));
+    }
+    let record = record(b"plain", 3);
+    check(&&record);
+    let memory = record.data.as_ptr();
+    let shared = Arc::new(record);
+    check(&shared);
+    let records = [shared];
+    let owned = deaggregate(&records).next().unwrap().into_owned();
+    assert!(Arc::ptr_eq(owned.enclosing(), &records[0]));
+    assert_eq!(owned.data().as_ptr(), memory);
+    assert_eq!(records[0].shared_data().as_ptr(), memory);
+}
+
+/// What was read is written again with the keys and tags that it had.
+#[test]
+fn what_was_read_can_be_written() {
+    let user_record = OwnedUserRecord::new("key", "data")
+        .with_explicit_hash_key(HashKey::new(9))
+        .with_tag("unit", Some("C"));
+    let mut aggregator = RecordAggregator::new();
+    aggregator.push(user_record.clone()).unwrap();
+    let aggregate = KinesisRecord::from(aggregator.flush().unwrap());
+    assert_eq!(aggregate.explicit_hash_key.as_deref(), Some("9"));
+    let records = [aggregate, record(b"plain", 1)];
+    let [wrapped, plain] = deaggregate(&records)
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    let tag = RecordTag {
+        key: "unit".into(),
+        value: Some("C".into()),
+    };
+    assert!(wrapped.tags().iter().eq([tag]));
+    assert_eq!(OwnedUserRecord::try_from(&wrapped), Ok(user_record));
+    let expected = OwnedUserRecord::new("outer", "plain").with_explicit_hash_key(HashKey::new(7));
+    assert_eq!(OwnedUserRecord::try_from(plain.into_owned()), Ok(expected));
+
+    let malformed = kinesis_agg_tests::reseal(b"\x0a\x01a\x1a\x05\x08\x07\x1a\x01x");
+    let mut wrong_key = record(b"plain", 1);
+    wrong_key.explicit_hash_key = Some("x".into());
+    let records = [record(&malformed, 0), wrong_key];
+    let errors: Vec<_> = deaggregate(&records)
+        .map(|one| OwnedUserRecord::try_from(&one).unwrap_err().to_string())
+        .collect();
     assert_eq!(
-        (delivered.partition_key(), delivered.sequence_number()),
-        (None, None)
+        errors[0],
+        "the Kinesis record is a malformed aggregate: \
+         partition key index 7 outside table of 1 at byte 9"
+    );
+    assert!(
+        errors[1].starts_with("explicit hash key: "),
+        "{}",
+        errors[1]
     );
 }
 
-/// Protects those who hand on a reference, or what they filter and resume.
-#[test]
-fn a_reference_to_a_kinesis_record_says_the_same() {
-    let record = record(b"plain", 3);
-    let by_reference = &&record;
-    assert_eq!(by_reference.data(), record.data());
-    assert_eq!(EnclosingRecord::partition_key(by_reference), Some("outer"));
-    assert_eq!(EnclosingRecord::explicit_hash_key(by_reference), Some("7"));
-    assert_eq!(EnclosingRecord::sequence_number(by_reference), Some("3"));
-    let vec = b"plain".to_vec();
-    let delivered = deaggregate(&vec).next().unwrap();
-    assert!(delivered.explicit_hash_key().is_none());
-}
-
-/// Protects who reserves memory by it: it is no less than what comes, and of a
-/// filter or a checkpoint nobody knows more.
+/// Protects who reserves memory by it: no more comes than the upper bound says,
+/// no less than the lower.
 #[test]
 fn size_hints_hold_at_each_step() {
-    let checkpoint = ExtendedSequenceNumber::from(SequenceNumber::TrimHorizon);
+    let records = fixtures();
     let filter = HashKeyFilter::PerUserRecord(HashKeyRange::FULL);
-    for record in fixtures() {
-        let count = deaggregate(&record).count();
-        let mut whole = deaggregate(&record);
-        let mut filtered = deaggregate(&record).filter_by(filter);
-        let mut resumed = deaggregate(&record).resume_after(checkpoint.clone());
-        for left in (0..=count).rev() {
-            assert_eq!(whole.size_hint(), (left, Some(left)));
-            assert_eq!(resumed.size_hint(), (0, Some(left)));
-            assert_eq!(resumed.next().is_some(), left > 0);
-            assert_eq!(whole.next().is_some(), left > 0);
+    for mut deaggregator in [Deaggregator::new(), Deaggregator::new().with_filter(filter)] {
+        for record in &records {
+            let count = deaggregator.deaggregate_one(record).count();
+            let mut delivered = deaggregator.deaggregate_one(record);
+            assert_eq!(delivered.size_hint(), (0, None));
+            for left in (0..count).rev() {
+                delivered.next().unwrap();
+                let (lower, upper) = delivered.size_hint();
+                assert!(lower <= left && upper.is_some_and(|upper| left <= upper));
+            }
+            assert!(delivered.next().is_none());
+            assert_eq!(delivered.size_hint(), (0, Some(0)));
         }
-        assert_eq!(filtered.size_hint(), (0, Some(count)));
-        while filtered.next().is_some() {}
-        assert_eq!(filtered.size_hint(), (0, Some(0)));
     }
+}
+
+/// The types that a consumer keeps have names, and can go to another thread.
+#[test]
+fn a_consumer_holds_its_deaggregator_and_its_items_in_fields() {
+    #[derive(Debug)]
+    struct Consumer {
+        deaggregator: Deaggregator<Seen>,
+        waiting: Vec<OwnedDelivered<KinesisRecord>>,
+    }
+
+    struct Batch<'d, 'a> {
+        user_records: Deaggregated<'d, 'a, KinesisRecord, Seen>,
+        first: Option<Delivered<'a, KinesisRecord>>,
+    }
+
+    impl Consumer {
+        fn receive(&mut self, records: &[KinesisRecord]) -> Result<(), MalformedRecord> {
+            let mut batch = Batch {
+                user_records: self.deaggregator.deaggregate(records),
+                first: None,
+            };
+            batch.first = batch.user_records.next();
+            let first = batch.first.map(Ok);
+            for user_record in first.into_iter().chain(batch.user_records.map(Ok)) {
+                self.waiting.push(user_record?.checked()?.into_owned());
+            }
+            Ok(())
+        }
+    }
+
+    fn assert_send<T: Send>(value: T) -> T {
+        value
+    }
+    let mut consumer = Consumer {
+        deaggregator: Deaggregator::new()
+            .with_filter(HashKeyRange::FULL)
+            .resume_after(SequenceNumber::TrimHorizon.into())
+            .with_observer(Seen::default()),
+        waiting: Vec::new(),
+    };
+    let records = [record(b"one", 1), record(b"two", 2)];
+    assert_send(consumer.deaggregator.deaggregate(&records));
+    assert_send(deaggregate(&records).next());
+    consumer.receive(&records).unwrap();
+    let consumer = assert_send(consumer);
+    let data: Vec<_> = consumer.waiting.iter().map(OwnedDelivered::data).collect();
+    assert_eq!(data, ["one", "two"]);
 }

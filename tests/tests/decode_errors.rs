@@ -485,11 +485,11 @@ fn a_wrong_digest_is_no_fault_and_a_fault_needs_no_right_one() {
 fn errors_say_what_is_wrong() {
     for (kind, text) in [
         (Truncated, "message ends within a field"),
-        (VarintTooLong { limit: 5 }, "varint too long for 5 bytes"),
+        (VarintTooLong { limit: 5 }, "varint has more than 5 bytes"),
         (InvalidTag { tag: 2 }, "field number 0"),
         (InvalidTag { tag: 6 }, "field number 0"),
-        (InvalidTag { tag: 14 }, "wire type 6 does not exist"),
-        (InvalidTag { tag: 15 }, "wire type 7 does not exist"),
+        (InvalidTag { tag: 14 }, "unknown wire type 6"),
+        (InvalidTag { tag: 15 }, "unknown wire type 7"),
         (
             InvalidTag { tag: (1 << 32) + 2 },
             "field tag 4294967298 does not fit 32 bits",
@@ -499,11 +499,11 @@ fn errors_say_what_is_wrong() {
                 claimed: 5,
                 available: 1,
             },
-            "field of 5 bytes where 1 are left",
+            "field of 5 bytes exceeds the 1 that remain",
         ),
         (
             UnexpectedEndGroup { field_number: 5 },
-            "end of group 5 without its start",
+            "group 5 ends without a start",
         ),
         (
             MismatchedEndGroup {
@@ -512,7 +512,7 @@ fn errors_say_what_is_wrong() {
             },
             "group 5 ends as group 6",
         ),
-        (NestingTooDeep, "groups nest too deep"),
+        (NestingTooDeep, "groups are nested too deeply"),
         (
             PARTITION_KEY_INDEX,
             "required field partition_key_index is missing",

@@ -3,9 +3,10 @@
 //! the feature `simd`.
 
 use kinesis_agg::codec::Digest;
+use kinesis_agg::digests::hash_keys_of;
+use kinesis_agg::write::{Limits, LoneUserRecord, OuterKey, flush_all};
 use kinesis_agg::{
-    Deaggregator, HashKey, Limits, LoneUserRecord, OuterKey, OwnedUserRecord, RecordAggregator,
-    deaggregate_batch, digests_of, digests_of_blobs, flush_all, hash_keys_of,
+    Deaggregator, Delivered, HashKey, OwnedUserRecord, RecordAggregator, deaggregate, digests,
 };
 use kinesis_agg_tests::Read;
 use kinesis_agg_tests::fixtures::decode_cases;
@@ -48,13 +49,13 @@ proptest! {
     #[test]
     fn many_digests_are_those_of_one_after_the_other(lens in vec(len(), 0..70)) {
         let messages = messages(&lens);
-        prop_assert_eq!(digests_of(&messages), one_by_one(&messages));
+        prop_assert_eq!(digests::of(&messages), one_by_one(&messages));
     }
 
     #[test]
     fn so_are_many_of_one_length(len in len(), count in 0..70_usize) {
         let messages = messages(&vec![len; count]);
-        prop_assert_eq!(digests_of(&messages), one_by_one(&messages));
+        prop_assert_eq!(digests::of(&messages), one_by_one(&messages));
     }
 
     #[test]
@@ -143,9 +144,9 @@ fn every_length_up_to_some_blocks() {
     let lens: Vec<_> = (0..300).collect();
     let messages = messages(&lens);
     let expected = one_by_one(&messages);
-    assert_eq!(digests_of(&messages), expected);
+    assert_eq!(digests::of(&messages), expected);
     for (message, expected) in messages.iter().zip(expected) {
-        assert_eq!(digests_of(&[message]), [expected]);
+        assert_eq!(digests::of(&[message]), [expected]);
     }
 }
 
@@ -157,35 +158,41 @@ fn hash_keys_are_those_of_one_after_the_other() {
     assert_eq!(hash_keys_of(&keys), expected);
 }
 
-/// All fixtures in a row: plain ones, damaged ones and malformed ones among
-/// the others; asked at the start, in the middle and at the end.
+/// All fixtures in a batch: plain ones, damaged ones and malformed ones among
+/// the others.
 #[test]
-fn digests_at_once_change_nothing_that_is_delivered() {
+fn digests_ahead_change_nothing_that_is_delivered() {
     let blobs: Vec<_> = decode_cases().into_iter().map(|case| case.blob).collect();
-    let seen = |delivered: kinesis_agg::Delivered<'_, Vec<u8>>| {
+    let seen = |delivered: Delivered<'_, Vec<u8>>| {
         (
             delivered.record_index(),
             delivered.user_record().map(Read::from),
-            delivered.plain_reason(),
-            delivered.malformed(),
+            delivered.outcome(),
         )
     };
-    let expected: Vec<_> = deaggregate_batch(&blobs).map(seen).collect();
+    let expected: Vec<_> = deaggregate(&blobs).map(seen).collect();
     assert!(expected.len() > 500);
-    for lazily in [0, 1, expected.len() / 2, expected.len()] {
-        let mut outcomes = Vec::new();
-        let mut batch = deaggregate_batch(&blobs).observe(|_, _, outcome| outcomes.push(outcome));
-        let mut delivered: Vec<_> = batch.by_ref().take(lazily).map(seen).collect();
-        delivered.extend(batch.digests_at_once().map(seen));
-        assert!(delivered == expected, "after {lazily}");
-        assert_eq!(outcomes.len(), blobs.len());
+    let ahead = Deaggregator::new().with_digests_ahead(true);
+    let delivered: Vec<_> = ahead.into_deaggregated(&blobs).map(seen).collect();
+    assert!(delivered == expected);
+
+    let digests = digests::of_blobs(blobs.iter().map(Vec::as_slice));
+    // Too few, too many, or some of them unknown.
+    for known in [0, blobs.len() / 2, blobs.len(), blobs.len() + 7] {
+        let digests = digests.iter().chain(&digests).copied().take(known);
+        let mut deaggregator = Deaggregator::new();
+        let delivered = deaggregator.deaggregate_with_digests(&blobs, digests);
+        assert!(delivered.map(seen).eq(expected.iter().cloned()), "{known}");
     }
+    // A batch that ends early leaves no digest to the next one.
     let mut deaggregator = Deaggregator::new();
-    let digests = digests_of_blobs(blobs.iter().map(Vec::as_slice));
-    let records = blobs.iter().zip(digests);
-    let with_digests = records.flat_map(|(blob, digest)| {
-        let delivered = deaggregator.deaggregate_with_digest(blob, digest);
-        delivered.map(seen).collect::<Vec<_>>()
-    });
-    assert!(with_digests.eq(expected));
+    deaggregator
+        .deaggregate_with_digests(&blobs, digests)
+        .next();
+    let rest: Vec<_> = deaggregator
+        .deaggregate(&blobs)
+        .map(|it| seen(it).1)
+        .collect();
+    let expected: Vec<_> = expected.into_iter().map(|it| it.1).collect();
+    assert!(rest == expected);
 }

@@ -4,11 +4,12 @@
 
 #[cfg(feature = "std")]
 use kinesis_agg::RecordAggregator;
-use kinesis_agg_codec::limits::LARGEST_MAX_SIZE;
 use kinesis_agg_codec::{
-    Aggregate, AggregateWriter, EncodeError, EncodedPart, HashKey, HashKeyError, KeySlots, Limits,
+    Aggregate, AggregateWriter, EncodeError, EncodedPart, HashKey, HashKeyError, KeySlots,
     NewUserRecord, OuterKey, WriteSlot,
 };
+#[cfg(feature = "std")]
+use kinesis_agg_codec::{Limits, limits::LARGEST_MAX_SIZE};
 use kinesis_agg_tests::aggregated;
 use kinesis_agg_tests::fixtures::{EncodeCase, Given, Output, encode_cases};
 use kinesis_agg_tests::wire::partition_key;
@@ -16,9 +17,10 @@ use sha2::{Digest as _, Sha256};
 
 type Writer = AggregateWriter<Vec<u8>, KeySlots<Vec<WriteSlot>>>;
 
-/// A writer into a dirty buffer that remembers all keys of `case`.
+/// A writer into a dirty buffer that remembers all keys of `case`: with twice as
+/// many slots as keys of both kinds.
 fn writer(case: &EncodeCase, buffer_len: usize) -> Writer {
-    let slots = vec![WriteSlot::EMPTY; 3 * case.user_records.len()];
+    let slots = vec![WriteSlot::EMPTY; 4 * case.user_records.len()];
     AggregateWriter::with_key_lookup(vec![0xa5; buffer_len], KeySlots::new(slots))
 }
 

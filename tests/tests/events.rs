@@ -26,7 +26,9 @@ fn to_json(delivered: Delivered<'_, EventRecord>) -> String {
 }
 
 fn yielded(record: &EventRecord) -> Vec<String> {
-    deaggregate(record).map(to_json).collect()
+    deaggregate(core::slice::from_ref(record))
+        .map(to_json)
+        .collect()
 }
 
 fn event<T: serde::de::DeserializeOwned>(id: &str) -> T {
@@ -216,7 +218,7 @@ fn what_is_malformed_is_passed_through_as_it_came() {
     let data = serde_json::to_value(Base64(&reseal(b"\x1a\x02\x08\x07"))).unwrap();
     let json = json!({"kinesis": {"data": data, "partitionKey": "p"}, "x": 1});
     let record: EventRecord = serde_json::from_value(json.clone()).unwrap();
-    let delivered = deaggregate(&record).next().unwrap();
+    let delivered = deaggregate(core::slice::from_ref(&record)).next().unwrap();
     assert!(delivered.malformed().is_some());
     assert_eq!(
         serde_json::from_str::<Value>(&to_json(delivered)).unwrap(),
@@ -320,7 +322,11 @@ fn a_transformation_answers_once_for_each_record_id() {
     let [aggregate, plain] = [0, 1].map(|place| &event.records[place]);
     let number = |d: &Delivered<'_, EventRecord>| (d.record_index(), d.sub_sequence_number());
     let line = |d: &Delivered<'_, EventRecord>| [d.data(), b"\n"].concat();
-    let lines = |record: &EventRecord| deaggregate(record).flat_map(|d| line(&d)).collect();
+    let lines = |record: &EventRecord| {
+        deaggregate(core::slice::from_ref(record))
+            .flat_map(|d| line(&d))
+            .collect()
+    };
     let [all, one]: [Vec<u8>; 2] = [lines(aggregate), lines(plain)];
     let check = |transform: &mut dyn FnMut(Delivered<'_, EventRecord>) -> Transformed,
                  expected: [(TransformationResult, &[u8]); 2]| {

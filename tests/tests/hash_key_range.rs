@@ -2,9 +2,12 @@
 //! consumer of one shard sees its own user records, and that nothing is left
 //! out without a trace.
 
+use kinesis_agg::read::Deaggregated;
+use kinesis_agg::read::{KeyBytes, Observer};
+use kinesis_agg::shards::ReversedRangeError;
 use kinesis_agg::{
-    Deaggregator, Delivered, EnclosingRecord, HashKey, HashKeyFilter, HashKeyRange,
-    ReversedRangeError, deaggregate, deaggregate_batch,
+    Deaggregator, Delivered, EnclosingRecord, HashKey, HashKeyFilter, HashKeyRange, KinesisRecord,
+    OwnedUserRecord, RecordAggregator, deaggregate,
 };
 use kinesis_agg_tests::fixtures::{RangeCase, SplitMix64, WithinRecord, range_cases};
 use kinesis_agg_tests::reseal;
@@ -42,8 +45,8 @@ fn range(case: &RangeCase) -> Result<HashKeyRange, ReversedRangeError> {
     )
 }
 
-fn seen<R: EnclosingRecord + ?Sized>(delivered: &Delivered<'_, R>) -> WithinRecord {
-    let text = |key: kinesis_agg::KeyBytes<'_>| key.to_str().unwrap().to_owned();
+fn seen<R: EnclosingRecord>(delivered: &Delivered<'_, R>) -> WithinRecord {
+    let text = |key: KeyBytes<'_>| key.to_str().unwrap().to_owned();
     WithinRecord {
         input: delivered.record_index(),
         aggregated: delivered.user_record().is_some(),
@@ -54,8 +57,40 @@ fn seen<R: EnclosingRecord + ?Sized>(delivered: &Delivered<'_, R>) -> WithinReco
     }
 }
 
+/// What was left out, in order.
+#[derive(Debug, Default)]
+struct LeftOut(Vec<WithinRecord>);
+
+impl Observer for LeftOut {
+    fn on_left_out<R: EnclosingRecord>(&mut self, left_out: &Delivered<'_, R>) {
+        self.0.push(seen(left_out));
+    }
+}
+
+/// What is delivered, and what is left out, which is counted.
+fn read<R: EnclosingRecord>(
+    filter: HashKeyFilter,
+    records: &[R],
+) -> (Vec<WithinRecord>, Vec<WithinRecord>) {
+    let mut deaggregator = Deaggregator::new()
+        .with_filter(filter)
+        .with_observer(LeftOut::default());
+    let within = deaggregator
+        .deaggregate(records)
+        .map(|d| seen(&d))
+        .collect();
+    let left_out = core::mem::take(deaggregator.observer_mut()).0;
+    let count = deaggregator.counters().user_records_left_out;
+    assert_eq!(u64::try_from(left_out.len()).unwrap(), count);
+    (within, left_out)
+}
+
+fn all(case: &RangeCase) -> Vec<WithinRecord> {
+    deaggregate(&case.blobs).map(|d| seen(&d)).collect()
+}
+
 #[test]
-fn whole_aggregates_are_left_out_as_the_kcl_does_and_told() {
+fn whole_aggregates_are_left_out_as_the_kcl_does_and_reported() {
     for case in range_cases() {
         let ruling = ruling(&case);
         let Ok(range) = range(&case) else {
@@ -63,15 +98,9 @@ fn whole_aggregates_are_left_out_as_the_kcl_does_and_told() {
             continue;
         };
         assert_ne!(ruling, Ruling::Refused, "{}", case.id);
-        let filter = HashKeyFilter::WholeAggregate(range);
-        let mut left_out = Vec::new();
-        let mut batch = deaggregate_batch(&case.blobs)
-            .filter_by(filter)
-            .on_left_out(|delivered| left_out.push(seen(&delivered)));
-        let within: Vec<_> = batch.by_ref().map(|d| seen(&d)).collect();
-        let left_out_count = batch.left_out_count();
-        assert_eq!(u64::try_from(left_out.len()).unwrap(), left_out_count);
-        let all: Vec<_> = deaggregate_batch(&case.blobs).map(|d| seen(&d)).collect();
+        // Where a range is given, this is the default.
+        let (within, left_out) = read(range.into(), &case.blobs);
+        let all = all(&case);
         match ruling {
             Ruling::LeftOut => {
                 assert_eq!(within, [], "{}", case.id);
@@ -99,13 +128,6 @@ fn whole_aggregates_are_left_out_as_the_kcl_does_and_told() {
 fn user_records_are_left_out_by_their_own_hash_keys() {
     for case in range_cases() {
         let Ok(range) = range(&case) else { continue };
-        let filter = HashKeyFilter::PerUserRecord(range);
-        let mut left_out = Vec::new();
-        let within: Vec<_> = deaggregate_batch(&case.blobs)
-            .filter_by(filter)
-            .on_left_out(|delivered| left_out.push(seen(&delivered)))
-            .map(|delivered| seen(&delivered))
-            .collect();
         let is_within = |seen: &WithinRecord| {
             if !seen.aggregated {
                 return true;
@@ -120,42 +142,27 @@ fn user_records_are_left_out_by_their_own_hash_keys() {
                 None => seen.explicit_hash_key.as_deref() == Some("5"),
             }
         };
-        let (expected, outside): (Vec<_>, Vec<_>) = deaggregate_batch(&case.blobs)
-            .map(|delivered| seen(&delivered))
-            .partition(is_within);
-        assert_eq!(within, expected, "{}", case.id);
-        assert_eq!(left_out, outside, "{}", case.id);
+        let expected: (Vec<_>, Vec<_>) = all(&case).into_iter().partition(is_within);
+        let read = read(HashKeyFilter::PerUserRecord(range), &case.blobs);
+        assert_eq!(read, expected, "{}", case.id);
     }
 }
 
-/// The same records one by one, through new and through used memory.
+/// The same records one by one, in memory that was used before.
 #[test]
-fn one_record_is_filtered_as_in_a_row() {
-    let mut deaggregator = Deaggregator::new();
+fn one_record_is_filtered_as_in_a_batch() {
     for case in range_cases() {
         let Ok(range) = range(&case) else { continue };
         for filter in [
             HashKeyFilter::WholeAggregate(range),
             HashKeyFilter::PerUserRecord(range),
         ] {
+            let mut deaggregator = Deaggregator::new().with_filter(filter);
+            let mut one_by_one = Vec::new();
             for blob in &case.blobs {
-                let in_a_row: Vec<_> = deaggregate_batch([blob])
-                    .filter_by(filter)
-                    .map(|d| seen(&d))
-                    .collect();
-                let mut alone = deaggregate(blob).filter_by(filter);
-                assert_eq!(
-                    alone.by_ref().map(|d| seen(&d)).collect::<Vec<_>>(),
-                    in_a_row
-                );
-                assert!(alone.next().is_none());
-                let reused = deaggregator.deaggregate(blob).filter_by(filter);
-                assert!(
-                    reused
-                        .map(|d| d.data().to_vec())
-                        .eq(in_a_row.into_iter().map(|s| s.data))
-                );
+                one_by_one.extend(deaggregator.deaggregate_one(blob).map(|d| seen(&d)));
             }
+            assert_eq!(one_by_one, read(filter, &case.blobs).0, "{}", case.id);
         }
     }
 }
@@ -178,51 +185,52 @@ fn what_is_not_aggregated_or_malformed_is_never_left_out() {
         HashKeyFilter::WholeAggregate(nothing),
         HashKeyFilter::PerUserRecord(nothing),
     ] {
-        let mut batch = deaggregate_batch(records).filter_by(filter);
-        let data: Vec<_> = batch.by_ref().map(|d| d.data()).collect();
-        assert_eq!((data, batch.left_out_count()), (records.to_vec(), 0));
-        // Strict still sees the malformed one.
-        let strict: Vec<_> = deaggregate_batch(records)
-            .filter_by(filter)
-            .strict()
-            .collect();
-        assert_eq!((strict.len(), strict[1].is_err()), (2, true));
+        let (within, left_out) = read(filter, &records);
+        let data: Vec<_> = within.into_iter().map(|seen| seen.data).collect();
+        assert_eq!(
+            (data, left_out),
+            (records.map(<[u8]>::to_vec).to_vec(), vec![])
+        );
     }
 }
 
 #[test]
 fn user_records_are_judged_when_they_are_reached() {
-    let blob = three();
-    let mut calls = Vec::new();
-    let batch =
-        deaggregate_batch([&blob, &blob]).filter_by(HashKeyFilter::PerUserRecord(narrow(200, 200)));
-    assert_eq!(batch.left_out_count(), 0);
-    let mut batch = batch.on_left_out(|d| calls.push((d.record_index(), d.sub_sequence_number())));
+    let blobs = [three(), three()];
+    let mut deaggregator = Deaggregator::new()
+        .with_filter(HashKeyFilter::PerUserRecord(narrow(200, 200)))
+        .with_observer(LeftOut::default());
+    let mut batch = deaggregator.deaggregate(&blobs);
+    let left_out = |batch: &Deaggregated<'_, '_, Vec<u8>, LeftOut>| {
+        batch.deaggregator().counters().user_records_left_out
+    };
+    assert_eq!(left_out(&batch), 0);
     assert_eq!(batch.next().unwrap().sub_sequence_number(), 1);
-    assert_eq!(batch.left_out_count(), 1);
+    assert_eq!(left_out(&batch), 1);
     assert_eq!(batch.next().unwrap().record_index(), 1);
-    assert_eq!(batch.left_out_count(), 3);
+    assert_eq!(left_out(&batch), 3);
     assert!(batch.next().is_none());
-    assert_eq!(calls, [(0, 0), (0, 2), (1, 0), (1, 2)]);
+    let observed = deaggregator.observer().0.iter();
+    let observed: Vec<_> = observed
+        .map(|seen| (seen.input, seen.sub_sequence))
+        .collect();
+    assert_eq!(observed, [(0, 0), (0, 2), (1, 0), (1, 2)]);
 }
 
 /// The verdict is on the aggregate, not on what is left of it.
 #[test]
-fn a_filter_that_comes_late_judges_what_was_delivered_too() {
-    let blob = three();
-    for (end, left) in [(300, 2), (299, 0), (u128::MAX, 2)] {
-        let filter = HashKeyFilter::WholeAggregate(narrow(100, end));
-        let mut started = deaggregate(&blob);
-        started.next().unwrap();
-        let rest: Vec<_> = started
-            .filter_by(filter)
-            .map(|d| d.sub_sequence_number())
-            .collect();
-        assert_eq!(rest.len(), left);
-        assert_eq!(rest, &[1, 2][..left]);
-        let mut started = deaggregate_batch([&blob]);
-        started.next().unwrap();
-        assert_eq!(started.filter_by(filter).count(), left);
+fn a_checkpoint_does_not_hide_what_decides_about_the_aggregate() {
+    let records = [KinesisRecord {
+        data: three().into(),
+        sequence_number: Some("7".into()),
+        ..KinesisRecord::default()
+    }];
+    for (start, delivered, left_out) in [(100, 2, 0), (101, 0, 2)] {
+        let mut deaggregator = Deaggregator::new()
+            .with_filter(narrow(start, 300))
+            .resume_after("7:0".parse().unwrap());
+        assert_eq!(deaggregator.deaggregate(&records).count(), delivered);
+        assert_eq!(deaggregator.counters().user_records_left_out, left_out);
     }
 }
 
@@ -231,7 +239,7 @@ fn a_filter_that_comes_late_judges_what_was_delivered_too() {
 fn two_shards_see_each_user_record_once() {
     let mut random = SplitMix64(41);
     for _ in 0..200 {
-        let mut aggregator = kinesis_agg::RecordAggregator::new();
+        let mut aggregator = RecordAggregator::new();
         let count = random.next() % 12 + 1;
         for n in 0..count {
             let key = random
@@ -239,16 +247,16 @@ fn two_shards_see_each_user_record_once() {
                 .is_multiple_of(3)
                 .then(|| HashKey::new(u128::from(random.next()) << 64));
             let user_record =
-                kinesis_agg::OwnedUserRecord::new(format!("k{}", random.next() % 5), n.to_string())
+                OwnedUserRecord::new(format!("k{}", random.next() % 5), n.to_string())
                     .with_explicit_hash_key(key);
             aggregator.push(user_record).unwrap();
         }
-        let blob = aggregator.flush().unwrap().data().clone();
+        let records = [aggregator.flush().unwrap().data().clone()];
         let border = u128::from(random.next().max(1)) << 64;
         let mut both: Vec<_> = [narrow(0, border - 1), narrow(border, u128::MAX)]
             .into_iter()
-            .flat_map(|range| deaggregate(&blob).filter_by(HashKeyFilter::PerUserRecord(range)))
-            .map(|delivered| delivered.sub_sequence_number())
+            .flat_map(|range| read(HashKeyFilter::PerUserRecord(range), &records).0)
+            .map(|seen| seen.sub_sequence)
             .collect();
         both.sort_unstable();
         assert_eq!(both, (0..count).collect::<Vec<_>>());

@@ -6,10 +6,13 @@
 #[cfg(feature = "std")]
 use kinesis_agg::{OwnedUserRecord, RecordAggregator};
 use kinesis_agg_codec::DecodeErrorKind::{ExplicitHashKeyIndex, LengthOverrun, PartitionKeyIndex};
-use kinesis_agg_codec::limits::LARGEST_MAX_SIZE;
-use kinesis_agg_codec::{HashKey, Limits, parse};
+use kinesis_agg_codec::parse;
+#[cfg(feature = "std")]
+use kinesis_agg_codec::{HashKey, Limits, limits::LARGEST_MAX_SIZE};
+use kinesis_agg_tests::reseal;
 use kinesis_agg_tests::wire::{bytes, explicit_hash_key, partition_key, record, varint};
-use kinesis_agg_tests::{aggregated, message_of, read_with_slots, reseal};
+#[cfg(feature = "std")]
+use kinesis_agg_tests::{aggregated, message_of, read_with_slots};
 
 /// Numbers around each edge, and those that are `good` beyond it: whoever keeps
 /// only the low bits takes them for `good`.

@@ -9,10 +9,9 @@ use kinesis_agg::producer::{
     AttemptOutcome, Distribution, DistributionAnswer, Failure, FailureReason, Notice, ProducerCore,
     ProducerEvent, ProducerSettings, PutRecord, PutRequest, PutResult, RequestFailure, UnfitForRaw,
 };
-use kinesis_agg::{
-    HashKey, HashKeyRange, Limits, LoneUserRecord, OwnedUserRecord, RejectionReason, Shard,
-    ShardMap, SharedParsed, parse_shared,
-};
+use kinesis_agg::shards::RejectionReason;
+use kinesis_agg::write::{Limits, LoneUserRecord};
+use kinesis_agg::{HashKey, HashKeyRange, OwnedUserRecord, Shard, ShardMap, deaggregate};
 
 const MAX: u128 = u128::MAX;
 
@@ -71,11 +70,13 @@ fn push(producer: &mut ProducerCore<u128>, hash_keys: &[u128], now: Duration) {
 
 /// The hash keys in each record of a request.
 fn keys(request: &PutRequest) -> Vec<Vec<u128>> {
-    let keys = |data| match parse_shared(data).unwrap() {
-        SharedParsed::Aggregated(user_records) => user_records
-            .map(|read| read.hash_key().unwrap().to_u128())
-            .collect(),
-        SharedParsed::Plain(reason) => panic!("{reason:?}"),
+    let keys = |data| {
+        let records = [data];
+        let read = deaggregate(&records).map(|delivered| {
+            let read = delivered.user_record().expect("no aggregate");
+            read.hash_key().unwrap().to_u128()
+        });
+        read.collect()
     };
     let records = request.records.iter();
     records.map(|record| keys(record.data.clone())).collect()
@@ -522,10 +523,9 @@ fn what_is_left_of_an_expired_aggregate_overtakes_nothing() {
         let request;
         (request, now) = next_request(&mut producer, now);
         for record in &request.records {
-            let SharedParsed::Aggregated(read) = parse_shared(record.data.clone()).unwrap() else {
-                panic!("raw");
-            };
-            let data = read.map(|read| String::from_utf8(read.data().to_vec()).unwrap());
+            let records = [record.data.clone()];
+            let data =
+                deaggregate(&records).map(|read| String::from_utf8(read.data().to_vec()).unwrap());
             sent.extend(data);
         }
         let answer = vec![stored("merged", "2")];

@@ -6,8 +6,8 @@ use core::convert::Infallible;
 use std::collections::HashMap;
 
 use kinesis_agg_codec::{
-    AggregateWriter, KeySlots, NewUserRecord, Parsed, RecordTags, SectionWriter, StreamWriter,
-    WriteSlot, parse,
+    AggregateWriter, KeySlots, NewUserRecord, Parsed, RecordTags, RewriteError, SectionWriter,
+    StreamWriter, WriteSlot, parse,
 };
 use kinesis_agg_tests::fixtures::decode_cases;
 use kinesis_agg_tests::{
@@ -575,4 +575,53 @@ fn check_mixture(is_partition_key: impl Iterator<Item = bool> + Clone) {
             );
         }
     }
+}
+
+/// Every user record of the fixtures either converts and is read back the same, or is
+/// rejected for what is wrong with it. Protects a gateway that packs again what it reads.
+#[test]
+fn what_was_read_converts_to_what_is_written_or_says_why_not() {
+    let [mut written, mut not_utf8, mut no_hash_key] = [0; 3];
+    for case in decode_cases() {
+        let Ok(Some(aggregated)) = parse(&case.blob).map(Parsed::aggregated) else {
+            continue;
+        };
+        for read in aggregated.user_records() {
+            let new = match NewUserRecord::try_from(&read) {
+                Ok(new) => new,
+                Err(RewriteError::PartitionKeyNotUtf8 { offset }) => {
+                    let key = read.partition_key().as_bytes();
+                    assert!(str::from_utf8(&key[..offset]).is_ok(), "{}", case.id);
+                    assert!(str::from_utf8(key).is_err(), "{}", case.id);
+                    not_utf8 += 1;
+                    continue;
+                }
+                Err(RewriteError::ExplicitHashKey(error)) => {
+                    assert_eq!(read.hash_key(), Err(error), "{}", case.id);
+                    no_hash_key += 1;
+                    continue;
+                }
+                Err(error) => panic!("{}: {error}", case.id),
+            };
+            assert_eq!(Ok(new.hash_key()), read.hash_key(), "{}", case.id);
+            if new.check_partition_key().is_err() {
+                // Keys that are read may be empty or long.
+                continue;
+            }
+            let mut writer = AggregateWriter::new(vec![0xa5; 1 << 20]);
+            writer.try_push(&new).unwrap();
+            let blob = writer.finish().unwrap().data();
+            let again = kinesis_agg_tests::aggregated(blob)
+                .user_records()
+                .next()
+                .unwrap();
+            assert_eq!(again.partition_key(), read.partition_key(), "{}", case.id);
+            assert_eq!(again.hash_key(), read.hash_key(), "{}", case.id);
+            assert_eq!(again.data(), read.data(), "{}", case.id);
+            assert_eq!(again.tags(), read.tags(), "{}", case.id);
+            written += 1;
+        }
+    }
+    assert!(written > 250, "{written}");
+    assert!(not_utf8 > 0 && no_hash_key > 0, "{not_utf8}, {no_hash_key}");
 }

@@ -1,12 +1,16 @@
 //! Counts allocations with a heap. Protects that memory is used again: nothing
 //! is allocated for a user record, and for a blob only what is handed out.
 
+extern crate alloc;
+
+use alloc::sync::Arc;
 use core::hint::black_box;
 
 use bytes::Bytes;
+use kinesis_agg::write::NewUserRecord;
 use kinesis_agg::{
-    Deaggregator, HashKey, NewUserRecord, RecordAggregator, SharedParsed, deaggregate_batch,
-    parse_shared,
+    Deaggregator, Delivered, HashKey, HashKeyFilter, HashKeyRange, KinesisRecord, RecordAggregator,
+    deaggregate,
 };
 use kinesis_agg_tests::counting::{Counting, allocations};
 
@@ -52,7 +56,7 @@ fn deaggregation_with_used_memory_allocates_nothing() {
     let mut all = |deaggregator: &mut Deaggregator| {
         for blob in &blobs {
             read += deaggregator
-                .deaggregate(blob)
+                .deaggregate_one(blob)
                 .map(|d| d.data().len())
                 .sum::<usize>();
         }
@@ -66,26 +70,50 @@ fn deaggregation_with_used_memory_allocates_nothing() {
 fn a_batch_allocates_for_the_most_keys_and_not_for_each_blob() {
     let blobs: Vec<_> = (0..100).map(|_| blob(500)).collect();
     let count = allocations(|| {
-        assert_eq!(deaggregate_batch(&blobs).count(), 50_000);
+        assert_eq!(deaggregate(&blobs).count(), 50_000);
     });
     assert_eq!(count, 1);
 }
 
 #[test]
-fn shared_user_records_cost_one_allocation_a_blob() {
-    let blob = blob(1000);
-    // Nothing was shared yet: bytes makes a blob countable at its first clone.
-    let shared = blob.clone();
-    let count = allocations(|| {
-        let SharedParsed::Aggregated(user_records) = parse_shared(shared).unwrap() else {
-            panic!("not aggregated");
-        };
-        assert_eq!(
-            user_records
-                .map(|record| record.into_data().len())
-                .sum::<usize>(),
-            4000
+fn a_checkpoint_and_a_filter_allocate_nothing() {
+    let records: Vec<_> = (0..10).map(|n| record(blob(100), n)).collect();
+    for filter in [
+        HashKeyFilter::WholeAggregate(HashKeyRange::FULL),
+        HashKeyFilter::PerUserRecord(HashKeyRange::FULL),
+    ] {
+        let mut deaggregator = Deaggregator::new()
+            .with_filter(filter)
+            .resume_after("5:9".parse().unwrap());
+        let mut all = || assert_eq!(deaggregator.deaggregate(&records).count(), 490);
+        all();
+        assert_eq!(allocations(all), 0);
+    }
+}
+
+#[test]
+fn user_records_made_owned_share_their_kinesis_record() {
+    let records = [Arc::new(record(blob(1000), 1))];
+    let mut deaggregator = Deaggregator::new();
+    let mut owned = Vec::with_capacity(1000);
+    let mut read = || {
+        owned.clear();
+        owned.extend(
+            deaggregator
+                .deaggregate(&records)
+                .map(Delivered::into_owned),
         );
-    });
-    assert_eq!(count, 1);
+        owned.len()
+    };
+    // The first one makes the memory countable.
+    assert_eq!(read(), 1000);
+    assert_eq!(allocations(|| assert_eq!(read(), 1000)), 0);
+}
+
+fn record(data: Bytes, sequence_number: usize) -> KinesisRecord {
+    KinesisRecord {
+        data,
+        sequence_number: Some(sequence_number.to_string()),
+        ..KinesisRecord::default()
+    }
 }

@@ -90,6 +90,14 @@ macro_rules! schema {
 schema!(vec, "vec", Vec<u8>, copied);
 schema!(shared, "bytes", Bytes, Bytes::clone);
 
+/// Decodes all of the message, data in `Bytes`; counts user records and keys.
+pub(crate) fn check(message: Bytes) -> usize {
+    let aggregated = shared::AggregatedRecord::decode(message).unwrap();
+    aggregated.records.len()
+        + aggregated.partition_key_table.len()
+        + aggregated.explicit_hash_key_table.len()
+}
+
 fn copied(data: &Bytes) -> Vec<u8> {
     data.to_vec()
 }

@@ -1,9 +1,12 @@
 //! quick-protobuf: what `pb-rs --dont_use_cow` writes, vectors of borrowed
 //! fields. (With `Cow`, its default, every field is a word longer.)
 
-use quick_protobuf::{BytesReader, MessageRead, Result};
+use std::collections::HashMap;
 
-use crate::input::Touched;
+use quick_protobuf::sizeofs::{sizeof_len, sizeof_varint};
+use quick_protobuf::{BytesReader, MessageRead, MessageWrite, Result, Writer, WriterBackend};
+
+use crate::input::{Touched, UserRecordInput, to_u64};
 use crate::peers::index;
 
 #[derive(Default)]
@@ -73,6 +76,119 @@ impl<'a> MessageRead<'a> for Tag<'a> {
         }
         Ok(msg)
     }
+}
+
+impl MessageWrite for AggregatedRecord<'_> {
+    fn get_size(&self) -> usize {
+        let key_len = |key: &&str| 1 + sizeof_len(key.len());
+        self.partition_key_table.iter().map(key_len).sum::<usize>()
+            + self
+                .explicit_hash_key_table
+                .iter()
+                .map(key_len)
+                .sum::<usize>()
+            + self
+                .records
+                .iter()
+                .map(|record| 1 + sizeof_len(record.get_size()))
+                .sum::<usize>()
+    }
+
+    fn write_message<W: WriterBackend>(&self, w: &mut Writer<W>) -> Result<()> {
+        for key in &self.partition_key_table {
+            w.write_with_tag(10, |w| w.write_string(key))?;
+        }
+        for key in &self.explicit_hash_key_table {
+            w.write_with_tag(18, |w| w.write_string(key))?;
+        }
+        for record in &self.records {
+            w.write_with_tag(26, |w| w.write_message(record))?;
+        }
+        Ok(())
+    }
+}
+
+impl MessageWrite for Record<'_> {
+    fn get_size(&self) -> usize {
+        1 + sizeof_varint(self.partition_key_index)
+            + self
+                .explicit_hash_key_index
+                .map_or(0, |index| 1 + sizeof_varint(index))
+            + 1
+            + sizeof_len(self.data.len())
+            + self
+                .tags
+                .iter()
+                .map(|tag| 1 + sizeof_len(tag.get_size()))
+                .sum::<usize>()
+    }
+
+    fn write_message<W: WriterBackend>(&self, w: &mut Writer<W>) -> Result<()> {
+        w.write_with_tag(8, |w| w.write_uint64(self.partition_key_index))?;
+        if let Some(index) = self.explicit_hash_key_index {
+            w.write_with_tag(16, |w| w.write_uint64(index))?;
+        }
+        w.write_with_tag(26, |w| w.write_bytes(self.data))?;
+        for tag in &self.tags {
+            w.write_with_tag(34, |w| w.write_message(tag))?;
+        }
+        Ok(())
+    }
+}
+
+impl MessageWrite for Tag<'_> {
+    fn get_size(&self) -> usize {
+        1 + sizeof_len(self.key.len()) + self.value.map_or(0, |value| 1 + sizeof_len(value.len()))
+    }
+
+    fn write_message<W: WriterBackend>(&self, w: &mut Writer<W>) -> Result<()> {
+        w.write_with_tag(10, |w| w.write_string(self.key))?;
+        if let Some(value) = self.value {
+            w.write_with_tag(18, |w| w.write_string(value))?;
+        }
+        Ok(())
+    }
+}
+
+/// Decodes all of the message; counts user records and keys.
+pub(crate) fn check(message: &[u8]) -> usize {
+    let mut reader = BytesReader::from_bytes(message);
+    let aggregated = AggregatedRecord::from_reader(&mut reader, message).unwrap();
+    aggregated.records.len()
+        + aggregated.partition_key_table.len()
+        + aggregated.explicit_hash_key_table.len()
+}
+
+/// Builds the message, each key once, and encodes it into `out`.
+pub(crate) fn encode(user_records: &[UserRecordInput], out: &mut Vec<u8>) {
+    let mut aggregated = AggregatedRecord::default();
+    let mut partition_keys: HashMap<&str, u64> = HashMap::new();
+    let mut explicit_hash_keys: HashMap<u128, u64> = HashMap::new();
+    let mut explicit_hash_key_texts = Vec::new();
+    for user_record in user_records {
+        let key = user_record.partition_key.as_str();
+        let table = &mut aggregated.partition_key_table;
+        let partition_key_index = *partition_keys.entry(key).or_insert_with(|| {
+            table.push(key);
+            to_u64(table.len() - 1)
+        });
+        let explicit_hash_key_index = user_record.explicit_hash_key.map(|key| {
+            *explicit_hash_keys.entry(key.to_u128()).or_insert_with(|| {
+                explicit_hash_key_texts.push(key.to_u128().to_string());
+                to_u64(explicit_hash_key_texts.len() - 1)
+            })
+        });
+        aggregated.records.push(Record {
+            partition_key_index,
+            explicit_hash_key_index,
+            data: &user_record.data,
+            tags: Vec::new(),
+        });
+    }
+    let texts = explicit_hash_key_texts.iter().map(String::as_str);
+    aggregated.explicit_hash_key_table = texts.collect();
+    out.clear();
+    aggregated.write_message(&mut Writer::new(out)).unwrap();
 }
 
 pub(crate) fn walk(message: &[u8], touched: &mut Touched) {

@@ -24,7 +24,7 @@ fn wrong_usage_exits_with_2_and_says_so_on_stderr_only() {
         &["aggregate", "--max-size", "-1"],
         &["aggregate", "--max-size", "1k"],
         &["aggregate", "--max-count", "0"],
-        &["aggregate", "--max-count", "4294967296"],
+        &["aggregate", "--max-count", "18446744073709551616"],
         &["aggregate", "--outer-key", "last"],
         &["aggregate", "--lone", "never"],
         &["hash-key"],

@@ -2,7 +2,8 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 
-use kinesis_agg::{Limits, OwnedUserRecord, RecordAggregator};
+use kinesis_agg::write::Limits;
+use kinesis_agg::{OwnedUserRecord, RecordAggregator};
 
 use crate::{Ended, TWO, base64, command, framed, malformed, run};
 

@@ -7,10 +7,10 @@ use std::io;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::value::RawValue;
 
-use crate::deaggregate::{Deaggregator, Delivered};
-use crate::enclosing::EnclosingRecord;
+use crate::kinesis_record::EnclosingRecord;
 use crate::lambda::event::{AnalyticsEvent, FirehoseEvent};
 use crate::lambda::record::{EventRecord, encode_base64};
+use crate::read::{Deaggregator, Delivered};
 
 /// The Kinesis records that failed. Lambda reads the shard again from the lowest
 /// of their sequence numbers, with all user records of that Kinesis record.
@@ -325,7 +325,7 @@ fn transform_all(
     transform: &mut impl FnMut(Delivered<'_, EventRecord>) -> Transformed,
 ) -> Result<Option<Kept>, TransformationFailure> {
     let mut kept: Option<Kept> = None;
-    for delivered in deaggregator.deaggregate(record) {
+    for delivered in deaggregator.deaggregate_one(record) {
         let (data, partition_keys) = match transform(delivered) {
             Transformed::Ok(data) => (data, BTreeMap::new()),
             Transformed::Partitioned {

@@ -7,11 +7,11 @@ use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::deaggregate::{Batch, deaggregate_batch};
 use crate::lambda::json_fields::{JsonFields, JsonObject, serialize_json};
 use crate::lambda::record::{EventRecord, EventRecordError};
+use crate::read::{Deaggregated, deaggregate};
 
-type UserRecords<'a> = Batch<'a, EventRecord, core::slice::Iter<'a, EventRecord>>;
+type UserRecords<'a> = Deaggregated<'static, 'a, EventRecord>;
 
 /// Why JSON is not an event.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -165,7 +165,7 @@ macro_rules! envelope {
             /// Returns all user records, lazily and in order.
             #[must_use]
             pub fn user_records(&self) -> UserRecords<'_> {
-                deaggregate_batch(&self.records)
+                deaggregate(&self.records)
             }
 
             /// Returns any field beside the records, as it was written.
@@ -438,7 +438,7 @@ impl PipesEvent {
     /// Returns all user records, lazily and in order.
     #[must_use]
     pub fn user_records(&self) -> UserRecords<'_> {
-        deaggregate_batch(&self.records)
+        deaggregate(&self.records)
     }
 }
 

@@ -11,7 +11,7 @@ use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::enclosing::EnclosingRecord;
+use crate::kinesis_record::{EnclosingRecord, SharedData};
 use crate::lambda::json_fields::{
     JsonField, JsonFields, JsonObject, serialize_json, string_of, text_of,
 };
@@ -417,6 +417,12 @@ impl EnclosingRecord for EventRecord {
 
     fn sequence_number(&self) -> Option<&str> {
         self.sequence_number.as_deref()
+    }
+}
+
+impl SharedData for EventRecord {
+    fn shared_data(&self) -> Bytes {
+        self.data.clone()
     }
 }
 

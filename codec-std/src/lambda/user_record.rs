@@ -4,24 +4,24 @@ use kinesis_agg_codec::KeyBytes;
 use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::deaggregate::Delivered;
-use crate::enclosing::EnclosingRecord;
+use crate::kinesis_record::EnclosingRecord;
 use crate::lambda::json_fields::{JsonField, JsonObject, push_string, serialize_json};
 use crate::lambda::record::{EventRecord, RecordShape, push_base64};
+use crate::read::Delivered;
 
 /// A user record, or a Kinesis record that is not an aggregate, as JSON in the
 /// shape that AWS's Python module (`aws_kinesis_agg` 1.2.3) yields: a record of a
 /// Lambda event. Programs that read the Python module's output can read this.
 ///
 /// ```
-/// use kinesis_agg::deaggregate;
+/// use kinesis_agg::Deaggregator;
 /// use kinesis_agg::lambda::{EventRecord, UserRecordEvent};
 ///
 /// let record: EventRecord = serde_json::from_str(
 ///     r#"{"recordId":"7","data":"eA==","kinesisRecordMetadata":{"sequenceNumber":"4959",
 ///         "partitionKey":"k","shardId":"s","approximateArrivalTimestamp":1.50}}"#,
 /// )?;
-/// let delivered = deaggregate(&record).next().unwrap();
+/// let delivered = Deaggregator::new().deaggregate_one(&record).next().unwrap();
 /// assert_eq!(
 ///     serde_json::to_string(&UserRecordEvent::from(delivered))?,
 ///     concat!(

@@ -25,9 +25,6 @@ use core::time::Duration;
 
 use kinesis_agg_codec::{EncodeError, EncodedPart, HashKeyRange, MAGIC};
 
-use crate::aggregator::RecordAggregator;
-use crate::error::PushError;
-use crate::owned::{AsUserRecord as _, OwnedUserRecord};
 use crate::producer::attempt::Attempts;
 use crate::producer::backoff::SplitMix;
 use crate::producer::counters::{ProducerCounters, count};
@@ -42,9 +39,12 @@ use crate::producer::request::{PutRecord, PutRequest, RequestId};
 use crate::producer::sealed::Sealed;
 use crate::producer::settings::{ProducerSettings, UnfitForRaw};
 use crate::producer::texts::Texts;
-use crate::shard_map::ShardMap;
-use crate::sharded_aggregator::{RejectedUserRecord, RejectionReason, check_room};
+use crate::shards::ShardMap;
+use crate::shards::{RejectedUserRecord, RejectionReason, check_room};
 use crate::timers::Timers;
+use crate::write::PushError;
+use crate::write::RecordAggregator;
+use crate::write::{AsUserRecord as _, OwnedUserRecord};
 
 /// Accepts user records, hands out PutRecords requests, and reports how each
 /// user record ended.

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use kinesis_agg_codec::HashKey;
 
-use crate::shard_map::ShardMap;
+use crate::shards::ShardMap;
 
 /// How a stream distributes records over its shards (the field
 /// `RecordDistributionStrategy` of DescribeStreamSummary).
@@ -136,7 +136,7 @@ impl Evidence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shard_map::Shard;
+    use crate::shards::Shard;
     use kinesis_agg_codec::HashKeyRange;
 
     fn map(middle: u128) -> ShardMap {

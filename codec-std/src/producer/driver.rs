@@ -16,7 +16,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::owned::OwnedUserRecord;
 use crate::producer::backoff::SplitMix;
 use crate::producer::core::ProducerCore;
 use crate::producer::counters::ProducerCounters;
@@ -27,8 +26,9 @@ use crate::producer::room::Room;
 use crate::producer::settings::ProducerSettings;
 use crate::producer::stream_client::{ListShardsError, StreamClient};
 use crate::producer::worker::{Clock, Command, LONGEST_PAUSE, SHORTEST_PAUSE, Token, Worker};
-use crate::shard_map::ShardMap;
-use crate::sharded_aggregator::RejectionReason;
+use crate::shards::RejectionReason;
+use crate::shards::ShardMap;
+use crate::write::OwnedUserRecord;
 
 /// How long a request of a [`Producer`] may take by default.
 pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use kinesis_agg_codec::{HashKey, MAGIC};
 
-use crate::owned::{AsUserRecord, OwnedUserRecord};
 use crate::producer::attempt::Attempts;
+use crate::write::{AsUserRecord, OwnedUserRecord};
 
 /// Bytes that count for each user record beside its content and its entry: what
 /// the allocator rounds up, the history of its attempts, its place in queues and

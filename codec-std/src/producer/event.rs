@@ -6,9 +6,9 @@ use core::fmt;
 use kinesis_agg_codec::EncodeError;
 use thiserror::Error;
 
-use crate::owned::OwnedUserRecord;
 use crate::producer::attempt::Attempts;
 use crate::producer::distribution::Distribution;
+use crate::write::OwnedUserRecord;
 
 /// What a producer reports. Each token that was accepted comes back in exactly
 /// one [`Delivered`](Self::Delivered) or [`Failed`](Self::Failed).

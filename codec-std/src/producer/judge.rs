@@ -9,7 +9,6 @@ use core::time::Duration;
 
 use kinesis_agg_codec::HashKeyRange;
 
-use crate::aggregator::LoneUserRecord;
 use crate::producer::attempt::{Attempt, AttemptOutcome};
 use crate::producer::core::{InFlight, ProducerCore};
 use crate::producer::counters::count;
@@ -19,7 +18,8 @@ use crate::producer::event::{Delivery, FailureReason, Notice};
 use crate::producer::request::{PutResult, RequestFailure, RequestId, UnknownRequest};
 use crate::producer::sealed::Sealed;
 use crate::producer::settings::UnfitForRaw;
-use crate::shard_map::Shard;
+use crate::shards::Shard;
+use crate::write::LoneUserRecord;
 
 /// A Kinesis record that is in the stream.
 #[derive(Debug)]

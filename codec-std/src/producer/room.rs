@@ -8,7 +8,7 @@ use core::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::sharded_aggregator::RejectionReason;
+use crate::shards::RejectionReason;
 
 /// A bounded number of bytes. Those who wait for some get them in the order in
 /// which they came.

@@ -12,7 +12,7 @@ use crate::producer::counters::count;
 use crate::producer::distribution::{Distribution, DistributionAnswer, Evidence};
 use crate::producer::event::Notice;
 use crate::producer::lane::Lane;
-use crate::shard_map::{Shard, ShardMap};
+use crate::shards::{Shard, ShardMap};
 use crate::timers::Timers;
 
 /// The name of the one lane of a stream that distributes records itself.

@@ -6,11 +6,11 @@ use core::time::Duration;
 
 use kinesis_agg_codec::{HashKey, HashKeyRange};
 
-use crate::aggregator::read_back;
-use crate::owned::OwnedUserRecord;
 use crate::producer::attempt::Attempts;
 use crate::producer::entry::{Entry, Pushed};
 use crate::producer::request::PutRecord;
+use crate::write::OwnedUserRecord;
+use crate::write::read_back;
 
 /// A Kinesis record, to be sent or sent again as it is.
 #[derive(Debug)]

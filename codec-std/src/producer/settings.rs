@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use kinesis_agg_codec::Limits;
 
-use crate::aggregator::{LoneUserRecord, RecordAggregator};
 use crate::producer::distribution::Distribution;
-use crate::sharded_aggregator::{DEFAULT_MAX_AGE, DEFAULT_MAX_BUFFERED_LEN};
+use crate::shards::{DEFAULT_MAX_AGE, DEFAULT_MAX_BUFFERED_LEN};
+use crate::write::{LoneUserRecord, RecordAggregator};
 
 /// Records in the largest PutRecords request.
 ///
@@ -57,7 +57,7 @@ pub const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 #[non_exhaustive]
 pub enum UnfitForRaw {
     /// They are rejected
-    /// ([`RejectionReason::CannotGoRaw`](crate::RejectionReason::CannotGoRaw)).
+    /// ([`RejectionReason::CannotGoRaw`](crate::shards::RejectionReason::CannotGoRaw)).
     /// Those that wait when the stream is switched fail.
     #[default]
     Reject,

@@ -14,7 +14,7 @@ use tokio::time::error::Elapsed;
 
 use crate::producer::distribution::{Distribution, DistributionAnswer};
 use crate::producer::request::{PutRecord, PutResult, RequestFailure};
-use crate::shard_map::{Shard, ShardMapError};
+use crate::shards::{Shard, ShardMapError};
 
 /// Shards that could not be listed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -11,7 +11,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::owned::OwnedUserRecord;
 use crate::producer::backoff::SplitMix;
 use crate::producer::core::ProducerCore;
 use crate::producer::counters::ProducerCounters;
@@ -21,7 +20,8 @@ use crate::producer::event::{Delivery, Notice, ProducerEvent};
 use crate::producer::request::{PutRequest, PutResult, RequestFailure, RequestId};
 use crate::producer::room::{Place, Room};
 use crate::producer::stream_client::{ListShardsError, StreamClient};
-use crate::shard_map::Shard;
+use crate::shards::Shard;
+use crate::write::OwnedUserRecord;
 
 /// How long a closed shard is remembered after it is no longer listed.
 const KEEP_CLOSED: Duration = Duration::from_secs(15 * 60);

@@ -4,11 +4,12 @@ use core::iter::FusedIterator;
 
 use crate::key_bytes::KeyBytes;
 use crate::limits::DEFAULT_KEY_SLOTS;
-use crate::read::counts::{Counts, count_to_usize};
+use crate::read::counts::Counts;
 use crate::read::key_slots::{KeyTables, ReadSlot};
 use crate::read::user_records::{UserRecord, UserRecordCursor, UserRecords};
 use crate::schema::KeyKind;
 use crate::wire::field::Fields;
+use crate::wire::num::to_usize;
 
 /// A checked aggregated record, borrowed from its blob.
 ///
@@ -25,19 +26,19 @@ impl<'buf> AggregatedRecord<'buf> {
     /// Returns the number of user records; zero is valid.
     #[must_use]
     pub fn record_count(&self) -> usize {
-        count_to_usize(self.counts.record_count)
+        to_usize(self.counts.record_count)
     }
 
     /// Returns the number of partition keys in the table, used or not.
     #[must_use]
     pub fn partition_key_count(&self) -> usize {
-        count_to_usize(self.counts.partition_keys.count)
+        to_usize(self.counts.partition_keys.count)
     }
 
     /// Returns the number of explicit hash keys in the table, used or not.
     #[must_use]
     pub fn explicit_hash_key_count(&self) -> usize {
-        count_to_usize(self.counts.explicit_hash_keys.count)
+        to_usize(self.counts.explicit_hash_keys.count)
     }
 
     /// Returns the number of keys in both tables. With as many slots, every look-up
@@ -169,7 +170,7 @@ impl<'buf> Iterator for Keys<'buf> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let remaining = count_to_usize(self.remaining);
+        let remaining = to_usize(self.remaining);
         (remaining, Some(remaining))
     }
 }

@@ -7,6 +7,7 @@ use crate::read::fast;
 use crate::read::record::RecordReader;
 use crate::schema::{KeyKind, RECORD};
 use crate::wire::fault::Fault;
+use crate::wire::num::Num as _;
 
 /// Checks every field of `message` and every key index, and adds what there is to
 /// `counts`, which are all zero: returned, they would be copied.
@@ -81,7 +82,7 @@ fn bad_index(reader: &mut RecordReader<'_>, counts: &Counts) -> DecodeError {
         // Read the field again for its full 64 bits. It was valid, so it still is.
         reader.fields.at = index.offset;
         let _ = reader.fields.next(1);
-        let offset = index.offset.wrapping_add(MAGIC_LEN);
+        let offset = index.offset.plus(MAGIC_LEN);
         let (index, count) = (reader.fields.number, u64::from(count));
         let kind = match is_partition_key {
             true => DecodeErrorKind::PartitionKeyIndex { index, count },

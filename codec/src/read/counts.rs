@@ -1,7 +1,7 @@
 //! What the check of a message counts: keys, records, and the keys they need.
 
 use crate::schema::KeyKind;
-use crate::wire::num::Num as _;
+use crate::wire::num::{Num as _, to_u32};
 
 /// The contents of a checked message, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Counts {
             KeyKind::ExplicitHash => &mut self.explicit_hash_keys,
         };
         if table.count == 0 {
-            table.first = offset_to_u32(len_offset);
+            table.first = to_u32(len_offset);
         }
         // A message has fewer keys than bytes, and fewer than 2^32 bytes.
         table.count = table.count.plus(1);
@@ -67,16 +67,4 @@ impl Counts {
         self.partition_keys.needed <= self.partition_keys.count
             && self.explicit_hash_keys.needed <= self.explicit_hash_keys.count
     }
-}
-
-/// An offset in a checked message, which has fewer than 2^32 bytes.
-#[inline]
-pub(crate) fn offset_to_u32(offset: usize) -> u32 {
-    u32::try_from(offset).unwrap_or(u32::MAX)
-}
-
-/// A count of things in memory, which always fits.
-#[inline]
-pub(crate) fn count_to_usize(count: u32) -> usize {
-    usize::try_from(count).unwrap_or(usize::MAX)
 }

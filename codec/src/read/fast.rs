@@ -137,3 +137,112 @@ fn take_index(input: &[u8]) -> Option<(u32, &[u8])> {
 fn two(low: u8, high: u8) -> u32 {
     u32::from(low & 0x7f) | u32::from(high & 0x7f) << 7
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::read::record::RecordReader;
+    use crate::wire::field::Fields;
+    use crate::wire::varint;
+
+    /// On both sides of where an index gets longer, and the largest of three bytes.
+    const INDICES: [u32; 6] = [0, 0x7f, 0x80, 0x3fff, 0x4000, 0x1f_ffff];
+
+    fn number(out: &mut Vec<u8>, tag: u32, number: u32) {
+        out.push(u8::try_from(tag).unwrap());
+        varint::encode(number, |byte| {
+            out.push(byte);
+            Some(())
+        })
+        .unwrap();
+    }
+
+    fn record(index: u32, explicit: Option<u32>, data_len: usize) -> Vec<u8> {
+        let mut body = Vec::new();
+        number(&mut body, PARTITION_KEY_INDEX, index);
+        if let Some(index) = explicit {
+            number(&mut body, EXPLICIT_HASH_KEY_INDEX, index);
+        }
+        number(&mut body, DATA, u32::try_from(data_len).unwrap());
+        body.extend(vec![0x5a; data_len]);
+        let mut record = Vec::new();
+        number(&mut record, RECORD, u32::try_from(body.len()).unwrap());
+        record.extend(body);
+        record
+    }
+
+    fn read_in_general(message: &[u8]) -> (Option<RecordFields<'_>>, usize) {
+        let mut reader = RecordReader::new(message, 0);
+        assert_eq!(reader.fields.next(0), Ok(true));
+        reader.read_record().unwrap();
+        (reader.record(), reader.fields.at)
+    }
+
+    /// Protects the time of every size of data and index: a record that was left to the
+    /// general reader would be read as before, ten times slower.
+    #[test]
+    fn records_of_every_size_are_read_as_the_general_reader_reads_them() {
+        let explicit: Vec<_> = INDICES.map(Some).into_iter().chain([None]).collect();
+        let data_lens = (0..300).chain([16_370, 16_377, 16_384, 70_000, 2_097_140, 2_097_152]);
+        for data_len in data_lens {
+            for index in INDICES {
+                for &explicit in &explicit {
+                    let message = record(index, explicit, data_len);
+                    let (expected, behind) = read_in_general(&message);
+                    let read = super::record(&message, 0).unwrap();
+                    let case = (index, explicit, data_len);
+                    assert!(Some(read.0) == expected && read.1 == behind, "{case:?}");
+                    assert_eq!(behind, message.len());
+                    let mut counts = Counts::default();
+                    assert_eq!(skip_fields(&message, 0, &mut counts), message.len());
+                    assert_eq!(counts.record_count, 1);
+                }
+                if data_len > 300 {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Every record that is not usual, or not valid, is left to the general reader.
+    #[test]
+    fn what_differs_in_one_byte_is_read_alike_or_left() {
+        let usual = record(0x80, Some(3), 5);
+        for place in 0..usual.len() {
+            for byte in 0..=u8::MAX {
+                let mut message = usual.clone();
+                message[place] = byte;
+                if let Some((read, behind)) = super::record(&message, 0) {
+                    assert_eq!(read_in_general(&message), (Some(read), behind));
+                }
+            }
+            assert_eq!(super::record(&usual[..place], 0), None);
+        }
+    }
+
+    #[test]
+    fn keys_of_every_size_are_read_as_the_general_reader_reads_them() {
+        for key_len in (0..300).chain([0x3fff, 0x4000, 0x20_0000]) {
+            for kind in [KeyKind::Partition, KeyKind::ExplicitHash] {
+                let mut message = Vec::new();
+                number(&mut message, kind.tag(), u32::try_from(key_len).unwrap());
+                message.extend(vec![0x5a; key_len]);
+                let mut general = Fields::new(&message, 0);
+                assert_eq!(general.next(0), Ok(true));
+                assert_eq!(key(&message, 0), Some((kind, general.at)));
+                assert_eq!(
+                    key_at(&message, general.value_offset),
+                    Some(general.bytes())
+                );
+                message.pop();
+                if key_len > 0 {
+                    assert_eq!(key(&message, 0), None);
+                    assert_eq!(key_at(&message, 1), None);
+                }
+            }
+        }
+    }
+}

@@ -5,11 +5,11 @@
 //! a table has a slot, and a look-up walks on from there. The offset of a table's first
 //! key comes from the check, so that it needs no slot.
 
-use crate::read::counts::{Counts, KeyTable, count_to_usize, offset_to_u32};
+use crate::read::counts::{Counts, KeyTable};
 use crate::read::fast;
 use crate::schema::KeyKind;
 use crate::wire::field::Fields;
-use crate::wire::num::Num as _;
+use crate::wire::num::{Num as _, to_u32, to_usize};
 
 /// A slot of the reader's key look-up: the offset of one key. Four bytes.
 ///
@@ -97,8 +97,8 @@ impl KeyTables {
                 KeyKind::ExplicitHash => &mut explicit_hash_keys,
             };
             if *keys_before == 0 {
-                if let Some(slot) = slots.get_mut(count_to_usize(*slot)) {
-                    *slot = ReadSlot(offset_to_u32(len_offset));
+                if let Some(slot) = slots.get_mut(to_usize(*slot)) {
+                    *slot = ReadSlot(to_u32(len_offset));
                 }
                 *slot = slot.plus(1);
                 *keys_before = self.stride;
@@ -125,7 +125,8 @@ impl KeyTables {
             KeyKind::ExplicitHash => &mut self.explicit_hash_keys,
         };
         if stride == 1 && cfg!(feature = "fast") {
-            // Without a branch on the first key, which comes as often as any other.
+            // Without a branch on the first key, which comes as often as any other. In a message
+            // that is not the indexed one, the index may be any number.
             let slot = usize::try_from(table.base.wrapping_add(index).wrapping_sub(1)).ok()?;
             let stored = slots.get(slot).map_or(0, |slot| slot.0);
             let len_offset = if index == 0 { table.first } else { stored };
@@ -163,8 +164,8 @@ impl Table {
         let known = match block.checked_sub(1) {
             None => (0, self.first),
             Some(slot) => {
-                let slot = usize::try_from(self.base.wrapping_add(slot)).ok()?;
-                (block.wrapping_mul(stride), slots.get(slot)?.0)
+                let slot = usize::try_from(self.base.checked_add(slot)?).ok()?;
+                (block.checked_mul(stride)?, slots.get(slot)?.0)
             }
         };
         let (mut at, len_offset) = match (known.0..=index).contains(&self.last.0) {
@@ -175,9 +176,9 @@ impl Table {
         fields.read_bytes().ok()?;
         while at < index {
             fields.next_of(kind.tag())?;
-            at = at.wrapping_add(1);
+            at = at.plus(1);
         }
-        self.last = (at, offset_to_u32(fields.value_offset));
+        self.last = (at, to_u32(fields.value_offset));
         Some(fields.bytes())
     }
 }
@@ -188,4 +189,58 @@ fn long_key(message: &[u8], len_offset: usize) -> Option<&[u8]> {
     let mut fields = Fields::new(message, len_offset);
     fields.read_bytes().ok()?;
     Some(fields.bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::read::check::check;
+
+    /// Any number of slots, whatever they hold, finds every key in any order.
+    #[test]
+    fn slots_may_hold_anything_and_be_too_few() {
+        // Keys of both kinds, mixed; one is too long for a length of two bytes.
+        let mut message = Vec::new();
+        let mut keys = [vec![], vec![]];
+        for n in 0..23_u8 {
+            let (tag, kind) = if n % 3 == 1 { (0x12, 1) } else { (0x0a, 0) };
+            let key = match n {
+                9 => vec![n; 0x4001],
+                _ => vec![n; usize::from(n)],
+            };
+            message.push(tag);
+            crate::wire::varint::encode(u32::try_from(key.len()).unwrap(), |byte| {
+                message.push(byte);
+                Some(())
+            })
+            .unwrap();
+            message.extend(&key);
+            keys[kind].push(key);
+        }
+        let mut counts = Counts::default();
+        check(&message, &mut counts).unwrap();
+        for slot_count in 0..30 {
+            for dirt in [0, 1, 77, u32::MAX] {
+                let mut slots = vec![ReadSlot(dirt); slot_count];
+                let mut tables = KeyTables::default();
+                tables.index(&counts, &message, &mut slots);
+                for step in [1, 2, 5, 7, 14] {
+                    for (kind, keys) in [KeyKind::Partition, KeyKind::ExplicitHash]
+                        .iter()
+                        .zip(&keys)
+                    {
+                        for n in 0..keys.len() {
+                            let n = n * step % keys.len();
+                            let index = u32::try_from(n).unwrap();
+                            let found = tables.key(&message, &slots, *kind, index);
+                            assert!(found == Some(&keys[n]), "{slot_count} slots, key {n}");
+                        }
+                    }
+                }
+            }
+        }
+    }
 }

@@ -1,29 +1,31 @@
-//! What is wrong with the field that is being read.
+//! What is wrong with a field.
 
 use crate::error::RequiredField;
 
-/// Why reading stops. One byte: the numbers that belong to it are still where they
-/// were read, and an error of several words would take room in every result on its
-/// way up.
+/// Why reading stops.
+///
+/// One byte: an error of several words would need space in the result of every function
+/// on its way up. [`Fields::error`](crate::wire::field::Fields::error) adds the numbers,
+/// which are still where they were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The message ends first.
+    /// The message ends within the field.
     Truncated,
-    /// A tag goes on after [`MAX_TAG_LEN`](crate::limits::MAX_TAG_LEN) bytes.
+    /// A tag has more than [`MAX_TAG_LEN`](crate::limits::MAX_TAG_LEN) bytes.
     TagTooLong,
-    /// A number goes on after [`MAX_VARINT_LEN`](crate::limits::MAX_VARINT_LEN)
-    /// bytes, or a length has more than 64 bits.
+    /// A number has more than [`MAX_VARINT_LEN`](crate::limits::MAX_VARINT_LEN) bytes,
+    /// or a length has more than 64 bits.
     NumberTooLong,
-    /// The number that was read is no tag.
+    /// The number that was read is not a valid tag.
     InvalidTag,
-    /// The number that was read is more bytes than there are.
+    /// The length that was read exceeds the rest of the message.
     LengthOverrun,
-    /// The end of a group that nothing started.
+    /// A group ends that was not started.
     UnexpectedEndGroup,
-    /// The end of a group other than the one whose number was noted.
+    /// A group ends under another field number than it started with.
     MismatchedEndGroup,
-    /// The start of a group in too many others.
+    /// A group starts inside too many others.
     NestingTooDeep,
-    /// The message whose tag stands at the offset lacks this.
+    /// The message at the offset lacks this field.
     Missing(RequiredField),
 }

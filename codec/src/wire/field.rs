@@ -1,8 +1,9 @@
-//! Reading fields, and passing over those that the schema cannot have.
+//! Reading the fields of a message, and skipping those that the schema does not have.
 
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::limits::{MAX_NESTING, MAX_TAG_LEN, MAX_VARINT_LEN};
 use crate::wire::fault::Fault;
+use crate::wire::num::Num as _;
 use crate::wire::varint::{self, VarintError};
 
 /// The wire types that the schema uses.
@@ -21,23 +22,23 @@ pub(crate) const fn tag(field_number: u32, wire_type: WireType) -> u32 {
     (field_number << 3) | wire_type
 }
 
-/// The fields of a message and of the messages in it, one after the other.
+/// Reads the fields of a message and of the messages in it, one after the other.
 ///
-/// What was read last stays in place, also for [`error`](Self::error): returned,
-/// it would be copied at every level. Going into a message moves two offsets, so no
-/// level needs a reader of its own. Offsets count from the start of the outermost
-/// message; `error` alone counts from the start of the blob.
+/// The field that was read last is stored here, also for [`error`](Self::error): a
+/// returned one would be copied at every level. Entering a nested message changes two
+/// offsets, so nesting needs no second reader. Offsets count from the start of the
+/// outermost message; only those of `error` count from the start of the blob.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'buf> {
     outermost: &'buf [u8],
-    /// Where the next field stands.
+    /// Offset of the next field.
     pub(crate) at: usize,
-    /// Where the message ends that is being read.
+    /// Where the message that is being read ends.
     end: usize,
     pub(crate) tag: u32,
-    /// Where the tag stands.
+    /// Offset of the tag.
     pub(crate) offset: usize,
-    /// Where the value stands, or its length.
+    /// Offset of the value or, of a length-delimited field, of its length.
     pub(crate) value_offset: usize,
     /// The value of a varint field, the length of a length-delimited one.
     pub(crate) number: u64,
@@ -46,7 +47,7 @@ pub(crate) struct Fields<'buf> {
 }
 
 impl<'buf> Fields<'buf> {
-    /// The fields of `outermost` from this offset on.
+    /// Reads `outermost` from the offset `at` on.
     #[inline]
     pub(crate) fn new(outermost: &'buf [u8], at: usize) -> Self {
         Self {
@@ -61,11 +62,11 @@ impl<'buf> Fields<'buf> {
         }
     }
 
-    /// Reads the next field that is a number or bytes, false at the end of the
-    /// message. All other fields are unknown to the schema and passed over.
+    /// Reads the next field that is a varint or length-delimited; false at the end of
+    /// the message. Fields of other wire types are unknown to the schema and skipped.
     ///
-    /// `enclosing` messages lie between the field and the top of the blob: 0
-    /// at the top, 1 in a record, 2 in a record's tag.
+    /// `enclosing` is the number of messages around this one: 0 for the outermost, 1
+    /// for a record, 2 for a record's tag.
     #[inline(always)]
     pub(crate) fn next(&mut self, enclosing: usize) -> Result<bool, Fault> {
         match self.find_next(enclosing) {
@@ -75,8 +76,8 @@ impl<'buf> Fields<'buf> {
         }
     }
 
-    /// Reads up to the next field with this tag at the top of a blob that was
-    /// checked: no fault can come here.
+    /// Reads up to the next field with this tag in the outermost message, which was
+    /// checked, so that no fault can occur.
     #[cold]
     #[inline(never)]
     pub(crate) fn next_of(&mut self, tag: u32) -> Option<()> {
@@ -108,7 +109,7 @@ impl<'buf> Fields<'buf> {
         self.at_place(self.place_of_bytes())
     }
 
-    /// Where that stands.
+    /// Where that value is.
     pub(crate) fn place_of_bytes(&self) -> Place {
         Place {
             start: self.value_start,
@@ -124,8 +125,8 @@ impl<'buf> Fields<'buf> {
         }
     }
 
-    /// Goes into the message that was read last. [`leave`](Self::leave) takes
-    /// what is returned.
+    /// Enters the message in the field that was read last. The return value is for
+    /// [`leave`](Self::leave).
     pub(crate) fn enter(&mut self) -> Outer {
         let outer = Outer {
             end: self.end,
@@ -137,34 +138,34 @@ impl<'buf> Fields<'buf> {
         outer
     }
 
-    /// Goes on behind a message that was read to its end: its field is the one
-    /// that was read last.
+    /// Leaves a message that was read to its end. Its field is then the one that was
+    /// read last.
     pub(crate) fn leave(&mut self, outer: Outer) {
         self.end = outer.end;
         self.tag = outer.tag;
         self.offset = outer.offset;
     }
 
-    /// What is left of the message.
+    /// The unread bytes of the message.
     pub(crate) fn rest(&self) -> &'buf [u8] {
         let rest = self.outermost.get(self.at..self.end);
         rest.unwrap_or_default()
     }
 
-    /// What stands there.
+    /// The bytes at this place.
     #[inline(never)]
     pub(crate) fn at_place(&self, place: Place) -> &'buf [u8] {
         let bytes = self.outermost.get(place.start..place.end);
         bytes.unwrap_or_default()
     }
 
-    /// Reads a length and as many bytes.
+    /// Reads a length and as many bytes, without a tag.
     pub(crate) fn read_bytes(&mut self) -> Result<(), Fault> {
         self.tag = tag(0, WireType::LengthDelimited);
         self.read_value()
     }
 
-    /// What `fault` is, which was returned just now, in a blob whose outermost
+    /// The error for `fault`, which the last call returned, in a blob whose outermost
     /// message starts at `start`.
     #[cold]
     #[inline(never)]
@@ -182,7 +183,7 @@ impl<'buf> Fields<'buf> {
             Fault::InvalidTag => DecodeErrorKind::InvalidTag { tag: self.number },
             Fault::LengthOverrun => DecodeErrorKind::LengthOverrun {
                 claimed: self.number,
-                available: u64::try_from(self.left()).unwrap_or(u64::MAX),
+                available: u64::try_from(self.remaining()).unwrap_or(u64::MAX),
             },
             Fault::UnexpectedEndGroup => DecodeErrorKind::UnexpectedEndGroup {
                 field_number: self.field_number(),
@@ -194,12 +195,12 @@ impl<'buf> Fields<'buf> {
             Fault::NestingTooDeep => DecodeErrorKind::NestingTooDeep,
             Fault::Missing(field) => DecodeErrorKind::MissingField { field },
         };
-        DecodeError::new(kind, start.wrapping_add(offset))
+        DecodeError::new(kind, start.plus(offset))
     }
 
-    /// Bytes that are left of the message.
-    fn left(&self) -> usize {
-        self.end.wrapping_sub(self.at)
+    /// The number of unread bytes in the message.
+    fn remaining(&self) -> usize {
+        self.end.minus(self.at)
     }
 
     fn field_number(&self) -> u32 {
@@ -210,7 +211,7 @@ impl<'buf> Fields<'buf> {
         self.tag & 7
     }
 
-    /// Reads any field; of a group, its start or its end alone.
+    /// Reads any field. Of a group it reads only the start or the end.
     #[inline(never)]
     fn read_any(&mut self) -> Result<(), Fault> {
         self.offset = self.at;
@@ -240,9 +241,9 @@ impl<'buf> Fields<'buf> {
             _ => self.number = 0,
         }
         match usize::try_from(self.number) {
-            Ok(len) if len <= self.left() => {
+            Ok(len) if len <= self.remaining() => {
                 self.value_start = self.at;
-                self.at = self.at.wrapping_add(len);
+                self.at = self.at.plus(len);
                 Ok(())
             }
             _ if wire_type == 2 => Err(Fault::LengthOverrun),
@@ -256,7 +257,7 @@ impl<'buf> Fields<'buf> {
     fn read_number(&mut self, limit: u8) -> Result<bool, Fault> {
         match varint::decode(self.rest(), limit) {
             Ok((varint, rest)) => {
-                self.at = self.end.wrapping_sub(rest.len());
+                self.at = self.end.minus(rest.len());
                 self.number = varint.value;
                 Ok(varint.overflows)
             }
@@ -266,9 +267,9 @@ impl<'buf> Fields<'buf> {
         }
     }
 
-    /// Passes over the rest of a group and all groups in it, without recursion:
-    /// the numbers of the open groups are the whole stack. What is between them is
-    /// read as all else.
+    /// Skips the rest of a group and all groups in it, without recursion: the field
+    /// numbers of the open groups are the whole stack. Fields between them are read as
+    /// usual.
     #[inline(never)]
     fn skip_group(&mut self, enclosing: usize) -> Result<(), Fault> {
         let mut open = [0_u32; MAX_NESTING];
@@ -299,14 +300,14 @@ impl<'buf> Fields<'buf> {
     }
 }
 
-/// Where some bytes start and end; none of them by default.
+/// Where some bytes start and end. Empty by default.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Place {
     pub(crate) start: usize,
     end: usize,
 }
 
-/// Where a message ends that encloses another, and the field that is the other.
+/// The end of an enclosing message, and the field in it that was entered.
 #[derive(Debug)]
 pub(crate) struct Outer {
     end: usize,
@@ -314,7 +315,7 @@ pub(crate) struct Outer {
     offset: usize,
 }
 
-/// Why there is no next field. A `Result` of it is one byte.
+/// Why there is no next field. A `Result` with it takes one byte.
 #[derive(Clone, Copy, Debug)]
 enum Stop {
     End,

@@ -1,6 +1,6 @@
 //! The numbers at the start of a usual record, composed in a register.
 
-use crate::wire::num::{Num as _, to_usize};
+use crate::wire::num::Num as _;
 
 /// Fields with small numbers, composed in a register, to be stored at once.
 #[derive(Clone, Copy, Debug)]
@@ -45,8 +45,8 @@ impl Head {
     }
 
     /// Bytes of the fields.
-    pub(crate) fn len(self) -> usize {
-        to_usize(self.len)
+    pub(crate) const fn len(self) -> u32 {
+        self.len
     }
 }
 
@@ -69,7 +69,7 @@ mod tests {
                 assert!(bytes.len() > 3 + 3);
                 continue;
             };
-            assert_eq!(head.len(), bytes.len());
+            assert_eq!(usize::try_from(head.len()), Ok(bytes.len()));
             bytes.resize(16, 0);
             assert_eq!(head.bytes()[..], bytes);
         }

@@ -1,29 +1,15 @@
 //! Fields on their way into an output, and their lengths.
 
 use crate::wire::num::{Num as _, to_u32};
-use crate::wire::sink::{Output, Sink};
+use crate::wire::sink::Output;
 use crate::wire::varint;
 
 /// Bytes of each tag of the schema, as varints.
 const TAG_LEN: u32 = 1;
 
-/// Bytes of the longest head: that of a record, four tags and four numbers.
-const MAX_HEAD_LEN: usize = 4 * (1 + 5);
-
-/// Appends the numbers that `write` writes, in one piece.
-pub(crate) fn put_numbers(
-    out: &mut impl Output,
-    write: impl FnOnce(&mut Sink<'_>) -> Option<()>,
-) -> Option<()> {
-    let mut numbers = [0; MAX_HEAD_LEN];
-    let mut sink = Sink::new(&mut numbers);
-    write(&mut sink)?;
-    out.put(sink.written())
-}
-
 /// Appends a field that holds `bytes`.
 pub(crate) fn put_bytes_field(out: &mut impl Output, tag: u32, bytes: &[u8]) -> Option<()> {
-    put_numbers(out, |sink| sink.put_tagged(tag, to_u32(bytes.len())))?;
+    out.put_numbers(|sink| sink.put_tagged(tag, to_u32(bytes.len())))?;
     out.put(bytes)
 }
 

@@ -1,18 +1,29 @@
 //! Outputs that take the bytes of a message one after the other.
 
 use crate::wire::head::Head;
-use crate::wire::num::Num as _;
+use crate::wire::num::{Num as _, to_usize};
 use crate::wire::varint;
+
+/// Bytes of the numbers that precede a record's data: four tags and four varints.
+const MAX_NUMBERS_LEN: usize = 4 * (1 + 5);
 
 /// Where the bytes of a message go.
 pub(crate) trait Output {
     /// Appends `bytes`. Returns `None` if they do not fit or were not taken.
     fn put(&mut self, bytes: &[u8]) -> Option<()>;
 
+    /// Appends the numbers that `write` writes, in one piece.
+    fn put_numbers(&mut self, write: impl FnOnce(&mut Sink<'_>) -> Option<()>) -> Option<()> {
+        let mut numbers = [0; MAX_NUMBERS_LEN];
+        let mut sink = Sink::new(&mut numbers);
+        write(&mut sink)?;
+        self.put(sink.written())
+    }
+
     /// Appends the fields of a head.
     #[inline(always)]
     fn put_head(&mut self, head: Head) -> Option<()> {
-        self.put(head.bytes().get(..head.len())?)
+        self.put(head.bytes().get(..to_usize(head.len()))?)
     }
 }
 
@@ -61,15 +72,19 @@ impl Output for Sink<'_> {
         Some(())
     }
 
+    fn put_numbers(&mut self, write: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
+        write(self)
+    }
+
     #[inline(always)]
     fn put_head(&mut self, head: Head) -> Option<()> {
         let bytes = head.bytes();
         let Some(start) = self.memory.get_mut(self.len..)?.first_chunk_mut() else {
-            return self.put(bytes.get(..head.len())?);
+            return self.put(bytes.get(..to_usize(head.len()))?);
         };
         // One store of constant length; what follows overwrites the zeros behind the head.
         *start = bytes;
-        self.len = self.len.plus(head.len());
+        self.len = self.len.plus(to_usize(head.len()));
         Some(())
     }
 }

@@ -1,45 +1,44 @@
-//! Variable-length numbers: seven bits a byte, low bits first, the high bit
-//! set on all but the last byte.
+//! Varints: seven bits a byte, the low bits first, the high bit set in every byte but
+//! the last.
 
 use crate::limits::MAX_VARINT_LEN;
+use crate::wire::num::Num as _;
 
-/// On bare metal code is dearer than time: there is one way to do each thing, and
-/// none that is for usual input alone.
+/// True without the feature `fast`: small code is worth more than time.
 pub(crate) const FOR_SIZE: bool = cfg!(not(feature = "fast"));
 
-/// A varint as it stands in the input.
+/// A varint that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Varint {
     /// The low 64 bits.
     pub(crate) value: u64,
-    /// The tenth byte has bits beyond the 64th. Values drop them, as the C++
-    /// and Java runtimes do; a length or a tag that has them does not fit.
+    /// The tenth byte has bits beyond the 64th. Values drop them, as the C++ and Java
+    /// runtimes do; a length with such bits is malformed.
     pub(crate) overflows: bool,
 }
 
-/// Why no varint could be read.
+/// Why a varint could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum VarintError {
-    /// The input ends first.
+    /// The input ends within it.
     Truncated,
-    /// It goes on after as many bytes as it may have.
+    /// It has more bytes than allowed.
     TooLong,
 }
 
-/// Reads a varint of at most `limit` bytes; returns it with the rest of
-/// `input`.
+/// Reads a varint of at most `limit` bytes. Returns it with the rest of `input`.
 #[inline]
 pub(crate) fn decode(input: &[u8], limit: u8) -> Result<(Varint, &[u8]), VarintError> {
     let longest = input.get(..usize::from(limit)).unwrap_or(input);
     let before_last = longest.iter().position(|&byte| byte < 0x80);
-    let taken = before_last.and_then(|len| input.split_at_checked(len.wrapping_add(1)));
+    let taken = before_last.and_then(|len| input.split_at_checked(len.plus(1)));
     let Some((bytes, rest)) = taken else {
         return Err(match longest.len() < usize::from(limit) {
             true => VarintError::Truncated,
             false => VarintError::TooLong,
         });
     };
-    // From the last byte on, so that all are shifted by the same. What does not fit falls out.
+    // From the last byte to the first. Bits that do not fit are shifted out.
     let value = bytes
         .iter()
         .rfold(0, |value: u64, &byte| value << 7 | u64::from(byte & 0x7f));
@@ -48,15 +47,15 @@ pub(crate) fn decode(input: &[u8], limit: u8) -> Result<(Varint, &[u8]), VarintE
     Ok((Varint { value, overflows }, rest))
 }
 
-/// Bytes that `value` takes.
+/// The number of bytes that `value` takes.
 pub(crate) const fn encoded_len(value: u32) -> u32 {
-    // Seven bits a byte: one byte more than the highest set bit's place divided by 7. No branch, and
-    // no division: 9/64 is near enough to 1/7 for all places there are.
+    // One byte more than the position of the highest set bit divided by 7. Without a branch or a
+    // division: 9/64 is close enough to 1/7 for every position in 32 bits.
     let place = (value | 1).ilog2();
     place.wrapping_mul(9).wrapping_add(73) >> 6
 }
 
-/// Hands the bytes of `value` to `put`, until it refuses one.
+/// Passes the bytes of `value` to `put`, until it returns `None`.
 pub(crate) fn encode(value: u32, mut put: impl FnMut(u8) -> Option<()>) -> Option<()> {
     let mut rest = value;
     loop {

@@ -447,21 +447,29 @@ where
         user_record: &NewUserRecord<'_>,
         plan: &Plan<'_, SHAPE>,
     ) -> Result<(), EncodeError> {
-        user_record.check_partition_key()?;
-        self.outer_key.fixed().map_or(Ok(()), check_partition_key)?;
-        let own_len = to_u32(user_record.partition_key.len());
-        let first_len = self.first_partition_key_len(user_record.partition_key);
-        let (needed, limit) = self.closest_limit(plan.encoded_len, first_len);
+        let own_key = user_record.partition_key;
+        check_partition_key(own_key)?;
+        let own_len = to_u32(own_key.len());
+        let mut outer_len = self.first_partition_key_len(own_key);
+        let mut outer_len_alone = own_len;
+        if let Some(fixed_key) = self.outer_key.fixed() {
+            check_partition_key(fixed_key)?;
+            outer_len = to_u32(fixed_key.len());
+            outer_len_alone = outer_len;
+        }
+        let (needed, limit) = self.closest_limit(plan.encoded_len, outer_len);
         let is_full = needed > limit;
         let max_count = self.limits.max_count();
         let is_complete = self.record_count() >= max_count;
-        if !is_full && !is_complete && own_len <= first_len {
+        if !is_full && !is_complete && outer_len_alone <= outer_len {
             return Ok(());
         }
         // A user record is accepted only if it would also fit in an aggregate by itself, where the
         // outer partition key may be longer.
-        let alone = user_record.encoded_len_alone_as::<SHAPE>(plan.explicit_hash_key_len);
-        let (needed_alone, limit_alone) = self.closest_limit(alone, own_len);
+        let alone = plan
+            .record
+            .blob_len_alone(own_len, plan.explicit_hash_key_len);
+        let (needed_alone, limit_alone) = self.closest_limit(alone, outer_len_alone);
         if needed_alone > limit_alone {
             return Err(EncodeError::TooLarge {
                 part: EncodedPart::UserRecord,
@@ -480,12 +488,12 @@ where
 
     /// Bytes needed and allowed: of the blob if the buffer is too short for it,
     /// else of the Kinesis record.
-    fn closest_limit(&self, encoded_len: u32, first_partition_key_len: u32) -> (u32, u32) {
+    fn closest_limit(&self, encoded_len: u32, outer_key_len: u32) -> (u32, u32) {
         let capacity = self.capacity();
         if encoded_len > capacity {
             return (encoded_len, capacity);
         }
-        let size = encoded_len.saturating_add(self.outer_key_len(first_partition_key_len));
+        let size = encoded_len.saturating_add(outer_key_len);
         (size, self.limits.max_size())
     }
 

@@ -88,6 +88,12 @@ impl Counts {
         *count = count.plus(1);
     }
 
+    /// True if there is nothing but one partition key. The next explicit hash
+    /// key then has to fit beside it: another aggregate has no more room.
+    pub(crate) const fn is_one_partition_key(&self) -> bool {
+        self.partition_keys == 1 && self.explicit_hash_keys == 0 && self.records == 0
+    }
+
     fn last_key(&self, kind: KeyKind, key: &[u8]) -> KeyIndex {
         KeyIndex {
             number: self.keys(kind).saturating_sub(1),
@@ -121,6 +127,8 @@ impl Counts {
     }
 
     /// The record of a user record, if its keys are in the tables.
+    // Inlined, so that a program without tags does not contain the code for them.
+    #[inline]
     pub(crate) fn record<'a>(
         &self,
         keys: RecordKeys,

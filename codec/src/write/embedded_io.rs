@@ -93,3 +93,81 @@ impl<W: Write> StreamWriter<EmbeddedIo<W>> {
         Self::new(EmbeddedIo::new(write))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString as _;
+    use alloc::vec::Vec;
+    use core::error::Error as _;
+
+    use embedded_io::{ErrorKind, ErrorType};
+
+    use super::*;
+    use crate::error::StreamError;
+
+    /// Writes at most `at_most` bytes a call, then fails after `capacity`.
+    struct Device {
+        written: Vec<u8>,
+        at_most: usize,
+        capacity: usize,
+        error: Option<ErrorKind>,
+    }
+
+    impl ErrorType for Device {
+        type Error = ErrorKind;
+    }
+
+    impl Write for Device {
+        fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
+            assert!(!bytes.is_empty());
+            let free = self.capacity - self.written.len();
+            let len = bytes.len().min(self.at_most).min(free);
+            match self.error {
+                Some(error) if len == 0 => Err(error),
+                _ => {
+                    self.written.extend_from_slice(&bytes[..len]);
+                    Ok(len)
+                }
+            }
+        }
+
+        fn flush(&mut self) -> Result<(), ErrorKind> {
+            Ok(())
+        }
+    }
+
+    fn sink(at_most: usize, capacity: usize, error: Option<ErrorKind>) -> EmbeddedIo<Device> {
+        EmbeddedIo::new(Device {
+            written: Vec::new(),
+            at_most,
+            capacity,
+            error,
+        })
+    }
+
+    #[test]
+    fn a_device_that_writes_pieces_gets_all_of_them() {
+        for at_most in 1..8 {
+            let mut sink = sink(at_most, 100, None);
+            assert_eq!(sink.write_all(b"sensor-7"), Ok(()));
+            assert_eq!(sink.write_all(b""), Ok(()));
+            assert_eq!(sink.into_inner().written, b"sensor-7");
+        }
+    }
+
+    /// Protects a device that is full from a panic.
+    #[test]
+    fn a_device_that_writes_nothing_is_an_error() {
+        let mut full = sink(3, 5, None);
+        assert_eq!(full.write_all(b"sensor-7"), Err(EmbeddedIoError::WriteZero));
+        let mut broken = sink(3, 5, Some(ErrorKind::TimedOut));
+        let error = broken.write_all(b"sensor-7").unwrap_err();
+        assert_eq!(error, EmbeddedIoError::Device(ErrorKind::TimedOut));
+        assert_eq!(error.source().unwrap().to_string(), "TimedOut");
+
+        let mut writer = StreamWriter::new(sink(3, 9, None));
+        let key = writer.add_partition_key(b"sensor-7");
+        assert_eq!(key, Err(StreamError::Sink(EmbeddedIoError::WriteZero)));
+        assert!(writer.is_poisoned());
+    }
+}

@@ -5,7 +5,7 @@ use crate::record_tag::RecordTags;
 use crate::schema::{DATA, EXPLICIT_HASH_KEY_INDEX, PARTITION_KEY_INDEX, RECORD};
 use crate::wire::head::Head;
 use crate::wire::num::{Num as _, to_u32};
-use crate::wire::put::{bytes_field_len, delimited_len, number_field_len, put_numbers};
+use crate::wire::put::{bytes_field_len, delimited_len, number_field_len};
 use crate::wire::sink::Output;
 use crate::wire::varint::FOR_SIZE;
 
@@ -29,7 +29,15 @@ pub(crate) struct NewRecord<'a, const SHAPE: bool> {
     /// Bytes without the record's own tag and length. Saturates, at a number
     /// that no memory has.
     body_len: u32,
+    /// Bytes with them. Saturates, too.
+    encoded_len: u32,
+    /// What precedes the data, if its numbers are small; else empty.
+    usual_head: [Head; USUAL_HEADS],
 }
+
+/// With `fast`, a usual head is composed along with its length, in a register. MEASURED
+/// Without `fast` there is none, and no memory for it.
+const USUAL_HEADS: usize = if FOR_SIZE { 0 } else { 1 };
 
 impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
     #[cfg_attr(feature = "fast", inline(always))]
@@ -43,35 +51,68 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
             PLAIN => 0,
             ANY => tags.encoded_len(),
         };
-        let indices_len = number_field_len(partition_key_index)
-            .plus(explicit_hash_key_index.map_or(0, number_field_len));
+        let indices = (partition_key_index, explicit_hash_key_index);
+        let lens = Self::usual_lens(indices, to_u32(data.len()), tags_len);
+        let (body_len, encoded_len, usual_head) = lens.unwrap_or_else(|| {
+            let body_len = number_field_len(partition_key_index)
+                .plus(explicit_hash_key_index.map_or(0, number_field_len))
+                .saturating_add(bytes_field_len(data))
+                .saturating_add(tags_len);
+            (body_len, delimited_len(body_len), Head::EMPTY)
+        });
         Self {
             partition_key_index,
             explicit_hash_key_index,
             data,
             tags,
             tags_len,
-            body_len: indices_len
-                .saturating_add(bytes_field_len(data))
-                .saturating_add(tags_len),
+            body_len,
+            encoded_len,
+            usual_head: [usual_head; USUAL_HEADS],
         }
+    }
+
+    /// Both lengths and the head, if its numbers are small.
+    #[inline(always)]
+    fn usual_lens(
+        (partition_key_index, explicit_hash_key_index): (u32, Option<u32>),
+        data_len: u32,
+        tags_len: u32,
+    ) -> Option<(u32, u32, Head)> {
+        if FOR_SIZE {
+            return None;
+        }
+        let mut head = Head::EMPTY.with(PARTITION_KEY_INDEX, partition_key_index)?;
+        if let (ANY, Some(index)) = (SHAPE, explicit_hash_key_index) {
+            head = head.with(EXPLICIT_HASH_KEY_INDEX, index)?;
+        }
+        let head = head.with(DATA, data_len)?;
+        let body_len = head.len().plus(data_len).checked_add(tags_len)?;
+        let start = Head::EMPTY.with(RECORD, body_len)?;
+        Some((body_len, start.len().plus(body_len), start.then(head)))
     }
 
     /// Bytes of the record with its tag and length. Saturates.
     pub(crate) fn encoded_len(&self) -> u32 {
-        delimited_len(self.body_len)
+        self.encoded_len
     }
 
-    /// Bytes of a blob that holds this record, keys of these lengths and
+    /// Bytes of a blob that holds this record, its keys of these lengths and
     /// nothing else. Saturates.
+    #[inline(always)]
     pub(crate) fn blob_len_alone(
         &self,
         partition_key_len: u32,
         explicit_hash_key_len: Option<u32>,
     ) -> u32 {
-        let index = explicit_hash_key_len.map(|_| 0);
-        NewRecord::<SHAPE>::new(0, index, self.data, self.tags)
-            .encoded_len()
+        // The indices are 0 then. A second record would be clearer, but takes 0.9 kB more on a
+        // Cortex-M, since the compiler then keeps the code for tags where there are none.
+        let shrinks_by = |index| number_field_len(index).minus(number_field_len(0));
+        let body_len = self
+            .body_len
+            .minus(shrinks_by(self.partition_key_index))
+            .minus(self.explicit_hash_key_index.map_or(0, shrinks_by));
+        delimited_len(body_len)
             .saturating_add(explicit_hash_key_len.map_or(0, delimited_len))
             .saturating_add(delimited_len(partition_key_len))
             .saturating_add(FRAME_LEN)
@@ -80,9 +121,12 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
     /// Appends the record to `out`.
     #[cfg_attr(feature = "fast", inline(always))]
     pub(crate) fn write(&self, out: &mut impl Output) -> Option<()> {
-        match self.usual_head() {
-            Some(head) => out.put_head(head)?,
-            None => self.write_any_head(out)?,
+        match self.usual_head.first() {
+            Some(head) if head.len() > 0 => out.put_head(*head)?,
+            _ => {
+                let indices = (self.partition_key_index, self.explicit_hash_key_index);
+                put_any_head(out, self.body_len, indices, to_u32(self.data.len()))?;
+            }
         }
         out.put(self.data)?;
         if SHAPE == ANY && self.tags_len > 0 {
@@ -92,31 +136,23 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
         }
         Some(())
     }
+}
 
-    /// What precedes the data, if its numbers are small.
-    #[inline(always)]
-    fn usual_head(&self) -> Option<Head> {
-        if FOR_SIZE {
-            return None;
+/// Appends what precedes the data. Takes numbers, so that the record of the
+/// usual path need not be in memory.
+#[cfg_attr(feature = "fast", cold, inline(never))]
+fn put_any_head(
+    out: &mut impl Output,
+    body_len: u32,
+    (partition_key_index, explicit_hash_key_index): (u32, Option<u32>),
+    data_len: u32,
+) -> Option<()> {
+    out.put_numbers(|sink| {
+        sink.put_tagged(RECORD, body_len)?;
+        sink.put_tagged(PARTITION_KEY_INDEX, partition_key_index)?;
+        if let Some(index) = explicit_hash_key_index {
+            sink.put_tagged(EXPLICIT_HASH_KEY_INDEX, index)?;
         }
-        let mut head = Head::EMPTY
-            .with(RECORD, self.body_len)?
-            .with(PARTITION_KEY_INDEX, self.partition_key_index)?;
-        if let (ANY, Some(index)) = (SHAPE, self.explicit_hash_key_index) {
-            head = head.with(EXPLICIT_HASH_KEY_INDEX, index)?;
-        }
-        head.with(DATA, to_u32(self.data.len()))
-    }
-
-    #[cfg_attr(feature = "fast", cold, inline(never))]
-    fn write_any_head(&self, out: &mut impl Output) -> Option<()> {
-        put_numbers(out, |sink| {
-            sink.put_tagged(RECORD, self.body_len)?;
-            sink.put_tagged(PARTITION_KEY_INDEX, self.partition_key_index)?;
-            if let (ANY, Some(index)) = (SHAPE, self.explicit_hash_key_index) {
-                sink.put_tagged(EXPLICIT_HASH_KEY_INDEX, index)?;
-            }
-            sink.put_tagged(DATA, to_u32(self.data.len()))
-        })
-    }
+        sink.put_tagged(DATA, data_len)
+    })
 }

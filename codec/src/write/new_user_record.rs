@@ -20,7 +20,7 @@ use crate::write::new_record::{ANY, NewRecord};
 ///     .with_explicit_hash_key(HashKey::new(7))
 ///     .with_tags(tags[..].into());
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct NewUserRecord<'a> {
     pub(crate) partition_key: &'a str,
     pub(crate) explicit_hash_key: Option<HashKey>,
@@ -81,7 +81,7 @@ impl<'a> NewUserRecord<'a> {
 
     /// Returns the tags, in order.
     #[must_use]
-    pub fn tags(&self) -> RecordTags<'a> {
+    pub const fn tags(&self) -> RecordTags<'a> {
         self.tags
     }
 
@@ -103,18 +103,10 @@ impl<'a> NewUserRecord<'a> {
     #[must_use]
     pub fn encoded_len_alone(&self) -> u32 {
         let text = self.explicit_hash_key.map(HashKey::to_decimal);
-        self.encoded_len_alone_as::<ANY>(text.map(|text| to_u32(text.as_bytes().len())))
-    }
-
-    /// [`encoded_len_alone`](Self::encoded_len_alone), given the length of the
-    /// explicit hash key's text.
-    pub(crate) fn encoded_len_alone_as<const SHAPE: bool>(
-        &self,
-        explicit_hash_key_len: Option<u32>,
-    ) -> u32 {
-        let partition_key_len = to_u32(self.partition_key.len());
-        NewRecord::<SHAPE>::new(0, None, self.data, self.tags())
-            .blob_len_alone(partition_key_len, explicit_hash_key_len)
+        let explicit_hash_key_len = text.map(|text| to_u32(text.as_bytes().len()));
+        let index = explicit_hash_key_len.map(|_| 0);
+        NewRecord::<ANY>::new(0, index, self.data, self.tags())
+            .blob_len_alone(to_u32(self.partition_key.len()), explicit_hash_key_len)
     }
 
     /// Checks the partition key, as an
@@ -136,11 +128,17 @@ pub(crate) fn check_partition_key(key: &str) -> Result<(), EncodeError> {
     if key.is_empty() {
         return Err(EncodeError::EmptyPartitionKey);
     }
-    let limit = MAX_PARTITION_KEY_UTF16_LEN;
     // A text has at most as many UTF-16 code units as bytes.
-    if key.len() <= limit {
+    if key.len() <= MAX_PARTITION_KEY_UTF16_LEN {
         return Ok(());
     }
+    check_long_partition_key(key)
+}
+
+#[cold]
+#[inline(never)]
+fn check_long_partition_key(key: &str) -> Result<(), EncodeError> {
+    let limit = MAX_PARTITION_KEY_UTF16_LEN;
     // The first byte of a character decides: four bytes are two units, fewer are one.
     let utf16_len = key.bytes().fold(0_usize, |len, byte| {
         len.plus(match byte {

@@ -94,7 +94,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
     ///
     /// # Errors
     ///
-    /// As [`add_partition_key`](Self::add_partition_key).
+    /// As [`add_partition_key`](Self::add_partition_key). Also
+    /// [`EncodeError::TooLarge`] if there is no room for it besides the only
+    /// partition key of an aggregate without user records.
     pub fn add_explicit_hash_key(
         &mut self,
         key: &[u8],
@@ -106,7 +108,16 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
 
     fn add_key(&mut self, kind: KeyKind, key: &[u8]) -> Result<(), EncodeError> {
         let len = bytes_field_len(key);
-        let full = self.check_room(EncodedPart::Key, len, || FRAME_LEN.saturating_add(len))?;
+        let full = self.check_room(EncodedPart::Key, len, || {
+            let has_companion =
+                kind == KeyKind::ExplicitHash && self.sections.counts().is_one_partition_key();
+            let before = if has_companion {
+                self.sections.encoded_len()
+            } else {
+                FRAME_LEN
+            };
+            before.saturating_add(len)
+        })?;
         self.sections.push_key(kind, key).ok_or(full)
     }
 
@@ -143,7 +154,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
         alone: impl FnOnce() -> u32,
     ) -> Result<EncodeError, EncodeError> {
         let needed = self.sections.encoded_len().saturating_add(len);
-        let limit = self.sections.capacity();
+        // Lengths that saturate never fit.
+        let limit = self.sections.capacity().min(u32::MAX - 1);
         check_size(part, needed, limit, alone)?;
         Ok(EncodeError::Full { needed, limit })
     }

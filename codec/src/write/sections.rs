@@ -92,10 +92,9 @@ impl<B> Sections<B> {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
-    /// Bytes of the longest blob. Less than [`u32::MAX`], so that saturated
-    /// lengths do not fit.
+    /// Bytes of the longest blob.
     pub(crate) fn capacity(&self) -> u32 {
-        to_u32(self.buffer.as_ref().len()).min(u32::MAX - 1)
+        to_u32(self.buffer.as_ref().len())
     }
 
     /// Memory of the buffer, if it is that long.

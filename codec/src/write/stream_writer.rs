@@ -199,7 +199,8 @@ impl<S: ByteSink> StreamWriter<S> {
     ) -> Result<PartitionKeyIndex, StreamError<S::Error>> {
         let key_len = to_u32(key.len());
         let outer_key_len = key_len.max(self.longest_partition_key_len);
-        self.add_key(KeyKind::Partition, key, outer_key_len, key_len)?;
+        let size_before_alone = FRAME_LEN.saturating_add(key_len);
+        self.add_key(KeyKind::Partition, key, outer_key_len, size_before_alone)?;
         self.longest_partition_key_len = outer_key_len;
         Ok(self.counts.last_partition_key(key))
     }
@@ -210,13 +211,20 @@ impl<S: ByteSink> StreamWriter<S> {
     ///
     /// # Errors
     ///
-    /// As [`add_partition_key`](Self::add_partition_key).
+    /// As [`add_partition_key`](Self::add_partition_key). Also
+    /// [`EncodeError::TooLarge`] if there is no room for it besides the only
+    /// partition key of an aggregate without user records.
     pub fn add_explicit_hash_key(
         &mut self,
         key: &[u8],
     ) -> Result<ExplicitHashKeyIndex, StreamError<S::Error>> {
         let outer_key_len = self.longest_partition_key_len;
-        self.add_key(KeyKind::ExplicitHash, key, outer_key_len, 0)?;
+        let size_before_alone = if self.counts.is_one_partition_key() {
+            self.encoded_len().saturating_add(outer_key_len)
+        } else {
+            FRAME_LEN
+        };
+        self.add_key(KeyKind::ExplicitHash, key, outer_key_len, size_before_alone)?;
         Ok(self.counts.last_explicit_hash_key(key))
     }
 
@@ -225,13 +233,12 @@ impl<S: ByteSink> StreamWriter<S> {
         kind: KeyKind,
         key: &[u8],
         outer_key_len: u32,
-        outer_key_len_alone: u32,
+        size_before_alone: u32,
     ) -> Result<(), StreamError<S::Error>> {
         self.check_sink()?;
         let len = bytes_field_len(key);
         self.check_room(EncodedPart::Key, len, outer_key_len, || {
-            let blob_len = FRAME_LEN.saturating_add(len);
-            blob_len.saturating_add(outer_key_len_alone)
+            size_before_alone.saturating_add(len)
         })?;
         if self.digest.len() == 0 {
             self.write_frame(&MAGIC)?;

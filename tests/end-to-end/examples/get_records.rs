@@ -19,8 +19,7 @@ use anyhow::Context as _;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::types::ShardIteratorType;
 use kinesis_agg::{
-    ExtendedSequenceNumber, HashKeyFilter, HashKeyRange, OwnedUserRecord, Producer, SequenceNumber,
-    deaggregate_batch,
+    Deaggregator, ExtendedSequenceNumber, HashKeyRange, OwnedUserRecord, Producer, SequenceNumber,
 };
 use kinesis_agg_end_to_end::{Faults, STREAM, Server};
 
@@ -45,31 +44,35 @@ async fn consume(
     let request = match &from.sequence_number {
         SequenceNumber::ShardEnd => return Ok(()),
         SequenceNumber::Number(number) => request
-            // At, not after: the rest of a half-done aggregate has to come again.
-            .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+            .shard_iterator_type(match from.is_after_record() {
+                true => ShardIteratorType::AfterSequenceNumber,
+                // The rest of the aggregate has to arrive again.
+                false => ShardIteratorType::AtSequenceNumber,
+            })
             .starting_sequence_number(number.as_str()),
         _ => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
     };
+    let mut deaggregator = Deaggregator::new()
+        // The producer puts an aggregate again that is not in the right shard as a whole.
+        .with_filter(range)
+        .resume_after(from);
     let mut iterator = request.send().await?.shard_iterator;
     while let Some(next) = iterator {
         let answer = client.get_records().shard_iterator(next).send().await?;
-        let mut delivered = deaggregate_batch(&answer.records)
-            // The producer puts an aggregate again that is not all the shard's.
-            .filter_by(HashKeyFilter::WholeAggregate(range))
-            .resume_after(from.clone());
-        for user_record in &mut delivered {
+        let mut user_records = deaggregator.deaggregate(&answer.records);
+        for user_record in &mut user_records {
             if let Some(error) = user_record.malformed() {
                 eprintln!("{shard_id}, {:?}: {error}", user_record.sequence_number());
             }
             process(user_record.data())?;
-            // In earnest less often: what comes after the last one comes again.
-            if let Some(done) = user_record.extended_sequence_number()? {
+            // In production less often: what comes after the last one comes again.
+            if let Some(done) = user_record.checkpoint()? {
                 checkpoints.insert(shard_id.to_owned(), done);
             }
         }
-        match delivered.get_ref().left_out_count() {
-            0 => {}
-            count => println!("{shard_id}: {count} user records in aggregates of other shards"),
+        // Also if everything at the end of the answer was left out.
+        if let Some(done) = user_records.checkpoint()? {
+            checkpoints.insert(shard_id.to_owned(), done);
         }
         iterator = answer.next_shard_iterator;
         if iterator.is_none() {
@@ -79,6 +82,10 @@ async fn consume(
         if answer.records.is_empty() && answer.millis_behind_latest.unwrap_or_default() == 0 {
             break;
         }
+    }
+    match deaggregator.counters().user_records_left_out {
+        0 => {}
+        count => println!("{shard_id}: {count} user records in aggregates of other shards"),
     }
     Ok(())
 }

@@ -16,30 +16,10 @@ extern crate alloc;
 
 use alloc::collections::BTreeMap;
 
-use anyhow::Context as _;
 use aws_sdk_kinesis::types::ShardIteratorType;
-use kinesis_agg::lambda::{BatchItemFailures, EventRecord, KinesisEvent};
-use kinesis_agg::{
-    Delivered, EnclosingRecord, HashKeyFilter, OwnedUserRecord, Producer, deaggregate_batch,
-};
+use kinesis_agg::lambda::{BatchItemFailures, KinesisEvent};
+use kinesis_agg::{Deaggregator, OwnedUserRecord, Producer};
 use kinesis_agg_end_to_end::{Faults, STREAM, Server};
-
-/// The user record as it came, keys and tags too. What was no aggregate goes
-/// under its partition key: the service does not tell its explicit hash key.
-fn again(delivered: &Delivered<'_, EventRecord>) -> anyhow::Result<OwnedUserRecord> {
-    delivered.clone().checked()?;
-    match delivered.user_record() {
-        Some(user_record) => Ok(user_record.try_into()?),
-        None => {
-            let key = delivered.enclosing().partition_key();
-            let key = key.context("no partition key")?;
-            Ok(OwnedUserRecord::new(
-                key,
-                delivered.enclosing().bytes().clone(),
-            ))
-        }
-    }
-}
 
 /// Answers when all is stored, and names what is not: Lambda calls again with
 /// that, and puts what never goes through into the failure destination.
@@ -47,9 +27,9 @@ async fn forward(producer: &Producer, event: &KinesisEvent) -> BatchItemFailures
     let mut failures = BatchItemFailures::default();
     let mut deliveries = Vec::new();
     for delivered in event.user_records() {
-        let delivery = match again(&delivered) {
+        let delivery = match OwnedUserRecord::try_from(&delivered) {
             Ok(user_record) => Ok(producer.put(user_record).await),
-            Err(error) => Err(error),
+            Err(error) => Err(anyhow::Error::from(error)),
         };
         deliveries.push((delivered, delivery));
     }
@@ -72,6 +52,7 @@ async fn forward(producer: &Producer, event: &KinesisEvent) -> BatchItemFailures
 async fn read(server: &Server) -> anyhow::Result<BTreeMap<String, u32>> {
     let mut read = BTreeMap::new();
     for shard in server.shards().await? {
+        let mut deaggregator = Deaggregator::new().with_filter(shard.range);
         let iterator = server.client.get_shard_iterator().stream_name(STREAM);
         let iterator = iterator.shard_id(&shard.id);
         let iterator = iterator.shard_iterator_type(ShardIteratorType::TrimHorizon);
@@ -79,8 +60,7 @@ async fn read(server: &Server) -> anyhow::Result<BTreeMap<String, u32>> {
         while let Some(iterator) = next {
             let answer = server.client.get_records().shard_iterator(iterator);
             let answer = answer.send().await?;
-            let filter = HashKeyFilter::WholeAggregate(shard.range);
-            for user_record in deaggregate_batch(&answer.records).filter_by(filter) {
+            for user_record in deaggregator.deaggregate(&answer.records) {
                 let data = String::from_utf8_lossy(user_record.data()).into_owned();
                 println!("{}: {}", shard.id, data.trim_end());
                 *read.entry(data).or_default() += 1;

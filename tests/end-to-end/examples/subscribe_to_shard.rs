@@ -16,10 +16,9 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::types::{
     ChildShard, ShardIteratorType, StartingPosition, SubscribeToShardEventStream,
 };
-use bytes::Bytes;
 use kinesis_agg::{
-    ExtendedSequenceNumber, HashKey, HashKeyFilter, HashKeyRange, KinesisRecord, OwnedUserRecord,
-    Producer, SequenceNumber, deaggregate_batch,
+    Deaggregator, ExtendedSequenceNumber, HashKey, HashKeyRange, KinesisRecord, OwnedDelivered,
+    OwnedUserRecord, Producer, SequenceNumber,
 };
 use kinesis_agg_end_to_end::{Faults, STREAM, Server};
 use tokio::sync::mpsc;
@@ -32,15 +31,18 @@ async fn read_shard(
     consumer_arn: String,
     shard_id: String,
     range: HashKeyRange,
-    to: mpsc::Sender<Bytes>,
+    to: mpsc::Sender<OwnedDelivered<KinesisRecord>>,
 ) -> anyhow::Result<(String, Vec<ChildShard>)> {
     let mut checkpoint: ExtendedSequenceNumber = SequenceNumber::TrimHorizon.into();
+    // The producer puts an aggregate again that is not in the right shard as a whole.
+    let mut deaggregator = Deaggregator::new().with_filter(range);
     loop {
+        deaggregator.set_checkpoint(Some(checkpoint.clone()));
         let position = StartingPosition::builder();
         let position = match &checkpoint.sequence_number {
+            // Each event is processed as a whole.
             SequenceNumber::Number(number) => position
-                // At, not after: the rest of a half-done aggregate has to come again.
-                .r#type(ShardIteratorType::AtSequenceNumber)
+                .r#type(ShardIteratorType::AfterSequenceNumber)
                 .sequence_number(number.as_str()),
             _ => position.r#type(ShardIteratorType::TrimHorizon),
         };
@@ -57,19 +59,15 @@ async fn read_shard(
                 continue;
             };
             let records: Vec<_> = event.records.into_iter().map(KinesisRecord::from).collect();
-            let delivered = deaggregate_batch(&records)
-                // The producer puts an aggregate again that is not all the shard's.
-                .filter_by(HashKeyFilter::WholeAggregate(range))
-                .resume_after(checkpoint.clone());
-            for user_record in delivered {
+            let mut user_records = deaggregator.deaggregate(&records);
+            for user_record in &mut user_records {
                 if let Some(error) = user_record.malformed() {
                     eprintln!("{shard_id}, {:?}: {error}", user_record.sequence_number());
                 }
-                let data = &user_record.enclosing().data;
-                to.send(data.slice_ref(user_record.data())).await?;
-                if let Some(done) = user_record.extended_sequence_number()? {
-                    checkpoint = done;
-                }
+                to.send(user_record.into_owned()).await?;
+            }
+            if let Some(done) = user_records.checkpoint()? {
+                checkpoint = done;
             }
             children = event.child_shards.unwrap_or(children);
         }
@@ -101,7 +99,7 @@ async fn register(client: &Client) -> anyhow::Result<String> {
 async fn consume(
     server: Server,
     consumer_arn: String,
-    to: mpsc::Sender<Bytes>,
+    to: mpsc::Sender<OwnedDelivered<KinesisRecord>>,
 ) -> anyhow::Result<()> {
     let mut readers = JoinSet::new();
     let mut started = HashSet::new();
@@ -164,11 +162,11 @@ async fn main() -> anyhow::Result<()> {
     let mut numbers = HashSet::new();
     while numbers.len() < usize::try_from(USER_RECORDS)? {
         let data = tokio::time::timeout(Duration::from_secs(30), user_records.recv());
-        let Some(data) = data.await.context("some are missing")? else {
+        let Some(user_record) = data.await.context("some are missing")? else {
             consumer.await??;
             anyhow::bail!("the consumer ended");
         };
-        numbers.insert(data);
+        numbers.insert(user_record.into_data());
     }
     consumer.abort();
     println!("{} of {USER_RECORDS} user records read", numbers.len());

@@ -20,7 +20,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use ferrokinesis::store::StoreOptions;
-use kinesis_agg::{HashKey, HashKeyRange, SharedParsed, parse_shared};
+use kinesis_agg::{HashKey, HashKeyRange, deaggregate};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -353,14 +353,13 @@ impl Consumed {
     /// Takes a Kinesis record of a shard of this range.
     pub fn take(&mut self, range: HashKeyRange, data: Bytes) -> anyhow::Result<()> {
         self.records += 1;
-        let SharedParsed::Aggregated(user_records) = parse_shared(data.clone())? else {
-            // Dropped by no consumer, whatever its keys are.
-            self.raw += 1;
-            return self.see(String::from_utf8(data.to_vec())?);
-        };
-        let user_records: Vec<_> = user_records.collect();
+        let records = [data];
+        let user_records: Vec<_> = deaggregate(&records).collect();
         for read in &user_records {
-            if !range.contains(read.hash_key()?) {
+            if read.user_record().is_none() {
+                // Dropped by no consumer, whatever its keys are.
+                self.raw += 1;
+            } else if !range.contains(read.hash_key()?.context("no hash key")?) {
                 self.dropped += 1;
                 return Ok(());
             }

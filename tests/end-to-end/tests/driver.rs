@@ -11,7 +11,9 @@ use kinesis_agg::producer::{
     AttemptOutcome, DeliveryFuture, FailureReason, ListShardsError, Notice, Producer,
     ProducerSettings, PutError, RequestFailure, list_shards,
 };
-use kinesis_agg::{HashKey, Limits, OwnedUserRecord, RejectionReason, ShardMap};
+use kinesis_agg::shards::RejectionReason;
+use kinesis_agg::write::Limits;
+use kinesis_agg::{HashKey, OwnedUserRecord, ShardMap};
 use kinesis_agg_end_to_end::{Faults, Outage, STREAM, Server};
 
 /// Far beyond what anything here takes: who waits that long waits for ever.

@@ -11,9 +11,8 @@ use aws_sdk_kinesis::types::{ScalingType, ShardIteratorType, StreamStatus};
 use kinesis_agg::producer::{
     AttemptOutcome, FailureReason, Producer, ProducerSettings, PutError, list_shards,
 };
-use kinesis_agg::{
-    HashKey, Limits, OwnedUserRecord, RecordAggregator, ShardMap, SharedParsed, parse_shared,
-};
+use kinesis_agg::write::Limits;
+use kinesis_agg::{HashKey, OwnedUserRecord, RecordAggregator, ShardMap, deaggregate};
 use kinesis_agg_end_to_end::{Consumed, client};
 
 /// The server takes seconds for what the service does in milliseconds.
@@ -173,14 +172,13 @@ async fn the_largest_record_of_a_stream_is_one_aggregate_and_comes_back_whole() 
     let key_len = record.partition_key.unwrap().len();
     let data = record.data.into_inner();
     assert_eq!(u32::try_from(data.len() + key_len).unwrap(), LARGEST);
-    let SharedParsed::Aggregated(read) = parse_shared(data.into()).unwrap() else {
-        panic!("no aggregate");
-    };
+    let records = [data];
+    let read: Vec<_> = deaggregate(&records).collect();
     assert_eq!(read.len(), put.len());
-    for (read, put) in read.zip(put) {
+    for (read, put) in read.iter().zip(put) {
         assert_eq!(
-            read.partition_key().as_bytes(),
-            put.partition_key().unwrap().as_bytes()
+            read.user_record().unwrap().partition_key(),
+            put.partition_key().unwrap()
         );
         assert!(read.data() == put.data(), "{:?}", put.partition_key());
     }

@@ -5,7 +5,8 @@
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::time::Duration;
 
-use kinesis_agg::{Limits, OwnedUserRecord, Producer, ProducerSettings};
+use kinesis_agg::write::Limits;
+use kinesis_agg::{OwnedUserRecord, Producer, ProducerSettings};
 use kinesis_agg_end_to_end::{Faults, STREAM, Server};
 
 const KEYS: u64 = 997;

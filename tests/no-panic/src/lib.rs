@@ -173,7 +173,7 @@ roots! {
     ) -> ((usize, Option<usize>), usize) {
         (array.size_hint(), slice.len())
     }
-    fn UserRecords__into_walk(array: ArrayRecords<'_>) -> UserRecordCursor<[ReadSlot; 16]> {
+    fn UserRecords__into_cursor(array: ArrayRecords<'_>) -> UserRecordCursor<[ReadSlot; 16]> {
         array.into_cursor()
     }
     fn UserRecords__into_slots<'a>(
@@ -182,14 +182,31 @@ roots! {
     ) -> ([ReadSlot; 16], &'a mut [ReadSlot]) {
         (array.into_slots(), slice.into_slots())
     }
-    fn UserRecordCursor__left(walk: &UserRecordCursor<[ReadSlot; 16]>) -> usize {
-        walk.remaining()
+    fn UserRecordCursor__remaining(cursor: &UserRecordCursor<[ReadSlot; 16]>) -> usize {
+        cursor.remaining()
     }
-    fn UserRecordCursor__next_in<'a>(
-        walk: &mut UserRecordCursor<&'a mut [ReadSlot]>,
+    fn UserRecordCursor__advance<'a>(
+        cursor: &mut UserRecordCursor<&'a mut [ReadSlot]>,
         message: &'a [u8],
     ) -> Option<UserRecord<'a>> {
-        walk.advance(message)
+        cursor.advance(message)
+    }
+    fn Parsed__aggregated(parsed: Parsed<'_>) -> Option<AggregatedRecord<'_>> {
+        parsed.aggregated()
+    }
+    fn UserRecord__eq(a: &UserRecord<'_>, b: &UserRecord<'_>) -> bool {
+        a == b
+    }
+    fn UserRecord__fmt(out: &mut Text<'_>, user_record: &UserRecord<'_>) -> fmt::Result {
+        write!(out, "{user_record:?}")
+    }
+    fn NewUserRecord__try_from<'a>(
+        user_record: &UserRecord<'a>,
+    ) -> Result<NewUserRecord<'a>, RewriteError> {
+        NewUserRecord::try_from(user_record)
+    }
+    fn RewriteError__fmt(out: &mut Text<'_>, error: &RewriteError) -> fmt::Result {
+        write!(out, "{error}{error:?}")
     }
     fn RecordTag__encoded_len(tag: &RecordTag<'_>) -> u32 {
         tag.encoded_len()
@@ -206,8 +223,29 @@ roots! {
     fn RecordTags__as_encoded<'a>(tags: &RecordTags<'a>) -> Option<&'a [u8]> {
         tags.as_encoded()
     }
-    fn RecordTags__next<'a>(tags: &mut RecordTags<'a>) -> Option<RecordTag<'a>> {
+    fn RecordTags__iter<'a>(tags: &RecordTags<'a>) -> RecordTagsIter<'a> {
+        tags.iter()
+    }
+    fn RecordTags__into_iter<'a>(
+        tags: RecordTags<'a>,
+        lent: &RecordTags<'a>,
+    ) -> [RecordTagsIter<'a>; 2] {
+        [tags.into_iter(), lent.into_iter()]
+    }
+    fn RecordTags__eq(a: &RecordTags<'_>, b: &RecordTags<'_>) -> bool {
+        a == b
+    }
+    fn RecordTags__fmt(out: &mut Text<'_>, tags: &RecordTags<'_>) -> fmt::Result {
+        write!(out, "{tags:?}")
+    }
+    fn RecordTagsIter__next<'a>(tags: &mut RecordTagsIter<'a>) -> Option<RecordTag<'a>> {
         tags.next()
+    }
+    fn RecordTagsIter__size_hint(tags: &RecordTagsIter<'_>) -> (usize, Option<usize>) {
+        tags.size_hint()
+    }
+    fn RecordTagsIter__fmt(out: &mut Text<'_>, tags: &RecordTagsIter<'_>) -> fmt::Result {
+        write!(out, "{tags:?}")
     }
     fn RecordTags__is_empty(tags: &RecordTags<'_>) -> bool {
         tags.is_empty()
@@ -237,11 +275,11 @@ roots! {
     fn KeyBytes__as_ref<'a>(key: &'a KeyBytes<'_>) -> &'a [u8] {
         key.as_ref()
     }
-    fn KeyBytes__eq(key: &KeyBytes<'_>, text: &str) -> (bool, bool) {
-        (key == text, *key == text)
+    fn derived__compare_key_bytes(key: &KeyBytes<'_>, text: &str, bytes: &[u8]) -> [bool; 4] {
+        [*key == *text, *text == *key, *key == *bytes, *key == bytes]
     }
     fn KeyBytes__fmt(out: &mut Text<'_>, key: &KeyBytes<'_>) -> fmt::Result {
-        write!(out, "{key:?}")
+        write!(out, "{key}{key:?}")
     }
     fn Digest__of(bytes: &[u8]) -> Digest {
         Digest::of(bytes)

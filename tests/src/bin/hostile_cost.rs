@@ -7,10 +7,12 @@ use core::hint::black_box;
 use std::env;
 use std::process::ExitCode;
 
+use kinesis_agg::RecordAggregator;
 use kinesis_agg::codec::{
-    AggregateWriter, KeySlots, MAGIC, Parsed, ReadSlot, WriteSlot, parse_without_digest,
+    AggregateWriter, KeyLookup as _, KeySlots, MAGIC, Parsed, ReadSlot, WriteSlot,
+    parse_without_digest,
 };
-use kinesis_agg::{NewUserRecord, RecordAggregator};
+use kinesis_agg::write::NewUserRecord;
 use kinesis_agg_tests::wire::{bytes as bytes_field, number as number_field, record};
 
 /// A blob whose digest is not looked at, so that MD5 hides nothing.
@@ -77,8 +79,28 @@ fn writer(
     slot_count: usize,
 ) -> AggregateWriter<Vec<u8>, KeySlots<Vec<WriteSlot>>> {
     let slots = KeySlots::new(vec![WriteSlot::EMPTY; slot_count]);
-    let limits = kinesis_agg::Limits::new().with_max_size(10 << 20).unwrap();
+    let limits = kinesis_agg::write::Limits::new()
+        .with_max_size(10 << 20)
+        .unwrap();
     AggregateWriter::with_key_lookup(vec![0xa5; capacity], slots).with_limits(limits)
+}
+
+/// Keys whose look-up starts at the same one of `slot_count` slots.
+fn keys_of_first_slot(count: usize, slot_count: usize) -> Vec<String> {
+    // In a table with one key, a look-up of another compares the two if it starts at its slot.
+    let mut writer = writer(100, slot_count);
+    writer.try_push(&NewUserRecord::new("k", b"")).unwrap();
+    let (_, slots) = writer.into_parts();
+    let starts_there = |key: &String| {
+        let mut is_compared = false;
+        slots.find(key.as_bytes(), |_| {
+            is_compared = true;
+            false
+        });
+        is_compared
+    };
+    let keys = (0_u64..).map(|n| format!("{n:x}"));
+    keys.filter(starts_there).take(count).collect()
 }
 
 fn run(case: &str, n: usize) -> bool {
@@ -158,10 +180,34 @@ fn run(case: &str, n: usize) -> bool {
             );
         }
         "write-16-slots" => write(writer(100 * n, 16), n),
+        // All in the same slot, whatever the number of slots.
+        "write-chosen-hash-keys" => {
+            let mut writer = writer(100 * n, 4 * n);
+            measured(|| {
+                for low in (0_u128..).take(n) {
+                    let number = 0x9e37_79b9_7f4a_7c15 << 64 | low;
+                    let user_record = NewUserRecord::new("k", b"data")
+                        .with_explicit_hash_key(kinesis_agg::HashKey::new(number));
+                    writer.try_push(&user_record).unwrap();
+                }
+            });
+        }
+        "write-chosen-keys" => {
+            let keys = keys_of_first_slot(n, 4 * n);
+            let mut writer = writer(100 * n, 4 * n);
+            measured(|| {
+                for key in &keys {
+                    writer.try_push(&NewUserRecord::new(key, b"data")).unwrap();
+                }
+            });
+        }
         "aggregator" => {
             let keys: Vec<_> = (0..n).map(|n| format!("key-{n:08}")).collect();
-            let mut aggregator = RecordAggregator::new()
-                .with_limits(kinesis_agg::Limits::new().with_max_size(10 << 20).unwrap());
+            let mut aggregator = RecordAggregator::new().with_limits(
+                kinesis_agg::write::Limits::new()
+                    .with_max_size(10 << 20)
+                    .unwrap(),
+            );
             measured(|| {
                 for key in &keys {
                     let pushed = aggregator.push(NewUserRecord::new(key, b"data")).unwrap();

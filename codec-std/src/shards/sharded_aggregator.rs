@@ -11,10 +11,9 @@ use core::time::Duration;
 use kinesis_agg_codec::{EncodeError, HashKey, HashKeyRange, Limits, OuterKey};
 use thiserror::Error;
 
-use crate::aggregator::{LoneUserRecord, OwnedAggregate, RecordAggregator};
-use crate::owned::AsUserRecord;
-use crate::shard_map::{Shard, ShardMap};
+use crate::shards::shard_map::{Shard, ShardMap};
 use crate::timers::Timers;
+use crate::write::{AsUserRecord, LoneUserRecord, OwnedAggregate, RecordAggregator};
 
 /// How long a user record waits for company by default.
 ///
@@ -220,7 +219,8 @@ pub struct ShardAggregate<T = ()> {
 /// ```
 /// use core::time::Duration;
 /// use kinesis_agg::{HashKeyRange, OwnedUserRecord, Shard, ShardMap};
-/// use kinesis_agg::{ShardedAggregator, ShardedLimits};
+/// use kinesis_agg::ShardedAggregator;
+/// use kinesis_agg::shards::ShardedLimits;
 ///
 /// let map = ShardMap::new([Shard::new("shardId-000000000000", HashKeyRange::FULL)])?;
 /// let mut aggregator = ShardedAggregator::new(map, ShardedLimits::new());
@@ -250,6 +250,7 @@ pub struct ShardAggregate<T = ()> {
 /// The order in the stream is the caller's: it holds if an aggregate is put
 /// after the earlier ones of the same hash keys are known to be stored.
 #[derive(Debug)]
+#[doc(alias = "AggregationManager")]
 pub struct ShardedAggregator<T = ()> {
     limits: ShardedLimits,
     map: ShardMap,
@@ -508,8 +509,7 @@ impl Filling {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregator::read_back;
-    use crate::owned::OwnedUserRecord;
+    use crate::write::{OwnedUserRecord, read_back};
 
     const MAX: u128 = u128::MAX;
 

@@ -6,37 +6,43 @@
 //! registers (feature `simd`). Where lengths differ, long messages start first,
 //! and a lane that is done goes on with the next.
 
+#[cfg(feature = "simd")]
+mod md5_lanes;
+
 use kinesis_agg_codec::{DecodeError, Digest, Frame, HashKey, Parsed, parse_with_digest};
 
-/// The digests of many messages, in their order.
+pub use crate::write::flush_all;
+
+/// Returns the digests of many messages, in their order.
 ///
 /// With the feature `simd` several are computed at a time; without it one after
 /// the other.
 ///
 /// ```
 /// use kinesis_agg::codec::Digest;
-/// use kinesis_agg::digests_of;
+/// use kinesis_agg::digests;
 ///
-/// assert_eq!(digests_of(&["a", "b"]), [Digest::of(b"a"), Digest::of(b"b")]);
+/// assert_eq!(digests::of(&["a", "b"]), [Digest::of(b"a"), Digest::of(b"b")]);
 /// ```
 #[must_use]
-pub fn digests_of<M: AsRef<[u8]>>(messages: &[M]) -> Vec<Digest> {
+pub fn of<M: AsRef<[u8]>>(messages: &[M]) -> Vec<Digest> {
     let messages: Vec<_> = messages.iter().map(AsRef::as_ref).collect();
     engine::many(&messages)
 }
 
-/// The hash keys of many partition keys, in their order; see
+/// Returns the hash keys of many partition keys, in their order; see
 /// [`HashKey::of_partition_key`].
 ///
 /// ```
-/// use kinesis_agg::{HashKey, hash_keys_of};
+/// use kinesis_agg::HashKey;
+/// use kinesis_agg::digests::hash_keys_of;
 ///
 /// let hash_keys = hash_keys_of(&["a", "b"]);
 /// assert_eq!(hash_keys[1], HashKey::of_partition_key(b"b"));
 /// ```
 #[must_use]
 pub fn hash_keys_of<K: AsRef<[u8]>>(partition_keys: &[K]) -> Vec<HashKey> {
-    let digests = digests_of(partition_keys);
+    let digests = of(partition_keys);
     digests.into_iter().map(HashKey::from).collect()
 }
 
@@ -47,16 +53,16 @@ pub(crate) fn digest_of(message: &[u8]) -> Digest {
 
 /// The digests of the messages in the data of many Kinesis records, in their
 /// order; `None` for what is no frame. For
-/// [`Deaggregator::deaggregate_with_digest`](crate::Deaggregator::deaggregate_with_digest).
+/// [`Deaggregator::deaggregate_with_digests`](crate::Deaggregator::deaggregate_with_digests).
 ///
 /// ```
-/// use kinesis_agg::digests_of_blobs;
+/// use kinesis_agg::digests;
 ///
 /// let plain: &[u8] = b"no aggregate";
-/// assert_eq!(digests_of_blobs([plain]), [None]);
+/// assert_eq!(digests::of_blobs([plain]), [None]);
 /// ```
 #[must_use]
-pub fn digests_of_blobs<'a>(blobs: impl IntoIterator<Item = &'a [u8]>) -> Vec<Option<Digest>> {
+pub fn of_blobs<'a>(blobs: impl IntoIterator<Item = &'a [u8]>) -> Vec<Option<Digest>> {
     let blobs = blobs.into_iter();
     let mut messages = Vec::with_capacity(blobs.size_hint().0);
     let is_framed: Vec<_> = blobs
@@ -104,7 +110,7 @@ mod engine {
     use md5_many::Md5Many;
 
     use super::Digest;
-    use crate::md5_lanes;
+    use crate::digests::md5_lanes;
 
     pub(super) fn one(message: &[u8]) -> Digest {
         Digest::from(md5_many::md5(message))

@@ -6,13 +6,15 @@ use kinesis_agg_codec::{
     OuterKey, Parsed, ReadSlot, UnsealedAggregate, limits, parse_without_digest,
 };
 
-use crate::digests::{digest_of, digests_of};
-use crate::error::PushError;
-use crate::key_map::KeyMap;
-use crate::owned::{AsUserRecord, OwnedUserRecord};
+use crate::digests::{self, digest_of};
+use crate::kinesis_record::KinesisRecord;
+use crate::write::error::PushError;
+use crate::write::key_map::KeyMap;
+use crate::write::owned_user_record::{AsUserRecord, OwnedUserRecord};
 
 /// A finished aggregate, or a lone user record: what to put into a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[doc(alias = "AggRecord")]
 pub struct OwnedAggregate {
     data: Bytes,
     partition_key: String,
@@ -47,8 +49,21 @@ impl OwnedAggregate {
 
     /// Takes data, partition key and explicit hash key apart.
     #[must_use]
+    #[doc(alias = "get_contents")]
     pub fn into_parts(self) -> (Bytes, String, Option<HashKey>) {
         (self.data, self.partition_key, self.explicit_hash_key)
+    }
+}
+
+/// Without a sequence number: what a consumer is going to get, as for tests.
+impl From<OwnedAggregate> for KinesisRecord {
+    fn from(aggregate: OwnedAggregate) -> Self {
+        Self {
+            data: aggregate.data,
+            partition_key: Some(aggregate.partition_key),
+            explicit_hash_key: aggregate.explicit_hash_key.map(|key| key.to_string()),
+            sequence_number: None,
+        }
     }
 }
 
@@ -79,7 +94,7 @@ pub enum LoneUserRecord {
 /// Packs user records into aggregates, in order, as many into each as fit.
 ///
 /// ```
-/// use kinesis_agg::{Limits, OwnedUserRecord, RecordAggregator};
+/// use kinesis_agg::write::{Limits, OwnedUserRecord, RecordAggregator};
 ///
 /// # fn put(_: kinesis_agg::OwnedAggregate) {}
 /// let mut aggregator = RecordAggregator::new().with_limits(Limits::new().with_max_count(100)?);
@@ -98,9 +113,15 @@ pub enum LoneUserRecord {
 /// All of an aggregate goes to one shard, whatever the user records' keys say.
 /// On a stream of several shards, give each shard an aggregator of its own.
 ///
+/// It has no clock. For aggregates of limited age, use a
+/// [`ShardedAggregator`](crate::ShardedAggregator), also for a single shard: it
+/// takes the time as an argument, and has a deadline for each aggregate
+/// ([`ShardedLimits::with_max_age`](crate::shards::ShardedLimits::with_max_age)).
+///
 /// Buffers are kept from one aggregate to the next: a push allocates nothing
 /// once they have grown.
 #[derive(Debug)]
+#[doc(alias = "KinesisAggregator")]
 pub struct RecordAggregator {
     writer: AggregateWriter<Vec<u8>, KeyMap>,
     limits: Limits,
@@ -110,6 +131,9 @@ pub struct RecordAggregator {
     first_raw_size: Option<u32>,
     /// A user record that fits raw and not wrapped; the writer is empty then.
     too_large_wrapped: Option<OwnedUserRecord>,
+    one_key: bool,
+    /// The keys of the first user record in the writer, noted for `one_key`.
+    first_keys: (String, Option<HashKey>),
 }
 
 impl RecordAggregator {
@@ -124,6 +148,8 @@ impl RecordAggregator {
             lone: LoneUserRecord::default(),
             first_raw_size: None,
             too_large_wrapped: None,
+            one_key: false,
+            first_keys: (String::new(), None),
         }
     }
 
@@ -145,6 +171,30 @@ impl RecordAggregator {
     #[must_use]
     pub const fn with_lone_user_record(mut self, lone: LoneUserRecord) -> Self {
         self.lone = lone;
+        self
+    }
+
+    /// Sets whether each aggregate holds the user records of one partition key
+    /// and one explicit hash key only, so that no reshard can cut it: a user
+    /// record with other keys than the one before it starts the next aggregate.
+    /// False by default.
+    ///
+    /// Aggregates are small unless user records of one key arrive together; a
+    /// [`ShardedAggregator`](crate::ShardedAggregator) makes larger ones.
+    ///
+    /// ```
+    /// use kinesis_agg::{OwnedUserRecord, RecordAggregator};
+    ///
+    /// let mut aggregator = RecordAggregator::new().with_one_key(true);
+    /// assert!(aggregator.push(OwnedUserRecord::new("a", "1"))?.is_none());
+    /// assert!(aggregator.push(OwnedUserRecord::new("a", "2"))?.is_none());
+    /// let both = aggregator.push(OwnedUserRecord::new("b", "3"))?.unwrap();
+    /// assert_eq!((both.record_count(), both.partition_key()), (2, "a"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn with_one_key(mut self, one_key: bool) -> Self {
+        self.one_key = one_key;
         self
     }
 
@@ -178,14 +228,11 @@ impl RecordAggregator {
     /// True if [`push`](Self::push) would take the user record without
     /// completing an aggregate.
     #[must_use]
+    #[doc(alias = "checkIfUserRecordFits")]
     pub fn fits<U: AsUserRecord>(&self, user_record: &U) -> bool {
         let user_record = user_record.as_user_record();
-        let outer_partition_key = match self.outer_key {
-            OuterKey::Chosen(key) => NewUserRecord::new(key, &[]).check_partition_key(),
-            OuterKey::FirstUserRecord | OuterKey::Kpl => Ok(()),
-        };
-        if user_record.check_partition_key().is_err()
-            || outer_partition_key.is_err()
+        if !self.takes_alone(&user_record)
+            || self.has_other_keys(&user_record)
             || self.too_large_wrapped.is_some()
         {
             return false;
@@ -207,6 +254,8 @@ impl RecordAggregator {
     /// [`PushError`] with the user record if no aggregate can take it:
     /// [`EncodeError::EmptyPartitionKey`], [`EncodeError::PartitionKeyTooLong`]
     /// or [`EncodeError::TooLarge`]. Nothing was changed then.
+    #[doc(alias = "add_user_record")]
+    #[doc(alias = "addUserRecord")]
     pub fn push<U: AsUserRecord>(
         &mut self,
         user_record: U,
@@ -219,7 +268,7 @@ impl RecordAggregator {
     /// This one goes on in the memory of `spare`, which is emptied.
     ///
     /// ```
-    /// use kinesis_agg::{Limits, OwnedUserRecord, RecordAggregator, flush_all};
+    /// use kinesis_agg::write::{Limits, OwnedUserRecord, RecordAggregator, flush_all};
     ///
     /// let mut aggregator = RecordAggregator::new().with_limits(Limits::new().with_max_count(2)?);
     /// let mut complete = Vec::new();
@@ -244,7 +293,8 @@ impl RecordAggregator {
             let mut other = spare()
                 .with_limits(aggregator.limits)
                 .with_outer_key(aggregator.outer_key)
-                .with_lone_user_record(aggregator.lone);
+                .with_lone_user_record(aggregator.lone)
+                .with_one_key(aggregator.one_key);
             other.clear();
             match aggregator.too_large_wrapped.take() {
                 // What was pushed behind it is here already.
@@ -255,18 +305,21 @@ impl RecordAggregator {
         })
     }
 
-    /// [`push`](Self::push), handing a completed aggregate to `on_complete`.
+    /// [`push`](Self::push), passing a completed aggregate to `on_complete`.
+    /// Returns true if there was one.
     ///
     /// # Errors
     ///
     /// As [`push`](Self::push).
+    #[doc(alias = "on_record_complete")]
+    #[doc(alias = "onRecordComplete")]
     pub fn push_with<U: AsUserRecord>(
         &mut self,
         user_record: U,
         on_complete: impl FnOnce(OwnedAggregate),
-    ) -> Result<(), PushError<U>> {
-        self.push(user_record)
-            .map(|completed| completed.map_or((), on_complete))
+    ) -> Result<bool, PushError<U>> {
+        let completed = self.push(user_record)?;
+        Ok(completed.map(on_complete).is_some())
     }
 
     fn push_completing<U: AsUserRecord, T>(
@@ -289,6 +342,13 @@ impl RecordAggregator {
         user_record: &NewUserRecord<'_>,
         complete: impl FnOnce(&mut Self) -> Option<T>,
     ) -> Result<Option<T>, EncodeError> {
+        if self.has_other_keys(user_record) && self.takes_alone(user_record) {
+            let completed = complete(self);
+            if self.push_growing(user_record).is_err() {
+                self.too_large_wrapped = Some(OwnedUserRecord::from(user_record));
+            }
+            return Ok(completed);
+        }
         match self.push_growing(user_record) {
             // A user record that only went raw stood alone; the writer was empty.
             Ok(()) if self.too_large_wrapped.is_some() => Ok(complete(self)),
@@ -322,8 +382,35 @@ impl RecordAggregator {
         self.writer.try_push(user_record)?;
         if self.writer.record_count() == 1 {
             self.first_raw_size = self.raw_size(user_record);
+            if self.one_key {
+                let (partition_key, explicit_hash_key) = &mut self.first_keys;
+                partition_key.clear();
+                partition_key.push_str(user_record.partition_key());
+                *explicit_hash_key = user_record.explicit_hash_key();
+            }
         }
         Ok(())
+    }
+
+    /// True if the user record may not join those in the writer.
+    fn has_other_keys(&self, user_record: &NewUserRecord<'_>) -> bool {
+        let (partition_key, explicit_hash_key) = &self.first_keys;
+        self.one_key
+            && self.writer.record_count() > 0
+            && (partition_key != user_record.partition_key()
+                || *explicit_hash_key != user_record.explicit_hash_key())
+    }
+
+    /// True if an empty aggregator takes the user record.
+    fn takes_alone(&self, user_record: &NewUserRecord<'_>) -> bool {
+        let outer_partition_key = match self.outer_key {
+            OuterKey::Chosen(key) => NewUserRecord::new(key, &[]).check_partition_key(),
+            OuterKey::FirstUserRecord | OuterKey::Kpl => Ok(()),
+        };
+        user_record.check_partition_key().is_ok()
+            && outer_partition_key.is_ok()
+            && (self.raw_size(user_record).is_some()
+                || self.writer.size_alone(user_record) <= self.limits.max_size())
     }
 
     /// Bytes of data that the user record has if it goes raw, if it may: a
@@ -338,6 +425,9 @@ impl RecordAggregator {
     }
 
     /// Completes the aggregate so far, if there are user records.
+    #[doc(alias = "clear_and_get")]
+    #[doc(alias = "clearAndGet")]
+    #[doc(alias = "flushBufferedRecords")]
     pub fn flush(&mut self) -> Option<OwnedAggregate> {
         match self.flush_unsealed()? {
             Flushed::Raw(lone) => Some(lone),
@@ -459,7 +549,7 @@ enum Flushed<'a> {
 /// One entry an aggregator, in order; `None` where there was nothing to flush.
 ///
 /// ```
-/// use kinesis_agg::{OwnedUserRecord, RecordAggregator, flush_all};
+/// use kinesis_agg::write::{OwnedUserRecord, RecordAggregator, flush_all};
 ///
 /// let mut shards = [RecordAggregator::new(), RecordAggregator::new()];
 /// shards[1].push(OwnedUserRecord::new("sensor-7", "21.5"))?;
@@ -484,7 +574,7 @@ pub fn flush_all<'a>(
             Flushed::Unsealed(unsealed) => Some(unsealed.message()),
         })
         .collect();
-    let mut digests = digests_of(&messages).into_iter();
+    let mut digests = digests::of(&messages).into_iter();
     let mut seal = |flushed| match flushed {
         Flushed::Raw(lone) => Some(lone),
         Flushed::Unsealed(unsealed) => Some(unsealed.seal(digests.next()?).into()),

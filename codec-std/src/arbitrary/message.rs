@@ -1,27 +1,70 @@
-//! Messages put together from a fuzzer's bytes: mostly what a producer could
-//! have written, with anything that protobuf allows, and some that it does not,
-//! at any place.
+//! Messages made up field by field: mostly what a producer could have written,
+//! with anything that protobuf allows, and some that it does not, at any place.
 
-use arbitrary::{Arbitrary, Unstructured};
-use kinesis_agg_codec::limits;
-use kinesis_agg_tests::wire;
+use alloc::vec;
+use alloc::vec::Vec;
 
-/// The message that `input` stands for: by its first byte as it is, or
-/// assembled.
-#[must_use]
-pub fn message(input: &[u8]) -> Vec<u8> {
-    match input.split_first() {
-        None => Vec::new(),
-        Some((mode, rest)) if mode % 2 == 0 => rest.to_vec(),
-        Some((_, rest)) => {
-            let parts = Vec::<Top>::arbitrary_take_rest(Unstructured::new(rest));
-            parts.iter().flatten().flat_map(Top::encode).collect()
-        }
+use arbitrary::Arbitrary;
+use bytes::Bytes;
+use kinesis_agg_codec::limits::MAX_NESTING;
+use kinesis_agg_codec::{Digest, HashKey, MAGIC};
+
+/// The protobuf message of an aggregate: fields in any order, unknown fields and
+/// groups, varints of any length, key indices that may be wrong. Some messages
+/// are not valid.
+#[derive(Arbitrary, Clone, Debug)]
+pub struct Message(Vec<Top>);
+
+impl Message {
+    /// Returns the bytes of the message.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        self.0.iter().flat_map(Top::encode).collect()
+    }
+
+    /// Returns the data of a Kinesis record: magic, message, and its digest.
+    #[must_use]
+    pub fn frame(&self) -> Bytes {
+        frame(&self.encode())
     }
 }
 
+pub(super) fn frame(message: &[u8]) -> Bytes {
+    // A hash key is a digest, read as a number.
+    let digest = HashKey::from(Digest::of(message)).to_u128().to_be_bytes();
+    [&MAGIC, message, &digest].concat().into()
+}
+
+/// A varint as producers write it.
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let [low, ..] = value.to_le_bytes();
+        value >>= 7;
+        if value == 0 {
+            bytes.push(low & 0x7f);
+            return bytes;
+        }
+        bytes.push(low | 0x80);
+    }
+}
+
+fn number_field(number: u64, value: u64) -> Vec<u8> {
+    [varint(number.wrapping_shl(3)), varint(value)].concat()
+}
+
+pub(super) fn bytes_field(number: u64, bytes: &[u8]) -> Vec<u8> {
+    [varint(number.wrapping_shl(3) | 2), delimited(bytes)].concat()
+}
+
+/// A record with a partition key index that no table has.
+pub(super) fn record_without_key() -> Vec<u8> {
+    let body = [number_field(1, u64::from(u32::MAX)), bytes_field(3, b"")].concat();
+    bytes_field(3, &body)
+}
+
 /// A field of the aggregated record.
-#[derive(Arbitrary, Debug)]
+#[derive(Arbitrary, Clone, Debug)]
 enum Top {
     Record(Record),
     PartitionKey(Text),
@@ -32,7 +75,7 @@ enum Top {
 }
 
 /// A record that lacks nothing.
-#[derive(Arbitrary, Debug)]
+#[derive(Arbitrary, Clone, Debug)]
 struct Record {
     partition_key: u8,
     explicit_hash_key: Option<u8>,
@@ -41,7 +84,7 @@ struct Record {
     extra_first: bool,
 }
 
-#[derive(Arbitrary, Debug)]
+#[derive(Arbitrary, Clone, Debug)]
 enum RecordPart {
     Data(Text),
     PartitionKeyIndex(Varint),
@@ -50,14 +93,14 @@ enum RecordPart {
     Unknown(Unknown),
 }
 
-#[derive(Arbitrary, Debug)]
+#[derive(Arbitrary, Clone, Debug)]
 enum TagPart {
     Key(Text),
     Value(Text),
     Unknown(Unknown),
 }
 
-#[derive(Arbitrary, Debug)]
+#[derive(Arbitrary, Clone, Debug)]
 enum Unknown {
     Varint(Number, Varint),
     Fixed64(Number, u64),
@@ -73,13 +116,13 @@ enum Unknown {
 }
 
 /// A field number, and how its tag is written.
-#[derive(Arbitrary, Debug)]
+#[derive(Arbitrary, Clone, Debug)]
 struct Number {
     number: FieldNumber,
     padding: Padding,
 }
 
-#[derive(Arbitrary, Debug)]
+#[derive(Arbitrary, Clone, Debug)]
 enum FieldNumber {
     Small(u8),
     Any(u32),
@@ -87,13 +130,13 @@ enum FieldNumber {
     Wide(u64),
 }
 
-#[derive(Arbitrary, Debug)]
+#[derive(Arbitrary, Clone, Debug)]
 struct Varint {
     value: Value,
     padding: Padding,
 }
 
-#[derive(Arbitrary, Debug)]
+#[derive(Arbitrary, Clone, Debug)]
 enum Value {
     Small(u8),
     /// A power of 128, or one less.
@@ -102,7 +145,7 @@ enum Value {
 }
 
 /// How many bytes more than needed a varint takes.
-#[derive(Arbitrary, Debug)]
+#[derive(Arbitrary, Clone, Debug)]
 enum Padding {
     None,
     Bytes(u8),
@@ -112,7 +155,7 @@ enum Padding {
     TooLong,
 }
 
-#[derive(Arbitrary, Debug)]
+#[derive(Arbitrary, Clone, Debug)]
 enum Text {
     Bytes(Vec<u8>),
     Decimal(u128),
@@ -121,19 +164,21 @@ enum Text {
 
 impl Padding {
     fn varint(&self, value: u64) -> Vec<u8> {
-        let mut bytes = wire::varint(value);
+        let mut bytes = varint(value);
         let len = match self {
             Self::None => return bytes,
-            Self::Bytes(more) => (bytes.len() + usize::from(more % 10)).min(10),
+            Self::Bytes(more) => bytes.len().saturating_add(usize::from(more % 10)).min(10),
             Self::Spare(_) => 10,
             Self::TooLong => 11,
         };
         while bytes.len() < len {
-            *bytes.last_mut().unwrap() |= 0x80;
+            if let Some(last) = bytes.last_mut() {
+                *last |= 0x80;
+            }
             bytes.push(0);
         }
-        if let Self::Spare(bits) = self {
-            bytes[9] |= bits & 0x7f;
+        if let (Self::Spare(bits), Some(last)) = (self, bytes.last_mut()) {
+            *last |= bits & 0x7f;
         }
         bytes
     }
@@ -143,7 +188,12 @@ impl Varint {
     fn encode(&self) -> Vec<u8> {
         self.padding.varint(match self.value {
             Value::Small(value) => u64::from(value),
-            Value::Edge(edge) => (1_u64 << (7 * (u32::from(edge / 2) % 10))) - u64::from(edge % 2),
+            Value::Edge(edge) => {
+                let exponent = u32::from(edge / 2).wrapping_rem(10).saturating_mul(7);
+                1_u64
+                    .wrapping_shl(exponent)
+                    .saturating_sub(u64::from(edge % 2))
+            }
             Value::Any(value) => value,
         })
     }
@@ -156,7 +206,7 @@ impl Number {
             FieldNumber::Any(number) => u64::from(number),
             FieldNumber::Wide(number) => number,
         };
-        self.padding.varint(number << 3 | wire_type)
+        self.padding.varint(number.wrapping_shl(3) | wire_type)
     }
 }
 
@@ -175,7 +225,7 @@ impl Text {
 }
 
 fn delimited(body: &[u8]) -> Vec<u8> {
-    [&wire::varint(u64::try_from(body.len()).unwrap()), body].concat()
+    [&varint(u64::try_from(body.len()).unwrap_or(u64::MAX)), body].concat()
 }
 
 impl Unknown {
@@ -194,7 +244,9 @@ impl Unknown {
             Self::Group(number, inner) => [number.tag(3), all(inner), number.tag(4)].concat(),
             Self::HalfGroup(number) => number.tag(if number.padding.is_none() { 3 } else { 4 }),
             Self::Nest(number, levels, inner) => {
-                let levels = limits::MAX_NESTING - 3 + usize::from(levels % 6);
+                let levels = MAX_NESTING
+                    .saturating_sub(3)
+                    .saturating_add(usize::from(levels % 6));
                 let [start, end] = [3, 4].map(|wire_type| number.tag(wire_type).repeat(levels));
                 [start, all(inner), end].concat()
             }
@@ -212,8 +264,8 @@ impl Padding {
 impl TagPart {
     fn encode(&self) -> Vec<u8> {
         match self {
-            Self::Key(text) => wire::bytes(1, &text.bytes()),
-            Self::Value(text) => wire::bytes(2, &text.bytes()),
+            Self::Key(text) => bytes_field(1, &text.bytes()),
+            Self::Value(text) => bytes_field(2, &text.bytes()),
             Self::Unknown(unknown) => unknown.encode(),
         }
     }
@@ -222,12 +274,12 @@ impl TagPart {
 impl RecordPart {
     fn encode(&self) -> Vec<u8> {
         match self {
-            Self::Data(text) => wire::bytes(3, &text.bytes()),
-            Self::PartitionKeyIndex(index) => [wire::varint(1 << 3), index.encode()].concat(),
-            Self::ExplicitHashKeyIndex(index) => [wire::varint(2 << 3), index.encode()].concat(),
+            Self::Data(text) => bytes_field(3, &text.bytes()),
+            Self::PartitionKeyIndex(index) => [varint(1 << 3), index.encode()].concat(),
+            Self::ExplicitHashKeyIndex(index) => [varint(2 << 3), index.encode()].concat(),
             Self::Tag(parts) => {
                 let body: Vec<u8> = parts.iter().flat_map(TagPart::encode).collect();
-                wire::bytes(4, &body)
+                bytes_field(4, &body)
             }
             Self::Unknown(unknown) => unknown.encode(),
         }
@@ -241,19 +293,19 @@ impl Top {
         };
         match self {
             Self::Record(record) => {
-                let mut fields = vec![wire::number(1, u64::from(record.partition_key % 8))];
+                let mut fields = vec![number_field(1, u64::from(record.partition_key % 8))];
                 if let Some(index) = record.explicit_hash_key {
-                    fields.push(wire::number(2, u64::from(index % 8)));
+                    fields.push(number_field(2, u64::from(index % 8)));
                 }
-                fields.push(wire::bytes(3, &record.data.bytes()));
+                fields.push(bytes_field(3, &record.data.bytes()));
                 let place = if record.extra_first { 0 } else { fields.len() };
                 fields.insert(place, all(&record.extra));
-                wire::bytes(3, &fields.concat())
+                bytes_field(3, &fields.concat())
             }
-            Self::PartitionKey(text) => wire::partition_key(&text.bytes()),
-            Self::ExplicitHashKey(text) => wire::explicit_hash_key(&text.bytes()),
+            Self::PartitionKey(text) => bytes_field(1, &text.bytes()),
+            Self::ExplicitHashKey(text) => bytes_field(2, &text.bytes()),
             Self::Unknown(unknown) => unknown.encode(),
-            Self::LooseRecord(parts) => wire::bytes(3, &all(parts)),
+            Self::LooseRecord(parts) => bytes_field(3, &all(parts)),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! User records that own their bytes.
 
 use bytes::Bytes;
-use kinesis_agg_codec::{HashKey, NewUserRecord, RecordTag, RecordTags, UserRecord};
+use kinesis_agg_codec::{HashKey, KeyBytes, NewUserRecord, RecordTag, RecordTags, UserRecord};
 
-use crate::error::UnfitUserRecord;
+use crate::kinesis_record::EnclosingRecord;
+use crate::read::{Delivered, OwnedDelivered};
+use crate::write::error::UnfitUserRecord;
 
 /// A user record to be written that owns its bytes: for queues, retries and
 /// whatever else outlives the call.
@@ -16,7 +18,15 @@ use crate::error::UnfitUserRecord;
 ///     .with_tag("unit", Some("C"));
 /// assert_eq!(user_record.tags().iter().count(), 1);
 /// ```
+///
+/// With the feature `serde`, it is serialized as a struct: the explicit hash key
+/// as decimal text, data and tags as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(into = "serde_form::Form", try_from = "serde_form::Form")
+)]
 pub struct OwnedUserRecord {
     partition_key: Option<String>,
     explicit_hash_key: Option<HashKey>,
@@ -134,7 +144,7 @@ impl OwnedUserRecord {
             .saturating_add(self.tags.len())
     }
 
-    /// Copies the data, if it may be a part of larger memory.
+    /// Copies the data, which may be a part of larger memory.
     pub(crate) fn with_own_data(self) -> Self {
         Self {
             data: Bytes::copy_from_slice(&self.data),
@@ -142,30 +152,39 @@ impl OwnedUserRecord {
         }
     }
 
-    /// Copies a user record that was read, so that it can be written again.
+    /// Makes a user record to be written of one that was read.
     ///
-    /// `data` is its data, as a copy or as a part of shared memory.
+    /// `data` is its data, as a copy or in shared memory.
     ///
     /// # Errors
     ///
-    /// [`UnfitUserRecord::PartitionKey`] if the partition key is not UTF-8,
-    /// [`UnfitUserRecord::ExplicitHashKey`] if the explicit hash key is not one.
-    /// Such a user record can be read, but not written.
+    /// [`UnfitUserRecord::PartitionKey`] if that is not UTF-8,
+    /// [`UnfitUserRecord::ExplicitHashKey`] if that is not a hash key: both can
+    /// be read, neither can be written.
     pub fn from_read(user_record: &UserRecord<'_>, data: Bytes) -> Result<Self, UnfitUserRecord> {
-        let partition_key = user_record
-            .partition_key()
+        Self::from_parts(
+            user_record.partition_key(),
+            user_record.explicit_hash_key(),
+            user_record.tags(),
+            data,
+        )
+    }
+
+    fn from_parts(
+        partition_key: KeyBytes<'_>,
+        explicit_hash_key: Option<KeyBytes<'_>>,
+        tags: RecordTags<'_>,
+        data: Bytes,
+    ) -> Result<Self, UnfitUserRecord> {
+        let partition_key = partition_key
             .to_str()
             .map_err(UnfitUserRecord::PartitionKey)?;
-        let explicit_hash_key = match user_record.explicit_hash_key() {
-            Some(_) => Some(
-                user_record
-                    .hash_key()
-                    .map_err(UnfitUserRecord::ExplicitHashKey)?,
-            ),
-            None => None,
-        };
+        let explicit_hash_key = explicit_hash_key
+            .map(|text| HashKey::from_decimal(text.as_bytes()))
+            .transpose()
+            .map_err(UnfitUserRecord::ExplicitHashKey)?;
         let mut owned = Self::new(partition_key, data).with_explicit_hash_key(explicit_hash_key);
-        for tag in user_record.tags() {
+        for tag in tags {
             owned.push_tag(tag);
         }
         Ok(owned)
@@ -194,6 +213,46 @@ impl TryFrom<&UserRecord<'_>> for OwnedUserRecord {
     }
 }
 
+/// Copies the data; [`Delivered::into_owned`] shares it. Outside of an
+/// aggregate, the keys are those of the Kinesis record.
+impl<R: EnclosingRecord> TryFrom<&Delivered<'_, R>> for OwnedUserRecord {
+    type Error = UnfitUserRecord;
+
+    fn try_from(delivered: &Delivered<'_, R>) -> Result<Self, UnfitUserRecord> {
+        if let Some(error) = delivered.malformed() {
+            return Err(UnfitUserRecord::Malformed(error));
+        }
+        Self::from_parts(
+            delivered
+                .partition_key()
+                .ok_or(UnfitUserRecord::NoPartitionKey)?,
+            delivered.explicit_hash_key(),
+            delivered.tags(),
+            Bytes::copy_from_slice(delivered.data()),
+        )
+    }
+}
+
+/// Shares the data. Outside of an aggregate, the keys are those of the Kinesis
+/// record.
+impl<R: EnclosingRecord> TryFrom<OwnedDelivered<R>> for OwnedUserRecord {
+    type Error = UnfitUserRecord;
+
+    fn try_from(delivered: OwnedDelivered<R>) -> Result<Self, UnfitUserRecord> {
+        if let Some(error) = delivered.malformed() {
+            return Err(UnfitUserRecord::Malformed(error));
+        }
+        Self::from_parts(
+            delivered
+                .partition_key()
+                .ok_or(UnfitUserRecord::NoPartitionKey)?,
+            delivered.explicit_hash_key(),
+            delivered.tags(),
+            delivered.data().clone(),
+        )
+    }
+}
+
 /// What can be pushed into an aggregator, and comes back if it is rejected.
 pub trait AsUserRecord {
     /// The user record, borrowed.
@@ -210,12 +269,72 @@ impl AsUserRecord for OwnedUserRecord {
 
 impl AsUserRecord for NewUserRecord<'_> {
     fn as_user_record(&self) -> NewUserRecord<'_> {
-        self.clone()
+        *self
     }
 }
 
 impl<U: AsUserRecord + ?Sized> AsUserRecord for &U {
     fn as_user_record(&self) -> NewUserRecord<'_> {
         (**self).as_user_record()
+    }
+}
+
+#[cfg(feature = "serde")]
+mod serde_form {
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    use bytes::Bytes;
+    use kinesis_agg_codec::{HashKey, HashKeyError, RecordTag};
+    use serde::{Deserialize, Serialize};
+
+    use crate::write::owned_user_record::OwnedUserRecord;
+
+    /// What a user record is serialized as.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename = "OwnedUserRecord")]
+    pub(super) struct Form {
+        #[serde(default)]
+        partition_key: Option<String>,
+        #[serde(default)]
+        explicit_hash_key: Option<String>,
+        data: Bytes,
+        #[serde(default)]
+        tags: Vec<(Bytes, Option<Bytes>)>,
+    }
+
+    impl From<OwnedUserRecord> for Form {
+        fn from(user_record: OwnedUserRecord) -> Self {
+            let tag = |tag: RecordTag<'_>| {
+                let bytes = |text: &[u8]| Bytes::copy_from_slice(text);
+                let value = tag.value.map(|value| bytes(value.as_bytes()));
+                (bytes(tag.key.as_bytes()), value)
+            };
+            Self {
+                tags: user_record.tags().iter().map(tag).collect(),
+                partition_key: user_record.partition_key,
+                explicit_hash_key: user_record.explicit_hash_key.map(|key| key.to_string()),
+                data: user_record.data,
+            }
+        }
+    }
+
+    impl TryFrom<Form> for OwnedUserRecord {
+        type Error = HashKeyError;
+
+        fn try_from(form: Form) -> Result<Self, HashKeyError> {
+            let explicit_hash_key = form
+                .explicit_hash_key
+                .map(|text| text.parse::<HashKey>())
+                .transpose()?;
+            let mut user_record = Self::from_raw(form.partition_key, explicit_hash_key, form.data);
+            for (key, value) in &form.tags {
+                user_record.push_tag(RecordTag {
+                    key: key[..].into(),
+                    value: value.as_ref().map(|value| value[..].into()),
+                });
+            }
+            Ok(user_record)
+        }
     }
 }

@@ -1,0 +1,7 @@
+//! Guides, which are files of the crate, too.
+
+#[doc = include_str!("../MIGRATION.md")]
+pub mod migration {}
+
+#[doc = include_str!("../PEERS.md")]
+pub mod peers {}

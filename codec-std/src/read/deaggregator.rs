@@ -1,0 +1,454 @@
+//! How Kinesis records are read: the settings of a reader, and what it counted.
+
+use core::cmp::Ordering;
+
+use kinesis_agg_codec::{Digest, HashKeyRange, Parsed, ReadSlot};
+
+use crate::digests;
+use crate::kinesis_record::EnclosingRecord;
+use crate::read::deaggregated::{Current, Deaggregated, Left};
+use crate::read::delivered::{Content, Delivered, Outcome};
+use crate::read::hash_key_filter::HashKeyFilter;
+use crate::read::observer::Observer;
+use crate::read::sequence_number::ExtendedSequenceNumber;
+
+/// What happens to a Kinesis record that is a malformed aggregate.
+///
+/// A consumer that must stop there calls
+/// [`Delivered::checked`](crate::Delivered::checked), which returns an error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a forced `_ =>` in user code would hide a loss"
+)]
+pub enum MalformedPolicy {
+    /// It is delivered unchanged, flagged by
+    /// [`Delivered::malformed`](crate::Delivered::malformed) (the KCL delivers
+    /// most of these, too).
+    #[default]
+    Deliver,
+    /// It is left out: counted in [`ReadCounters::malformed`] and passed to
+    /// [`Observer::on_left_out`].
+    LeaveOut,
+}
+
+/// What a [`Deaggregator`] has read so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReadCounters {
+    /// Kinesis records that it took up; those before the checkpoint, too.
+    pub kinesis_records: u64,
+    /// Kinesis records that are not aggregated.
+    pub plain: u64,
+    /// Kinesis records that are aggregates.
+    pub aggregated: u64,
+    /// Kinesis records that are malformed aggregates.
+    pub malformed: u64,
+    /// User records that the filter left out.
+    pub user_records_left_out: u64,
+    /// Kinesis records that lie at or before the checkpoint as a whole. They
+    /// are not read, and count as neither plain, aggregated nor malformed.
+    pub kinesis_records_skipped: u64,
+    /// User records at or before the checkpoint, in the aggregate that the
+    /// checkpoint lies in.
+    pub user_records_skipped: u64,
+}
+
+/// Turns Kinesis records into user records, lazily and in order.
+///
+/// Configured once, then used for one batch after the other, as of GetRecords
+/// answers or Lambda events. Kinesis records that are not aggregated are
+/// delivered unchanged.
+///
+/// ```
+/// use kinesis_agg::{
+///     Deaggregator, ExtendedSequenceNumber, HashKeyRange, KinesisRecord, MalformedRecord,
+///     OwnedDelivered,
+/// };
+///
+/// /// Reads one shard.
+/// struct Consumer {
+///     deaggregator: Deaggregator,
+///     waiting: Vec<OwnedDelivered<KinesisRecord>>,
+/// }
+///
+/// impl Consumer {
+///     fn new(shard: HashKeyRange, checkpoint: ExtendedSequenceNumber) -> Self {
+///         Self {
+///             deaggregator: Deaggregator::new().with_filter(shard).resume_after(checkpoint),
+///             waiting: Vec::new(),
+///         }
+///     }
+///
+///     fn receive(&mut self, records: &[KinesisRecord]) -> Result<(), MalformedRecord> {
+///         for user_record in self.deaggregator.deaggregate(records) {
+///             self.waiting.push(user_record.checked()?.into_owned());
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// # let records: [KinesisRecord; 0] = [];
+/// let mut consumer = Consumer::new(HashKeyRange::FULL, "TRIM_HORIZON:0".parse()?);
+/// consumer.receive(&records)?;
+/// println!("{} left out", consumer.deaggregator.counters().user_records_left_out);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// | Setting | Default |
+/// |---|---|
+/// | [`with_filter`](Self::with_filter) | no filter; with a range, the KCL's [`HashKeyFilter::WholeAggregate`] |
+/// | [`resume_after`](Self::resume_after) | everything is delivered |
+/// | [`with_malformed`](Self::with_malformed) | a malformed aggregate is delivered unchanged, flagged |
+/// | [`with_digests_ahead`](Self::with_digests_ahead) | each digest is computed when its turn comes |
+/// | [`with_observer`](Self::with_observer) | nothing is observed |
+///
+/// Allocates until its memory is as large as the largest number of keys in an
+/// aggregate, and nothing after that. An iterator that is dropped in the middle
+/// of an aggregate takes that memory with it.
+#[derive(Clone, Debug, Default)]
+#[doc(alias = "AggregatorUtil")]
+#[doc(alias = "RecordDeaggregator")]
+#[doc(alias = "KinesisDeaggregator")]
+pub struct Deaggregator<O = ()> {
+    filter: Option<HashKeyFilter>,
+    checkpoint: Option<ExtendedSequenceNumber>,
+    malformed: MalformedPolicy,
+    digests_ahead: bool,
+    observer: O,
+    counters: ReadCounters,
+    next_record_index: usize,
+    /// Memory for the places of keys. What old blobs left there is overwritten.
+    slots: Vec<ReadSlot>,
+    /// Known digests of the Kinesis records to come, the next one last.
+    digests: Vec<Option<Digest>>,
+}
+
+impl Deaggregator {
+    /// Creates a deaggregator with the default settings. Does not allocate.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            filter: None,
+            checkpoint: None,
+            malformed: MalformedPolicy::Deliver,
+            digests_ahead: false,
+            observer: (),
+            counters: ReadCounters {
+                kinesis_records: 0,
+                plain: 0,
+                aggregated: 0,
+                malformed: 0,
+                user_records_left_out: 0,
+                kinesis_records_skipped: 0,
+                user_records_skipped: 0,
+            },
+            next_record_index: 0,
+            slots: Vec::new(),
+            digests: Vec::new(),
+        }
+    }
+}
+
+impl<O> Deaggregator<O> {
+    /// Leaves out the user records that lie outside a hash key range: given a
+    /// [`HashKeyRange`], whole aggregates as the KCL does.
+    ///
+    /// What is left out is counted in [`counters`](Self::counters), and passed
+    /// to [`Observer::on_left_out`].
+    ///
+    /// ```
+    /// use kinesis_agg::{Deaggregator, HashKeyFilter, HashKeyRange};
+    ///
+    /// let as_the_kcl = Deaggregator::new().with_filter(HashKeyRange::FULL);
+    /// let only_outsiders = Deaggregator::new()
+    ///     .with_filter(HashKeyFilter::PerUserRecord(HashKeyRange::FULL));
+    /// ```
+    #[must_use]
+    pub fn with_filter(self, filter: impl Into<HashKeyFilter>) -> Self {
+        Self {
+            filter: Some(filter.into()),
+            ..self
+        }
+    }
+
+    /// Skips what lies at or before a checkpoint, also inside an aggregate.
+    ///
+    /// A Kinesis record without a sequence number, or with one that is not
+    /// valid, is delivered: once too often rather than never.
+    #[must_use]
+    pub fn resume_after(mut self, checkpoint: ExtendedSequenceNumber) -> Self {
+        self.set_checkpoint(Some(checkpoint));
+        self
+    }
+
+    /// Changes the checkpoint of [`resume_after`](Self::resume_after); `None`
+    /// skips nothing. For a consumer that reads the shard again after an error.
+    pub fn set_checkpoint(&mut self, checkpoint: Option<ExtendedSequenceNumber>) {
+        self.checkpoint = checkpoint;
+    }
+
+    /// Sets what happens to malformed aggregates.
+    #[must_use]
+    pub fn with_malformed(self, malformed: MalformedPolicy) -> Self {
+        Self { malformed, ..self }
+    }
+
+    /// Sets whether the digests of a batch are computed together at its start,
+    /// several at a time with the feature `simd`, instead of each when its turn
+    /// comes. Everything else stays lazy. Allocates a few words for each Kinesis
+    /// record.
+    #[must_use]
+    pub fn with_digests_ahead(self, digests_ahead: bool) -> Self {
+        Self {
+            digests_ahead,
+            ..self
+        }
+    }
+
+    /// Sets an [`Observer`], which sees each Kinesis record and what is left
+    /// out.
+    #[must_use]
+    pub fn with_observer<P: Observer>(self, observer: P) -> Deaggregator<P> {
+        Deaggregator {
+            filter: self.filter,
+            checkpoint: self.checkpoint,
+            malformed: self.malformed,
+            digests_ahead: self.digests_ahead,
+            observer,
+            counters: self.counters,
+            next_record_index: self.next_record_index,
+            slots: self.slots,
+            digests: self.digests,
+        }
+    }
+
+    /// Returns the observer.
+    #[must_use]
+    pub const fn observer(&self) -> &O {
+        &self.observer
+    }
+
+    /// Returns the observer, to be changed.
+    pub const fn observer_mut(&mut self) -> &mut O {
+        &mut self.observer
+    }
+
+    /// Returns what was read, left out and skipped so far.
+    #[must_use]
+    pub const fn counters(&self) -> ReadCounters {
+        self.counters
+    }
+
+    pub(crate) const fn checkpoint(&self) -> Option<&ExtendedSequenceNumber> {
+        self.checkpoint.as_ref()
+    }
+
+    pub(crate) fn give_back(&mut self, slots: Vec<ReadSlot>) {
+        self.slots = slots;
+    }
+}
+
+impl<O: Observer> Deaggregator<O> {
+    /// Deaggregates Kinesis records.
+    #[doc(alias = "deaggregate_records")]
+    #[doc(alias = "iter_deaggregate_records")]
+    #[doc(alias = "deaggregateSync")]
+    #[doc(alias = "DeaggregateRecords")]
+    pub fn deaggregate<'d, 'a, R: EnclosingRecord>(
+        &'d mut self,
+        records: &'a [R],
+    ) -> Deaggregated<'d, 'a, R, O> {
+        self.prepare(records);
+        Deaggregated::borrowing(self, records)
+    }
+
+    /// Deaggregates one Kinesis record.
+    pub fn deaggregate_one<'d, 'a, R: EnclosingRecord>(
+        &'d mut self,
+        record: &'a R,
+    ) -> Deaggregated<'d, 'a, R, O> {
+        self.deaggregate(core::slice::from_ref(record))
+    }
+
+    /// Deaggregates Kinesis records whose digests were computed before, as by
+    /// [`digests::of_blobs`](crate::digests::of_blobs): one for each record, in
+    /// order. The digest of a record that has none is computed.
+    ///
+    /// The digests are trusted: an aggregate with the digest of other data
+    /// counts as damaged, and is delivered as plain data.
+    pub fn deaggregate_with_digests<'d, 'a, R: EnclosingRecord>(
+        &'d mut self,
+        records: &'a [R],
+        digests: impl IntoIterator<Item = Option<Digest>>,
+    ) -> Deaggregated<'d, 'a, R, O> {
+        self.digests.clear();
+        self.digests.extend(digests.into_iter().take(records.len()));
+        self.digests.resize(records.len(), None);
+        self.digests.reverse();
+        Deaggregated::borrowing(self, records)
+    }
+
+    /// Deaggregates one batch with an iterator that owns the deaggregator.
+    pub fn into_deaggregated<R: EnclosingRecord>(
+        mut self,
+        records: &[R],
+    ) -> Deaggregated<'static, '_, R, O> {
+        self.prepare(records);
+        Deaggregated::owning(self, records)
+    }
+
+    fn prepare<R: EnclosingRecord>(&mut self, records: &[R]) {
+        self.digests.clear();
+        if self.digests_ahead {
+            let blobs = records.iter().map(EnclosingRecord::data);
+            self.digests = digests::of_blobs(blobs);
+            self.digests.reverse();
+        }
+    }
+
+    /// Takes up a Kinesis record: everything that is decided about it as a
+    /// whole is decided here.
+    pub(crate) fn take_up<'a, R: EnclosingRecord>(&mut self, enclosing: &'a R) -> Current<'a, R> {
+        let record_index = self.next_record_index;
+        self.next_record_index = record_index.saturating_add(1);
+        count(&mut self.counters.kinesis_records);
+        let digest = self.digests.pop().flatten();
+        let mut current = Current {
+            enclosing,
+            record_index,
+            record_count: 0,
+            left: Left::Whole(None),
+            range: None,
+        };
+        let skipped = self.skipped_in(enclosing);
+        if skipped == u64::MAX {
+            count(&mut self.counters.kinesis_records_skipped);
+            return current;
+        }
+        let (outcome, aggregated) = match digests::parse(enclosing.data(), digest) {
+            Ok(Parsed::Aggregated(aggregated)) => {
+                let record_count = aggregated.record_count();
+                (Outcome::Aggregated { record_count }, Some(aggregated))
+            }
+            Ok(Parsed::Plain(reason)) => (Outcome::Plain(reason), None),
+            Err(error) => (Outcome::Malformed(error), None),
+        };
+        count(match outcome {
+            Outcome::Plain(_) => &mut self.counters.plain,
+            Outcome::Aggregated { .. } => &mut self.counters.aggregated,
+            Outcome::Malformed(_) => &mut self.counters.malformed,
+        });
+        self.observer
+            .on_kinesis_record(record_index, enclosing, outcome);
+        let Some(aggregated) = aggregated else {
+            self.take_up_whole(&mut current, outcome, skipped > 0);
+            return current;
+        };
+        current.record_count = aggregated.record_count();
+        let mut slots = core::mem::take(&mut self.slots);
+        slots.resize(aggregated.key_count(), ReadSlot::default());
+        let mut is_left_out = false;
+        match self.filter {
+            Some(HashKeyFilter::PerUserRecord(range)) => current.range = Some(range),
+            Some(filter @ HashKeyFilter::WholeAggregate(_)) => {
+                let mut all = aggregated.user_records_in(&mut slots[..]);
+                is_left_out = all.any(|user_record| !filter.contains(&user_record));
+            }
+            None => {}
+        }
+        current.left = Left::UserRecords(aggregated.user_records_in(slots));
+        for _ in 0..skipped {
+            if current.next().is_none() {
+                break;
+            }
+            count(&mut self.counters.user_records_skipped);
+        }
+        while is_left_out && let Some(left_out) = current.next() {
+            self.leave_out(&left_out);
+        }
+        current
+    }
+
+    fn take_up_whole<R: EnclosingRecord>(
+        &mut self,
+        current: &mut Current<'_, R>,
+        outcome: Outcome,
+        is_skipped: bool,
+    ) {
+        let content = match outcome {
+            Outcome::Plain(reason) => Content::Plain(reason),
+            Outcome::Malformed(error) => Content::Malformed(error),
+            Outcome::Aggregated { .. } => return,
+        };
+        if is_skipped {
+            count(&mut self.counters.kinesis_records_skipped);
+        } else if matches!(content, Content::Malformed(_))
+            && self.malformed == MalformedPolicy::LeaveOut
+        {
+            self.observer.on_left_out(&Delivered {
+                enclosing: current.enclosing,
+                record_index: current.record_index,
+                content,
+            });
+        } else {
+            current.left = Left::Whole(Some(content));
+        }
+    }
+
+    /// Counts a user record that the filter leaves out.
+    pub(crate) fn leave_out<R: EnclosingRecord>(&mut self, left_out: &Delivered<'_, R>) {
+        count(&mut self.counters.user_records_left_out);
+        self.observer.on_left_out(left_out);
+    }
+
+    /// User records at the start of a Kinesis record that lie at or before the
+    /// checkpoint; `u64::MAX` if all of it does.
+    fn skipped_in<R: EnclosingRecord>(&self, enclosing: &R) -> u64 {
+        let Some((checkpoint, text)) = self.checkpoint().zip(enclosing.sequence_number()) else {
+            return 0;
+        };
+        match checkpoint.sequence_number.cmp_text(text) {
+            Err(_) | Ok(Ordering::Less) => 0,
+            Ok(Ordering::Greater) => u64::MAX,
+            Ok(Ordering::Equal) if checkpoint.is_after_record() => u64::MAX,
+            Ok(Ordering::Equal) => checkpoint.sub_sequence_number.saturating_add(1),
+        }
+    }
+}
+
+/// Deaggregates Kinesis records with the default settings of a
+/// [`Deaggregator`]: no filter, no checkpoint, and malformed aggregates are
+/// delivered unchanged, flagged.
+///
+/// ```
+/// use kinesis_agg::{KinesisRecord, deaggregate};
+///
+/// let records = [
+///     KinesisRecord { data: "one".into(), ..KinesisRecord::default() },
+///     KinesisRecord { data: "two".into(), ..KinesisRecord::default() },
+/// ];
+/// for user_record in deaggregate(&records) {
+///     println!("{:?}: {:?}", user_record.partition_key(), user_record.data());
+/// }
+/// ```
+#[doc(alias = "deaggregate_records")]
+#[doc(alias = "iter_deaggregate_records")]
+#[doc(alias = "DeaggregateRecords")]
+pub fn deaggregate<R: EnclosingRecord>(records: &[R]) -> Deaggregated<'static, '_, R> {
+    Deaggregator::new().into_deaggregated(records)
+}
+
+fn count(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
+}
+
+/// True if the user record is delivered by a filter that judges each by itself.
+pub(crate) fn is_within<R: EnclosingRecord>(
+    range: HashKeyRange,
+    delivered: &Delivered<'_, R>,
+) -> bool {
+    delivered
+        .user_record()
+        .is_some_and(|user_record| HashKeyFilter::PerUserRecord(range).contains(user_record))
+}

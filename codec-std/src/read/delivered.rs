@@ -1,0 +1,308 @@
+//! What reading delivers: a user record, or a Kinesis record unchanged.
+
+use kinesis_agg_codec::{
+    DecodeError, HashKey, HashKeyError, KeyBytes, PlainReason, RecordTags, UserRecord,
+};
+
+use crate::kinesis_record::{EnclosingRecord, SharedData};
+use crate::read::error::MalformedRecord;
+use crate::read::owned_delivered::OwnedDelivered;
+use crate::read::sequence_number::{ExtendedSequenceNumber, SequenceNumberError};
+
+/// What a Kinesis record turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a forced `_ =>` in user code would hide a loss"
+)]
+pub enum Outcome {
+    /// Not aggregated; delivered unchanged.
+    Plain(PlainReason),
+    /// Aggregated.
+    Aggregated {
+        /// User records in it. Zero is valid, and delivers nothing.
+        record_count: usize,
+    },
+    /// An aggregate that is not valid; delivered unchanged and flagged, unless
+    /// the [`MalformedPolicy`](crate::read::MalformedPolicy) leaves it out.
+    Malformed(DecodeError),
+}
+
+/// A user record, or a Kinesis record that is not a valid aggregate, unchanged.
+///
+/// Borrows from the Kinesis record. [`into_owned`](Self::into_owned) makes one
+/// that shares its memory instead.
+#[derive(Debug)]
+#[doc(alias = "UserRecord")]
+#[doc(alias = "KinesisClientRecord")]
+pub struct Delivered<'a, R: ?Sized> {
+    pub(crate) enclosing: &'a R,
+    pub(crate) record_index: usize,
+    pub(crate) content: Content<'a>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Content<'a> {
+    UserRecord {
+        user_record: UserRecord<'a>,
+        record_count: usize,
+    },
+    Plain(PlainReason),
+    Malformed(DecodeError),
+}
+
+impl<R: ?Sized> Clone for Delivered<'_, R> {
+    fn clone(&self) -> Self {
+        Self {
+            enclosing: self.enclosing,
+            record_index: self.record_index,
+            content: self.content.clone(),
+        }
+    }
+}
+
+impl<'a, R: EnclosingRecord + ?Sized> Delivered<'a, R> {
+    /// Returns the Kinesis record that it arrived in.
+    #[must_use]
+    pub const fn enclosing(&self) -> &'a R {
+        self.enclosing
+    }
+
+    /// Returns the place of that Kinesis record among those that the
+    /// [`Deaggregator`](crate::Deaggregator) was given, from 0.
+    #[must_use]
+    pub const fn record_index(&self) -> usize {
+        self.record_index
+    }
+
+    /// Returns what the Kinesis record turned out to be.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        match &self.content {
+            Content::UserRecord { record_count, .. } => Outcome::Aggregated {
+                record_count: *record_count,
+            },
+            Content::Plain(reason) => Outcome::Plain(*reason),
+            Content::Malformed(error) => Outcome::Malformed(*error),
+        }
+    }
+
+    /// Returns the user record, if it arrived in an aggregate.
+    #[must_use]
+    #[doc(alias = "isAggregated")]
+    #[doc(alias = "aggregated")]
+    pub const fn user_record(&self) -> Option<&UserRecord<'a>> {
+        match &self.content {
+            Content::UserRecord { user_record, .. } => Some(user_record),
+            Content::Plain(_) | Content::Malformed(_) => None,
+        }
+    }
+
+    /// Returns why the Kinesis record is not an aggregate, if so.
+    #[must_use]
+    pub const fn plain_reason(&self) -> Option<PlainReason> {
+        match &self.content {
+            Content::Plain(reason) => Some(*reason),
+            Content::UserRecord { .. } | Content::Malformed(_) => None,
+        }
+    }
+
+    /// Returns what is wrong with the Kinesis record, if it is a malformed
+    /// aggregate.
+    #[must_use]
+    pub const fn malformed(&self) -> Option<DecodeError> {
+        match &self.content {
+            Content::Malformed(error) => Some(*error),
+            Content::UserRecord { .. } | Content::Plain(_) => None,
+        }
+    }
+
+    /// Returns the data: the user record's, or all of the Kinesis record's.
+    #[must_use]
+    pub fn data(&self) -> &'a [u8] {
+        match &self.content {
+            Content::UserRecord { user_record, .. } => user_record.data(),
+            Content::Plain(_) | Content::Malformed(_) => self.enclosing.data(),
+        }
+    }
+
+    /// Returns the user record's partition key, or the Kinesis record's, if
+    /// known.
+    #[must_use]
+    pub fn partition_key(&self) -> Option<KeyBytes<'a>> {
+        match &self.content {
+            Content::UserRecord { user_record, .. } => Some(user_record.partition_key()),
+            Content::Plain(_) | Content::Malformed(_) => {
+                self.enclosing.partition_key().map(KeyBytes::from)
+            }
+        }
+    }
+
+    /// Returns the user record's explicit hash key, or the Kinesis record's, if
+    /// there is one and it is known.
+    #[must_use]
+    #[doc(alias = "explicitPartitionKey")]
+    pub fn explicit_hash_key(&self) -> Option<KeyBytes<'a>> {
+        match &self.content {
+            Content::UserRecord { user_record, .. } => user_record.explicit_hash_key(),
+            Content::Plain(_) | Content::Malformed(_) => {
+                self.enclosing.explicit_hash_key().map(KeyBytes::from)
+            }
+        }
+    }
+
+    /// Returns the tags of the user record, in order; none outside of an
+    /// aggregate.
+    #[must_use]
+    pub fn tags(&self) -> RecordTags<'a> {
+        self.user_record()
+            .map_or_else(RecordTags::default, UserRecord::tags)
+    }
+
+    /// Returns the hash key, which decides about the shard: the explicit hash
+    /// key, else the MD5 of the partition key; `None` if neither is known.
+    ///
+    /// # Errors
+    ///
+    /// [`HashKeyError`] if the explicit hash key is not a number from 0 to
+    /// 2^128 - 1.
+    pub fn hash_key(&self) -> Result<Option<HashKey>, HashKeyError> {
+        hash_key_of(self.explicit_hash_key(), self.partition_key())
+    }
+
+    /// Returns the Kinesis record's sequence number, if known: the same for all
+    /// user records of an aggregate.
+    #[must_use]
+    pub fn sequence_number(&self) -> Option<&'a str> {
+        self.enclosing.sequence_number()
+    }
+
+    /// Returns the place in the aggregate, from 0; 0 outside of an aggregate
+    /// (KCL behaviour).
+    #[must_use]
+    pub fn sub_sequence_number(&self) -> u64 {
+        self.user_record()
+            .map_or(0, UserRecord::sub_sequence_number)
+    }
+
+    /// Returns true if no other user record follows in the Kinesis record,
+    /// whether or not a filter would leave it out.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        is_last(self.outcome(), self.sub_sequence_number())
+    }
+
+    /// Returns the position in the shard, if the sequence number is known.
+    ///
+    /// # Errors
+    ///
+    /// [`SequenceNumberError`] if the Kinesis record's sequence number is not
+    /// one: [`Empty`](SequenceNumberError::Empty),
+    /// [`NotADigit`](SequenceNumberError::NotADigit) or
+    /// [`TooLong`](SequenceNumberError::TooLong).
+    pub fn extended_sequence_number(
+        &self,
+    ) -> Result<Option<ExtendedSequenceNumber>, SequenceNumberError> {
+        position_in_shard(self.sequence_number(), self.sub_sequence_number())
+    }
+
+    /// Returns the checkpoint to store once this user record, and everything
+    /// delivered before it, is processed: its position, or
+    /// [`ExtendedSequenceNumber::after_record`] if it
+    /// [`is_last`](Self::is_last). `None` if the sequence number is not known.
+    ///
+    /// # Errors
+    ///
+    /// As [`extended_sequence_number`](Self::extended_sequence_number).
+    pub fn checkpoint(&self) -> Result<Option<ExtendedSequenceNumber>, SequenceNumberError> {
+        checkpoint_at(
+            self.sequence_number(),
+            self.sub_sequence_number(),
+            self.is_last(),
+        )
+    }
+
+    /// Turns a malformed Kinesis record into an error, for a consumer that must
+    /// not go on after one.
+    ///
+    /// ```
+    /// use kinesis_agg::{Deaggregator, KinesisRecord};
+    ///
+    /// # let records: [KinesisRecord; 0] = [];
+    /// for user_record in Deaggregator::new().deaggregate(&records) {
+    ///     let user_record = user_record.checked()?;
+    ///     println!("{:?}", user_record.data());
+    /// }
+    /// # Ok::<(), kinesis_agg::MalformedRecord>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`MalformedRecord`] if [`malformed`](Self::malformed) is not `None`.
+    pub fn checked(self) -> Result<Self, MalformedRecord> {
+        match self.malformed() {
+            None => Ok(self),
+            Some(source) => Err(MalformedRecord {
+                record_index: self.record_index,
+                sequence_number: self.sequence_number().map(Into::into),
+                source,
+            }),
+        }
+    }
+
+    /// Makes an item that outlives the Kinesis record: it shares the memory of
+    /// the data, and holds a clone of the Kinesis record.
+    #[must_use]
+    pub fn into_owned(self) -> OwnedDelivered<R>
+    where
+        R: SharedData,
+    {
+        OwnedDelivered::new(&self)
+    }
+}
+
+pub(crate) fn is_last(outcome: Outcome, sub_sequence_number: u64) -> bool {
+    match outcome {
+        Outcome::Aggregated { record_count } => {
+            usize::try_from(sub_sequence_number).is_ok_and(|n| n.saturating_add(1) >= record_count)
+        }
+        Outcome::Plain(_) | Outcome::Malformed(_) => true,
+    }
+}
+
+pub(crate) fn hash_key_of(
+    explicit_hash_key: Option<KeyBytes<'_>>,
+    partition_key: Option<KeyBytes<'_>>,
+) -> Result<Option<HashKey>, HashKeyError> {
+    match (explicit_hash_key, partition_key) {
+        (Some(text), _) => HashKey::from_decimal(text.as_bytes()).map(Some),
+        (None, Some(key)) => Ok(Some(HashKey::of_partition_key(key.as_bytes()))),
+        (None, None) => Ok(None),
+    }
+}
+
+pub(crate) fn position_in_shard(
+    sequence_number: Option<&str>,
+    sub_sequence_number: u64,
+) -> Result<Option<ExtendedSequenceNumber>, SequenceNumberError> {
+    sequence_number
+        .map(|text| {
+            Ok(ExtendedSequenceNumber {
+                sequence_number: text.parse()?,
+                sub_sequence_number,
+            })
+        })
+        .transpose()
+}
+
+pub(crate) fn checkpoint_at(
+    sequence_number: Option<&str>,
+    sub_sequence_number: u64,
+    is_last: bool,
+) -> Result<Option<ExtendedSequenceNumber>, SequenceNumberError> {
+    let position = position_in_shard(sequence_number, sub_sequence_number)?;
+    Ok(position.map(|position| match is_last {
+        true => ExtendedSequenceNumber::after_record(position.sequence_number),
+        false => position,
+    }))
+}

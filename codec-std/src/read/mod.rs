@@ -1,0 +1,35 @@
+//! Reading: Kinesis records in, user records out, whatever the Kinesis records
+//! hold.
+//!
+//! A [`Deaggregator`] holds the settings, [`Deaggregated`] is its iterator, and
+//! [`Delivered`] the item; [`OwnedDelivered`] is the item in shared memory.
+//!
+//! The codec finds out what a Kinesis record is; here it is decided what the
+//! consumer gets. A plain record is delivered unchanged, and so is, by default,
+//! a malformed one (KCL behaviour), flagged with its error.
+
+mod deaggregated;
+mod deaggregator;
+mod delivered;
+mod error;
+mod hash_key_filter;
+mod observer;
+mod owned_delivered;
+mod sequence_number;
+
+pub use crate::kinesis_record::{EnclosingRecord, KinesisRecord, SharedData};
+pub use deaggregated::Deaggregated;
+pub use deaggregator::{Deaggregator, MalformedPolicy, ReadCounters, deaggregate};
+pub use delivered::{Delivered, Outcome};
+pub use error::MalformedRecord;
+pub use hash_key_filter::HashKeyFilter;
+pub use kinesis_agg_codec::{
+    DecodeError, DecodeErrorKind, HashKeyError, KeyBytes, PlainReason, RecordTag, RecordTags,
+    UserRecord,
+};
+pub use observer::Observer;
+pub use owned_delivered::OwnedDelivered;
+pub use sequence_number::{
+    ExtendedSequenceNumber, MAX_SEQUENCE_NUMBER_LEN, SequenceDigits, SequenceNumber,
+    SequenceNumberError,
+};

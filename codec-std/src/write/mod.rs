@@ -1,0 +1,19 @@
+//! Writing: user records in, aggregates out.
+//!
+//! A [`RecordAggregator`] packs [`OwnedUserRecord`]s, or anything else that is
+//! [`AsUserRecord`], into [`OwnedAggregate`]s. A user record that no aggregate
+//! can hold is returned with the reason.
+
+mod error;
+mod key_map;
+mod owned_user_record;
+mod record_aggregator;
+
+pub use error::{PushError, UnfitUserRecord};
+pub use kinesis_agg_codec::{
+    EncodeError, HashKey, HashKeyError, LimitError, Limits, NewUserRecord, OuterKey, RecordTag,
+    RecordTags,
+};
+pub use owned_user_record::{AsUserRecord, OwnedUserRecord};
+pub(crate) use record_aggregator::read_back;
+pub use record_aggregator::{LoneUserRecord, OwnedAggregate, RecordAggregator, flush_all};
