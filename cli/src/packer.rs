@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::io::{self, Write};
 
 use kinesis_agg::codec::{EncodeError, NewUserRecord};
-use kinesis_agg::shards::RefusalReason;
+use kinesis_agg::shards::RejectionReason;
 use kinesis_agg::write::flush_all;
 use kinesis_agg::{HashKey, OwnedAggregate, RecordAggregator, ShardedAggregator};
 
@@ -46,7 +46,7 @@ impl Packer {
                         return print(&complete.aggregate, shard_id, lines).map_err(cannot_write);
                     }
                     Err(refused) => match refused.reason {
-                        RefusalReason::Unfit(reason) => reason.into(),
+                        RejectionReason::Unfit(reason) => reason.into(),
                         other => other.into(),
                     },
                 }

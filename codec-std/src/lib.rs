@@ -224,6 +224,7 @@ pub mod lambda;
 pub mod producer;
 pub mod read;
 pub mod shards;
+mod timers;
 pub mod write;
 
 pub use kinesis_agg_codec as codec;

@@ -105,14 +105,15 @@ impl UserRecord {
     /// its forms.
     fn of_size(&self, settings: &Settings, distance: i8) -> OwnedUserRecord {
         let owned = self.owned();
+        let key = owned.partition_key().unwrap_or_default();
         let overhead = match settings.lone {
-            LoneUserRecord::Raw => owned.partition_key().len(),
-            LoneUserRecord::Wrapped => 2 * owned.partition_key().len() + 30,
+            LoneUserRecord::Raw => key.len(),
+            LoneUserRecord::Wrapped => 2 * key.len() + 30,
         };
         let max_size = usize::try_from(settings.max_size).unwrap();
         let len = max_size.saturating_sub(overhead);
         let len = len.saturating_add_signed(isize::from(distance));
-        OwnedUserRecord::new(owned.partition_key(), vec![b'x'; len])
+        OwnedUserRecord::new(key, vec![b'x'; len])
             .with_explicit_hash_key(owned.explicit_hash_key())
     }
 }

@@ -13,7 +13,7 @@ use crate::decode::Said;
 pub(crate) fn check_owned(user_record: &UserRecord<'_>) {
     match OwnedUserRecord::try_from(user_record) {
         Ok(owned) => {
-            assert_eq!(user_record.partition_key(), owned.partition_key());
+            assert_eq!(user_record.partition_key(), owned.partition_key().unwrap());
             assert_eq!(user_record.data(), owned.data());
             assert_eq!(user_record.tags(), owned.tags());
             let explicit = owned.explicit_hash_key();

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use kinesis_agg::producer::{
-    AttemptOutcome, FailureReason, ProducerEvent, PutRecord, PutRequest, PutResult, RequestFailure,
-    RequestId,
+    AttemptOutcome, Distribution, DistributionAnswer, FailureReason, ProducerEvent, PutRecord,
+    PutRequest, PutResult, RequestFailure, RequestId,
 };
-use kinesis_agg::shards::{RefusalReason, ShardAggregate, ShardedLimits};
+use kinesis_agg::shards::{RejectionReason, ShardAggregate, ShardedLimits};
 use kinesis_agg::write::{Limits, OuterKey};
 use kinesis_agg::{
     Delivered, HashKey, HashKeyRange, OwnedAggregate, OwnedDelivered, OwnedUserRecord,
@@ -205,6 +205,9 @@ impl Settings {
 
     fn core(&self) -> ProducerSettings {
         let settings = ProducerSettings::new()
+            // A listing comes when the input says so.
+            .with_max_silence(Duration::MAX)
+            .with_refresh_interval(Duration::MAX)
             .with_limits(self.limits())
             .with_max_age(millis(self.max_age))
             .with_max_buffered_len(self.max_buffered_len.into())
@@ -289,11 +292,15 @@ fn token_of(user_record: &OwnedDelivered<bytes::Bytes>) -> u32 {
 }
 
 fn check_read(read: &OwnedDelivered<bytes::Bytes>, pushed: &OwnedUserRecord) {
-    assert!(read.partition_key().unwrap() == *pushed.partition_key());
+    assert!(read.partition_key().unwrap() == *pushed.partition_key().unwrap());
     assert_eq!(read.data(), pushed.data());
     assert_eq!(read.hash_key(), Ok(Some(pushed.hash_key())));
     let is_explicit = pushed.explicit_hash_key().is_some();
     assert_eq!(read.explicit_hash_key().is_some(), is_explicit);
+}
+
+fn key_of(record: &PutRecord) -> &str {
+    record.partition_key.as_deref().unwrap()
 }
 
 /// Where the service puts it.
@@ -388,15 +395,15 @@ impl Aggregator {
             Err(refused) => {
                 assert_eq!((refused.user_record, refused.token), (user_record, token));
                 let expected = match refused.reason {
-                    RefusalReason::Unfit(error) => {
+                    RejectionReason::Unfit(error) => {
                         assert!(!error.is_full() && needed <= available);
                         return;
                     }
                     _ if needed > self.limit => {
                         let limit = self.limit;
-                        RefusalReason::LargerThanBuffer { needed, limit }
+                        RejectionReason::LargerThanBuffer { needed, limit }
                     }
-                    _ => RefusalReason::BufferFull { needed, available },
+                    _ => RejectionReason::BufferFull { needed, available },
                 };
                 assert!(needed > available);
                 assert_eq!(refused.reason, expected);
@@ -467,9 +474,11 @@ impl Aggregator {
 /// "The bytes that each would take in an aggregate of its own, and those of
 /// its token."
 fn waiting_len(user_record: &OwnedUserRecord) -> usize {
-    let new =
-        kinesis_agg::write::NewUserRecord::new(user_record.partition_key(), user_record.data())
-            .with_explicit_hash_key(user_record.explicit_hash_key());
+    let new = kinesis_agg::write::NewUserRecord::new(
+        user_record.partition_key().unwrap_or_default(),
+        user_record.data(),
+    )
+        .with_explicit_hash_key(user_record.explicit_hash_key());
     usize::try_from(new.encoded_len_alone()).unwrap() + size_of::<u32>()
 }
 
@@ -514,8 +523,13 @@ impl Core {
     fn new(settings: &Settings) -> Self {
         let world = World::new();
         let map = ShardMap::new(world.now().to_vec()).unwrap();
+        let start = Duration::ZERO;
+        let mut core = ProducerCore::new(map, start, settings.core(), settings.seed);
+        // The replies lie about places, and are not to be taken for a stream that
+        // distributes records itself.
+        core.set_distribution(&DistributionAnswer::Known(Distribution::ByKey), start);
         Self {
-            core: ProducerCore::new(map, settings.core(), settings.seed),
+            core,
             settings: settings.core(),
             max_request_count: usize::from(settings.max_request_count % 6) + 1,
             max_request_len: settings.max_request_len.into(),
@@ -562,7 +576,7 @@ impl Core {
             Step::Fail(which, is_refused) => {
                 if let Some((id, _)) = self.choose(which) {
                     let failure = match is_refused {
-                        true => RequestFailure::Refused("no".into()),
+                        true => RequestFailure::Rejected("no".into()),
                         false => RequestFailure::NoAnswer("nobody".into()),
                     };
                     self.core.handle_failure(id, failure, self.now).unwrap();
@@ -585,7 +599,7 @@ impl Core {
                 let listing =
                     self.world.listings[newest.saturating_sub(usize::from(age % 3))].clone();
                 let map = self.core.map().refreshed(listing, self.now, millis(keep));
-                self.core.replace_map(map.unwrap(), self.now);
+                self.core.replace_map(map.unwrap(), self.now, self.now);
             }
         }
     }
@@ -594,7 +608,10 @@ impl Core {
         let token = self.next_token;
         self.next_token += 1;
         let user_record = user_record(token, input);
-        match self.core.push(user_record.clone(), token, self.now) {
+        match self
+            .core
+            .push(user_record.clone(), token, self.now, self.now)
+        {
             Ok(()) => {
                 let at = self.now;
                 self.hash_keys.insert(token, user_record.hash_key());
@@ -602,7 +619,7 @@ impl Core {
             }
             Err(refused) => {
                 assert_eq!((refused.user_record, refused.token), (user_record, token));
-                if matches!(refused.reason, RefusalReason::BufferFull { .. }) {
+                if matches!(refused.reason, RejectionReason::BufferFull { .. }) {
                     assert!(!self.open.is_empty(), "full of nothing");
                 }
             }
@@ -628,7 +645,7 @@ impl Core {
         assert!(self.in_flight.len() < self.max_requests_in_flight);
         let lens = request.records.iter();
         let len: usize = lens
-            .map(|record| record.data.len() + record.partition_key.len())
+            .map(|record| record.data.len() + key_of(record).len())
             .sum();
         assert!(count == 1 || len <= self.max_request_len);
         let mut on_their_way: HashSet<HashKey> = HashSet::new();
@@ -636,7 +653,7 @@ impl Core {
             on_their_way.extend(records.iter().flat_map(|record| self.keys_of(record)));
         }
         for record in &request.records {
-            let size = record.data.len() + record.partition_key.len();
+            let size = record.data.len() + key_of(record).len();
             assert!(size <= usize::try_from(self.settings.limits().max_size()).unwrap());
             let read = consume(&record.data);
             let tokens: Vec<_> = read.iter().map(token_of).collect();
@@ -685,7 +702,7 @@ impl Core {
         // With too few or too many, the answer counts for none of them.
         let results = replies.iter().enumerate().map(|(place, reply)| {
             let record = records.get(place).unwrap_or(&records[0]);
-            let hash_key = outer_hash_key(&record.partition_key, record.explicit_hash_key);
+            let hash_key = outer_hash_key(key_of(record), record.explicit_hash_key);
             let shard_id = match *reply {
                 Reply::Stored => self.world.shard_of(hash_key),
                 Reply::StoredIn(which) => {
@@ -736,20 +753,21 @@ impl Core {
                     let pushed = self.open.remove(&token).expect("ends once");
                     assert_eq!(failure.user_record, pushed.user_record);
                     let sent = self.sent.get(&token).copied().unwrap_or_default();
-                    assert_eq!(failure.attempts.len(), sent);
+                    assert_eq!(failure.attempts.count(), sent);
                     assert!(sent <= self.max_attempts);
                     match failure.reason {
                         FailureReason::Expired => assert!(self.now >= pushed.at + self.ttl),
                         FailureReason::AttemptsExhausted => {
-                            assert_eq!(failure.attempts.len(), self.max_attempts);
+                            assert_eq!(failure.attempts.count(), self.max_attempts);
                         }
-                        FailureReason::Refused => assert!(matches!(
+                        FailureReason::RejectedByService => assert!(matches!(
                             failure.attempts.last().unwrap().outcome,
-                            AttemptOutcome::RequestFailed(RequestFailure::Refused(_))
+                            AttemptOutcome::RequestFailed(RequestFailure::Rejected(_))
                         )),
                         other => panic!("it did fit: {other}"),
                     }
                 }
+                ProducerEvent::Notice(notice) => panic!("{notice}"),
             }
         }
     }

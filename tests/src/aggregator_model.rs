@@ -134,7 +134,11 @@ fn push(
     buffered: &mut Vec<OwnedUserRecord>,
     user_record: OwnedUserRecord,
 ) {
-    let key_len = user_record.partition_key().encode_utf16().count();
+    let key_len = user_record
+        .partition_key()
+        .unwrap_or_default()
+        .encode_utf16()
+        .count();
     let acceptable =
         (1..=256).contains(&key_len) && settings.may_go(core::slice::from_ref(&user_record));
     let mut joined = buffered.clone();

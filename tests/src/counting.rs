@@ -12,6 +12,8 @@ pub struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    /// Wraps: memory can be freed by another thread than the one that allocated it.
+    static LIVE: Cell<usize> = const { Cell::new(0) };
 }
 
 // SAFETY: every call is handed on to the system's allocator as it is.
@@ -19,11 +21,13 @@ thread_local! {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        LIVE.set(LIVE.get().wrapping_add(layout.size()));
         // SAFETY: the caller's promises are those that the system's allocator asks for.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        LIVE.set(LIVE.get().wrapping_sub(layout.size()));
         // SAFETY: `memory` came from `alloc` with this `layout`, so from the system's allocator.
         unsafe { System.dealloc(memory, layout) }
     }
@@ -34,4 +38,10 @@ pub fn allocations(run: impl FnOnce()) -> u64 {
     let before = ALLOCATIONS.get();
     run();
     ALLOCATIONS.get() - before
+}
+
+/// Bytes that this thread has allocated and not freed.
+#[must_use]
+pub fn live_len() -> usize {
+    LIVE.get()
 }

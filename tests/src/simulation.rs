@@ -1,6 +1,6 @@
-//! A stream that splits, merges, throttles and loses answers at any moment,
-//! with a producer before it and two consumers behind it. One seed is one run,
-//! and always the same one.
+//! A stream that splits, merges, throttles, loses answers, distributes records
+//! itself for a while, and is deleted and created again; with a producer before
+//! it and two consumers behind it. One seed is one run, and always the same one.
 //!
 //! The consumers know nothing of the producer. One is a model of the KCL: it
 //! reads shard by shard and drops an aggregate as a whole if one user record
@@ -12,75 +12,103 @@ use core::time::Duration;
 use std::collections::{HashMap, HashSet};
 
 use kinesis_agg::producer::{
-    ProducerEvent, PutRecord, PutRequest, PutResult, RequestFailure, RequestId,
+    Distribution, DistributionAnswer, ProducerCore, ProducerEvent, ProducerSettings, PutRecord,
+    PutRequest, PutResult, RequestFailure, RequestId, UnfitForRaw,
 };
+use kinesis_agg::shards::RejectionReason;
 use kinesis_agg::write::{Limits, LoneUserRecord};
-use kinesis_agg::{
-    HashKey, HashKeyRange, KinesisRecord, OwnedUserRecord, ProducerCore, ProducerSettings,
-    RecordAggregator, Shard, ShardMap,
-};
+use kinesis_agg::{HashKey, HashKeyRange, OwnedUserRecord, RecordAggregator, Shard, ShardMap};
 
-/// By which rule a producer takes a user record for delivered.
+/// What is simulated: our producer, or a control that breaks a promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "for tests, which name all")]
 pub enum Rule {
-    /// Ours: if the shard has all user records of the aggregate.
+    /// Ours: delivered if the shard has all user records of the aggregate.
     WholeAggregate,
-    /// The KPL's: if the shard has this user record. Only the others of the
-    /// aggregate are sent again.
+    /// The KPL's: delivered if the shard has this user record. Only the others
+    /// of the aggregate are sent again.
     PerUserRecord,
     /// No knowledge of shards: user records of all shards share aggregates,
     /// and what is stored is delivered.
     AnyShard,
+    /// Ours, but the list of shards is trusted for ever, whatever the stream
+    /// says.
+    NeverDoubts,
+    /// Ours, but two callers push without regard to each other.
+    TwoCallers,
+    /// Ours, but the driver wakes later than it is asked to.
+    WakesLate,
 }
 
 /// What became of the user records of some runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "for tests, which name all")]
 pub struct Tally {
-    /// User records that the producer took.
+    /// User records that the producer accepted.
     pub user_records: u64,
-    /// Said to be delivered.
+    /// User records that it rejected.
+    pub rejected: u64,
+    /// Reported as delivered.
     pub delivered: u64,
-    /// Given back as failed.
+    /// Reported as failed.
     pub failed: u64,
-    /// Said to be delivered, and not seen by one of the consumers.
+    /// Reported as delivered, and not seen by one of the consumers.
     pub lost: u64,
-    /// Without exactly one end, given back other than they were, or seen and
+    /// Those of them in runs of a stream that distributed records itself.
+    pub auto_lost: u64,
+    /// Those of them in runs of a stream that was created again.
+    pub recreated_lost: u64,
+    /// Without exactly one end, returned other than they were, or seen and
     /// never pushed.
     pub unaccounted: u64,
     /// Seen again by the consumer that takes everything.
     pub duplicates: u64,
     /// Delivered before an earlier one of the same hash key, or after a later
     /// one.
-    pub out_of_order: u64,
+    pub order_violations: u64,
+    /// Sent or failed later than their time to live allows, though not in
+    /// flight.
+    pub late_end: u64,
     /// Moments at which the producer held more than its bound.
     pub over_bound: u64,
     /// Splits and merges.
     pub reshards: u64,
     /// Aggregates that were put where a consumer drops them.
     pub dropped_aggregates: u64,
+    /// Changes of how the stream distributes records.
+    pub switches: u64,
+    /// Kinesis records that were sent raw to a stream that distributes itself.
+    pub raw: u64,
+    /// Times that the stream was created again.
+    pub recreations: u64,
 }
 
 impl Tally {
     /// Adds another run's numbers.
     pub const fn add(&mut self, other: &Self) {
         self.user_records += other.user_records;
+        self.rejected += other.rejected;
         self.delivered += other.delivered;
         self.failed += other.failed;
         self.lost += other.lost;
+        self.auto_lost += other.auto_lost;
+        self.recreated_lost += other.recreated_lost;
         self.unaccounted += other.unaccounted;
         self.duplicates += other.duplicates;
-        self.out_of_order += other.out_of_order;
+        self.order_violations += other.order_violations;
+        self.late_end += other.late_end;
         self.over_bound += other.over_bound;
         self.reshards += other.reshards;
         self.dropped_aggregates += other.dropped_aggregates;
+        self.switches += other.switches;
+        self.raw += other.raw;
+        self.recreations += other.recreations;
     }
 
     /// True if a promise was broken.
     #[must_use]
     pub const fn is_bad(&self) -> bool {
-        self.lost + self.unaccounted + self.out_of_order + self.over_bound > 0
+        self.lost + self.unaccounted + self.order_violations + self.late_end + self.over_bound > 0
     }
 }
 
@@ -142,10 +170,15 @@ impl ShardModel {
     }
 }
 
+#[derive(Default)]
 struct Stream {
+    /// Empty while the stream is deleted.
     shards: Vec<ShardModel>,
+    /// Those of streams that were deleted.
+    past: Vec<ShardModel>,
     record_count: u64,
     reshards: u64,
+    is_auto: bool,
 }
 
 impl Stream {
@@ -200,11 +233,29 @@ impl Stream {
         self.reshards += 1;
     }
 
-    fn put(&mut self, record: &PutRecord) -> PutResult {
+    fn delete(&mut self) {
+        self.past.append(&mut self.shards);
+    }
+
+    fn create_again(&mut self, random: &mut Random, now: u64) {
+        self.create(0, u128::MAX, &[], now);
+        let before = self.reshards;
+        for _ in 0..random.below(4) {
+            self.reshard(random, now);
+        }
+        self.reshards = before;
+    }
+
+    fn put(&mut self, record: &PutRecord, random: &mut Random) -> PutResult {
         let hash_key = hash_key_of(record);
-        let takes =
-            |shard: &&mut ShardModel| shard.closed_at.is_none() && shard.range().contains(hash_key);
-        let shard = self.shards.iter_mut().find(takes).unwrap();
+        let open = self.open();
+        let place = if self.is_auto {
+            random.index(open.len())
+        } else {
+            let has = |&index: &usize| self.shards[index].range().contains(hash_key);
+            open.iter().position(has).unwrap()
+        };
+        let shard = &mut self.shards[open[place]];
         self.record_count += 1;
         shard.records.push((self.record_count, record.clone()));
         PutResult::Stored {
@@ -217,11 +268,17 @@ impl Stream {
 enum Event {
     /// One more user record is there to be pushed.
     Push,
-    /// Who was refused tries again.
+    /// What was rejected for lack of room is tried again.
     PushAgain,
     /// The producer asked to be called.
     Wake,
     Reshard,
+    /// The stream distributes records itself from now on, or by key.
+    Switch,
+    Delete,
+    CreateAgain,
+    /// The producer's clock is set right, or wrong.
+    ClockJump(i64),
     Arrival {
         id: RequestId,
         records: Vec<PutRecord>,
@@ -233,10 +290,13 @@ enum Event {
         /// By the KPL's rule, these are delivered now.
         by_themselves: Vec<u64>,
     },
-    NoAnswer(RequestId),
-    Refused(RequestId),
-    Refreshed(Vec<Shard>),
-    RefreshFailed,
+    Failure(RequestId, RequestFailure),
+    Listed {
+        /// As the producer's clock had it.
+        requested_at: Duration,
+        shards: Result<Vec<Shard>, RequestFailure>,
+        distribution: Option<DistributionAnswer>,
+    },
 }
 
 #[derive(PartialEq, Eq)]
@@ -246,22 +306,46 @@ enum Fate {
     AnswerCut,
 }
 
+/// What the simulation knows of a user record that the producer accepted.
+struct Accepted {
+    /// When its time to live is over.
+    expiry: Duration,
+    /// The last moment at which it was in flight.
+    in_flight_until: Duration,
+    requests_in_flight: u32,
+    /// It was held while the stream kept no order.
+    is_unordered: bool,
+    end: Option<End>,
+}
+
 struct Simulation {
     rule: Rule,
     random: Random,
     stream: Stream,
     producer: ProducerCore<u64>,
     bound: usize,
+    ttl: Duration,
     now: u64,
+    /// What the producer's clock shows beside that.
+    clock_offset: i64,
+    /// The largest time that the producer was told.
+    clock: Duration,
+    /// From where to where the clock jumped.
+    jumps: Vec<(Duration, Duration)>,
     schedule: BTreeMap<(u64, u64), Event>,
     scheduled: u64,
     woken_at: Option<u64>,
-    is_refreshing: bool,
+    is_listing: bool,
+    may_ask: bool,
     /// All that is pushed, in order of their tokens.
     user_records: Vec<OwnedUserRecord>,
-    to_come: u64,
-    is_refused: bool,
-    ends: HashMap<u64, End>,
+    /// When each of them was there to be pushed.
+    put_at: Vec<Duration>,
+    next: usize,
+    is_waiting: bool,
+    accepted: BTreeMap<u64, Accepted>,
+    last_put_at: Duration,
+    in_flight: HashMap<RequestId, Vec<u64>>,
     tally: Tally,
     /// Percent.
     throttling: u64,
@@ -282,30 +366,30 @@ fn duration(micros: u64) -> Duration {
 
 const MS: u64 = 1_000;
 const ANY_SHARD: &str = "any shard";
+/// What the clock shows at the start, so that it can go back.
+const CLOCK_START: u64 = 60_000 * MS;
+
+fn signed(micros: u64) -> i64 {
+    i64::try_from(micros).unwrap()
+}
 
 impl Simulation {
     fn new(seed: u64, rule: Rule) -> Self {
         let mut random = Random(seed);
-        let mut stream = Stream {
-            shards: Vec::new(),
-            record_count: 0,
-            reshards: 0,
-        };
-        stream.create(0, u128::MAX, &[], 0);
-        for _ in 0..random.below(4) {
-            stream.reshard(&mut random, 0);
-        }
-        stream.reshards = 0;
+        let mut stream = Stream::default();
+        stream.create_again(&mut random, 0);
         let map = match rule {
             Rule::AnyShard => ShardMap::new([Shard::new(ANY_SHARD, HashKeyRange::FULL)]),
             _ => ShardMap::new(stream.shards.iter().filter_map(|shard| shard.listed(0))),
         };
-        let bound = 2_000 + random.index(40_000);
+        let bound = 3_000 + random.index(200_000);
         let max_count = 1 + random.below(30);
         let limits = Limits::new()
             .with_max_count(usize::try_from(max_count).unwrap())
             .and_then(|limits| limits.with_max_size(600 + u32::try_from(max_count).unwrap() * 40))
             .unwrap();
+        let ttl = duration((200 + random.below(20_000)) * MS);
+        let max_silence = (500 + random.below(5_000)) * MS;
         let mut settings = ProducerSettings::new()
             .with_limits(limits)
             .with_max_age(duration(random.below(80) * MS))
@@ -317,7 +401,16 @@ impl Simulation {
                 duration(random.below(20) * MS),
                 duration(random.below(500) * MS),
             )
-            .with_ttl(duration((200 + random.below(20_000)) * MS));
+            .with_max_silence(match rule {
+                Rule::NeverDoubts => Duration::MAX,
+                _ => duration(max_silence),
+            })
+            .with_refresh_interval(duration((200 + random.below(5_000)) * MS))
+            .with_ttl(ttl);
+        if random.percent(30) {
+            // Longer than anything lives.
+            settings = settings.with_max_age(ttl + duration(random.below(1_000) * MS));
+        }
         if seed.is_multiple_of(3) {
             settings = settings.with_lone_user_record(LoneUserRecord::Raw);
         }
@@ -328,9 +421,19 @@ impl Simulation {
             let records = u32::try_from(5 + random.below(50)).unwrap();
             settings = settings.with_shard_rate(records, 200 * records);
         }
+        if random.percent(30) {
+            settings = settings.with_unfit_for_raw(UnfitForRaw::Aggregate);
+        }
         let throttling = [0, 5, 40][random.index(3)];
         let losses = [0, 3, 20][random.index(3)];
-        let producer = ProducerCore::new(map.unwrap(), settings, random.next());
+        let is_kpl = rule == Rule::PerUserRecord;
+        let has_auto = random.percent(40) && !is_kpl;
+        let has_recreation = random.percent(25) && !is_kpl;
+        let has_jumps = random.percent(20) && !has_recreation && !is_kpl;
+        stream.is_auto = has_auto && random.percent(50);
+        let may_ask = random.percent(60);
+        let start = duration(CLOCK_START);
+        let producer = ProducerCore::new(map.unwrap(), start, settings, random.next());
         let keys: Vec<_> = (0..=random.below(12))
             .map(|n| {
                 (
@@ -344,30 +447,49 @@ impl Simulation {
             let (partition_key, hash_key) = &keys[random.index(keys.len())];
             let mut data = token.to_be_bytes().to_vec();
             data.resize(8 + random.index(60), 0);
-            OwnedUserRecord::new(partition_key, data)
-                .with_explicit_hash_key(hash_key.map(HashKey::new))
+            if has_auto && random.percent(10) {
+                return OwnedUserRecord::without_partition_key(data);
+            }
+            let user_record = OwnedUserRecord::new(partition_key, data)
+                .with_explicit_hash_key(hash_key.map(HashKey::new));
+            match has_auto && random.percent(3) {
+                true => user_record.with_tag("tag", None),
+                false => user_record,
+            }
         });
         let user_records = user_records.collect();
         let mut simulation = Self {
             rule,
             producer,
             bound,
+            ttl,
             stream,
             now: 0,
+            clock_offset: signed(CLOCK_START),
+            clock: start,
+            jumps: Vec::new(),
             schedule: BTreeMap::new(),
             scheduled: 0,
             woken_at: None,
-            is_refreshing: false,
+            is_listing: false,
+            may_ask,
             user_records,
-            to_come: count,
-            is_refused: false,
-            ends: HashMap::new(),
+            put_at: Vec::new(),
+            next: 0,
+            is_waiting: false,
+            accepted: BTreeMap::new(),
+            last_put_at: Duration::ZERO,
+            in_flight: HashMap::new(),
             tally: Tally::default(),
             throttling,
             losses,
             by_themselves: HashSet::new(),
             random,
         };
+        if rule != Rule::AnyShard {
+            let answer = simulation.distribution();
+            simulation.producer.set_distribution(&answer, start);
+        }
         let length = 200 * MS + simulation.random.below(3_000) * MS;
         for _ in 0..count {
             let at = simulation.random.below(length);
@@ -376,6 +498,43 @@ impl Simulation {
         for _ in 0..=simulation.random.below(6) {
             let at = simulation.random.below(length);
             simulation.at(at, Event::Reshard);
+        }
+        if has_auto {
+            for _ in 0..=simulation.random.below(3) {
+                let at = simulation.random.below(length);
+                simulation.at(at, Event::Switch);
+            }
+        }
+        if has_recreation {
+            let deleted_at = simulation.random.below(length);
+            // A faster one is not noticed.
+            let pause = max_silence + MS + simulation.random.below(2_000) * MS;
+            simulation.at(deleted_at, Event::Delete);
+            simulation.at(deleted_at + pause, Event::CreateAgain);
+            // Those that come when it is there again, or not yet.
+            for _ in 0..count / 4 {
+                let at = deleted_at + simulation.random.below(2 * pause);
+                simulation.at(at, Event::Push);
+                let token = u64::try_from(simulation.user_records.len()).unwrap();
+                let mut copy = simulation.user_records[0].clone();
+                let data = token.to_be_bytes().to_vec();
+                copy = OwnedUserRecord::new(copy.partition_key().unwrap_or("none"), data)
+                    .with_explicit_hash_key(copy.explicit_hash_key());
+                simulation.user_records.push(copy);
+            }
+        }
+        if has_jumps {
+            for _ in 0..=simulation.random.below(4) {
+                let at = simulation.random.below(length);
+                let width = [50 * MS, 2_000 * MS, 20_000 * MS][simulation.random.index(3)];
+                let width = signed(simulation.random.below(width));
+                let by = if simulation.random.percent(50) {
+                    -width
+                } else {
+                    width
+                };
+                simulation.at(at, Event::ClockJump(by));
+            }
         }
         simulation
     }
@@ -394,10 +553,31 @@ impl Simulation {
         self.random.below(longest)
     }
 
+    /// What the producer's clock shows.
+    fn read_clock(&mut self) -> Duration {
+        let shown = signed(self.now) + self.clock_offset;
+        let shown = duration(u64::try_from(shown).unwrap_or_default());
+        self.clock = self.clock.max(shown);
+        shown
+    }
+
+    fn distribution(&self) -> DistributionAnswer {
+        match (self.may_ask, self.stream.is_auto) {
+            (false, _) => DistributionAnswer::Denied("not permitted".into()),
+            (true, false) => DistributionAnswer::Known(Distribution::ByKey),
+            (true, true) => DistributionAnswer::Known(Distribution::Auto),
+        }
+    }
+
     fn run(&mut self) {
         while let Some(((at, _), event)) = self.schedule.pop_first() {
             self.now = at;
-            self.handle(event);
+            let before = self.clock;
+            if let Event::ClockJump(by) = event {
+                self.clock_offset += by;
+            }
+            let now = self.read_clock();
+            self.handle(event, now, before);
             self.drive();
         }
         assert_eq!(
@@ -407,19 +587,29 @@ impl Simulation {
         );
     }
 
-    fn handle(&mut self, event: Event) {
-        let now = duration(self.now);
+    fn handle(&mut self, event: Event, now: Duration, before: Duration) {
         match event {
             Event::Push => {
-                self.to_come -= 1;
+                self.put_at.push(now);
                 self.push();
             }
             Event::PushAgain => {
-                self.is_refused = false;
+                self.is_waiting = false;
                 self.push();
             }
             Event::Wake => self.woken_at = None,
+            Event::Reshard if self.stream.shards.is_empty() => {}
             Event::Reshard => self.stream.reshard(&mut self.random, self.now),
+            Event::Switch => {
+                self.stream.is_auto = !self.stream.is_auto;
+                self.tally.switches += 1;
+            }
+            Event::Delete => self.stream.delete(),
+            Event::CreateAgain => {
+                self.stream.create_again(&mut self.random, self.now);
+                self.tally.recreations += 1;
+            }
+            Event::ClockJump(_) => self.jumps.push((before, self.clock)),
             Event::Arrival { id, records, fate } => self.arrive(id, records, &fate),
             Event::Answer {
                 id,
@@ -427,52 +617,131 @@ impl Simulation {
                 by_themselves,
             } => {
                 self.by_themselves.extend(by_themselves);
+                self.landed(id);
                 self.producer.handle_answer(id, results, now).unwrap();
             }
-            Event::NoAnswer(id) => {
-                let failure = RequestFailure::NoAnswer("timeout".into());
+            Event::Failure(id, failure) => {
+                self.landed(id);
+                let failure = self.told(failure);
                 self.producer.handle_failure(id, failure, now).unwrap();
             }
-            Event::Refused(id) => {
-                let failure = RequestFailure::Refused("no".into());
-                self.producer.handle_failure(id, failure, now).unwrap();
-            }
-            Event::Refreshed(shards) => {
-                self.is_refreshing = false;
+            Event::Listed {
+                requested_at,
+                shards,
+                distribution,
+            } => {
+                self.is_listing = false;
+                if let Some(answer) = distribution {
+                    self.producer.set_distribution(&answer, now);
+                }
                 let keep = duration(self.random.below(500) * MS);
-                // Pages of two moments need not make a map.
-                if let Ok(map) = self.producer.map().refreshed(shards, now, keep) {
-                    self.producer.replace_map(map, now);
+                match shards {
+                    Ok(shards) => {
+                        // Pages of two moments need not make a map.
+                        if let Ok(map) = self.producer.map().refreshed(shards, now, keep) {
+                            self.producer.replace_map(map, requested_at, now);
+                        }
+                    }
+                    Err(failure) => {
+                        let failure = self.told(failure);
+                        self.producer.handle_listing_failure(&failure, now);
+                    }
                 }
             }
-            Event::RefreshFailed => self.is_refreshing = false,
         }
     }
 
-    /// In order: who was refused goes before who comes later.
+    /// What the producer is told of a failure.
+    fn told(&self, failure: RequestFailure) -> RequestFailure {
+        match (self.rule, failure) {
+            (Rule::NeverDoubts, RequestFailure::StreamNotFound(text)) => {
+                RequestFailure::NoAnswer(text)
+            }
+            (_, failure) => failure,
+        }
+    }
+
+    /// A request is no longer in flight.
+    fn landed(&mut self, id: RequestId) {
+        let clock = self.clock;
+        for token in self.in_flight.remove(&id).unwrap() {
+            let accepted = self.accepted.get_mut(&token).unwrap();
+            accepted.requests_in_flight -= 1;
+            accepted.in_flight_until = clock;
+        }
+    }
+
+    /// In order: what was rejected for lack of room goes before what comes
+    /// later.
     fn push(&mut self) {
-        let count = u64::try_from(self.user_records.len()).unwrap();
-        while self.tally.user_records < count - self.to_come && !self.is_refused {
-            let token = self.tally.user_records;
-            let user_record = &self.user_records[usize::try_from(token).unwrap()];
-            let now = duration(self.now);
-            match self.producer.push(user_record.clone(), token, now) {
-                Ok(()) => self.tally.user_records += 1,
-                Err(refused) => {
-                    assert_eq!(refused.user_record, *user_record);
-                    self.is_refused = true;
-                    self.after(5 * MS, Event::PushAgain);
+        while self.next < self.put_at.len() && !self.is_waiting {
+            // Two callers: of two user records, the later one first.
+            let swapped = match self.rule {
+                Rule::TwoCallers => (self.next ^ 1).min(self.user_records.len() - 1),
+                _ => self.next,
+            };
+            let token = u64::try_from(swapped).unwrap();
+            let put_at = self.put_at[self.next];
+            let user_record = &self.user_records[swapped];
+            let now = self.read_clock_again();
+            if put_at + self.ttl <= self.clock {
+                // As the driver does.
+                self.next += 1;
+                self.tally.rejected += 1;
+                continue;
+            }
+            let pushed = self.producer.push(user_record.clone(), token, put_at, now);
+            let expiry = put_at.min(self.clock).max(self.last_put_at);
+            match pushed {
+                Ok(()) => {
+                    self.last_put_at = expiry;
+                    self.next += 1;
+                    self.tally.user_records += 1;
+                    let accepted = Accepted {
+                        expiry: expiry + self.ttl,
+                        in_flight_until: Duration::ZERO,
+                        requests_in_flight: 0,
+                        is_unordered: false,
+                        end: None,
+                    };
+                    let before = self.accepted.insert(token, accepted);
+                    self.tally.unaccounted += u64::from(before.is_some());
+                }
+                Err(rejected) => {
+                    assert_eq!(rejected.user_record, *user_record);
+                    if matches!(rejected.reason, RejectionReason::BufferFull { .. }) {
+                        self.is_waiting = true;
+                        self.after(5 * MS, Event::PushAgain);
+                    } else {
+                        assert!(matches!(
+                            rejected.reason,
+                            RejectionReason::NoPartitionKey | RejectionReason::CannotGoRaw
+                        ));
+                        self.next += 1;
+                        self.tally.rejected += 1;
+                    }
                 }
             }
-            if self.tally.user_records == count || self.random.percent(2) {
+            if self.next == self.user_records.len() || self.random.percent(2) {
                 self.producer.flush();
             }
         }
     }
 
+    fn read_clock_again(&self) -> Duration {
+        let shown = signed(self.now) + self.clock_offset;
+        duration(u64::try_from(shown).unwrap_or_default())
+    }
+
     /// What a driver does after each event.
     fn drive(&mut self) {
-        let now = duration(self.now);
+        let now = self.read_clock();
+        if self.stream.is_auto || self.producer.distribution() == Distribution::Auto {
+            let open = self.accepted.values_mut();
+            for accepted in open.filter(|accepted| accepted.end.is_none()) {
+                accepted.is_unordered = true;
+            }
+        }
         while let Some(request) = self.producer.poll_request(now) {
             self.send(request);
         }
@@ -486,30 +755,79 @@ impl Simulation {
                     self.tally.unaccounted += u64::from(!is_same);
                     (token, End::Failed)
                 }
+                ProducerEvent::Notice(_) => continue,
             };
-            let ended_before = self.ends.insert(token, end).is_some();
-            self.tally.unaccounted += u64::from(ended_before);
+            self.end(token, end);
         }
-        let wants_refresh = self.producer.wants_refresh() || self.random.percent(1);
-        if wants_refresh && !self.is_refreshing && self.rule != Rule::AnyShard {
-            self.is_refreshing = true;
-            let (latency, tail) = (self.latency(), self.latency());
-            if self.random.percent(15) {
-                self.after(latency, Event::RefreshFailed);
-            } else {
-                let pages = self.listing();
-                self.after(latency + tail, Event::Refreshed(pages));
-            }
+        let wants_listing = self.producer.wants_refresh() || self.random.percent(1);
+        let never = self.rule == Rule::NeverDoubts && self.tally.recreations > 0;
+        if wants_listing && !self.is_listing && self.rule != Rule::AnyShard && !never {
+            self.is_listing = true;
+            self.list(now);
         }
         if let Some(at) = self.producer.poll_timeout() {
-            let at = u64::try_from(at.as_nanos().div_ceil(1_000)).unwrap();
-            let at = at.max(self.now);
+            let clock = self.clock;
+            assert!(
+                at > clock,
+                "woken for nothing at {at:?}, it is {clock:?}: {:#?}",
+                self.producer
+            );
+            let at = i64::try_from(at.as_nanos().div_ceil(1_000)).unwrap_or(i64::MAX / 2);
+            let at = u64::try_from(at - self.clock_offset).unwrap_or_default();
+            let late = match self.rule {
+                Rule::WakesLate => 300 * MS,
+                _ => 0,
+            };
+            let at = at.max(self.now + 1) + late;
             if self.woken_at.is_none_or(|woken_at| woken_at > at) {
-                assert!(at > self.now, "woken for nothing");
                 self.woken_at = Some(at);
                 self.at(at, Event::Wake);
             }
         }
+    }
+
+    fn end(&mut self, token: u64, end: End) {
+        let Some(accepted) = self.accepted.get_mut(&token) else {
+            self.tally.unaccounted += 1;
+            return;
+        };
+        self.tally.unaccounted += u64::from(accepted.end.is_some());
+        accepted.end = Some(end);
+        if end == End::Failed {
+            let mut latest = accepted.expiry.max(accepted.in_flight_until);
+            for &(before, after) in &self.jumps {
+                if before <= latest && latest < after {
+                    latest = after;
+                }
+            }
+            // The simulation has a microsecond, the producer a nanosecond.
+            self.tally.late_end += u64::from(self.clock > latest + duration(2));
+        }
+    }
+
+    fn list(&mut self, requested_at: Duration) {
+        let (latency, tail) = (self.latency(), self.latency());
+        let distribution = (!self.random.percent(10)).then(|| self.distribution());
+        let listed = if self.random.percent(15) {
+            Event::Listed {
+                requested_at,
+                shards: Err(RequestFailure::NoAnswer("timeout".into())),
+                distribution: None,
+            }
+        } else if self.stream.shards.is_empty() {
+            Event::Listed {
+                requested_at,
+                shards: Err(RequestFailure::StreamNotFound("deleted".into())),
+                distribution: None,
+            }
+        } else {
+            Event::Listed {
+                requested_at,
+                shards: Ok(self.listing()),
+                distribution,
+            }
+        };
+        self.after(latency + tail, listed);
     }
 
     /// The shards, as of some time ago; the pages may be of two moments.
@@ -535,14 +853,24 @@ impl Simulation {
 
     fn send(&mut self, request: PutRequest) {
         let PutRequest { id, records, .. } = request;
+        let tokens = records.iter().flat_map(deaggregate);
+        let tokens: Vec<_> = tokens.map(|(token, _)| token).collect();
+        for token in &tokens {
+            let accepted = self.accepted.get_mut(token).unwrap();
+            accepted.requests_in_flight += 1;
+            assert_eq!(accepted.requests_in_flight, 1, "in flight twice");
+            self.tally.late_end += u64::from(accepted.expiry <= self.clock);
+        }
+        self.in_flight.insert(id, tokens);
         let latency = self.latency();
+        let no_answer = || RequestFailure::NoAnswer("timeout".into());
         if self.random.percent(self.losses) {
             match self.random.below(5) {
                 // Never arrives.
-                0 => self.after(latency, Event::NoAnswer(id)),
+                0 => self.after(latency, Event::Failure(id, no_answer())),
                 // Arrives when nobody believes in it any longer.
                 1 => {
-                    self.after(latency, Event::NoAnswer(id));
+                    self.after(latency, Event::Failure(id, no_answer()));
                     let late = latency + self.random.below(2_000) * MS;
                     let fate = Fate::AnswerLost;
                     self.after(late, Event::Arrival { id, records, fate });
@@ -551,21 +879,45 @@ impl Simulation {
                     let fate = Fate::AnswerLost;
                     self.after(latency, Event::Arrival { id, records, fate });
                     let late = latency + self.latency();
-                    self.after(late, Event::NoAnswer(id));
+                    self.after(late, Event::Failure(id, no_answer()));
                 }
                 3 => {
                     let fate = Fate::AnswerCut;
                     self.after(latency, Event::Arrival { id, records, fate });
                 }
-                _ => self.after(latency, Event::Refused(id)),
+                _ => {
+                    let failure = RequestFailure::Rejected("no".into());
+                    self.after(latency, Event::Failure(id, failure));
+                }
             }
             return;
         }
         let fate = Fate::Answered;
-        self.after(latency, Event::Arrival { id, records, fate });
+        // Some are so slow that the stream can be another one when they arrive.
+        let slow = if self.random.percent(1) {
+            self.random.below(8_000) * MS
+        } else {
+            0
+        };
+        self.after(latency + slow, Event::Arrival { id, records, fate });
     }
 
     fn arrive(&mut self, id: RequestId, records: Vec<PutRecord>, fate: &Fate) {
+        let latency = self.latency();
+        let has_keyless = records.iter().any(|record| record.partition_key.is_none());
+        let failure = if self.stream.shards.is_empty() {
+            Some(RequestFailure::StreamNotFound("deleted".into()))
+        } else if has_keyless && !self.stream.is_auto {
+            Some(RequestFailure::Rejected("no partition key".into()))
+        } else {
+            None
+        };
+        if let Some(failure) = failure {
+            if *fate != Fate::AnswerLost {
+                self.after(latency, Event::Failure(id, failure));
+            }
+            return;
+        }
         let mut results = Vec::new();
         let mut by_themselves = Vec::new();
         for record in records {
@@ -579,16 +931,17 @@ impl Simulation {
                 });
                 continue;
             }
+            self.tally.raw += u64::from(!is_aggregated(&record) && self.stream.is_auto);
             let result = match self.rule {
-                Rule::WholeAggregate => self.stream.put(&record),
                 Rule::PerUserRecord => self.put_as_kpl(&record, &mut by_themselves),
                 Rule::AnyShard => {
-                    self.stream.put(&record);
+                    self.stream.put(&record, &mut self.random);
                     PutResult::Stored {
                         shard_id: ANY_SHARD.into(),
                         sequence_number: "0".into(),
                     }
                 }
+                _ => self.stream.put(&record, &mut self.random),
             };
             results.push(result);
         }
@@ -596,7 +949,6 @@ impl Simulation {
             results.pop();
         }
         if *fate != Fate::AnswerLost {
-            let latency = self.latency();
             let answer = Event::Answer {
                 id,
                 results,
@@ -614,7 +966,7 @@ impl Simulation {
             .filter(|(token, _)| !self.by_themselves.contains(token))
             .collect();
         let Some(&(_, first)) = all.first() else {
-            return self.stream.put(record);
+            return self.stream.put(record, &mut self.random);
         };
         if rest.is_empty() {
             // Nothing is left to be sent; our producer is told so.
@@ -631,9 +983,9 @@ impl Simulation {
         }
         let (data, partition_key, explicit_hash_key) = aggregator.flush().unwrap().into_parts();
         let mut smaller = record.clone();
-        (smaller.data, smaller.partition_key) = (data, partition_key);
+        (smaller.data, smaller.partition_key) = (data, Some(partition_key));
         smaller.explicit_hash_key = explicit_hash_key;
-        let result = self.stream.put(&smaller);
+        let result = self.stream.put(&smaller, &mut self.random);
         if let PutResult::Stored { shard_id, .. } = &result {
             let mut shards = self.stream.shards.iter();
             let shard = shards.find(|shard| shard.shard.id() == shard_id).unwrap();
@@ -648,15 +1000,15 @@ impl Simulation {
     /// Reads the whole stream, and compares.
     fn tally(mut self) -> Tally {
         let mut tally = self.tally;
-        for &token in &self.by_themselves {
-            self.ends.insert(token, End::Delivered);
+        for token in &self.by_themselves {
+            if let Some(accepted) = self.accepted.get_mut(token) {
+                accepted.end = Some(End::Delivered);
+            }
         }
         tally.reshards = self.stream.reshards;
         // Shards in the order of their records: parents before children.
-        let mut records: Vec<_> = self
-            .stream
-            .shards
-            .iter()
+        let shards = self.stream.past.iter().chain(&self.stream.shards);
+        let mut records: Vec<_> = shards
             .flat_map(|shard| {
                 let records = shard.records.iter();
                 records.map(|(place, record)| (*place, shard.range(), record))
@@ -667,59 +1019,67 @@ impl Simulation {
         let mut latest: HashMap<HashKey, u64> = HashMap::new();
         for (_, range, record) in records {
             let user_records = deaggregate(record);
-            let is_dropped = !user_records.iter().all(|(_, key)| range.contains(*key));
+            // What is not aggregated is dropped by no consumer.
+            let is_dropped =
+                is_aggregated(record) && !user_records.iter().all(|(_, key)| range.contains(*key));
             tally.dropped_aggregates += u64::from(is_dropped);
             for (token, hash_key) in user_records {
-                let is_known = token < tally.user_records;
-                tally.unaccounted += u64::from(!is_known);
                 tally.duplicates += u64::from(!taken.insert(token));
+                let Some(accepted) = self.accepted.get(&token) else {
+                    tally.unaccounted += 1;
+                    continue;
+                };
                 if is_dropped || !filtered.insert(token) {
                     continue;
                 }
-                if self.ends.get(&token) == Some(&End::Delivered) {
+                if accepted.end == Some(End::Delivered) && !accepted.is_unordered {
                     let latest = latest.entry(hash_key).or_insert(token);
-                    tally.out_of_order += u64::from(token < *latest);
+                    tally.order_violations += u64::from(token < *latest);
                     *latest = token.max(*latest);
                 }
             }
         }
-        assert_eq!(
-            self.user_records.len(),
-            usize::try_from(tally.user_records).unwrap()
-        );
-        for token in 0..tally.user_records {
-            match self.ends.get(&token) {
+        assert_eq!(self.next, self.user_records.len());
+        for (token, accepted) in &self.accepted {
+            match accepted.end {
                 None => tally.unaccounted += 1,
                 Some(End::Failed) => tally.failed += 1,
                 Some(End::Delivered) => {
                     tally.delivered += 1;
-                    let is_seen = taken.contains(&token) && filtered.contains(&token);
+                    let is_seen = taken.contains(token) && filtered.contains(token);
                     tally.lost += u64::from(!is_seen);
                 }
             }
+        }
+        if tally.switches > 0 {
+            tally.auto_lost = tally.lost;
+        }
+        if tally.recreations > 0 {
+            tally.recreated_lost = tally.lost;
         }
         tally
     }
 }
 
+fn is_aggregated(record: &PutRecord) -> bool {
+    let records = [record.data.clone()];
+    kinesis_agg::deaggregate(&records).all(|delivered| delivered.user_record().is_some())
+}
+
 fn hash_key_of(record: &PutRecord) -> HashKey {
-    let of_key = || HashKey::of_partition_key(record.partition_key.as_bytes());
+    let key = record.partition_key.as_deref().unwrap_or_default();
+    let of_key = || HashKey::of_partition_key(key.as_bytes());
     record.explicit_hash_key.unwrap_or_else(of_key)
 }
 
 /// Token and hash key of each user record.
 fn deaggregate(record: &PutRecord) -> Vec<(u64, HashKey)> {
-    let records = [KinesisRecord {
-        data: record.data.clone(),
-        partition_key: Some(record.partition_key.clone()),
-        explicit_hash_key: record.explicit_hash_key.map(|key| key.to_string()),
-        sequence_number: None,
-    }];
-    kinesis_agg::deaggregate(&records)
-        .map(|read| {
-            let read = read.checked().unwrap();
-            let token = u64::from_be_bytes(*read.data().first_chunk().unwrap());
-            (token, read.hash_key().unwrap().unwrap())
-        })
-        .collect()
+    let token = |data: &[u8]| u64::from_be_bytes(*data.first_chunk().unwrap());
+    let records = [record.data.clone()];
+    let delivered = kinesis_agg::deaggregate(&records);
+    let read = delivered.map(|delivered| match delivered.user_record() {
+        Some(read) => (token(read.data()), read.hash_key().unwrap()),
+        None => (token(delivered.data()), hash_key_of(record)),
+    });
+    read.collect()
 }

@@ -6,14 +6,12 @@ use core::error::Error as _;
 use core::time::Duration;
 
 use kinesis_agg::producer::{
-    AttemptOutcome, FailureReason, ProducerEvent, PutRequest, PutResult, RequestFailure,
+    AttemptOutcome, Distribution, DistributionAnswer, Failure, FailureReason, Notice, ProducerCore,
+    ProducerEvent, ProducerSettings, PutRecord, PutRequest, PutResult, RequestFailure, UnfitForRaw,
 };
-use kinesis_agg::shards::RefusalReason;
+use kinesis_agg::shards::RejectionReason;
 use kinesis_agg::write::{Limits, LoneUserRecord};
-use kinesis_agg::{
-    HashKey, HashKeyRange, OwnedUserRecord, ProducerCore, ProducerSettings, Shard, ShardMap,
-    deaggregate,
-};
+use kinesis_agg::{HashKey, HashKeyRange, OwnedUserRecord, Shard, ShardMap, deaggregate};
 
 const MAX: u128 = u128::MAX;
 
@@ -24,6 +22,10 @@ fn shard(id: &str, starting: u128, ending: u128) -> Shard {
 
 fn one() -> Vec<Shard> {
     vec![shard("one", 0, MAX)]
+}
+
+fn halves() -> Vec<Shard> {
+    vec![shard("low", 0, 99), shard("high", 100, MAX)]
 }
 
 /// "one" after its split at 100.
@@ -53,12 +55,16 @@ fn settings() -> ProducerSettings {
 }
 
 fn producer(shards: Vec<Shard>, settings: ProducerSettings) -> ProducerCore<u128> {
-    ProducerCore::new(ShardMap::new(shards).unwrap(), settings, 7)
+    let mut producer = ProducerCore::new(ShardMap::new(shards).unwrap(), ms(0), settings, 7);
+    producer.set_distribution(&known(Distribution::ByKey), ms(0));
+    producer
 }
 
 fn push(producer: &mut ProducerCore<u128>, hash_keys: &[u128], now: Duration) {
     for &hash_key in hash_keys {
-        producer.push(user_record(hash_key), hash_key, now).unwrap();
+        producer
+            .push(user_record(hash_key), hash_key, now, now)
+            .unwrap();
     }
 }
 
@@ -66,11 +72,11 @@ fn push(producer: &mut ProducerCore<u128>, hash_keys: &[u128], now: Duration) {
 fn keys(request: &PutRequest) -> Vec<Vec<u128>> {
     let keys = |data| {
         let records = [data];
-        let hash_keys = deaggregate(&records).map(|read| {
-            assert!(read.user_record().is_some(), "{:?}", read.outcome());
-            read.hash_key().unwrap().unwrap().to_u128()
+        let read = deaggregate(&records).map(|delivered| {
+            let read = delivered.user_record().expect("no aggregate");
+            read.hash_key().unwrap().to_u128()
         });
-        hash_keys.collect()
+        read.collect()
     };
     let records = request.records.iter();
     records.map(|record| keys(record.data.clone())).collect()
@@ -99,17 +105,19 @@ fn delivered(producer: &mut ProducerCore<u128>) -> Vec<(u128, String)> {
                 delivered.push((token, delivery.shard_id.to_string()));
             }
             ProducerEvent::Failed { token, failure } => panic!("{token}: {failure:?}"),
+            ProducerEvent::Notice(notice) => panic!("{notice}"),
         }
     }
     delivered
 }
 
-fn failures(producer: &mut ProducerCore<u128>) -> Vec<(u128, kinesis_agg::producer::Failure)> {
+fn failures(producer: &mut ProducerCore<u128>) -> Vec<(u128, Failure)> {
     let mut failures = Vec::new();
     while let Some(event) = producer.poll_event() {
         match event {
             ProducerEvent::Failed { token, failure } => failures.push((token, failure)),
             ProducerEvent::Delivered { token, .. } => panic!("{token} was delivered"),
+            ProducerEvent::Notice(notice) => panic!("{notice}"),
         }
     }
     failures
@@ -160,7 +168,7 @@ fn an_aggregate_that_a_split_cut_is_sent_again_as_a_whole() {
     let request = producer.poll_request(ms(0)).unwrap();
     // It went to the shard of its outer key. The KPL would send 500 alone.
     let map = producer.map().refreshed(split(), ms(1), ms(0)).unwrap();
-    producer.replace_map(map, ms(1));
+    producer.replace_map(map, ms(1), ms(1));
     let answer = vec![stored("low", "1")];
     producer.handle_answer(request.id, answer, ms(9)).unwrap();
     assert_eq!(delivered(&mut producer), []);
@@ -197,7 +205,7 @@ fn a_shard_that_no_map_knows_is_judged_when_one_does() {
     push(&mut producer, &[5], ms(2));
     assert!(producer.poll_request(ms(2)).is_none());
     let map = producer.map().refreshed(split(), ms(3), ms(0)).unwrap();
-    producer.replace_map(map, ms(3));
+    producer.replace_map(map, ms(3), ms(3));
     assert!(!producer.wants_refresh());
     let low = String::from("low");
     assert_eq!(delivered(&mut producer), [(5, low.clone()), (6, low)]);
@@ -213,7 +221,7 @@ fn a_shard_that_the_new_map_does_not_know_either_leads_to_another_attempt() {
         .handle_answer(request.id, vec![stored("what?", "1")], ms(1))
         .unwrap();
     let map = producer.map().refreshed(one(), ms(2), ms(0)).unwrap();
-    producer.replace_map(map, ms(2));
+    producer.replace_map(map, ms(2), ms(2));
     // The list may be older than the answer.
     assert!(producer.wants_refresh());
     let (request, now) = next_request(&mut producer, ms(2));
@@ -230,7 +238,7 @@ fn a_late_answer_is_judged_by_a_closed_shard() {
     push(&mut producer, &[5, 500], ms(0));
     let request = producer.poll_request(ms(0)).unwrap();
     let map = producer.map().refreshed(split(), ms(1), ms(0)).unwrap();
-    producer.replace_map(map, ms(1));
+    producer.replace_map(map, ms(1), ms(1));
     // Stored before the split: "one" has both, and its consumers read them.
     producer
         .handle_answer(request.id, vec![stored("one", "1")], ms(2))
@@ -241,8 +249,7 @@ fn a_late_answer_is_judged_by_a_closed_shard() {
 
 #[test]
 fn an_answer_of_another_length_counts_for_nothing() {
-    let halves = vec![shard("low", 0, 99), shard("high", 100, MAX)];
-    let mut producer = producer(halves, settings());
+    let mut producer = producer(halves(), settings());
     push(&mut producer, &[5, 500], ms(0));
     let request = producer.poll_request(ms(0)).unwrap();
     assert_eq!(request.records.len(), 2);
@@ -267,9 +274,8 @@ fn an_answer_of_another_length_counts_for_nothing() {
 
 #[test]
 fn a_refused_request_is_taken_apart_and_a_lost_one_is_not() {
-    let halves = || vec![shard("low", 0, 99), shard("high", 100, MAX)];
     for (failure, record_count) in [
-        (RequestFailure::Refused("too large".into()), 1),
+        (RequestFailure::Rejected("too large".into()), 1),
         (RequestFailure::NoAnswer("timeout".into()), 2),
     ] {
         let settings = settings().with_backoff(Duration::ZERO, Duration::ZERO);
@@ -285,14 +291,13 @@ fn a_refused_request_is_taken_apart_and_a_lost_one_is_not() {
 
 #[test]
 fn what_is_refused_alone_is_given_up_at_once_and_lets_the_next_go() {
-    let halves = vec![shard("low", 0, 99), shard("high", 100, MAX)];
     let settings = settings().with_backoff(Duration::ZERO, Duration::ZERO);
-    let mut producer = producer(halves, settings);
+    let mut producer = producer(halves(), settings);
     push(&mut producer, &[5, 500], ms(0));
     let both = producer.poll_request(ms(0)).unwrap();
     push(&mut producer, &[5], ms(0));
     let refused = |producer: &mut ProducerCore<u128>, id| {
-        let failure = RequestFailure::Refused("too large".into());
+        let failure = RequestFailure::Rejected("too large".into());
         producer.handle_failure(id, failure, ms(1)).unwrap();
     };
     refused(&mut producer, both.id);
@@ -305,8 +310,8 @@ fn what_is_refused_alone_is_given_up_at_once_and_lets_the_next_go() {
         panic!("one failure");
     };
     assert_eq!(failure.user_record, user_record(5));
-    assert_eq!(failure.reason, FailureReason::Refused);
-    assert_eq!(failure.attempts.len(), 2);
+    assert_eq!(failure.reason, FailureReason::RejectedByService);
+    assert_eq!(failure.attempts.count(), 2);
     let next = producer.poll_request(ms(1)).unwrap();
     assert_eq!(keys(&next), [[5]]);
     for (id, shard_id) in [(next.id, "low"), (high.id, "high")] {
@@ -327,8 +332,8 @@ fn pauses_grow_and_differ_and_are_the_same_for_the_same_seed() {
             .with_backoff(ms(100), ms(1_000))
             .with_ttl(Duration::MAX);
         let map = ShardMap::new(one()).unwrap();
-        let mut producer = ProducerCore::new(map, settings, seed);
-        producer.push(user_record(1), 1, ms(0)).unwrap();
+        let mut producer = ProducerCore::new(map, ms(0), settings, seed);
+        producer.push(user_record(1), 1, ms(0), ms(0)).unwrap();
         let (mut request, mut now) = next_request(&mut producer, ms(0));
         let mut pauses = Vec::new();
         for _ in 0..200 {
@@ -374,11 +379,11 @@ fn what_expires_comes_back_with_its_story() {
     };
     assert_eq!(failure.user_record, user_record(5));
     assert_eq!(failure.reason, FailureReason::Expired);
-    let [first, second] = &failure.attempts[..] else {
-        panic!("two attempts");
-    };
+    let (first, second) = (failure.attempts.first(), failure.attempts.last());
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_eq!(failure.attempts.count(), 2);
     let printed = format!("{failure:?}");
-    assert!(printed.starts_with("Failure { reason: Expired, attempts: [Attempt {"));
+    assert!(printed.starts_with("Failure { reason: Expired, attempts: Attempts {"));
     assert!(
         !printed.contains("user_record"),
         "user data in a log: {printed}"
@@ -401,18 +406,177 @@ fn what_expires_comes_back_with_its_story() {
 
 #[test]
 fn a_user_record_can_expire_before_anything_was_sent() {
-    let settings = settings().with_max_age(ms(9_999)).with_ttl(ms(100));
-    let mut producer = producer(one(), settings);
+    let settings = settings().with_max_requests_in_flight(1).with_ttl(ms(100));
+    let mut producer = producer(halves(), settings);
+    push(&mut producer, &[500], ms(0));
+    let high = producer.poll_request(ms(0)).unwrap();
     push(&mut producer, &[5], ms(0));
     push(&mut producer, &[6], ms(50));
     assert_eq!(producer.poll_timeout(), Some(ms(100)));
-    // What is younger goes on, in an aggregate without it.
-    let request = producer.poll_request(ms(100)).unwrap();
-    assert_eq!(keys(&request), [[6]]);
+    assert!(producer.poll_request(ms(100)).is_none());
     let [(5, failure)] = &failures(&mut producer)[..] else {
         panic!("one failure");
     };
-    assert!(failure.attempts.is_empty());
+    assert_eq!(failure.attempts.count(), 0);
+    // What is younger goes on, in an aggregate without it.
+    let answer = vec![stored("high", "1")];
+    producer.handle_answer(high.id, answer, ms(101)).unwrap();
+    let request = producer.poll_request(ms(101)).unwrap();
+    assert_eq!(keys(&request), [[6]]);
+}
+
+/// Who waits for company until the end would never be sent.
+#[test]
+fn nobody_waits_for_company_for_more_than_half_of_the_time_to_live() {
+    let settings = settings().with_max_age(ms(60_000)).with_ttl(ms(1_000));
+    let mut producer = producer(one(), settings);
+    producer.push(user_record(5), 5, ms(200), ms(300)).unwrap();
+    assert_eq!(producer.poll_timeout(), Some(ms(700)));
+    assert!(producer.poll_request(ms(699)).is_none());
+    assert_eq!(keys(&producer.poll_request(ms(700)).unwrap()), [[5]]);
+}
+
+#[test]
+fn the_time_to_live_starts_with_the_put() {
+    let settings = settings()
+        .with_max_requests_in_flight(1)
+        .with_ttl(ms(1_000));
+    let mut producer = producer(halves(), settings);
+    push(&mut producer, &[500], ms(0));
+    let _in_flight = producer.poll_request(ms(0)).unwrap();
+    producer.push(user_record(5), 5, ms(0), ms(900)).unwrap();
+    // Before an earlier put, and after now: both count as the nearest that is right.
+    producer.push(user_record(6), 6, ms(300), ms(950)).unwrap();
+    producer.push(user_record(7), 7, ms(200), ms(950)).unwrap();
+    producer
+        .push(user_record(8), 8, ms(9_999), ms(950))
+        .unwrap();
+    let mut failed_at = Vec::new();
+    for now in (950..2_100).step_by(10) {
+        assert!(producer.poll_request(ms(now)).is_none());
+        let failed = failures(&mut producer);
+        failed_at.extend(failed.iter().map(|(token, _)| (*token, now)));
+    }
+    assert_eq!(failed_at, [(5, 1_000), (6, 1_300), (7, 1_300), (8, 1_950)]);
+}
+
+#[test]
+fn a_clock_that_goes_back_neither_stalls_nor_reorders() {
+    let settings = settings().with_max_age(ms(10)).with_ttl(ms(1_000));
+    let mut producer = producer(one(), settings);
+    push(&mut producer, &[5], ms(500));
+    producer.push(user_record(6), 6, ms(100), ms(100)).unwrap();
+    assert_eq!(producer.poll_timeout(), Some(ms(510)));
+    assert!(producer.poll_request(ms(200)).is_none());
+    let request = producer.poll_request(ms(510)).unwrap();
+    assert_eq!(keys(&request), [[5, 6]]);
+    let throttled = vec![throttled()];
+    producer
+        .handle_answer(request.id, throttled, ms(0))
+        .unwrap();
+    let (request, now) = next_request(&mut producer, ms(0));
+    assert!(ms(510) <= now && now <= ms(560), "{now:?}");
+    let answer = vec![stored("one", "1")];
+    producer.handle_answer(request.id, answer, ms(0)).unwrap();
+    assert_eq!(delivered(&mut producer).len(), 2);
+}
+
+/// Companions of what expires go back to their places, not before what was
+/// pushed earlier.
+#[test]
+fn what_is_left_of_an_expired_aggregate_overtakes_nothing() {
+    let limits = Limits::new().with_max_count(2).unwrap();
+    let seconds = |seconds: u64| ms(1_000 * seconds);
+    let settings = settings()
+        .with_limits(limits)
+        .with_max_age(seconds(60))
+        .with_ttl(seconds(10))
+        .with_max_silence(Duration::MAX);
+    let mut producer = producer(halves(), settings);
+    let mut sent = Vec::new();
+    let push = |producer: &mut ProducerCore<u128>, hash_key, token, now| {
+        let user_record = OwnedUserRecord::new("key", format!("data {token}"))
+            .with_explicit_hash_key(HashKey::new(hash_key));
+        producer.push(user_record, token, now, now).unwrap();
+    };
+    push(&mut producer, 7, 0, seconds(0));
+    producer.flush();
+    let first = producer.poll_request(seconds(0)).unwrap();
+    push(&mut producer, 200, 100, seconds(1));
+    push(&mut producer, 7, 1, seconds(5));
+    push(&mut producer, 7, 2, seconds(5));
+    let merged = shard("merged", 0, MAX)
+        .with_parent("low")
+        .with_parent("high");
+    let closed = halves().into_iter().map(Shard::closed);
+    let map = ShardMap::new(closed.chain([merged])).unwrap();
+    producer.replace_map(map, seconds(6), seconds(6));
+    push(&mut producer, 7, 3, seconds(7));
+    assert!(producer.poll_request(seconds(11)).is_none());
+    assert_eq!(failures(&mut producer)[0].0, 100);
+    let answer = vec![stored("low", "1")];
+    producer
+        .handle_answer(first.id, answer, seconds(12))
+        .unwrap();
+    let mut now = seconds(12);
+    while producer.buffered_count() > delivered(&mut producer).len() {
+        let request;
+        (request, now) = next_request(&mut producer, now);
+        for record in &request.records {
+            let records = [record.data.clone()];
+            let data =
+                deaggregate(&records).map(|read| String::from_utf8(read.data().to_vec()).unwrap());
+            sent.extend(data);
+        }
+        let answer = vec![stored("merged", "2")];
+        producer.handle_answer(request.id, answer, now).unwrap();
+        if sent.len() == 3 {
+            break;
+        }
+    }
+    assert_eq!(sent, ["data 1", "data 2", "data 3"]);
+}
+
+/// All that wait to be sent again expire in time, not only the first of them.
+#[test]
+fn what_two_merged_shards_had_in_flight_expires_in_time() {
+    let seconds = |seconds: u64| ms(1_000 * seconds);
+    let settings = settings()
+        .with_ttl(seconds(30))
+        .with_backoff(seconds(20), seconds(20))
+        .with_max_silence(Duration::MAX);
+    for seed in 0..20 {
+        let map = ShardMap::new(halves()).unwrap();
+        let mut producer = ProducerCore::new(map, ms(0), settings, seed);
+        push(&mut producer, &[5], seconds(0));
+        let low = producer.poll_request(seconds(0)).unwrap();
+        push(&mut producer, &[500], seconds(3));
+        let high = producer.poll_request(seconds(3)).unwrap();
+        let merged = shard("merged", 0, MAX)
+            .with_parent("low")
+            .with_parent("high");
+        let closed = halves().into_iter().map(Shard::closed);
+        let map = ShardMap::new(closed.chain([merged])).unwrap();
+        producer.replace_map(map, seconds(4), seconds(4));
+        // The younger one comes back first.
+        for (id, at) in [(high.id, 28), (low.id, 29)] {
+            let answer = vec![throttled()];
+            producer.handle_answer(id, answer, seconds(at)).unwrap();
+        }
+        let mut ended = Vec::new();
+        while let Some(at) = producer.poll_timeout() {
+            while let Some(request) = producer.poll_request(at) {
+                let failure = RequestFailure::NoAnswer("timeout".into());
+                producer.handle_failure(request.id, failure, at).unwrap();
+            }
+            ended.extend(
+                failures(&mut producer)
+                    .iter()
+                    .map(|(token, _)| (*token, at)),
+            );
+        }
+        assert_eq!(ended, [(5, seconds(30)), (500, seconds(33))], "seed {seed}");
+    }
 }
 
 #[test]
@@ -425,8 +589,9 @@ fn attempts_are_counted_across_aggregates() {
     producer.handle_answer(request.id, wrong, ms(1)).unwrap();
     assert!(producer.wants_refresh());
     push(&mut producer, &[6], ms(1));
-    let (request, now) = next_request(&mut producer, ms(1));
-    assert_eq!(keys(&request), [[5]]);
+    producer.replace_map(ShardMap::new(split()).unwrap(), ms(2), ms(2));
+    let (request, now) = next_request(&mut producer, ms(2));
+    assert_eq!(keys(&request), [[5, 6]]);
     producer
         .handle_answer(request.id, vec![throttled()], now)
         .unwrap();
@@ -435,10 +600,10 @@ fn attempts_are_counted_across_aggregates() {
     };
     assert_eq!(failure.reason, FailureReason::AttemptsExhausted);
     assert!(matches!(
-        failure.attempts[0].outcome,
+        failure.attempts.first().unwrap().outcome,
         AttemptOutcome::WrongShard { .. }
     ));
-    assert_eq!(failure.attempts.len(), 2);
+    assert_eq!(failure.attempts.count(), 2);
     let (request, _) = next_request(&mut producer, now);
     assert_eq!(keys(&request), [[6]]);
 }
@@ -469,14 +634,13 @@ fn requests_keep_to_count_length_and_number() {
     for n in 0..5 {
         let large = OwnedUserRecord::new("key", vec![0; 400]);
         let large = large.with_explicit_hash_key(HashKey::new(n * width));
-        producer.push(large, n, ms(0)).unwrap();
+        producer.push(large, n, ms(0), ms(0)).unwrap();
     }
     for _ in 0..2 {
         let request = producer.poll_request(ms(0)).unwrap();
         assert_eq!(request.records.len(), 2);
-        let len = |record: &kinesis_agg::producer::PutRecord| {
-            record.data.len() + record.partition_key.len()
-        };
+        let len =
+            |record: &PutRecord| record.data.len() + record.partition_key.as_ref().unwrap().len();
         assert!(request.records.iter().map(len).sum::<usize>() <= 1_000);
     }
     // The third would be one too many.
@@ -496,7 +660,7 @@ fn a_shard_gets_no_more_than_its_rate() {
         for n in 0..100 {
             // 117 bytes each, the outer key counted.
             let record = OwnedUserRecord::new("key", vec![0; 82]);
-            producer.push(record, n, ms(0)).unwrap();
+            producer.push(record, n, ms(0), ms(0)).unwrap();
         }
         let (mut now, mut sent) = (ms(0), 0);
         while now <= ms(2_000) {
@@ -524,7 +688,7 @@ fn a_refused_push_gives_the_user_record_back_and_sends_what_waits() {
     let mut producer = producer(one(), settings.with_max_buffered_len(1_000));
     let mut taken = 0;
     let refused = loop {
-        match producer.push(user_record(taken), taken, ms(0)) {
+        match producer.push(user_record(taken), taken, ms(0), ms(0)) {
             Ok(()) => taken += 1,
             Err(refused) => break refused,
         }
@@ -538,18 +702,24 @@ fn a_refused_push_gives_the_user_record_back_and_sends_what_waits() {
     );
     assert!(!reason.contains("data"), "user data in a log: {reason}");
     assert_eq!(refused.user_record, user_record(taken));
-    assert!(matches!(refused.reason, RefusalReason::BufferFull { .. }));
+    assert!(matches!(refused.reason, RejectionReason::BufferFull { .. }));
     let request = producer.poll_request(ms(0)).unwrap();
     producer
         .handle_answer(request.id, vec![stored("one", "1")], ms(1))
         .unwrap();
     // The room is free when the ends are taken.
-    assert!(producer.push(user_record(taken), taken, ms(1)).is_err());
+    assert!(
+        producer
+            .push(user_record(taken), taken, ms(1), ms(1))
+            .is_err()
+    );
     assert_eq!(
         delivered(&mut producer).len(),
         usize::try_from(taken).unwrap()
     );
-    producer.push(refused.user_record, taken, ms(1)).unwrap();
+    producer
+        .push(refused.user_record, taken, ms(1), ms(1))
+        .unwrap();
 }
 
 #[test]
@@ -602,19 +772,24 @@ fn a_lone_user_record_goes_raw_if_asked_and_comes_back_as_it_was() {
             .with_lone_user_record(LoneUserRecord::Raw)
             .with_max_attempts(3);
         let mut producer = producer(one(), settings);
-        producer.push(user_record.clone(), 7, ms(0)).unwrap();
+        producer.push(user_record.clone(), 7, ms(0), ms(0)).unwrap();
         let first = producer.poll_request(ms(0)).unwrap();
         let [sent] = &first.records[..] else {
             panic!("one record");
         };
         assert_eq!(sent.data == *user_record.data(), is_raw);
-        assert_eq!(sent.partition_key, user_record.partition_key());
+        assert_eq!(sent.partition_key.as_deref(), user_record.partition_key());
         assert_eq!(sent.explicit_hash_key, user_record.explicit_hash_key());
-        // Put into no shard of ours, so that it is taken apart and made anew.
-        let nowhere = vec![stored("what?", "1")];
+        // Put into no shard of ours, so that it is taken apart and made again. What
+        // is raw would be delivered there, as in any shard.
+        let nowhere = match is_raw {
+            true => throttled(),
+            false => stored("what?", "1"),
+        };
+        let nowhere = vec![nowhere];
         producer.handle_answer(first.id, nowhere, ms(1)).unwrap();
         let map = producer.map().refreshed(split(), ms(2), ms(0)).unwrap();
-        producer.replace_map(map, ms(2));
+        producer.replace_map(map, ms(2), ms(2));
         let (second, now) = next_request(&mut producer, ms(2));
         assert_eq!(second.records, first.records);
         producer
@@ -629,7 +804,7 @@ fn a_lone_user_record_goes_raw_if_asked_and_comes_back_as_it_was() {
             panic!("one failure");
         };
         assert!(failure.user_record == user_record, "another came back");
-        assert_eq!(failure.attempts.len(), 3);
+        assert_eq!(failure.attempts.count(), 3);
         assert_eq!(producer.buffered_count(), 0);
     }
 }
@@ -652,14 +827,14 @@ fn each_user_record_tells_its_own_attempts() {
     producer.handle_failure(first.id, lost(), ms(2)).unwrap();
     // All of it is another shard's now, and is aggregated anew.
     let map = producer.map().refreshed(split(), ms(3), ms(0)).unwrap();
-    producer.replace_map(map, ms(3));
+    producer.replace_map(map, ms(3), ms(3));
     let (second, now) = next_request(&mut producer, ms(3));
     assert_eq!(keys(&second), [[1, 2]]);
     producer.handle_failure(second.id, lost(), now).unwrap();
     let failed = failures(&mut producer);
     let attempts = failed
         .iter()
-        .map(|(token, failure)| (*token, failure.attempts.len(), failure.reason));
+        .map(|(token, failure)| (*token, failure.attempts.count(), failure.reason));
     let expected = [(1, 2, FailureReason::AttemptsExhausted)];
     assert_eq!(attempts.collect::<Vec<_>>(), expected);
     let (third, now) = next_request(&mut producer, now);
@@ -693,23 +868,33 @@ fn what_nobody_can_judge_blocks_its_shard_until_it_expires() {
     assert_eq!(failed[0].1.reason, FailureReason::Expired);
 }
 
-/// Protects a stream from being asked the same again and again while no newer
-/// map is known.
+/// Protects a stream from copy after copy while no newer map is known.
 #[test]
-fn a_shard_that_the_map_gives_to_others_is_tried_again_after_a_pause() {
-    let pause = settings().with_backoff(ms(1_000), ms(1_000));
-    let mut shards = split();
-    shards.remove(0);
-    let mut producer = producer(shards, pause);
+fn in_a_shard_that_the_map_gives_to_others_there_is_one_copy_for_each_listing() {
+    let settings = settings().with_backoff(ms(0), ms(0));
+    let mut producer = producer(split(), settings);
     push(&mut producer, &[5], ms(0));
-    let request = producer.poll_request(ms(0)).unwrap();
-    let answer = vec![stored("high", "1")];
-    producer.handle_answer(request.id, answer, ms(0)).unwrap();
-    assert!(producer.wants_refresh());
-    assert!(producer.poll_request(ms(0)).is_none());
-    let (request, now) = next_request(&mut producer, ms(0));
-    assert!(ms(0) < now && now <= ms(1_000));
-    assert_eq!(keys(&request), [[5]]);
+    let (mut copies, mut answered_at) = (0, 0);
+    for now in (100..29_000).step_by(100) {
+        while let Some(request) = producer.poll_request(ms(now)) {
+            assert_eq!(keys(&request), [[5]]);
+            copies += 1;
+            answered_at = now;
+            let answer = vec![stored("high", "1")];
+            producer.handle_answer(request.id, answer, ms(now)).unwrap();
+        }
+        assert!(producer.wants_refresh());
+        // What was listed before the answer says nothing about it.
+        let map = ShardMap::new(split()).unwrap();
+        producer.replace_map(map, ms(answered_at - 1), ms(now + 1));
+        assert!(producer.poll_request(ms(now + 1)).is_none());
+        if now % 10_000 == 9_900 {
+            let map = ShardMap::new(split()).unwrap();
+            producer.replace_map(map, ms(now + 2), ms(now + 3));
+        }
+    }
+    assert_eq!(copies, 3);
+    assert_eq!(producer.counters().wrong_shard, 3);
 }
 
 #[test]
@@ -718,7 +903,7 @@ fn a_burst_is_over_also_for_what_was_not_aggregated_yet() {
     let mut producer = producer(one(), settings);
     for (n, now) in [(0, ms(0)), (1, ms(1))] {
         let large = OwnedUserRecord::new("key", vec![0; 860]);
-        producer.push(large, n, now).unwrap();
+        producer.push(large, n, now, now).unwrap();
         let request = producer.poll_request(now);
         assert_eq!(request.is_some(), n == 0);
         if let Some(request) = request {
@@ -761,10 +946,333 @@ fn what_was_flushed_before_a_reshard_goes_at_once_after_it() {
     let mut producer = producer(one(), settings().with_max_age(ms(9_999)));
     push(&mut producer, &[5, 500], ms(0));
     producer.flush();
-    producer.replace_map(ShardMap::new(split()).unwrap(), ms(1));
+    producer.replace_map(ShardMap::new(split()).unwrap(), ms(1), ms(1));
     let mut sent = Vec::new();
     while let Some(request) = producer.poll_request(ms(1)) {
         sent.extend(keys(&request));
     }
     assert_eq!(sent, [[5], [500]]);
+}
+
+/// The ids are those of the stream before, the ranges are not.
+#[test]
+fn a_stream_created_again_is_judged_by_its_own_ranges() {
+    let seconds = |seconds: u64| ms(1_000 * seconds);
+    let settings = settings().with_backoff(ms(0), ms(0));
+    let mut producer = producer(halves(), settings);
+    push(&mut producer, &[5, 99], seconds(1));
+    let before = producer.poll_request(seconds(1)).unwrap();
+    assert_eq!(before.records.len(), 1);
+    push(&mut producer, &[7], seconds(1));
+    // Nothing for longer than a stream needs to be deleted and created.
+    let late = vec![stored("low", "1")];
+    producer.handle_answer(before.id, late, seconds(7)).unwrap();
+    assert!(producer.wants_refresh());
+    assert_eq!(delivered(&mut producer), []);
+    assert!(producer.poll_request(seconds(7)).is_none());
+    let other = [shard("low", 0, 49), shard("high", 50, MAX)];
+    let map = producer.map().refreshed(other, seconds(8), seconds(900));
+    producer.replace_map(map.unwrap(), seconds(8), seconds(8));
+    // "low" does not have 99: a consumer drops it.
+    assert_eq!(delivered(&mut producer), []);
+    let (request, now) = next_request(&mut producer, seconds(8));
+    let mut sent = keys(&request);
+    sent.sort();
+    assert_eq!(sent, [vec![5, 7], vec![99]]);
+    let shards = keys(&request).into_iter();
+    let shards = shards.map(|keys| if keys == [99] { "high" } else { "low" });
+    let answer = shards.map(|shard| stored(shard, "2")).collect();
+    producer.handle_answer(request.id, answer, now).unwrap();
+    assert_eq!(delivered(&mut producer).len(), 3);
+}
+
+#[test]
+fn without_a_stream_nothing_is_sent_before_a_listing() {
+    let mut producer = producer(halves(), settings().with_backoff(ms(0), ms(0)));
+    push(&mut producer, &[5, 500], ms(0));
+    let request = producer.poll_request(ms(0)).unwrap();
+    let missing = || RequestFailure::StreamNotFound("no such stream".into());
+    producer
+        .handle_failure(request.id, missing(), ms(10))
+        .unwrap();
+    producer.handle_listing_failure(&missing(), ms(20));
+    assert!(producer.wants_refresh() && producer.poll_request(ms(30)).is_none());
+    // Reported once.
+    let Some(ProducerEvent::Notice(notice)) = producer.poll_event() else {
+        panic!("no notice");
+    };
+    assert_eq!(notice, Notice::StreamNotFound("no such stream".into()));
+    assert!(producer.poll_event().is_none());
+    // A list that was asked for before that is not good enough.
+    let other = || ShardMap::new([shard("low", 0, 3), shard("high", 4, MAX)]).unwrap();
+    producer.replace_map(other(), ms(19), ms(40));
+    assert!(producer.wants_refresh() && producer.poll_request(ms(40)).is_none());
+    producer.replace_map(other(), ms(20), ms(50));
+    assert!(!producer.wants_refresh());
+    let (request, _) = next_request(&mut producer, ms(50));
+    assert_eq!(keys(&request), [[5, 500]]);
+}
+
+#[test]
+fn denied_access_is_reported_once_and_tried_again() {
+    let mut producer = producer(one(), settings().with_backoff(ms(0), ms(0)));
+    push(&mut producer, &[5], ms(0));
+    let denied = || RequestFailure::AccessDenied("no".into());
+    for _ in 0..3 {
+        let request = producer.poll_request(ms(0)).unwrap();
+        producer
+            .handle_failure(request.id, denied(), ms(0))
+            .unwrap();
+    }
+    let notice = producer.poll_event();
+    assert!(matches!(
+        notice,
+        Some(ProducerEvent::Notice(Notice::AccessDenied(_)))
+    ));
+    assert!(producer.poll_event().is_none());
+    let request = producer.poll_request(ms(0)).unwrap();
+    let answer = vec![stored("one", "1")];
+    producer.handle_answer(request.id, answer, ms(0)).unwrap();
+    assert_eq!(delivered(&mut producer).len(), 1);
+}
+
+/// A poison record costs a logarithm of its request, not all of it.
+#[test]
+fn a_rejected_request_is_halved_until_the_culprit_is_alone() {
+    let count = 64;
+    let shards: Vec<_> = (0..count)
+        .map(|n| shard(&n.to_string(), n, if n + 1 == count { MAX } else { n }))
+        .collect();
+    let settings = settings().with_backoff(ms(0), ms(0));
+    let mut producer = producer(shards, settings.with_max_requests_in_flight(1));
+    push(&mut producer, &Vec::from_iter(0..count), ms(0));
+    let (mut requests, mut ends) = (0, 0);
+    while let Some(request) = producer.poll_request(ms(0)) {
+        requests += 1;
+        let id = request.id;
+        if keys(&request).contains(&vec![17]) {
+            let failure = RequestFailure::Rejected("poison".into());
+            producer.handle_failure(id, failure, ms(0)).unwrap();
+        } else {
+            let answer = keys(&request).into_iter();
+            let answer = answer.map(|keys| stored(&keys[0].to_string(), "1"));
+            producer.handle_answer(id, answer.collect(), ms(0)).unwrap();
+        }
+        while let Some(event) = producer.poll_event() {
+            ends += 1;
+            let is_failed = matches!(&event, ProducerEvent::Failed { token: 17, .. });
+            assert_eq!(is_failed, !matches!(event, ProducerEvent::Delivered { .. }));
+        }
+    }
+    assert_eq!(ends, count);
+    assert!(requests <= 15, "{requests} requests");
+}
+
+fn known(distribution: Distribution) -> DistributionAnswer {
+    DistributionAnswer::Known(distribution)
+}
+
+fn plain(token: u128) -> OwnedUserRecord {
+    OwnedUserRecord::new("key", format!("data {token}")).with_explicit_hash_key(HashKey::new(token))
+}
+
+#[test]
+fn where_the_service_distributes_each_user_record_is_raw_and_in_no_wrong_shard() {
+    let settings = settings().with_max_age(ms(10));
+    let mut producer = producer(halves(), settings);
+    producer.set_distribution(&known(Distribution::Auto), ms(0));
+    let notice = producer.poll_event();
+    assert!(matches!(
+        notice,
+        Some(ProducerEvent::Notice(Notice::DistributionChanged(
+            Distribution::Auto
+        )))
+    ));
+    for token in 0..1_200 {
+        producer.push(plain(token), token, ms(0), ms(0)).unwrap();
+    }
+    let keyless = OwnedUserRecord::without_partition_key("data 1200");
+    producer.push(keyless.clone(), 1_200, ms(0), ms(0)).unwrap();
+    // Two full requests at once, the rest with its age.
+    let mut requests: Vec<_> = core::iter::from_fn(|| producer.poll_request(ms(0))).collect();
+    let lens: Vec<_> = requests
+        .iter()
+        .map(|request| request.records.len())
+        .collect();
+    assert_eq!(lens, [500, 500]);
+    assert_eq!(producer.poll_timeout(), Some(ms(10)));
+    requests.push(producer.poll_request(ms(10)).unwrap());
+    let last = requests[2].records.last().unwrap();
+    assert_eq!(
+        (last.partition_key.as_ref(), &last.data[..]),
+        (None, &b"data 1200"[..])
+    );
+    assert_eq!(
+        requests[0].records[7].explicit_hash_key,
+        Some(HashKey::new(7))
+    );
+    for (n, request) in requests.into_iter().enumerate() {
+        let shard = ["low", "high", "what?"][n];
+        let answer = request.records.iter().map(|_| stored(shard, "1"));
+        producer
+            .handle_answer(request.id, answer.collect(), ms(20))
+            .unwrap();
+    }
+    assert_eq!(delivered(&mut producer).len(), 1_201);
+    let counters = producer.counters();
+    assert_eq!((counters.raw_records, counters.wrong_shard), (1_201, 0));
+
+    // What a consumer would not get as it is.
+    let magic = OwnedUserRecord::new("key", kinesis_agg::codec::MAGIC.to_vec());
+    for unfit in [user_record(5), magic] {
+        let rejected = producer.push(unfit, 1, ms(20), ms(20)).unwrap_err();
+        assert_eq!(rejected.reason, RejectionReason::CannotGoRaw);
+    }
+    producer.set_distribution(&known(Distribution::ByKey), ms(20));
+    let rejected = producer.push(keyless, 1, ms(20), ms(20)).unwrap_err();
+    assert_eq!(rejected.reason, RejectionReason::NoPartitionKey);
+}
+
+#[test]
+fn what_waits_follows_the_stream_from_one_distribution_to_the_other() {
+    let settings = settings().with_max_requests_in_flight(1);
+    let mut producer = producer(halves(), settings.with_backoff(ms(0), ms(0)));
+    producer.push(plain(5), 5, ms(0), ms(0)).unwrap();
+    let in_flight = producer.poll_request(ms(0)).unwrap();
+    for token in [6, 500] {
+        producer.push(plain(token), token, ms(0), ms(0)).unwrap();
+    }
+    push(&mut producer, &[7], ms(0));
+    producer.set_distribution(&known(Distribution::Auto), ms(1));
+    // Aggregates in flight are judged by range, as before.
+    let answer = vec![stored("high", "1")];
+    producer.handle_answer(in_flight.id, answer, ms(2)).unwrap();
+    let mut failed = Vec::new();
+    while let Some(event) = producer.poll_event() {
+        if let ProducerEvent::Failed { token, failure } = event {
+            failed.push((token, failure.reason));
+        }
+    }
+    // It has a tag.
+    assert_eq!(failed, [(7, FailureReason::CannotGoRaw)]);
+    let (request, now) = next_request(&mut producer, ms(2));
+    let data: Vec<_> = request
+        .records
+        .iter()
+        .map(|record| &record.data[..])
+        .collect();
+    assert_eq!(data, [&b"data 5"[..], b"data 6", b"data 500"]);
+    let keyless = OwnedUserRecord::without_partition_key("keyless");
+    producer.push(keyless, 8, now, now).unwrap();
+    producer.set_distribution(&known(Distribution::ByKey), now);
+    let answer = vec![throttled(), stored("low", "2"), throttled()];
+    producer.handle_answer(request.id, answer, now).unwrap();
+    let mut ends = Vec::new();
+    while let Some(event) = producer.poll_event() {
+        match event {
+            ProducerEvent::Delivered { token, .. } => ends.push((token, None)),
+            ProducerEvent::Failed { token, failure } => ends.push((token, Some(failure.reason))),
+            ProducerEvent::Notice(_) => {}
+        }
+    }
+    assert_eq!(ends, [(8, Some(FailureReason::NoPartitionKey)), (6, None)]);
+    let (request, _) = next_request(&mut producer, now);
+    let mut sent = keys(&request);
+    sent.sort();
+    assert_eq!(sent, [[5], [500]]);
+}
+
+#[test]
+fn on_request_what_cannot_go_raw_is_sent_until_it_is_in_its_shard() {
+    let settings = settings()
+        .with_unfit_for_raw(UnfitForRaw::Aggregate)
+        .with_backoff(ms(0), ms(0));
+    let mut producer = producer(halves(), settings);
+    producer.set_distribution(&known(Distribution::Auto), ms(0));
+    producer.poll_event();
+    push(&mut producer, &[5], ms(0));
+    for shard in ["high", "high", "low"] {
+        let request = producer.poll_request(ms(0)).unwrap();
+        assert_eq!(keys(&request), [[5]]);
+        let answer = vec![stored(shard, "1")];
+        producer.handle_answer(request.id, answer, ms(0)).unwrap();
+    }
+    assert_eq!(delivered(&mut producer), [(5, "low".into())]);
+    assert_eq!(producer.counters().wrong_shard, 2);
+}
+
+#[test]
+fn without_an_answer_about_the_distribution_the_places_of_records_decide() {
+    let settings = settings().with_backoff(ms(0), ms(0));
+    let mut producer = producer(halves(), settings);
+    for _ in 0..3 {
+        producer.set_distribution(&DistributionAnswer::Denied("no".into()), ms(0));
+    }
+    let notice = producer.poll_event();
+    assert!(matches!(
+        notice,
+        Some(ProducerEvent::Notice(Notice::DistributionDenied(_)))
+    ));
+    assert!(producer.poll_event().is_none());
+    assert_eq!(producer.counters().distribution_denied, 3);
+    producer.push(plain(5), 5, ms(0), ms(0)).unwrap();
+    let request = producer.poll_request(ms(0)).unwrap();
+    let answer = vec![stored("high", "1")];
+    producer.handle_answer(request.id, answer, ms(1)).unwrap();
+    assert_eq!(producer.distribution(), Distribution::ByKey);
+    producer.replace_map(ShardMap::new(halves()).unwrap(), ms(2), ms(2));
+    assert_eq!(producer.distribution(), Distribution::Auto);
+    // By key again: many in a row where they belong, on two shards.
+    let mut sent = 1;
+    while producer.distribution() == Distribution::Auto {
+        producer.push(plain(sent), sent, ms(2), ms(2)).unwrap();
+        while let Some(request) = producer.poll_request(ms(2)) {
+            let shard_of = |record: &PutRecord| match record.explicit_hash_key {
+                Some(hash_key) if hash_key < HashKey::new(100) => "low",
+                _ => "high",
+            };
+            let answer = request
+                .records
+                .iter()
+                .map(|record| stored(shard_of(record), "1"));
+            producer
+                .handle_answer(request.id, answer.collect(), ms(2))
+                .unwrap();
+        }
+        sent += 1;
+        assert!(sent < 200, "not noticed");
+    }
+    assert!(sent > 127, "after {sent}");
+}
+
+/// Protects the memory of a caller who takes his time: not the whole history.
+#[test]
+fn texts_and_attempts_do_not_grow_with_the_time() {
+    let settings = settings().with_backoff(ms(0), ms(0)).with_ttl(ms(1_000));
+    let mut producer = producer(one(), settings);
+    push(&mut producer, &[5], ms(0));
+    for n in 0..1_000 {
+        let request = producer.poll_request(ms(n)).unwrap();
+        let result = PutResult::Rejected {
+            code: "InternalFailure".into(),
+            message: format!("{n} {}", "x".repeat(5_000)).into(),
+        };
+        producer
+            .handle_answer(request.id, vec![result], ms(n))
+            .unwrap();
+    }
+    producer.poll_request(ms(1_000));
+    let [(5, failure)] = &failures(&mut producer)[..] else {
+        panic!("one failure");
+    };
+    assert_eq!(failure.attempts.counts().rejected, 1_000);
+    for (attempt, n) in [
+        (failure.attempts.first(), "0 x"),
+        (failure.attempts.last(), "999 x"),
+    ] {
+        let AttemptOutcome::Rejected { message, .. } = &attempt.unwrap().outcome else {
+            panic!("rejected");
+        };
+        assert!(message.starts_with(n) && message.len() == 200);
+    }
 }

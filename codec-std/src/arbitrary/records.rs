@@ -114,7 +114,10 @@ impl Content {
                 data
             }
             Self::Nested(user_records, outer) => {
-                let inner = OwnedUserRecord::new(outer.partition_key(), pack(user_records));
+                let inner = OwnedUserRecord::new(
+                    outer.partition_key().unwrap_or_default(),
+                    pack(user_records),
+                );
                 pack(Vec::from([outer, inner]))
             }
         }

@@ -1,47 +1,56 @@
 //! A [`ProducerCore`] with a clock and a connection: tokio and the AWS SDK.
 //!
-//! One task owns the core. Callers reach it through a short channel, which is
-//! not read while the core has no room: that is how back-pressure comes to
-//! them. Requests run as tasks of their own, and so does listing the shards.
+//! One task owns the core (`worker.rs`). Callers reach it through a channel that
+//! holds no more than there is room for (`room.rs`).
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
-use std::collections::HashMap;
 
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types;
-use kinesis_agg_codec::{HashKey, HashKeyRange};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{Id, JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio::time::error::Elapsed;
 
-use crate::producer::{
-    Delivery, Failure, ProducerCore, ProducerCounters, ProducerEvent, ProducerSettings, PutRequest,
-    PutResult, RequestFailure, RequestId, SplitMix,
-};
-use crate::shards::{RefusalReason, Shard, ShardMap, ShardMapError};
+use crate::producer::backoff::SplitMix;
+use crate::producer::core::ProducerCore;
+use crate::producer::counters::ProducerCounters;
+use crate::producer::distribution::DistributionAnswer;
+use crate::producer::event::{Delivery, Failure, Notice};
+use crate::producer::request::RequestFailure;
+use crate::producer::room::Room;
+use crate::producer::settings::ProducerSettings;
+use crate::producer::stream_client::{ListShardsError, StreamClient};
+use crate::producer::worker::{Clock, Command, LONGEST_PAUSE, SHORTEST_PAUSE, Token, Worker};
+use crate::shards::RejectionReason;
+use crate::shards::ShardMap;
 use crate::write::OwnedUserRecord;
 
 /// How long a request of a [`Producer`] may take by default.
 pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a closed shard is remembered after it is no longer listed.
-const KEEP_CLOSED: Duration = Duration::from_secs(15 * 60);
-/// Pauses between listings: the first, and the longest.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// User records between the callers and the core.
-const CHANNEL_LEN: usize = 64;
-/// User records taken from the channel before requests are looked at.
-const COMMANDS_AT_ONCE: usize = 256;
+/// How long a [`Producer`] tries to start by default.
+pub const DEFAULT_START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What is called with each [`Notice`].
+#[derive(Clone)]
+pub(super) struct OnNotice(Arc<dyn Fn(&Notice) + Send + Sync>);
+
+impl OnNotice {
+    pub(super) fn call(&self, notice: &Notice) {
+        (self.0)(notice);
+    }
+}
+
+impl fmt::Debug for OnNotice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OnNotice").finish_non_exhaustive()
+    }
+}
 
 /// Settings of a [`Producer`]; made by [`Producer::builder`].
 #[derive(Clone, Debug)]
@@ -50,7 +59,9 @@ pub struct ProducerBuilder {
     stream: String,
     settings: ProducerSettings,
     request_timeout: Duration,
+    start_timeout: Duration,
     seed: Option<u64>,
+    on_notice: Option<OnNotice>,
 }
 
 impl ProducerBuilder {
@@ -71,6 +82,16 @@ impl ProducerBuilder {
         }
     }
 
+    /// Sets how long [`start`](Self::start) tries again after errors that pass;
+    /// [`DEFAULT_START_TIMEOUT`] by default.
+    #[must_use]
+    pub fn start_timeout(self, start_timeout: Duration) -> Self {
+        Self {
+            start_timeout,
+            ..self
+        }
+    }
+
     /// Sets what the pauses between attempts are drawn from. Random by default.
     #[must_use]
     pub fn seed(self, seed: u64) -> Self {
@@ -80,45 +101,110 @@ impl ProducerBuilder {
         }
     }
 
-    /// Lists the shards and starts the producer, in the tokio runtime of the
-    /// caller.
+    /// Sets a function that is called at once with what the producer finds out
+    /// about its stream while it runs. It is called on the producer's task, and
+    /// must not block. Each notice is a `tracing` event, too.
+    #[must_use]
+    pub fn on_notice(self, on_notice: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
+        Self {
+            on_notice: Some(OnNotice(Arc::new(on_notice))),
+            ..self
+        }
+    }
+
+    /// Lists the shards, asks how the stream distributes records, and starts the
+    /// producer in the tokio runtime of the caller.
+    ///
+    /// Errors that pass are retried until the
+    /// [start timeout](Self::start_timeout) is over, as a running producer
+    /// retries them: requests without an answer, too many requests, and open
+    /// shards that do not have every hash key once, as happens while a stream
+    /// reshards.
     ///
     /// # Errors
     ///
-    /// [`ListShardsError::Service`] if the service does not list the shards,
-    /// [`ListShardsError::Range`] if a shard has no hash key range,
-    /// [`ListShardsError::Map`] if the open shards do not have every hash key
-    /// once.
+    /// At once: [`ListShardsError::Service`] with
+    /// [`AccessDenied`](RequestFailure::AccessDenied) if the credentials do not
+    /// allow ListShards, with
+    /// [`StreamNotFound`](RequestFailure::StreamNotFound) if there is no such
+    /// stream, with [`Rejected`](RequestFailure::Rejected) if its name is not
+    /// valid. After the start timeout, the last of the others:
+    /// [`ListShardsError::Service`] with
+    /// [`NoAnswer`](RequestFailure::NoAnswer), [`ListShardsError::Range`] or
+    /// [`ListShardsError::Map`].
     pub async fn start(self) -> Result<Producer, ListShardsError> {
-        let stream: Arc<str> = self.stream.into();
-        let shards = list_shards(&self.client, &stream, self.request_timeout).await?;
-        let map = ShardMap::new(shards)?;
-        tracing::debug!(stream = &*stream, shards = map.open_shards().len(), "start");
+        let stream = StreamClient::new(self.client, self.stream.into(), self.request_timeout);
         let seed = self.seed.unwrap_or_else(random_seed);
-        let (commands, receiver) = mpsc::channel(CHANNEL_LEN);
+        let mut random = SplitMix::new(seed.wrapping_add(1));
+        let clock = Clock::start();
+        let (map, distribution, listed_at) =
+            first_listing(&stream, clock, self.start_timeout, &mut random).await?;
+        tracing::debug!(
+            stream = &**stream.stream(),
+            shards = map.open_shards().len(),
+            "start"
+        );
+        let mut core = ProducerCore::new(map, listed_at, self.settings, seed);
+        core.set_distribution(&distribution, clock.now());
+        let (commands, receiver) = mpsc::unbounded_channel();
         let (counters_sender, counters) = watch::channel(ProducerCounters::default());
-        let worker = Worker {
-            client: self.client,
+        let room = Arc::new(Room::new(self.settings.max_buffered_len()));
+        let worker = Worker::new(
             stream,
-            request_timeout: self.request_timeout,
-            core: ProducerCore::new(map, self.settings, seed),
-            started_at: Instant::now(),
-            random: SplitMix::new(seed.wrapping_add(1)),
-            requests: JoinSet::new(),
-            request_ids: HashMap::new(),
-            refresh: JoinSet::new(),
-            fruitless_refreshes: 0,
-            refused: None,
-            epoch: 0,
-            held: BTreeMap::new(),
-            flushes: Vec::new(),
-            counters: counters_sender,
-        };
+            core,
+            clock,
+            random,
+            Arc::clone(&room),
+            counters_sender,
+            self.on_notice,
+        );
         Ok(Producer {
             commands,
             counters,
+            clock,
+            room,
+            ttl: self.settings.ttl(),
             worker: tokio::spawn(worker.run(receiver)),
         })
+    }
+}
+
+/// The first list of shards and how the stream distributes records, tried again
+/// after errors that pass.
+async fn first_listing(
+    stream: &StreamClient,
+    clock: Clock,
+    timeout: Duration,
+    random: &mut SplitMix,
+) -> Result<(ShardMap, DistributionAnswer, Duration), ListShardsError> {
+    let deadline = Instant::now().checked_add(timeout);
+    let mut longest_pause = SHORTEST_PAUSE;
+    let mut error: ListShardsError = RequestFailure::NoAnswer("deadline has elapsed".into()).into();
+    loop {
+        let listed_at = clock.now();
+        let attempt = async {
+            let (shards, distribution) = tokio::join!(stream.list_shards(), stream.distribution());
+            let map = ShardMap::new(shards?)?;
+            Ok::<_, ListShardsError>((map, distribution?, listed_at))
+        };
+        let attempt = match deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, attempt).await,
+            None => Ok(attempt.await),
+        };
+        match attempt {
+            Ok(Ok(listing)) => return Ok(listing),
+            Ok(Err(lasting)) if lasting.is_lasting() => return Err(lasting),
+            Ok(Err(passing)) => error = passing,
+            Err(_elapsed) => return Err(error),
+        }
+        tracing::debug!(stream = &**stream.stream(), %error, "start is tried again");
+        let pause = random.up_to(longest_pause);
+        longest_pause = longest_pause.saturating_mul(2).min(LONGEST_PAUSE);
+        let next = Instant::now().checked_add(pause);
+        if deadline.is_some_and(|deadline| next.is_none_or(|next| next > deadline)) {
+            return Err(error);
+        }
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -137,22 +223,29 @@ impl ProducerBuilder {
 /// # }
 /// ```
 ///
-/// What is delivered, in which order, and what memory is held:
-/// [`ProducerCore`]. Beside that memory, a few user records are on their way
-/// from their puts to the core, and requests in flight are held as the SDK
-/// encodes them ([`ProducerSettings::with_max_requests_in_flight`]). The client
-/// should not make attempts of its own (`RetryConfig::disabled()`): they are
-/// made here, and theirs only take time from the timeout.
+/// [`ProducerCore`] documents what is delivered, in which order, and what memory
+/// is held; the bound of the memory includes the way from the puts to the core.
+/// Beside it, requests in flight are held as the SDK encodes them
+/// ([`ProducerSettings::with_max_requests_in_flight`]). The client should not
+/// make attempts of its own (`RetryConfig::disabled()`): the producer makes
+/// them, and those of the client only take time from the timeout.
+///
+/// The credentials need `kinesis:PutRecords`, `kinesis:ListShards` and
+/// `kinesis:DescribeStreamSummary`. Without the last one, the producer goes by
+/// where the service stores records, and gives a [`Notice`] of that.
 ///
 /// Dropped without [`shutdown`](Self::shutdown), a producer goes on in the
-/// background until all it took has ended.
+/// background until everything it accepted has ended.
 ///
 /// Each step is a `tracing` event; numbers are in
 /// [`counters`](Self::counters).
 #[derive(Debug)]
 pub struct Producer {
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::UnboundedSender<Command>,
     counters: watch::Receiver<ProducerCounters>,
+    clock: Clock,
+    room: Arc<Room>,
+    ttl: Duration,
     worker: JoinHandle<()>,
 }
 
@@ -164,41 +257,60 @@ impl Producer {
             stream: stream.into(),
             settings: ProducerSettings::new(),
             request_timeout: DEFAULT_REQUEST_TIMEOUT,
+            start_timeout: DEFAULT_START_TIMEOUT,
             seed: None,
+            on_notice: None,
         }
     }
 
-    /// Takes a user record, as soon as there is room, and returns the future
-    /// of its delivery. That need not be awaited for the delivery to happen.
+    /// Accepts a user record as soon as there is room, and returns the future
+    /// of its delivery. The delivery happens whether that is awaited or not.
+    ///
+    /// The time to live of the user record starts with this call. If there is no
+    /// room before it is over, the user record is rejected
+    /// ([`RejectionReason::Expired`]).
     ///
     /// User records of one hash key are stored in the order in which their
     /// puts returned. If this future is dropped before it returns, the user
     /// record is dropped with it, and is not sent.
     pub async fn put(&self, user_record: OwnedUserRecord) -> DeliveryFuture {
+        let put_at = self.clock.now();
         let (ended, end) = oneshot::channel();
-        let put = Command::Put(user_record, ended);
-        if let Err(mpsc::error::SendError(Command::Put(user_record, ended))) =
-            self.commands.send(put).await
-        {
-            let stopped = PutError::Stopped(Some(user_record.into()));
-            // The receiver is in our hands.
-            let _is_sent = ended.send(Err(stopped));
+        let needed = ProducerCore::<Token>::held_len(&user_record);
+        let expiry = self.clock.instant(put_at.saturating_add(self.ttl));
+        let unsent = match self.room.take(needed, expiry).await {
+            Err(reason) => Some((ended, PutError::Rejected(user_record.into(), reason))),
+            Ok(place) => {
+                let token = Token::new(ended, place);
+                let put = Command::Put(user_record, token, put_at);
+                match self.commands.send(put) {
+                    Err(mpsc::error::SendError(Command::Put(user_record, token, _))) => {
+                        let stopped = PutError::Stopped(Some(user_record.into()));
+                        Some((token.into_ended(), stopped))
+                    }
+                    Ok(()) | Err(_) => None,
+                }
+            }
+        };
+        if let Some((ended, error)) = unsent {
+            // This function still holds the receiver.
+            let _is_sent = ended.send(Err(error));
         }
         DeliveryFuture { end }
     }
 
-    /// Sends what waits for company, and waits until all user records that
-    /// were put before have ended.
+    /// Sends what waits for company, and waits until all user records whose
+    /// puts have returned have ended.
     pub async fn flush(&self) {
         let (ended, end) = oneshot::channel();
-        if self.commands.send(Command::Flush(ended)).await.is_ok() {
-            // Without an answer, there is nobody left to wait for.
+        if self.commands.send(Command::Flush(ended)).is_ok() {
+            // Without an answer, the worker is gone, and so is what it held.
             let _is_ended = end.await;
         }
     }
 
     /// Waits until all user records that were put have ended, and stops. Without
-    /// a service, that is when the time of all is over
+    /// a service, that is when the time to live of all is over
     /// ([`ProducerSettings::with_ttl`]).
     pub async fn shutdown(self) {
         drop(self.commands);
@@ -216,7 +328,7 @@ impl Producer {
 
 /// The end of a user record that was put.
 #[derive(Debug)]
-#[must_use = "it tells whether the user record was delivered"]
+#[must_use = "it says whether the user record was delivered"]
 pub struct DeliveryFuture {
     end: oneshot::Receiver<Result<Delivery, PutError>>,
 }
@@ -234,415 +346,16 @@ impl Future for DeliveryFuture {
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum PutError {
-    /// No aggregate can take it, or it is larger than the buffer; nothing was
-    /// sent.
-    #[error("user record was refused")]
-    Refused(Box<OwnedUserRecord>, #[source] RefusalReason),
-    /// It was given up.
+    /// It was never accepted, and nothing was sent.
+    #[error("user record was rejected")]
+    Rejected(Box<OwnedUserRecord>, #[source] RejectionReason),
+    /// It was accepted and then given up.
     #[error(transparent)]
     Failed(Box<Failure>),
-    /// The producer does not run any longer: its runtime was shut down. The
-    /// user record, if it was not on its way yet.
+    /// The producer is not running any longer, because its runtime was shut
+    /// down. Holds the user record if it was not on its way yet.
     #[error("producer has stopped")]
     Stopped(Option<Box<OwnedUserRecord>>),
-}
-
-/// Shards that could not be listed.
-#[derive(Clone, Debug, Error)]
-#[non_exhaustive]
-pub enum ListShardsError {
-    /// The service did not list them.
-    #[error("cannot list shards: {0}")]
-    Service(Arc<str>),
-    /// The service listed a shard without a range, or with one that is none.
-    #[error("shard {0} is listed without a hash key range")]
-    Range(Arc<str>),
-    /// The shards are no map.
-    #[error(transparent)]
-    Map(#[from] ShardMapError),
-}
-
-type Ended = oneshot::Sender<Result<Delivery, PutError>>;
-
-#[derive(Debug)]
-enum Command {
-    Put(OwnedUserRecord, Ended),
-    Flush(oneshot::Sender<()>),
-}
-
-/// What goes through the core with a user record.
-#[derive(Debug)]
-struct Token {
-    ended: Ended,
-    /// Flushes before it.
-    epoch: u64,
-}
-
-type Answer = Result<Vec<PutResult>, RequestFailure>;
-
-struct Worker {
-    client: Client,
-    stream: Arc<str>,
-    request_timeout: Duration,
-    core: ProducerCore<Token>,
-    started_at: Instant,
-    random: SplitMix,
-    requests: JoinSet<Answer>,
-    request_ids: HashMap<Id, RequestId>,
-    /// At most one task.
-    refresh: JoinSet<Result<Vec<Shard>, ListShardsError>>,
-    fruitless_refreshes: u32,
-    /// For which there is no room yet.
-    refused: Option<(OwnedUserRecord, Token)>,
-    epoch: u64,
-    /// How many user records of each epoch have not ended.
-    held: BTreeMap<u64, u64>,
-    /// Who waits for all of an epoch and of those before.
-    flushes: Vec<(u64, oneshot::Sender<()>)>,
-    counters: watch::Sender<ProducerCounters>,
-}
-
-impl Worker {
-    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        let mut is_open = true;
-        loop {
-            self.pump();
-            let is_idle = self.core.buffered_count() == 0 && self.refused.is_none();
-            if !is_open && is_idle {
-                break;
-            }
-            let timeout = self.core.poll_timeout();
-            let timeout = timeout.and_then(|at| self.started_at.checked_add(at));
-            tokio::select! {
-                command = commands.recv(), if is_open && self.refused.is_none() => {
-                    let mut next = command;
-                    is_open = next.is_some();
-                    for _ in 0..COMMANDS_AT_ONCE {
-                        let Some(command) = next else { break };
-                        self.take(command);
-                        next = match self.refused {
-                            None => commands.try_recv().ok(),
-                            Some(_) => None,
-                        };
-                    }
-                    if let Some(command) = next {
-                        self.take(command);
-                    }
-                }
-                Some(answer) = self.requests.join_next_with_id() => self.answered(answer),
-                Some(refreshed) = self.refresh.join_next() => {
-                    let shards = refreshed.unwrap_or_else(|error| {
-                        Err(ListShardsError::Service(error.to_string().into()))
-                    });
-                    self.refreshed(shards);
-                }
-                () = sleep_until(timeout) => {}
-            }
-            if !is_open {
-                self.core.flush();
-            }
-        }
-        tracing::debug!(stream = &*self.stream, "stop");
-    }
-
-    fn now(&self) -> Duration {
-        self.started_at.elapsed()
-    }
-
-    fn take(&mut self, command: Command) {
-        match command {
-            Command::Put(user_record, ended) => {
-                let epoch = self.epoch;
-                let held = self.held.entry(epoch).or_default();
-                *held = held.saturating_add(1);
-                self.push(user_record, Token { ended, epoch });
-            }
-            Command::Flush(ended) => {
-                self.core.flush();
-                self.flushes.push((self.epoch, ended));
-                self.epoch = self.epoch.saturating_add(1);
-            }
-        }
-    }
-
-    fn push(&mut self, user_record: OwnedUserRecord, token: Token) {
-        let Err(refused) = self.core.push(user_record, token, self.now()) else {
-            return;
-        };
-        let (user_record, token) = (refused.user_record, refused.token);
-        match refused.reason {
-            RefusalReason::BufferFull { .. } => self.refused = Some((user_record, token)),
-            reason => {
-                tracing::debug!(%reason, "user record refused");
-                self.end(token, Err(PutError::Refused(user_record.into(), reason)));
-            }
-        }
-    }
-
-    fn end(&mut self, token: Token, end: Result<Delivery, PutError>) {
-        // Who does not care has dropped the future.
-        let _is_awaited = token.ended.send(end);
-        if let Some(held) = self.held.get_mut(&token.epoch) {
-            *held = held.saturating_sub(1);
-            if *held == 0 {
-                self.held.remove(&token.epoch);
-            }
-        }
-    }
-
-    /// All that can be done without waiting.
-    fn pump(&mut self) {
-        let mut is_moving = true;
-        // Until nothing moves: a request not made, or an end not taken, that
-        // is found out last, would have nobody who wakes the task for it.
-        while is_moving {
-            is_moving = false;
-            while let Some(request) = self.core.poll_request(self.now()) {
-                self.send(request);
-                is_moving = true;
-            }
-            // Before anybody hears of an end, and reads what led to it.
-            self.counters.send_replace(self.core.counters());
-            while let Some(event) = self.core.poll_event() {
-                match event {
-                    ProducerEvent::Delivered { token, delivery } => self.end(token, Ok(delivery)),
-                    ProducerEvent::Failed { token, failure } => {
-                        tracing::warn!(reason = %failure.reason, attempts = failure.attempts.len(), "user record given up");
-                        self.end(token, Err(PutError::Failed(failure.into())));
-                    }
-                }
-                is_moving = true;
-            }
-            if let Some((user_record, token)) = self.refused.take() {
-                // A refusal lets everything go that waits for company.
-                self.push(user_record, token);
-                is_moving |= self.refused.is_none();
-            }
-        }
-        let oldest_held = self.held.first_key_value().map(|(&epoch, _)| epoch);
-        let is_over = |epoch: u64| oldest_held.is_none_or(|held| held > epoch);
-        let flushes = core::mem::take(&mut self.flushes);
-        for (epoch, ended) in flushes {
-            if is_over(epoch) {
-                // Who does not wait any longer has dropped the future.
-                let _is_awaited = ended.send(());
-            } else {
-                self.flushes.push((epoch, ended));
-            }
-        }
-        if self.core.wants_refresh() && self.refresh.is_empty() {
-            self.list_again();
-        }
-    }
-
-    fn send(&mut self, request: PutRequest) {
-        let PutRequest { id, records, .. } = request;
-        tracing::trace!(?id, records = records.len(), "put");
-        let mut put = self.client.put_records();
-        put = if self.stream.starts_with("arn:") {
-            put.stream_arn(&*self.stream)
-        } else {
-            put.stream_name(&*self.stream)
-        };
-        for record in records {
-            let entry = types::PutRecordsRequestEntry::builder()
-                .data(Blob::from_maybe_shared(record.data))
-                .partition_key(record.partition_key)
-                .set_explicit_hash_key(record.explicit_hash_key.map(|key| key.to_string()))
-                .build();
-            // The data is there. If it were not, the answer would be too short, and all sent again.
-            if let Ok(entry) = entry {
-                put = put.records(entry);
-            }
-        }
-        let timeout = self.request_timeout;
-        let task = self.requests.spawn(async move {
-            match tokio::time::timeout(timeout, put.send()).await {
-                Ok(Ok(answer)) => Ok(answer.records.into_iter().map(result).collect()),
-                Ok(Err(error)) => Err(failure(&error)),
-                Err(elapsed) => Err(RequestFailure::NoAnswer(elapsed.to_string().into())),
-            }
-        });
-        self.request_ids.insert(task.id(), id);
-    }
-
-    fn answered(&mut self, answer: Result<(Id, Answer), tokio::task::JoinError>) {
-        let (task, answer) = match answer {
-            Ok((task, answer)) => (task, answer),
-            Err(error) => {
-                let failure = RequestFailure::NoAnswer(error.to_string().into());
-                (error.id(), Err(failure))
-            }
-        };
-        let Some(id) = self.request_ids.remove(&task) else {
-            return;
-        };
-        let before = self.core.counters();
-        let now = self.now();
-        let taken = match answer {
-            Ok(results) => self.core.handle_answer(id, results, now),
-            Err(failure) => {
-                tracing::warn!(?id, ?failure, "request failed");
-                self.core.handle_failure(id, failure, now)
-            }
-        };
-        if taken.is_err() {
-            tracing::error!(?id, "answer to no request");
-        }
-        let after = self.core.counters();
-        let retries = after.retries.saturating_sub(before.retries);
-        let wrong_shard = after.wrong_shard.saturating_sub(before.wrong_shard);
-        if retries > 0 {
-            tracing::debug!(?id, retries, wrong_shard, "aggregates to be sent again");
-        }
-    }
-
-    fn list_again(&mut self) {
-        let doublings = self.fruitless_refreshes.min(16);
-        let longest = SHORTEST_PAUSE.saturating_mul(1_u32.checked_shl(doublings).unwrap_or(1));
-        let pause = match self.fruitless_refreshes {
-            0 => Duration::ZERO,
-            _ => self.random.up_to(longest.min(LONGEST_PAUSE)),
-        };
-        self.fruitless_refreshes = self.fruitless_refreshes.saturating_add(1);
-        let (client, stream) = (self.client.clone(), Arc::clone(&self.stream));
-        let timeout = self.request_timeout;
-        self.refresh.spawn(async move {
-            tokio::time::sleep(pause).await;
-            list_shards(&client, &stream, timeout).await
-        });
-    }
-
-    fn refreshed(&mut self, shards: Result<Vec<Shard>, ListShardsError>) {
-        let now = self.now();
-        let map = shards.and_then(|shards| {
-            let map = self.core.map().refreshed(shards, now, KEEP_CLOSED);
-            map.map_err(ListShardsError::from)
-        });
-        match map {
-            Ok(map) => {
-                let diff = self.core.map().diff(&map);
-                let (opened, closed) = (diff.opened.len(), diff.closed.len());
-                tracing::info!(stream = &*self.stream, opened, closed, "shards listed");
-                self.core.replace_map(map, now);
-                if !self.core.wants_refresh() {
-                    self.fruitless_refreshes = 0;
-                }
-            }
-            // While a stream reshards, there may be no map for a moment.
-            Err(error) => tracing::warn!(stream = &*self.stream, %error, "no new shards"),
-        }
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => core::future::pending().await,
-    }
-}
-
-fn result(entry: types::PutRecordsResultEntry) -> PutResult {
-    match (entry.error_code, entry.shard_id, entry.sequence_number) {
-        (None, Some(shard_id), Some(sequence_number)) => PutResult::Stored {
-            shard_id: shard_id.into(),
-            sequence_number: sequence_number.into(),
-        },
-        (code, ..) => PutResult::Rejected {
-            code: code.unwrap_or_else(|| "NoShardId".into()).into(),
-            message: entry.error_message.unwrap_or_default().into(),
-        },
-    }
-}
-
-fn failure<E>(error: &SdkError<E>) -> RequestFailure
-where
-    E: ProvideErrorMetadata + core::error::Error + 'static,
-{
-    let text = DisplayErrorContext(error).to_string().into();
-    let status = error.raw_response().map(|response| response.status());
-    let is_too_large = status.is_some_and(|status| status.as_u16() == PAYLOAD_TOO_LARGE);
-    let code = error.code().unwrap_or_default();
-    if is_too_large || ABOUT_A_RECORD.contains(&code) {
-        RequestFailure::Refused(text)
-    } else {
-        RequestFailure::NoAnswer(text)
-    }
-}
-
-/// Error codes of a request of which one record may be the cause. Not those of
-/// the stream (no access, no such stream): they are about every record, and what
-/// is mended within their time loses none.
-const ABOUT_A_RECORD: [&str; 3] = [
-    "InvalidArgumentException",
-    "ValidationException",
-    "SerializationException",
-];
-
-/// The HTTP status of a request that is too long.
-const PAYLOAD_TOO_LARGE: u16 = 413;
-
-/// All shards of a stream, open and closed, of as many pages as there are: what
-/// a [`ShardMap`] is made of. The stream is given by its name or its ARN.
-///
-/// [`Producer`] does this by itself; this is for callers who drive a
-/// [`ProducerCore`] or a [`ShardedAggregator`](crate::ShardedAggregator).
-///
-/// # Errors
-///
-/// [`ListShardsError::Service`] if a page does not come, or all of them not
-/// within `timeout`; [`ListShardsError::Range`].
-pub async fn list_shards(
-    client: &Client,
-    stream: &str,
-    timeout: Duration,
-) -> Result<Vec<Shard>, ListShardsError> {
-    let pages = tokio::time::timeout(timeout, list_pages(client, stream));
-    let no_answer = |elapsed: Elapsed| Err(ListShardsError::Service(elapsed.to_string().into()));
-    pages.await.unwrap_or_else(no_answer)
-}
-
-async fn list_pages(client: &Client, stream: &str) -> Result<Vec<Shard>, ListShardsError> {
-    let mut shards = Vec::new();
-    let mut next_token: Option<String> = None;
-    loop {
-        let list = client.list_shards();
-        // The token stands for the stream, too.
-        let list = match next_token {
-            Some(token) => list.next_token(token),
-            None if stream.starts_with("arn:") => list.stream_arn(stream),
-            None => list.stream_name(stream),
-        };
-        let page = list.send().await.map_err(|error| {
-            ListShardsError::Service(DisplayErrorContext(&error).to_string().into())
-        })?;
-        for listed in page.shards() {
-            shards.push(shard(listed)?);
-        }
-        next_token = page.next_token;
-        if next_token.is_none() {
-            return Ok(shards);
-        }
-    }
-}
-
-fn shard(listed: &types::Shard) -> Result<Shard, ListShardsError> {
-    let hash_key = |text: &str| HashKey::from_decimal(text.as_bytes()).ok();
-    let range = listed.hash_key_range().and_then(|range| {
-        let starting = hash_key(range.starting_hash_key())?;
-        let ending = hash_key(range.ending_hash_key())?;
-        HashKeyRange::new(starting, ending).ok()
-    });
-    let id = listed.shard_id();
-    let range = range.ok_or_else(|| ListShardsError::Range(id.into()))?;
-    let parents = [listed.parent_shard_id(), listed.adjacent_parent_shard_id()];
-    let shard = parents
-        .into_iter()
-        .flatten()
-        .fold(Shard::new(id, range), Shard::with_parent);
-    let numbers = listed.sequence_number_range();
-    let is_closed = numbers.is_some_and(|numbers| numbers.ending_sequence_number().is_some());
-    Ok(if is_closed { shard.closed() } else { shard })
 }
 
 /// Differs from process to process and from call to call.

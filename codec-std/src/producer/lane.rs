@@ -1,87 +1,91 @@
 //! What waits for a shard, in the order in which it is sent.
 
-use alloc::collections::VecDeque;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use core::time::Duration;
 
-use crate::producer::sealed::{Sealed, Waiting};
+use kinesis_agg_codec::HashKeyRange;
+
+use crate::producer::distribution::Distribution;
+use crate::producer::entry::Entry;
+use crate::producer::fill::Fill;
+use crate::producer::rate::Rate;
+use crate::producer::sealed_queue::SealedQueue;
 use crate::producer::settings::ProducerSettings;
 
-/// What a shard that was idle takes at once: its rate of this time.
-const BURST: Duration = Duration::from_secs(1);
-
+/// One for each open shard, or a single one where the service distributes
+/// records itself.
 #[derive(Debug)]
 pub(super) struct Lane<T> {
-    /// First to be sent; of several, no two share a hash key.
-    pub(super) retries: VecDeque<Sealed<T>>,
-    /// Next: to be aggregated anew, in order of their numbers.
-    pub(super) returned: VecDeque<Waiting<T>>,
-    /// Then; and last what the aggregator holds.
-    pub(super) outbox: VecDeque<Sealed<T>>,
-    /// What the aggregator holds need not wait for its deadline.
-    pub(super) is_due: bool,
-    /// Aggregates in flight that have hash keys of this lane.
+    pub(super) shard_id: Arc<str>,
+    pub(super) range: HashKeyRange,
+    /// Sent first.
+    pub(super) sealed: SealedQueue<T>,
+    /// Sent next, by number. For each hash key, the numbers here are higher than
+    /// those in flight and in `sealed`.
+    pub(super) queue: BTreeMap<u64, Box<Entry<T>>>,
+    /// How far the front of the queue fills what is made of it.
+    pub(super) fill: Fill,
+    /// Kinesis records in flight or undecided that have hash keys of this lane.
     pub(super) blockers: usize,
-    /// Nothing is sent before: the last attempt of something failed, or the map is
-    /// likely to be stale.
+    /// Nothing is sent before.
     pub(super) held_until: Duration,
-    /// When what was sent is within the rate, by records and by bytes.
-    records_even_at: Duration,
-    bytes_even_at: Duration,
-    /// As they stand in the two sets.
-    pub(super) ready_at: Option<Duration>,
-    pub(super) expires_at: Option<Duration>,
-}
-
-impl<T> Default for Lane<T> {
-    fn default() -> Self {
-        Self {
-            retries: VecDeque::new(),
-            returned: VecDeque::new(),
-            outbox: VecDeque::new(),
-            is_due: false,
-            blockers: 0,
-            held_until: Duration::ZERO,
-            records_even_at: Duration::ZERO,
-            bytes_even_at: Duration::ZERO,
-            ready_at: None,
-            expires_at: None,
-        }
-    }
+    pub(super) rate: Rate,
 }
 
 impl<T> Lane<T> {
-    /// The aggregate to be sent next, if it is made.
-    pub(super) fn next_sealed(&self) -> Option<&Sealed<T>> {
-        match self.retries.front() {
-            None if self.returned.is_empty() => self.outbox.front(),
-            first => first,
+    pub(super) fn new(shard_id: Arc<str>, range: HashKeyRange, shard_count: usize) -> Self {
+        Self {
+            shard_id,
+            range,
+            sealed: SealedQueue::default(),
+            queue: BTreeMap::new(),
+            fill: Fill::default(),
+            blockers: 0,
+            held_until: Duration::ZERO,
+            rate: Rate::new(shard_count),
         }
     }
 
-    /// Takes what [`next_sealed`](Self::next_sealed) shows.
-    pub(super) fn take_next(&mut self) -> Option<Sealed<T>> {
-        self.next_sealed()?;
-        let retry = self.retries.pop_front();
-        retry.or_else(|| self.outbox.pop_front())
+    /// Adds a user record to the queue. A later [`refill`](Self::refill) is
+    /// needed unless it is the last one.
+    pub(super) fn insert(&mut self, entry: Box<Entry<T>>) {
+        self.queue.insert(entry.pushed.number, entry);
     }
 
-    /// When the rate of the shard allows for a record of this length.
-    pub(super) fn within_rate_at(&self, settings: &ProducerSettings, len: usize) -> Duration {
-        let (record_cost, bytes_cost) = settings.costs(len);
-        let at = |even_at: Duration, cost: Duration| {
-            // What is longer than a burst goes when the burst is whole.
-            let cost = cost.min(BURST);
-            even_at.saturating_add(cost).saturating_sub(BURST)
-        };
-        let records_at = at(self.records_even_at, record_cost);
-        records_at.max(at(self.bytes_even_at, bytes_cost))
+    /// Adds a user record that comes after all others.
+    pub(super) fn push(
+        &mut self,
+        entry: Box<Entry<T>>,
+        distribution: Distribution,
+        settings: &ProducerSettings,
+    ) {
+        match distribution {
+            Distribution::ByKey => self.fill.add_to_aggregate(&entry, settings),
+            Distribution::Auto => self.fill.add_to_request(&entry, settings),
+        }
+        self.insert(entry);
     }
 
-    /// Counts a record of this length towards the rate.
-    pub(super) fn charge_rate(&mut self, settings: &ProducerSettings, len: usize, now: Duration) {
-        let (record_cost, bytes_cost) = settings.costs(len);
-        let even_at = |even_at: Duration, cost| even_at.max(now).saturating_add(cost);
-        self.records_even_at = even_at(self.records_even_at, record_cost);
-        self.bytes_even_at = even_at(self.bytes_even_at, bytes_cost);
+    /// Computes again how far the front of the queue fills what is made of it.
+    /// Looks at no more user records than fit.
+    pub(super) fn refill(&mut self, distribution: Distribution, settings: &ProducerSettings) {
+        self.fill = Fill::default();
+        for entry in self.queue.values() {
+            match distribution {
+                Distribution::ByKey => self.fill.add_to_aggregate(entry, settings),
+                Distribution::Auto => self.fill.add_to_request(entry, settings),
+            }
+            if self.fill.is_full() {
+                break;
+            }
+        }
+    }
+
+    /// When the oldest user record was put.
+    pub(super) fn oldest(&self) -> Option<Duration> {
+        let queued = self.queue.values().next().map(|entry| entry.pushed.put_at);
+        [queued, self.sealed.oldest()].into_iter().flatten().min()
     }
 }

@@ -1,118 +1,119 @@
-//! User records on their way: in an aggregate, and out of it again.
+//! A Kinesis record that was made: an aggregate, or a raw user record.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::time::Duration;
 
-use kinesis_agg_codec::HashKeyRange;
+use kinesis_agg_codec::{HashKey, HashKeyRange};
 
-use crate::producer::event::Attempt;
-use crate::shards::ShardAggregate;
-use crate::write::{OwnedAggregate, OwnedUserRecord};
+use crate::producer::attempt::Attempts;
+use crate::producer::entry::{Entry, Pushed};
+use crate::producer::request::PutRecord;
+use crate::write::OwnedUserRecord;
+use crate::write::read_back;
 
-/// Attempts of the past, shared by the user records that made them together.
-pub(super) type Past = Arc<[Attempt]>;
-
-/// What goes with a user record.
-#[derive(Debug)]
-pub(super) struct Pushed<T> {
-    pub(super) token: T,
-    /// Its place among all that were pushed.
-    pub(super) number: u64,
-    pub(super) at: Duration,
-    pub(super) buffered_len: usize,
-    /// Attempts before it was aggregated anew.
-    pub(super) past: Option<Past>,
-}
-
-#[derive(Debug)]
-pub(super) struct Waiting<T> {
-    pub(super) user_record: OwnedUserRecord,
-    pub(super) pushed: Pushed<T>,
-}
-
-/// A complete aggregate, to be sent or sent again as it is.
+/// A Kinesis record, to be sent or sent again as it is.
 #[derive(Debug)]
 pub(super) struct Sealed<T> {
-    pub(super) shard_id: Arc<str>,
-    pub(super) span: HashKeyRange,
-    pub(super) aggregate: OwnedAggregate,
+    pub(super) record: PutRecord,
+    pub(super) is_raw: bool,
+    /// Its user records, in order of their numbers; at least one.
     pub(super) pushed: Vec<Pushed<T>>,
-    pub(super) oldest: Duration,
-    /// The most attempts of a user record before this aggregate.
+    /// From the lowest to the highest hash key of its user records.
+    pub(super) span: HashKeyRange,
+    /// The shard that has all of them, by the map of the time, and its range.
+    pub(super) shard: (Arc<str>, HashKeyRange),
+    /// Attempts to send it as it is.
+    pub(super) attempts: Attempts,
+    /// The most attempts of a user record before that.
     pub(super) past_attempts: usize,
-    pub(super) attempts: Vec<Attempt>,
     pub(super) not_before: Duration,
-    /// To be the only one in its request.
-    pub(super) alone: bool,
+    /// Kinesis records in the request that it may be sent in, at most.
+    pub(super) max_company: usize,
 }
 
 impl<T> Sealed<T> {
-    pub(super) fn len(&self) -> usize {
-        let data_len = self.aggregate.data().len();
-        data_len.saturating_add(self.aggregate.partition_key().len())
-    }
-
-    pub(super) fn attempt_count(&self) -> usize {
-        self.past_attempts.saturating_add(self.attempts.len())
-    }
-}
-
-impl<T> From<ShardAggregate<Pushed<T>>> for Sealed<T> {
-    fn from(complete: ShardAggregate<Pushed<T>>) -> Self {
-        let oldest = complete.tokens.iter().map(|pushed| pushed.at).min();
-        let past_attempts = complete.tokens.iter().map(Pushed::attempt_count).max();
+    pub(super) fn new(
+        record: PutRecord,
+        is_raw: bool,
+        pushed: Vec<Pushed<T>>,
+        span: HashKeyRange,
+        shard: (Arc<str>, HashKeyRange),
+    ) -> Self {
+        let past_attempts = pushed.iter().map(|pushed| pushed.attempts.count()).max();
         Self {
-            shard_id: complete.shard_id,
-            span: complete.hash_key_span,
-            aggregate: complete.aggregate,
-            pushed: complete.tokens,
-            oldest: oldest.unwrap_or_default(),
+            record,
+            is_raw,
+            pushed,
+            span,
+            shard,
+            attempts: Attempts::default(),
             past_attempts: past_attempts.unwrap_or_default(),
-            attempts: Vec::new(),
             not_before: Duration::ZERO,
-            alone: false,
+            max_company: usize::MAX,
         }
     }
-}
 
-impl<T> Pushed<T> {
-    pub(super) fn attempt_count(&self) -> usize {
-        self.past.as_ref().map_or(0, |past| past.len())
+    /// The lowest number of its user records.
+    pub(super) fn number(&self) -> u64 {
+        self.pushed.first().map_or(0, |pushed| pushed.number)
     }
-}
 
-/// The user records of an aggregate, each with all of its attempts.
-pub(super) fn take_apart<T>(sealed: Sealed<T>) -> Vec<Waiting<T>> {
-    let attempts: Past = sealed.attempts.into();
-    // Neighbours mostly have the same past.
-    let mut known: Option<(Option<Past>, Past)> = None;
-    let user_records = sealed.aggregate.read_back();
-    user_records
-        .zip(sealed.pushed)
-        .map(|(user_record, mut pushed)| {
-            if !attempts.is_empty() {
-                let past = match &known {
-                    Some((before, past)) if is_same(before, &pushed.past) => Arc::clone(past),
-                    _ => match &pushed.past {
-                        None => Arc::clone(&attempts),
-                        Some(before) => before.iter().chain(&*attempts).cloned().collect(),
-                    },
-                };
-                let before = pushed.past.replace(Arc::clone(&past));
-                known = Some((before, past));
+    /// When the time to live of its oldest user record started.
+    pub(super) fn put_at(&self) -> Duration {
+        let first = self.pushed.first();
+        first.map_or(Duration::ZERO, |pushed| pushed.put_at)
+    }
+
+    pub(super) fn attempt_count(&self) -> usize {
+        self.past_attempts.saturating_add(self.attempts.count())
+    }
+
+    /// The hash key that it is put under.
+    pub(super) fn outer_hash_key(&self) -> Option<HashKey> {
+        let of_key = |key: &String| HashKey::of_partition_key(key.as_bytes());
+        let explicit = self.record.explicit_hash_key;
+        explicit.or_else(|| self.record.partition_key.as_ref().map(of_key))
+    }
+
+    /// The user records, each with all of its attempts. Those of an aggregate
+    /// get memory of their own, or the last one would hold all of it.
+    pub(super) fn take_apart(self) -> Vec<Box<Entry<T>>> {
+        let Self {
+            record,
+            is_raw,
+            pushed,
+            attempts,
+            ..
+        } = self;
+        // Neighbours mostly have the same past.
+        let mut known = (Attempts::default(), attempts.clone());
+        let mut with_past = |mut pushed: Pushed<T>| {
+            if !pushed.attempts.is_same(&known.0) {
+                let all = pushed.attempts.followed_by(&attempts);
+                known = (pushed.attempts.clone(), all);
             }
-            Waiting {
+            pushed.attempts = known.1.clone();
+            pushed
+        };
+        let entry = |(user_record, pushed)| {
+            Box::new(Entry {
                 user_record,
-                pushed,
-            }
-        })
-        .collect()
-}
-
-fn is_same(one: &Option<Past>, other: &Option<Past>) -> bool {
-    match (one, other) {
-        (None, None) => true,
-        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-        _ => false,
+                pushed: with_past(pushed),
+            })
+        };
+        if is_raw {
+            let user_record = OwnedUserRecord::from_raw(
+                record.partition_key,
+                record.explicit_hash_key,
+                record.data,
+            );
+            return core::iter::once(user_record)
+                .zip(pushed)
+                .map(entry)
+                .collect();
+        }
+        let user_records = read_back(&record.data).map(OwnedUserRecord::with_own_data);
+        user_records.zip(pushed).map(entry).collect()
     }
 }

@@ -4,10 +4,11 @@ use core::time::Duration;
 
 use kinesis_agg_codec::Limits;
 
-use crate::shards::ShardedLimits;
-use crate::write::LoneUserRecord;
+use crate::producer::distribution::Distribution;
+use crate::shards::{DEFAULT_MAX_AGE, DEFAULT_MAX_BUFFERED_LEN};
+use crate::write::{LoneUserRecord, RecordAggregator};
 
-/// Records of the largest PutRecords request.
+/// Records in the largest PutRecords request.
 ///
 /// Source: Kinesis service quota.
 pub const MAX_REQUEST_COUNT: usize = 500;
@@ -36,15 +37,43 @@ pub const DEFAULT_SHORTEST_BACKOFF: Duration = Duration::from_millis(50);
 /// The longest pause after any attempt, by default.
 pub const DEFAULT_LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 
-/// How long a user record may stay by default before it goes back.
+/// How long a user record may stay by default before it is given up.
 ///
 /// Source: the KPL's `RecordTtl`.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(30);
 
-/// How a [`ProducerCore`](crate::ProducerCore) behaves.
+/// How long a producer trusts its list of shards by default without an answer
+/// of the stream.
+pub const DEFAULT_MAX_SILENCE: Duration = Duration::from_secs(5);
+
+/// How long a list of shards is used at most by default, and so how often the
+/// stream is asked how it distributes records.
+pub const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What happens to user records that cannot be sent raw, on streams that
+/// distribute records themselves ([`Distribution::Auto`]): those with tags, and
+/// those whose data begins with the magic of aggregates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UnfitForRaw {
+    /// They are rejected
+    /// ([`RejectionReason::CannotGoRaw`](crate::shards::RejectionReason::CannotGoRaw)).
+    /// Those that wait when the stream is switched fail.
+    #[default]
+    Reject,
+    /// Each is sent as an aggregate of one, and sent again until the service
+    /// happens to store it in the shard of its hash key. Each attempt before
+    /// that leaves a copy for consumers that do not filter.
+    Aggregate,
+}
+
+/// How a [`ProducerCore`](crate::producer::ProducerCore) behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducerSettings {
-    pub(super) sharded: ShardedLimits,
+    pub(super) limits: Limits,
+    pub(super) lone: LoneUserRecord,
+    pub(super) max_age: Duration,
+    pub(super) max_buffered_len: usize,
     pub(super) max_request_count: usize,
     pub(super) max_request_len: usize,
     pub(super) max_requests_in_flight: usize,
@@ -54,16 +83,23 @@ pub struct ProducerSettings {
     pub(super) max_attempts: usize,
     pub(super) shortest_backoff: Duration,
     pub(super) longest_backoff: Duration,
+    pub(super) max_silence: Duration,
+    pub(super) refresh_interval: Duration,
+    pub(super) distribution: Distribution,
+    pub(super) unfit_for_raw: UnfitForRaw,
 }
 
 impl ProducerSettings {
-    /// [`ShardedLimits::new`], the service's limits, the KPL's
-    /// [`DEFAULT_TTL`], and the other defaults of this crate, each at its
-    /// setter.
+    /// The default [`Limits`] and [`LoneUserRecord`], the service's limits, the
+    /// KPL's [`DEFAULT_TTL`], and the other defaults of this crate; each is named
+    /// at its setter.
     #[must_use]
     pub fn new() -> Self {
         Self {
-            sharded: ShardedLimits::new(),
+            limits: Limits::new(),
+            lone: LoneUserRecord::default(),
+            max_age: DEFAULT_MAX_AGE,
+            max_buffered_len: DEFAULT_MAX_BUFFERED_LEN,
             max_request_count: MAX_REQUEST_COUNT,
             max_request_len: DEFAULT_MAX_REQUEST_LEN,
             max_requests_in_flight: DEFAULT_MAX_REQUESTS_IN_FLIGHT,
@@ -73,43 +109,54 @@ impl ProducerSettings {
             max_attempts: usize::MAX,
             shortest_backoff: DEFAULT_SHORTEST_BACKOFF,
             longest_backoff: DEFAULT_LONGEST_BACKOFF,
+            max_silence: DEFAULT_MAX_SILENCE,
+            refresh_interval: DEFAULT_REFRESH_INTERVAL,
+            distribution: Distribution::ByKey,
+            unfit_for_raw: UnfitForRaw::Reject,
         }
     }
 
     /// Sets how large an aggregate may become.
     #[must_use]
     pub const fn with_limits(self, limits: Limits) -> Self {
-        let sharded = self.sharded.with_limits(limits);
-        Self { sharded, ..self }
+        Self { limits, ..self }
     }
 
-    /// Sets how long a user record waits for company.
+    /// Sets how long a user record waits for others to share its Kinesis record
+    /// or request; [`DEFAULT_MAX_AGE`] by default. Never longer than half of its
+    /// time to live ([`with_ttl`](Self::with_ttl)), whatever is set here: a user
+    /// record that waits for company until it expires would never be sent.
     #[must_use]
     pub const fn with_max_age(self, max_age: Duration) -> Self {
-        let sharded = self.sharded.with_max_age(max_age);
-        Self { sharded, ..self }
+        Self { max_age, ..self }
     }
 
-    /// Sets how many bytes of user records are held at once, from the push to
-    /// the taking of their end. Counted as in
-    /// [`ShardedLimits::with_max_buffered_len`].
+    /// Sets how many bytes may be held at once, from the put of user records to
+    /// the taking of their events; [`DEFAULT_MAX_BUFFERED_LEN`] by default.
+    /// [`ProducerCore::held_len`](crate::producer::ProducerCore::held_len) is
+    /// what a user record counts for: its content, and a fixed amount for all
+    /// that is kept beside it.
+    ///
+    /// Data that is a slice of a larger buffer keeps all of that buffer, and
+    /// only the slice counts.
     #[must_use]
     pub const fn with_max_buffered_len(self, max_buffered_len: usize) -> Self {
-        let sharded = self.sharded.with_max_buffered_len(max_buffered_len);
-        Self { sharded, ..self }
+        Self {
+            max_buffered_len,
+            ..self
+        }
     }
 
-    /// Sets in what form a user record goes that is alone in its aggregate. A
-    /// consumer gets a raw one without a sub-sequence number.
+    /// Sets in what form a user record is sent that would be alone in its
+    /// aggregate. A consumer gets a raw one without a sub-sequence number.
     #[must_use]
     pub const fn with_lone_user_record(self, lone: LoneUserRecord) -> Self {
-        let sharded = self.sharded.with_lone_user_record(lone);
-        Self { sharded, ..self }
+        Self { lone, ..self }
     }
 
-    /// Sets how many Kinesis records a request may have: 1 to
-    /// [`MAX_REQUEST_COUNT`], to which other numbers are moved and which is the
-    /// default.
+    /// Sets how many Kinesis records a request may have: from 1 to
+    /// [`MAX_REQUEST_COUNT`], which is the default. Other numbers are moved into
+    /// that range.
     #[must_use]
     pub fn with_max_request_count(self, max_request_count: usize) -> Self {
         Self {
@@ -119,8 +166,8 @@ impl ProducerSettings {
     }
 
     /// Sets how many bytes a request may have: data and partition keys;
-    /// [`DEFAULT_MAX_REQUEST_LEN`] by default. An aggregate that is larger goes
-    /// alone.
+    /// [`DEFAULT_MAX_REQUEST_LEN`] by default. A larger Kinesis record is sent
+    /// in a request of its own.
     #[must_use]
     pub const fn with_max_request_len(self, max_request_len: usize) -> Self {
         Self {
@@ -140,7 +187,8 @@ impl ProducerSettings {
     }
 
     /// Sets what is sent to a shard in a second at most, in Kinesis records and
-    /// in bytes of data and partition keys; 0 is no limit.
+    /// in bytes of data and partition keys; 0 is no limit. A stream that
+    /// distributes records itself gets that for each of its shards.
     /// [`DEFAULT_RECORDS_PER_SECOND`] and [`DEFAULT_BYTES_PER_SECOND`] by
     /// default.
     #[must_use]
@@ -152,15 +200,15 @@ impl ProducerSettings {
         }
     }
 
-    /// Sets how long after its push a user record is given up, if it is not in
+    /// Sets how long after its put a user record is given up, if it is not in
     /// flight then; [`DEFAULT_TTL`] by default.
     #[must_use]
     pub const fn with_ttl(self, ttl: Duration) -> Self {
         Self { ttl, ..self }
     }
 
-    /// Sets how often a user record is sent at most, at least once. Any number
-    /// by default.
+    /// Sets how often a user record is sent at most, at least once. There is no
+    /// limit by default.
     #[must_use]
     pub fn with_max_attempts(self, max_attempts: usize) -> Self {
         Self {
@@ -182,10 +230,67 @@ impl ProducerSettings {
         }
     }
 
+    /// Sets how long the producer trusts its list of shards without an answer of
+    /// the stream; [`DEFAULT_MAX_SILENCE`] by default. After that, it lists the
+    /// shards before its next request: a stream that was deleted and created
+    /// again under its name has the same shard ids with other ranges. A stream
+    /// that is created again faster than that is not noticed, and aggregates can
+    /// be lost to consumers that filter, as the KCL.
+    #[must_use]
+    pub const fn with_max_silence(self, max_silence: Duration) -> Self {
+        Self {
+            max_silence,
+            ..self
+        }
+    }
+
+    /// Sets after what time the shards are listed again, while user records are
+    /// held, though nothing asks for it; [`DEFAULT_REFRESH_INTERVAL`] by default.
+    /// With each listing, the stream is asked how it distributes records.
+    #[must_use]
+    pub const fn with_refresh_interval(self, refresh_interval: Duration) -> Self {
+        Self {
+            refresh_interval,
+            ..self
+        }
+    }
+
+    /// Sets how the stream distributes records, as far as the service does not
+    /// say and its answers do not show; [`Distribution::ByKey`] by default.
+    #[must_use]
+    pub const fn with_assumed_distribution(self, distribution: Distribution) -> Self {
+        Self {
+            distribution,
+            ..self
+        }
+    }
+
+    /// Sets what happens to user records that cannot be sent raw where they have
+    /// to be; [`UnfitForRaw::Reject`] by default.
+    #[must_use]
+    pub const fn with_unfit_for_raw(self, unfit_for_raw: UnfitForRaw) -> Self {
+        Self {
+            unfit_for_raw,
+            ..self
+        }
+    }
+
     /// How large an aggregate may become.
     #[must_use]
     pub const fn limits(&self) -> Limits {
-        self.sharded.limits()
+        self.limits
+    }
+
+    /// How many bytes may be held at once.
+    #[must_use]
+    pub const fn max_buffered_len(&self) -> usize {
+        self.max_buffered_len
+    }
+
+    /// How long after its put a user record is given up.
+    #[must_use]
+    pub const fn ttl(&self) -> Duration {
+        self.ttl
     }
 }
 
@@ -196,6 +301,24 @@ impl Default for ProducerSettings {
 }
 
 impl ProducerSettings {
+    pub(super) fn aggregator(&self) -> RecordAggregator {
+        RecordAggregator::new()
+            .with_limits(self.limits)
+            .with_lone_user_record(self.lone)
+    }
+
+    /// When a user record that was put then is given up.
+    pub(super) const fn expiry(&self, put_at: Duration) -> Duration {
+        put_at.saturating_add(self.ttl)
+    }
+
+    /// Until when a user record waits for company.
+    pub(super) fn deadline(&self, put_at: Duration, pushed_at: Duration) -> Duration {
+        let half = self.ttl.checked_div(2).unwrap_or_default();
+        let by_age = pushed_at.saturating_add(self.max_age);
+        by_age.min(put_at.saturating_add(half))
+    }
+
     /// How long a record of this length takes of a shard's time, by records
     /// and by bytes.
     pub(super) fn costs(&self, len: usize) -> (Duration, Duration) {

@@ -5,8 +5,8 @@ mod sharded_aggregator;
 
 pub use kinesis_agg_codec::{HashKey, HashKeyRange, ReversedRangeError};
 pub use shard_map::{Shard, ShardMap, ShardMapDiff, ShardMapError};
+pub(crate) use sharded_aggregator::check_room;
 pub use sharded_aggregator::{
-    DEFAULT_MAX_AGE, DEFAULT_MAX_BUFFERED_LEN, RefusalReason, RefusedUserRecord, ShardAggregate,
+    DEFAULT_MAX_AGE, DEFAULT_MAX_BUFFERED_LEN, RejectedUserRecord, RejectionReason, ShardAggregate,
     ShardedAggregator, ShardedLimits,
 };
-pub(crate) use sharded_aggregator::{buffered_len, check_room};

@@ -56,13 +56,15 @@ impl Shard {
         }
     }
 
-    /// The shard id. It never names another shard of the same stream.
+    /// The shard id. It never names another shard of the same stream, but a
+    /// stream that is deleted and created again under its name uses the same
+    /// ids.
     #[must_use]
     pub const fn id(&self) -> &Arc<str> {
         &self.id
     }
 
-    /// The hash keys of the shard. They never change.
+    /// The hash keys of the shard. They never change in the life of a stream.
     #[must_use]
     pub const fn hash_key_range(&self) -> HashKeyRange {
         self.hash_key_range
@@ -195,15 +197,20 @@ impl ShardMap {
         })
     }
 
-    /// The map of a later listing, which also remembers the shards of this
-    /// one: those no longer listed for `keep` more, counted from the first
-    /// `now` at which they were missed.
+    /// The map of a later listing, which also remembers the closed shards of
+    /// this one that are no longer listed, for `keep` from the first `now` at
+    /// which they were missed.
     ///
-    /// `now` is the time since any moment, as long as it is always the same.
+    /// A listing that contradicts this map may be one of another stream, created
+    /// under the same name: a shard id has another range, a closed shard is open
+    /// again, or an open one is not listed. After such a listing, only what is
+    /// listed is known.
+    ///
+    /// `now` is the time since any moment, as long as that is always the same.
     ///
     /// # Errors
     ///
-    /// As [`ShardMap::new`]; this map goes on unchanged.
+    /// As [`ShardMap::new`].
     pub fn refreshed(
         &self,
         shards: impl IntoIterator<Item = Shard>,
@@ -211,23 +218,33 @@ impl ShardMap {
         keep: Duration,
     ) -> Result<Self, ShardMapError> {
         let mut map = Self::new(shards)?;
-        let past = self.closed.values().cloned();
-        let past = past.chain(self.open.iter().map(|shard| Closed {
-            shard: shard.clone(),
-            unlisted_since: None,
-        }));
-        for mut shard in past {
-            let id = Arc::clone(shard.shard.id());
-            if map.find(&id).is_some() {
+        if self.is_contradicted_by(&map) {
+            return Ok(map);
+        }
+        for (id, closed) in &self.closed {
+            if map.find(id).is_some() {
                 continue;
             }
-            let since = *shard.unlisted_since.get_or_insert(now);
-            shard.shard.is_open = false;
+            let mut closed = closed.clone();
+            let since = *closed.unlisted_since.get_or_insert(now);
             if now.saturating_sub(since) <= keep {
-                map.closed.insert(id, shard);
+                map.closed.insert(Arc::clone(id), closed);
             }
         }
         Ok(map)
+    }
+
+    /// True if a listing cannot be one of the same stream at a later time.
+    pub(crate) fn is_contradicted_by(&self, listed: &Self) -> bool {
+        let has_other_range = |shard: &Shard| {
+            let listed = listed.find(&shard.id);
+            listed.is_some_and(|listed| listed.hash_key_range != shard.hash_key_range)
+        };
+        let is_open_again = |shard: &Shard| listed.place_of_id(&shard.id).is_some();
+        let is_missing = |shard: &Shard| listed.find(&shard.id).is_none();
+        let mut closed = self.closed.values().map(|closed| &closed.shard);
+        closed.any(|shard| has_other_range(shard) || is_open_again(shard))
+            || (self.open.iter()).any(|shard| has_other_range(shard) || is_missing(shard))
     }
 
     /// The open shards, from the lowest hash key to the highest.
@@ -253,6 +270,18 @@ impl ShardMap {
             .saturating_sub(1)
     }
 
+    /// True if a shard of this id and range is open.
+    fn is_open(&self, shard: &Shard) -> bool {
+        let place = self.place_of_id(&shard.id);
+        let open = place.and_then(|place| self.open.get(place));
+        open.is_some_and(|open| open.hash_key_range == shard.hash_key_range)
+    }
+
+    /// The place of an open shard of this id and range among the open ones.
+    pub(crate) fn place_of_same(&self, shard: &Shard) -> Option<usize> {
+        self.place_of_id(&shard.id).filter(|_| self.is_open(shard))
+    }
+
     /// The place of an open shard among the open ones.
     pub(crate) fn place_of_id(&self, id: &str) -> Option<usize> {
         self.places.get(id).copied()
@@ -267,13 +296,14 @@ impl ShardMap {
         }
     }
 
-    /// What became of the open shards on the way to a newer map.
+    /// Compares the open shards with those of a newer map. A shard whose range
+    /// changed is closed and opened: it belongs to another stream.
     ///
     /// Linear in the number of open shards.
     #[must_use]
     pub fn diff(&self, newer: &Self) -> ShardMapDiff {
         let missing_in = |map: &Self, shards: &[Shard]| -> Vec<Shard> {
-            let missing = |shard: &&Shard| !map.places.contains_key(&shard.id);
+            let missing = |shard: &&Shard| !map.is_open(shard);
             shards.iter().filter(missing).cloned().collect()
         };
         ShardMapDiff {

@@ -4,7 +4,6 @@
 //! of which one user record is another shard's. So no aggregate is made here
 //! that spans two shards of the current map.
 
-use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
@@ -13,6 +12,7 @@ use kinesis_agg_codec::{EncodeError, HashKey, HashKeyRange, Limits, OuterKey};
 use thiserror::Error;
 
 use crate::shards::shard_map::{Shard, ShardMap};
+use crate::timers::Timers;
 use crate::write::{AsUserRecord, LoneUserRecord, OwnedAggregate, RecordAggregator};
 
 /// How long a user record waits for company by default.
@@ -91,7 +91,7 @@ impl ShardedLimits {
         self.limits
     }
 
-    pub(crate) fn aggregator(&self) -> RecordAggregator {
+    fn aggregator(&self) -> RecordAggregator {
         RecordAggregator::new()
             .with_limits(self.limits)
             .with_outer_key(self.outer_key)
@@ -105,32 +105,32 @@ impl Default for ShardedLimits {
     }
 }
 
-/// A user record that was refused, and is the caller's again, with its token.
-/// Nothing else was changed.
+/// A user record that was never accepted. The caller has it back, with its
+/// token; nothing else was changed.
 #[derive(Clone, Error)]
-#[error("user record was refused")]
+#[error("user record was rejected")]
 #[non_exhaustive]
-pub struct RefusedUserRecord<U, T = ()> {
+pub struct RejectedUserRecord<U, T = ()> {
     /// The user record as it came in.
     pub user_record: U,
     /// What came with it.
     pub token: T,
     /// Why.
     #[source]
-    pub reason: RefusalReason,
+    pub reason: RejectionReason,
 }
 
 /// Without the user record, which may be large and need not be printable.
-impl<U, T> fmt::Debug for RefusedUserRecord<U, T> {
+impl<U, T> fmt::Debug for RejectedUserRecord<U, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RefusedUserRecord")
+        f.debug_struct("RejectedUserRecord")
             .field("reason", &self.reason)
             .finish_non_exhaustive()
     }
 }
 
-impl<U, T> RefusedUserRecord<U, T> {
-    pub(crate) const fn new(user_record: U, token: T, reason: RefusalReason) -> Self {
+impl<U, T> RejectedUserRecord<U, T> {
+    pub(crate) const fn new(user_record: U, token: T, reason: RejectionReason) -> Self {
         Self {
             user_record,
             token,
@@ -139,10 +139,10 @@ impl<U, T> RefusedUserRecord<U, T> {
     }
 }
 
-/// Why a user record was refused.
+/// Why a user record was never accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum RefusalReason {
+pub enum RejectionReason {
     /// Too much is waiting already. The same push succeeds later.
     #[error("{needed} bytes needed, {available} available in the buffer")]
     BufferFull {
@@ -159,27 +159,42 @@ pub enum RefusalReason {
         /// Bytes that may wait.
         limit: usize,
     },
-    /// No aggregate can take it: [`EncodeError::EmptyPartitionKey`],
-    /// [`EncodeError::PartitionKeyTooLong`] or [`EncodeError::TooLarge`].
+    /// No aggregate can hold it, or no raw Kinesis record:
+    /// [`EncodeError::EmptyPartitionKey`], [`EncodeError::PartitionKeyTooLong`]
+    /// or [`EncodeError::TooLarge`].
     #[error(transparent)]
     Unfit(EncodeError),
+    /// It has no partition key, and the stream distributes records by key.
+    /// Producers only.
+    #[error("no partition key, on a stream that distributes records by key")]
+    NoPartitionKey,
+    /// The stream distributes records itself, so that they have to be sent raw,
+    /// and this one would not come out as it is: it has tags, or its data begins
+    /// with the magic of aggregates. Producers only
+    /// ([`UnfitForRaw`](crate::producer::UnfitForRaw)).
+    #[error("cannot be sent raw, on a stream that distributes records itself")]
+    CannotGoRaw,
+    /// It waited for room until its time to live was over. Only producers that
+    /// run report it.
+    #[error("expired while it waited for room")]
+    Expired,
 }
 
 /// Bytes that a user record counts for while it waits with its token.
-pub(crate) fn buffered_len<T, U: AsUserRecord>(user_record: &U) -> usize {
+fn buffered_len<T, U: AsUserRecord>(user_record: &U) -> usize {
     let len = user_record.as_user_record().encoded_len_alone();
     let len = usize::try_from(len).unwrap_or(usize::MAX);
     len.saturating_add(size_of::<T>())
 }
 
 /// Whether `needed` bytes have a place beside those `taken`.
-pub(crate) fn check_room(needed: usize, taken: usize, limit: usize) -> Result<(), RefusalReason> {
+pub(crate) fn check_room(needed: usize, taken: usize, limit: usize) -> Result<(), RejectionReason> {
     let available = limit.saturating_sub(taken);
     if needed > limit {
-        return Err(RefusalReason::LargerThanBuffer { needed, limit });
+        return Err(RejectionReason::LargerThanBuffer { needed, limit });
     }
     if needed > available {
-        return Err(RefusalReason::BufferFull { needed, available });
+        return Err(RejectionReason::BufferFull { needed, available });
     }
     Ok(())
 }
@@ -240,14 +255,15 @@ pub struct ShardedAggregator<T = ()> {
     limits: ShardedLimits,
     map: ShardMap,
     /// One for each open shard, in the map's order.
-    lanes: Vec<Lane<T>>,
-    /// When each lane is due that holds user records.
-    deadlines: BTreeSet<(Duration, usize)>,
+    open: Vec<OpenAggregate<T>>,
+    /// When each of them is due.
+    deadlines: Timers,
     buffered_len: usize,
 }
 
+/// The aggregate of a shard that is being filled.
 #[derive(Debug)]
-struct Lane<T> {
+struct OpenAggregate<T> {
     aggregator: RecordAggregator,
     tokens: Vec<T>,
     /// When the oldest user record came, and the span of all, if there is one.
@@ -262,7 +278,7 @@ struct Filling {
     buffered_len: usize,
 }
 
-impl<T> Lane<T> {
+impl<T> OpenAggregate<T> {
     fn new(limits: &ShardedLimits) -> Self {
         Self {
             aggregator: limits.aggregator(),
@@ -276,12 +292,16 @@ impl<T> ShardedAggregator<T> {
     /// An empty aggregator for the open shards of a map.
     #[must_use]
     pub fn new(map: ShardMap, limits: ShardedLimits) -> Self {
-        let lanes = map.open_shards().iter().map(|_| Lane::new(&limits));
+        let open = map
+            .open_shards()
+            .iter()
+            .map(|_| OpenAggregate::new(&limits));
+        let open: Vec<_> = open.collect();
         Self {
             limits,
-            lanes: lanes.collect(),
+            deadlines: Timers::new(open.len()),
+            open,
             map,
-            deadlines: BTreeSet::new(),
             buffered_len: 0,
         }
     }
@@ -302,7 +322,7 @@ impl<T> ShardedAggregator<T> {
     /// True if no user record waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.deadlines.is_empty()
+        self.deadlines.next().is_none()
     }
 
     /// Adds a user record to the aggregate of its shard. Returns the aggregate
@@ -310,65 +330,61 @@ impl<T> ShardedAggregator<T> {
     ///
     /// # Errors
     ///
-    /// [`RefusedUserRecord`] with the user record and the token; nothing was
-    /// changed. [`RefusalReason::BufferFull`]: flushing makes room.
-    /// [`RefusalReason::LargerThanBuffer`]: only a larger
+    /// [`RejectedUserRecord`] with the user record and the token; nothing was
+    /// changed. [`RejectionReason::BufferFull`]: flushing makes room.
+    /// [`RejectionReason::LargerThanBuffer`]: only a larger
     /// [`max_buffered_len`](ShardedLimits::with_max_buffered_len) helps.
-    /// [`RefusalReason::Unfit`]: nothing helps, the reason is inside.
+    /// [`RejectionReason::Unfit`]: nothing helps, the reason is inside.
     pub fn push<U: AsUserRecord>(
         &mut self,
         user_record: U,
         token: T,
         now: Duration,
-    ) -> Result<Option<ShardAggregate<T>>, RefusedUserRecord<U, T>> {
+    ) -> Result<Option<ShardAggregate<T>>, RejectedUserRecord<U, T>> {
         let needed = buffered_len::<T, U>(&user_record);
         let room = check_room(needed, self.buffered_len, self.limits.max_buffered_len);
         if let Err(reason) = room {
-            return Err(RefusedUserRecord::new(user_record, token, reason));
+            return Err(RejectedUserRecord::new(user_record, token, reason));
         }
-        let hash_key = user_record.as_user_record().hash_key();
-        self.push_unbounded(user_record, hash_key, token, now)
+        self.push_unbounded(user_record, token, now)
     }
 
-    /// [`push`](Self::push) without regard to how much waits already, and with
-    /// the user record's hash key, which is an MD5 mostly.
-    pub(crate) fn push_unbounded<U: AsUserRecord>(
+    /// [`push`](Self::push) without regard to how much waits already.
+    fn push_unbounded<U: AsUserRecord>(
         &mut self,
         user_record: U,
-        hash_key: HashKey,
         token: T,
         now: Duration,
-    ) -> Result<Option<ShardAggregate<T>>, RefusedUserRecord<U, T>> {
+    ) -> Result<Option<ShardAggregate<T>>, RejectedUserRecord<U, T>> {
+        let hash_key = user_record.as_user_record().hash_key();
         let place = self.map.place_of(hash_key);
         let shard = self.map.shard_of(hash_key);
         let needed = buffered_len::<T, U>(&user_record);
-        let Some(lane) = self.lanes.get_mut(place) else {
-            // There is a lane for each shard of the map.
-            let reason = RefusalReason::BufferFull {
+        let Some(open) = self.open.get_mut(place) else {
+            // There is one for each shard of the map.
+            let reason = RejectionReason::BufferFull {
                 needed,
                 available: 0,
             };
-            return Err(RefusedUserRecord::new(user_record, token, reason));
+            return Err(RejectedUserRecord::new(user_record, token, reason));
         };
-        let complete = match lane.aggregator.push(user_record) {
+        let complete = match open.aggregator.push(user_record) {
             Ok(complete) => complete,
             Err(refused) => {
-                let reason = RefusalReason::Unfit(refused.reason);
-                return Err(RefusedUserRecord::new(refused.user_record, token, reason));
+                let reason = RejectionReason::Unfit(refused.reason);
+                return Err(RejectedUserRecord::new(refused.user_record, token, reason));
             }
         };
-        let complete = match (complete, lane.filling) {
+        let complete = match (complete, open.filling) {
             (Some(aggregate), Some(filling)) => {
-                self.deadlines
-                    .remove(&(self.limits.deadline(&filling), place));
                 self.buffered_len = self.buffered_len.saturating_sub(filling.buffered_len);
-                lane.filling = None;
-                let tokens = core::mem::take(&mut lane.tokens);
+                open.filling = None;
+                let tokens = core::mem::take(&mut open.tokens);
                 Some(filling.complete(shard, aggregate, tokens))
             }
             _ => None,
         };
-        let filling = lane.filling.get_or_insert(Filling {
+        let filling = open.filling.get_or_insert(Filling {
             since: now,
             lowest: hash_key,
             highest: hash_key,
@@ -377,30 +393,26 @@ impl<T> ShardedAggregator<T> {
         filling.lowest = filling.lowest.min(hash_key);
         filling.highest = filling.highest.max(hash_key);
         filling.buffered_len = filling.buffered_len.saturating_add(needed);
-        // Time that runs backwards makes a user record older, never forgotten.
-        if now < filling.since {
-            self.deadlines
-                .remove(&(self.limits.deadline(filling), place));
-            filling.since = now;
-        }
+        // A clock that goes back makes a user record older; it is never forgotten.
+        filling.since = filling.since.min(now);
         self.deadlines
-            .insert((self.limits.deadline(filling), place));
+            .set(place, Some(self.limits.deadline(filling)));
         self.buffered_len = self.buffered_len.saturating_add(needed);
-        lane.tokens.push(token);
+        open.tokens.push(token);
         Ok(complete)
     }
 
     /// When an aggregate will be due, if there is one.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.deadlines.first().map(|&(deadline, _)| deadline)
+        self.deadlines.next()
     }
 
     /// Completes the aggregate that has been due for longest, if one is. To be
     /// called until there is none.
     pub fn flush_due(&mut self, now: Duration) -> Option<ShardAggregate<T>> {
-        let &(deadline, place) = self.deadlines.first()?;
-        (deadline <= now).then(|| self.flush_place(place)).flatten()
+        let place = self.deadlines.due(now)?;
+        self.flush_place(place)
     }
 
     /// Completes the aggregate of an open shard, if there are user records.
@@ -413,66 +425,54 @@ impl<T> ShardedAggregator<T> {
         core::iter::from_fn(|| self.flush_due(Duration::MAX)).collect()
     }
 
-    /// When the oldest user record that waits for the shard of this place came.
-    pub(crate) fn waiting_since(&self, place: usize) -> Option<Duration> {
-        Some(self.lanes.get(place)?.filling?.since)
-    }
-
-    /// When the aggregate of the shard of this place is due.
-    pub(crate) fn deadline(&self, place: usize) -> Option<Duration> {
-        let filling = self.lanes.get(place)?.filling?;
-        Some(self.limits.deadline(&filling))
-    }
-
-    pub(crate) fn flush_place(&mut self, place: usize) -> Option<ShardAggregate<T>> {
+    fn flush_place(&mut self, place: usize) -> Option<ShardAggregate<T>> {
         let shard = self.map.open_shards().get(place)?;
-        let lane = self.lanes.get_mut(place)?;
-        let filling = lane.filling?;
-        let aggregate = lane.aggregator.flush()?;
-        self.deadlines
-            .remove(&(self.limits.deadline(&filling), place));
+        let open = self.open.get_mut(place)?;
+        let filling = open.filling?;
+        let aggregate = open.aggregator.flush()?;
+        self.deadlines.set(place, None);
         self.buffered_len = self.buffered_len.saturating_sub(filling.buffered_len);
         // A shard that may stay idle keeps no buffer.
-        let lane = core::mem::replace(lane, Lane::new(&self.limits));
-        Some(filling.complete(shard, aggregate, lane.tokens))
+        let open = core::mem::replace(open, OpenAggregate::new(&self.limits));
+        Some(filling.complete(shard, aggregate, open.tokens))
     }
 
-    /// From now on, routes by this map. User records that wait for shards that
-    /// are no longer open are routed anew, in order; the others stay where
-    /// they are. Returns the aggregates that this completed.
+    /// Routes by this map from now on. User records that wait for shards that
+    /// are no longer open, or whose ranges changed, are routed again, in order;
+    /// the others stay where they are. Returns the aggregates that this
+    /// completed.
     ///
-    /// A user record that is routed anew counts as being as old as the oldest
+    /// A user record that is routed again counts as being as old as the oldest
     /// that waited with it: it is due earlier, never later.
     pub fn replace_map(&mut self, map: ShardMap) -> Vec<ShardAggregate<T>> {
-        let fresh = map.open_shards().iter().map(|_| Lane::new(&self.limits));
-        let fresh = fresh.collect();
-        let old_lanes = core::mem::replace(&mut self.lanes, fresh);
+        let fresh = map.open_shards().iter();
+        let fresh: Vec<_> = fresh.map(|_| OpenAggregate::new(&self.limits)).collect();
+        self.deadlines = Timers::new(fresh.len());
+        let old = core::mem::replace(&mut self.open, fresh);
         let old_map = core::mem::replace(&mut self.map, map);
-        self.deadlines.clear();
         self.buffered_len = 0;
         let mut homeless = Vec::new();
-        for (shard, lane) in old_map.open_shards().iter().zip(old_lanes) {
-            let Some(filling) = lane.filling else {
+        for (shard, open) in old_map.open_shards().iter().zip(old) {
+            let Some(filling) = open.filling else {
                 continue;
             };
-            let place = self.map.place_of_id(shard.id());
-            match place.and_then(|place| Some((place, self.lanes.get_mut(place)?))) {
+            let place = self.map.place_of_same(shard);
+            match place.and_then(|place| Some((place, self.open.get_mut(place)?))) {
                 Some((place, home)) => {
-                    *home = lane;
+                    *home = open;
                     self.deadlines
-                        .insert((self.limits.deadline(&filling), place));
+                        .set(place, Some(self.limits.deadline(&filling)));
                     self.buffered_len = self.buffered_len.saturating_add(filling.buffered_len);
                 }
-                None => homeless.push((filling.since, lane)),
+                None => homeless.push((filling.since, open)),
             }
         }
         let mut complete = Vec::new();
-        for (since, mut lane) in homeless {
-            let user_records = lane.aggregator.take_user_records();
-            for (user_record, token) in user_records.into_iter().zip(lane.tokens) {
-                let hash_key = user_record.hash_key();
-                let pushed = self.push_unbounded(user_record, hash_key, token, since);
-                // What one aggregator took, another of the same limits takes.
+        for (since, mut open) in homeless {
+            let user_records = open.aggregator.take_user_records();
+            for (user_record, token) in user_records.into_iter().zip(open.tokens) {
+                let pushed = self.push_unbounded(user_record, token, since);
+                // What one aggregator held, another of the same limits can hold.
                 if let Ok(Some(full)) = pushed {
                     complete.push(full);
                 }
@@ -485,10 +485,6 @@ impl<T> ShardedAggregator<T> {
 impl ShardedLimits {
     fn deadline(&self, filling: &Filling) -> Duration {
         filling.since.saturating_add(self.max_age)
-    }
-
-    pub(crate) const fn max_buffered_len(&self) -> usize {
-        self.max_buffered_len
     }
 }
 
@@ -587,7 +583,7 @@ mod tests {
         aggregator.push(user_record(1), 1_u8, ms(0)).unwrap();
         aggregator.push(user_record(100), 2, ms(0)).unwrap();
         let refused = aggregator.push(user_record(1), 3, ms(0)).unwrap_err();
-        let reason = RefusalReason::BufferFull {
+        let reason = RejectionReason::BufferFull {
             needed,
             available: 0,
         };
@@ -608,11 +604,11 @@ mod tests {
         let refused = aggregator.push(large, 4, ms(0)).unwrap_err();
         assert!(matches!(
             refused.reason,
-            RefusalReason::LargerThanBuffer { .. }
+            RejectionReason::LargerThanBuffer { .. }
         ));
         let keyless = OwnedUserRecord::new("", "");
         let refused = aggregator.push(keyless, 5, ms(0)).unwrap_err();
-        let reason = RefusalReason::Unfit(EncodeError::EmptyPartitionKey);
+        let reason = RejectionReason::Unfit(EncodeError::EmptyPartitionKey);
         assert_eq!((refused.reason, refused.token), (reason, 5));
     }
 

@@ -15,6 +15,5 @@ pub use kinesis_agg_codec::{
     RecordTags,
 };
 pub use owned_user_record::{AsUserRecord, OwnedUserRecord};
-#[cfg(test)]
 pub(crate) use record_aggregator::read_back;
 pub use record_aggregator::{LoneUserRecord, OwnedAggregate, RecordAggregator, flush_all};

@@ -1,4 +1,4 @@
-//! User records that own what they are made of.
+//! User records that own their bytes.
 
 use bytes::Bytes;
 use kinesis_agg_codec::{HashKey, KeyBytes, NewUserRecord, RecordTag, RecordTags, UserRecord};
@@ -7,7 +7,7 @@ use crate::kinesis_record::EnclosingRecord;
 use crate::read::{Delivered, OwnedDelivered};
 use crate::write::error::UnfitUserRecord;
 
-/// A user record to be written, on its own feet: for queues, retries and
+/// A user record to be written that owns its bytes: for queues, retries and
 /// whatever else outlives the call.
 ///
 /// ```
@@ -18,6 +18,7 @@ use crate::write::error::UnfitUserRecord;
 ///     .with_tag("unit", Some("C"));
 /// assert_eq!(user_record.tags().iter().count(), 1);
 /// ```
+///
 /// With the feature `serde`, it is serialized as a struct: the explicit hash key
 /// as decimal text, data and tags as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,10 +28,10 @@ use crate::write::error::UnfitUserRecord;
     serde(into = "serde_form::Form", try_from = "serde_form::Form")
 )]
 pub struct OwnedUserRecord {
-    partition_key: String,
+    partition_key: Option<String>,
     explicit_hash_key: Option<HashKey>,
     data: Bytes,
-    /// As they stand in a record.
+    /// The tags, encoded as in a record.
     tags: Vec<u8>,
 }
 
@@ -38,10 +39,27 @@ impl OwnedUserRecord {
     /// A user record without explicit hash key and tags. The aggregator checks
     /// the partition key, see [`NewUserRecord::new`].
     pub fn new(partition_key: impl Into<String>, data: impl Into<Bytes>) -> Self {
+        Self::from_raw(Some(partition_key.into()), None, data.into())
+    }
+
+    /// A user record without a partition key, for streams that distribute
+    /// records themselves
+    /// ([`Distribution::Auto`](crate::producer::Distribution::Auto)). No
+    /// aggregate can hold it: aggregators reject it as if its key were empty.
+    pub fn without_partition_key(data: impl Into<Bytes>) -> Self {
+        Self::from_raw(None, None, data.into())
+    }
+
+    /// A user record without tags.
+    pub(crate) const fn from_raw(
+        partition_key: Option<String>,
+        explicit_hash_key: Option<HashKey>,
+        data: Bytes,
+    ) -> Self {
         Self {
-            partition_key: partition_key.into(),
-            explicit_hash_key: None,
-            data: data.into(),
+            partition_key,
+            explicit_hash_key,
+            data,
             tags: Vec::new(),
         }
     }
@@ -75,10 +93,11 @@ impl OwnedUserRecord {
         }
     }
 
-    /// The partition key.
+    /// The partition key, if there is one. Only user records made
+    /// [without](Self::without_partition_key) have none.
     #[must_use]
-    pub fn partition_key(&self) -> &str {
-        &self.partition_key
+    pub fn partition_key(&self) -> Option<&str> {
+        self.partition_key.as_deref()
     }
 
     /// The explicit hash key, if there is one.
@@ -99,14 +118,38 @@ impl OwnedUserRecord {
         RecordTags::parse(&self.tags).unwrap_or_default()
     }
 
-    /// Where on the ring of shards the user record belongs.
+    /// Where on the ring of shards the user record belongs. Without a partition
+    /// key: where an empty one would belong.
     #[must_use]
     pub fn hash_key(&self) -> HashKey {
         self.as_user_record().hash_key()
     }
 
+    /// Partition key, an empty one if there is none, and data.
     pub(crate) fn into_key_and_data(self) -> (String, Bytes) {
-        (self.partition_key, self.data)
+        (self.partition_key.unwrap_or_default(), self.data)
+    }
+
+    /// Partition key, explicit hash key and data; tags are dropped.
+    pub(crate) fn into_raw(self) -> (Option<String>, Option<HashKey>, Bytes) {
+        (self.partition_key, self.explicit_hash_key, self.data)
+    }
+
+    /// Bytes of data, partition key and tags.
+    pub(crate) fn content_len(&self) -> usize {
+        let key_len = self.partition_key.as_ref().map_or(0, String::len);
+        self.data
+            .len()
+            .saturating_add(key_len)
+            .saturating_add(self.tags.len())
+    }
+
+    /// Copies the data, which may be a part of larger memory.
+    pub(crate) fn with_own_data(self) -> Self {
+        Self {
+            data: Bytes::copy_from_slice(&self.data),
+            ..self
+        }
     }
 
     /// Makes a user record to be written of one that was read.
@@ -210,7 +253,7 @@ impl<R: EnclosingRecord> TryFrom<OwnedDelivered<R>> for OwnedUserRecord {
     }
 }
 
-/// Whatever can be pushed into an aggregator, and comes back if it is refused.
+/// What can be pushed into an aggregator, and comes back if it is rejected.
 pub trait AsUserRecord {
     /// The user record, borrowed.
     fn as_user_record(&self) -> NewUserRecord<'_>;
@@ -218,7 +261,7 @@ pub trait AsUserRecord {
 
 impl AsUserRecord for OwnedUserRecord {
     fn as_user_record(&self) -> NewUserRecord<'_> {
-        NewUserRecord::new(&self.partition_key, &self.data)
+        NewUserRecord::new(self.partition_key().unwrap_or_default(), &self.data)
             .with_explicit_hash_key(self.explicit_hash_key)
             .with_tags(self.tags())
     }
@@ -251,7 +294,8 @@ mod serde_form {
     #[derive(Serialize, Deserialize)]
     #[serde(rename = "OwnedUserRecord")]
     pub(super) struct Form {
-        partition_key: String,
+        #[serde(default)]
+        partition_key: Option<String>,
         #[serde(default)]
         explicit_hash_key: Option<String>,
         data: Bytes,
@@ -283,8 +327,7 @@ mod serde_form {
                 .explicit_hash_key
                 .map(|text| text.parse::<HashKey>())
                 .transpose()?;
-            let mut user_record =
-                Self::new(form.partition_key, form.data).with_explicit_hash_key(explicit_hash_key);
+            let mut user_record = Self::from_raw(form.partition_key, explicit_hash_key, form.data);
             for (key, value) in &form.tags {
                 user_record.push_tag(RecordTag {
                     key: key[..].into(),

@@ -53,19 +53,6 @@ impl OwnedAggregate {
     pub fn into_parts(self) -> (Bytes, String, Option<HashKey>) {
         (self.data, self.partition_key, self.explicit_hash_key)
     }
-
-    /// Its user records as they were pushed. A raw one has an explicit hash key,
-    /// whether it had one or not, unless the outer key is
-    /// [`OuterKey::FirstUserRecord`].
-    pub(crate) fn read_back(&self) -> impl Iterator<Item = OwnedUserRecord> {
-        // What starts with it is never raw, and what is wrapped does.
-        let is_raw = !self.data.starts_with(&MAGIC);
-        let raw = is_raw.then(|| {
-            OwnedUserRecord::new(self.partition_key.as_str(), self.data.clone())
-                .with_explicit_hash_key(self.explicit_hash_key)
-        });
-        read_back(&self.data).chain(raw)
-    }
 }
 
 /// Without a sequence number: what a consumer is going to get, as for tests.

@@ -46,11 +46,11 @@ async fn main() -> anyhow::Result<()> {
             if (number + 1) % (USER_RECORDS / 10) == 0 {
                 let counters = producer.counters();
                 println!(
-                    "{:5.1} s  {} put, {} delivered, {} aggregates, {} sent again",
+                    "{:5.1} s  {} put, {} delivered, {} records, {} sent again",
                     start.elapsed().as_secs_f32(),
                     counters.user_records_in,
                     counters.user_records_delivered,
-                    counters.aggregates,
+                    counters.records,
                     counters.retries,
                 );
                 tokio::time::sleep(Duration::from_millis(100)).await;

@@ -1,5 +1,6 @@
-//! A Kinesis server in the same process that fails on purpose and lists shards
-//! in pages, and a consumer that drops what the KCL drops.
+//! A Kinesis server in the same process that fails on purpose, lists shards in
+//! pages and distributes records itself if asked to, and a consumer that drops
+//! what the KCL drops.
 #![expect(clippy::missing_errors_doc, reason = "helpers of tests")]
 
 extern crate alloc;
@@ -52,11 +53,41 @@ pub enum Outage {
     ListShardsFails,
     /// ListShards is never answered.
     ListShardsHangs,
+    /// The credentials do not allow ListShards.
+    ListShardsDenied,
+    /// Too many calls of ListShards.
+    ListShardsLimited,
+    /// The credentials do not allow PutRecords.
+    PutRecordsDenied,
     /// PutRecords is never answered, and stores nothing.
     PutRecordsHangs,
 }
 
+/// How the stream distributes records, and what it says about that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "for tests, which name all")]
+pub struct Distributes {
+    /// The service places each record itself.
+    pub is_auto: bool,
+    /// What DescribeStreamSummary answers.
+    pub described: Described,
+}
+
+/// What DescribeStreamSummary answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "for tests, which name all")]
+pub enum Described {
+    /// No field about the distribution, as of provisioned streams.
+    #[default]
+    Absent,
+    /// How the stream distributes.
+    Named,
+    /// That the credentials do not allow to ask.
+    Denied,
+}
+
 struct Injection {
+    distributes: watch::Receiver<Distributes>,
     faults: Faults,
     /// The state of a SplitMix64.
     random: AtomicU64,
@@ -65,12 +96,16 @@ struct Injection {
 }
 
 impl Injection {
-    fn percent(&self, chance: u64) -> bool {
+    fn next(&self) -> u64 {
         let step = 0x9e37_79b9_7f4a_7c15;
         let mut z = self.random.fetch_add(step, Ordering::Relaxed);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let hit = (z ^ (z >> 31)) % 100 < chance;
+        z ^ (z >> 31)
+    }
+
+    fn percent(&self, chance: u64) -> bool {
+        let hit = self.next() % 100 < chance;
         self.injected.fetch_add(u64::from(hit), Ordering::Relaxed);
         hit
     }
@@ -84,6 +119,7 @@ pub struct Server {
     pub client: Client,
     injected: Arc<AtomicU64>,
     outage: Arc<watch::Sender<Outage>>,
+    distributes: Arc<watch::Sender<Distributes>>,
 }
 
 impl Server {
@@ -100,7 +136,9 @@ impl Server {
         let (app, _store) = ferrokinesis::create_app(options);
         let injected = Arc::new(AtomicU64::new(0));
         let outage = Arc::new(watch::Sender::new(Outage::None));
+        let distributes = Arc::new(watch::Sender::new(Distributes::default()));
         let injection = Arc::new(Injection {
+            distributes: distributes.subscribe(),
             faults,
             random: AtomicU64::new(1),
             injected: Arc::clone(&injected),
@@ -116,20 +154,37 @@ impl Server {
             app,
             core::future::pending(),
         ));
-        let client = client(&format!("http://{address}"));
-        client
-            .create_stream()
-            .stream_name(STREAM)
-            .shard_count(shard_count)
-            .send()
-            .await?;
         let server = Self {
-            client,
+            client: client(&format!("http://{address}")),
             injected,
             outage,
+            distributes,
         };
-        server.wait_until_active().await?;
+        server.create(shard_count).await?;
         Ok(server)
+    }
+
+    /// Creates the stream.
+    pub async fn create(&self, shard_count: i32) -> anyhow::Result<()> {
+        let create = self.client.create_stream().stream_name(STREAM);
+        create.shard_count(shard_count).send().await?;
+        self.wait_until_active().await
+    }
+
+    /// Deletes the stream.
+    pub async fn delete(&self) -> anyhow::Result<()> {
+        let delete = self.client.delete_stream().stream_name(STREAM);
+        delete.send().await?;
+        let describe = || self.client.describe_stream_summary().stream_name(STREAM);
+        while describe().send().await.is_ok() {
+            tokio::time::sleep(core::time::Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    /// Sets how the stream distributes records from now on.
+    pub fn set_distributes(&self, distributes: Distributes) {
+        self.distributes.send_replace(distributes);
     }
 
     /// Records, requests and answers that were made to fail.
@@ -284,6 +339,8 @@ pub struct Consumed {
     pub records: u64,
     /// Aggregates that it dropped.
     pub dropped: u64,
+    /// Kinesis records that were no aggregates.
+    pub raw: u64,
     /// User records that it saw again.
     pub duplicates: u64,
     /// User records whose first sight came after that of a later one of the
@@ -299,30 +356,32 @@ impl Consumed {
         let records = [data];
         let user_records: Vec<_> = deaggregate(&records).collect();
         for read in &user_records {
-            anyhow::ensure!(
-                read.user_record().is_some(),
-                "a record that is no aggregate"
-            );
-            let hash_key = read.hash_key()?.context("no hash key")?;
-            if !range.contains(hash_key) {
+            if read.user_record().is_none() {
+                // Dropped by no consumer, whatever its keys are.
+                self.raw += 1;
+            } else if !range.contains(read.hash_key()?.context("no hash key")?) {
                 self.dropped += 1;
                 return Ok(());
             }
         }
         for read in user_records {
-            let data = String::from_utf8(read.data().to_vec())?;
-            let mut parts = data.split('/');
-            let key = parts.next().context("no key")?;
-            let number: u64 = parts.next().context("no number")?.parse()?;
-            if self.user_records.contains(&data) {
-                self.duplicates += 1;
-                continue;
-            }
-            let latest = self.latest.entry(key.to_owned()).or_insert(number);
-            self.out_of_order += u64::from(number < *latest);
-            *latest = number.max(*latest);
-            self.user_records.insert(data);
+            self.see(String::from_utf8(read.data().to_vec())?)?;
         }
+        Ok(())
+    }
+
+    fn see(&mut self, data: String) -> anyhow::Result<()> {
+        let mut parts = data.split('/');
+        let key = parts.next().context("no key")?;
+        let number: u64 = parts.next().context("no number")?.parse()?;
+        if self.user_records.contains(&data) {
+            self.duplicates += 1;
+            return Ok(());
+        }
+        let latest = self.latest.entry(key.to_owned()).or_insert(number);
+        self.out_of_order += u64::from(number < *latest);
+        *latest = number.max(*latest);
+        self.user_records.insert(data);
         Ok(())
     }
 }
@@ -339,6 +398,10 @@ async fn inject(
     let outage = *injection.outage.borrow();
     match (target, outage) {
         (Some(LIST_SHARDS), Outage::ListShardsFails) => internal_failure(),
+        (Some(LIST_SHARDS), Outage::ListShardsDenied)
+        | (Some(PUT_RECORDS), Outage::PutRecordsDenied) => bad_request("AccessDeniedException"),
+        (Some(LIST_SHARDS), Outage::ListShardsLimited) => bad_request("LimitExceededException"),
+        (Some(DESCRIBE), _) => describe(&injection, request, next).await,
         (Some(LIST_SHARDS), Outage::ListShardsHangs)
         | (Some(PUT_RECORDS), Outage::PutRecordsHangs) => core::future::pending().await,
         (Some(LIST_SHARDS), _) => match injection.faults.page_len {
@@ -352,6 +415,41 @@ async fn inject(
 
 const LIST_SHARDS: &str = "Kinesis_20131202.ListShards";
 const PUT_RECORDS: &str = "Kinesis_20131202.PutRecords";
+const DESCRIBE: &str = "Kinesis_20131202.DescribeStreamSummary";
+
+fn bad_request(code: &str) -> Response<Body> {
+    let mut response = Response::new(Body::from(json!({"__type": code}).to_string()));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response
+}
+
+/// Adds what the server does not know: how the stream distributes records.
+async fn describe(injection: &Injection, request: Request, next: Next) -> Response<Body> {
+    let distributes = *injection.distributes.borrow();
+    if distributes.described == Described::Denied {
+        return bad_request("AccessDeniedException");
+    }
+    let (parts, body) = next.run(request).await.into_parts();
+    let body = to_bytes(body, MAX_BODY_LEN).await.unwrap_or_default();
+    if !parts.status.is_success() || distributes.described != Described::Named {
+        return Response::from_parts(parts, body.into());
+    }
+    let mut answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+    answer["StreamDescriptionSummary"]["RecordDistributionStrategy"] = match distributes.is_auto {
+        true => "AUTO".into(),
+        false => "USER_PARTITION_KEY".into(),
+    };
+    rewritten(parts, &answer)
+}
+
+/// Has a record placed anywhere, whatever its keys are.
+fn place_anywhere(injection: &Injection, record: &mut Value) {
+    let hash_key = u128::from(injection.next()) << 64 | u128::from(injection.next());
+    record["ExplicitHashKey"] = hash_key.to_string().into();
+    if record.get("PartitionKey").is_none() {
+        record["PartitionKey"] = "none".into();
+    }
+}
 
 /// A page of what the server lists at once. The token stands for the stream,
 /// which must not be named beside it: the rule of the service.
@@ -365,9 +463,7 @@ async fn list_page(page_len: usize, request: Request, next: Next) -> Response<Bo
         Some(token) => token.strip_prefix("from ").and_then(|at| at.parse().ok()),
     };
     let Some(first) = first else {
-        let mut response = Response::new(Body::from(r#"{"__type":"InvalidArgumentException"}"#));
-        *response.status_mut() = StatusCode::BAD_REQUEST;
-        return response;
+        return bad_request("InvalidArgumentException");
     };
     if first > 0 {
         message = json!({"StreamName": STREAM});
@@ -420,6 +516,11 @@ async fn put_some(injection: &Injection, request: Request, next: Next) -> Respon
     let Some(Value::Array(records)) = message.get_mut("Records") else {
         return internal_failure();
     };
+    if injection.distributes.borrow().is_auto {
+        for record in records.iter_mut() {
+            place_anywhere(injection, record);
+        }
+    }
     let is_rejected: Vec<_> = records
         .iter()
         .map(|_| injection.percent(injection.faults.rejected_records))

@@ -4,11 +4,16 @@
 
 use core::time::Duration;
 
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
 use kinesis_agg::producer::{
-    AttemptOutcome, DeliveryFuture, FailureReason, ListShardsError, PutError, list_shards,
+    AttemptOutcome, DeliveryFuture, FailureReason, ListShardsError, Notice, Producer,
+    ProducerSettings, PutError, RequestFailure, list_shards,
 };
+use kinesis_agg::shards::RejectionReason;
 use kinesis_agg::write::Limits;
-use kinesis_agg::{HashKey, OwnedUserRecord, Producer, ProducerSettings, ShardMap};
+use kinesis_agg::{HashKey, OwnedUserRecord, ShardMap};
 use kinesis_agg_end_to_end::{Faults, Outage, STREAM, Server};
 
 /// Far beyond what anything here takes: who waits that long waits for ever.
@@ -84,7 +89,9 @@ async fn a_listing_is_read_page_by_page_to_its_end() {
 async fn a_start_ends_though_the_listing_does_not() {
     let server = Server::start(1, Faults::default(), false).await.unwrap();
     server.set_outage(Outage::ListShardsHangs);
-    let producer = Producer::builder(server.client.clone(), STREAM).request_timeout(ms(100));
+    let producer = Producer::builder(server.client.clone(), STREAM)
+        .request_timeout(ms(100))
+        .start_timeout(ms(500));
     let error = ends(producer.start()).await.unwrap_err();
     assert!(matches!(error, ListShardsError::Service(_)), "{error}");
 }
@@ -137,7 +144,11 @@ async fn what_the_stream_does_not_take_comes_back_before_its_time_is_over() {
     let settings = settings()
         .with_limits(limits.with_max_size(3 << 20).unwrap())
         .with_ttl(Duration::MAX);
-    let producer = producer(&server, settings).await;
+    // A busy machine takes its time for two megabytes.
+    let producer = Producer::builder(server.client.clone(), STREAM)
+        .settings(settings)
+        .seed(1);
+    let producer = producer.start().await.unwrap();
     // More than the server takes, whatever the settings say.
     let large = OwnedUserRecord::new("key", vec![0; 2 << 20]);
     let (large, small) = (
@@ -147,7 +158,7 @@ async fn what_the_stream_does_not_take_comes_back_before_its_time_is_over() {
     let Err(PutError::Failed(failure)) = ends(large).await else {
         panic!("in the stream");
     };
-    assert_eq!(failure.reason, FailureReason::Refused);
+    assert_eq!(failure.reason, FailureReason::RejectedByService);
     assert_eq!(failure.user_record.data().len(), 2 << 20);
     ends(small).await.unwrap();
     ends(producer.shutdown()).await;
@@ -182,7 +193,7 @@ async fn check_all_are_there(server: &Server, deliveries: Vec<DeliveryFuture>) {
 #[tokio::test]
 async fn requests_without_an_answer_are_made_again_and_a_dropped_put_is_none() {
     let server = Server::start(1, Faults::default(), false).await.unwrap();
-    let producer = producer(&server, settings().with_max_buffered_len(2_000)).await;
+    let producer = producer(&server, settings().with_max_buffered_len(10_000)).await;
     server.set_outage(Outage::PutRecordsHangs);
     let deliveries = put_until_full(&producer).await;
     let flush = producer.flush();
@@ -202,7 +213,7 @@ async fn requests_without_an_answer_are_made_again_and_a_dropped_put_is_none() {
 async fn a_shutdown_waits_for_all_and_without_one_all_goes_on() {
     for is_shut_down in [true, false] {
         let server = Server::start(1, Faults::default(), false).await.unwrap();
-        let producer = producer(&server, settings().with_max_buffered_len(2_000)).await;
+        let producer = producer(&server, settings().with_max_buffered_len(10_000)).await;
         server.set_outage(Outage::PutRecordsHangs);
         let deliveries = put_until_full(&producer).await;
         if is_shut_down {
@@ -218,4 +229,147 @@ async fn a_shutdown_waits_for_all_and_without_one_all_goes_on() {
         }
         check_all_are_there(&server, deliveries).await;
     }
+}
+
+#[tokio::test]
+async fn a_start_tries_again_what_passes_and_reports_at_once_what_does_not() {
+    let server = Server::start(1, Faults::default(), false).await.unwrap();
+    let start = |stream: &str| {
+        let producer = Producer::builder(server.client.clone(), stream).seed(1);
+        ends(producer.start_timeout(FOREVER).start())
+    };
+    let before = Instant::now();
+    let missing = start("no-such-stream").await.unwrap_err();
+    assert!(
+        matches!(
+            missing,
+            ListShardsError::Service(RequestFailure::StreamNotFound(_))
+        ),
+        "{missing:?}"
+    );
+    server.set_outage(Outage::ListShardsDenied);
+    let denied = start(STREAM).await.unwrap_err();
+    assert!(
+        matches!(
+            denied,
+            ListShardsError::Service(RequestFailure::AccessDenied(_))
+        ),
+        "{denied:?}"
+    );
+    assert!(before.elapsed() < FOREVER, "tried again for nothing");
+    server.set_outage(Outage::ListShardsLimited);
+    let started = start(STREAM);
+    tokio::pin!(started);
+    let is_trying = tokio::time::timeout(ms(300), &mut started).await.is_err();
+    assert!(is_trying, "given up at once");
+    server.set_outage(Outage::None);
+    let producer = started.await.unwrap();
+    ends(producer.put(user_record(0)).await).await.unwrap();
+    ends(producer.shutdown()).await;
+}
+
+#[tokio::test]
+async fn denied_access_is_a_notice_at_once_and_what_was_put_is_sent_when_it_is_mended() {
+    let server = Server::start(1, Faults::default(), false).await.unwrap();
+    let notices = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&notices);
+    let producer = Producer::builder(server.client.clone(), STREAM)
+        .settings(settings())
+        .on_notice(move |notice| sink.lock().unwrap().push(notice.clone()))
+        .start()
+        .await
+        .unwrap();
+    server.set_outage(Outage::PutRecordsDenied);
+    let delivery = producer.put(user_record(0)).await;
+    ends(async {
+        while notices.lock().unwrap().is_empty() {
+            tokio::time::sleep(ms(5)).await;
+        }
+    })
+    .await;
+    // It is tried again, and not reported again.
+    tokio::time::sleep(ms(200)).await;
+    assert!(matches!(
+        &notices.lock().unwrap()[..],
+        [Notice::AccessDenied(_)]
+    ));
+    server.set_outage(Outage::None);
+    let delivery = ends(delivery).await.unwrap();
+    assert!(delivery.attempt_count > 2, "{delivery:?}");
+    ends(producer.shutdown()).await;
+}
+
+#[tokio::test]
+async fn the_time_to_live_starts_with_the_put_and_a_put_that_waits_for_room_expires() {
+    let server = Server::start(1, Faults::default(), false).await.unwrap();
+    let settings = settings().with_ttl(ms(1_000));
+    // Room for two or three.
+    let settings = settings.with_max_buffered_len(2_000);
+    let producer = producer(&server, settings).await;
+    server.set_outage(Outage::PutRecordsHangs);
+    let start = Instant::now();
+    let puts = (0..20).map(|number| producer.put(user_record(number)));
+    let mut ends_of = [0, 0];
+    for delivery in join_all(puts).await {
+        match ends(delivery).await {
+            Err(PutError::Rejected(user_record, RejectionReason::Expired)) => {
+                assert!(user_record.data().starts_with(b"key/"));
+                ends_of[0] += 1;
+            }
+            Err(PutError::Failed(failure)) => {
+                assert_eq!(failure.reason, FailureReason::Expired);
+                ends_of[1] += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    ends(producer.shutdown()).await;
+    // A request in flight may take its 300 ms beyond the time to live.
+    let took = start.elapsed();
+    assert!(took < ms(4_000), "{took:?} for a time to live of 1 s");
+    assert!(ends_of[0] > 10 && ends_of[1] > 0, "{ends_of:?}");
+}
+
+async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut futures: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    core::future::poll_fn(|context| {
+        let mut is_ready = true;
+        for (future, output) in &mut futures {
+            if output.is_none() {
+                match future.as_mut().poll(context) {
+                    core::task::Poll::Ready(ready) => *output = Some(ready),
+                    core::task::Poll::Pending => is_ready = false,
+                }
+            }
+        }
+        match is_ready {
+            true => core::task::Poll::Ready(()),
+            false => core::task::Poll::Pending,
+        }
+    })
+    .await;
+    let outputs = futures.into_iter().map(|(_, output)| output);
+    outputs.map(Option::unwrap).collect()
+}
+
+/// Protects the bound: what is on its way to the core counts, too.
+#[tokio::test]
+async fn large_puts_wait_for_room_from_the_first_byte_on() {
+    let server = Server::start(1, Faults::default(), false).await.unwrap();
+    let producer = producer(&server, settings().with_max_buffered_len(2 << 20)).await;
+    server.set_outage(Outage::PutRecordsHangs);
+    let mut deliveries = Vec::new();
+    loop {
+        let large = OwnedUserRecord::new("key", vec![0; 1_000_000]);
+        match tokio::time::timeout(ms(200), producer.put(large)).await {
+            Ok(delivery) => deliveries.push(delivery),
+            Err(_) => break,
+        }
+    }
+    assert_eq!(deliveries.len(), 2);
+    server.set_outage(Outage::None);
+    for delivery in deliveries {
+        ends(delivery).await.unwrap();
+    }
+    ends(producer.shutdown()).await;
 }

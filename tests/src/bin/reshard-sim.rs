@@ -1,17 +1,17 @@
 //! Runs the simulation of a stream that reshards, over many seeds.
 //!
 //! `reshard-sim [--seeds N] [--first SEED] [--json]`. With `--json`, the last
-//! line is a JSON object. Ends with status 1 if a promise was broken, or if the
-//! controls, which break it, did not show.
+//! line is a JSON object. Exits with status 1 if a promise was broken, or if a
+//! control, which breaks it, did not show that.
 
 use std::process::ExitCode;
 use std::time::Instant;
 
 use kinesis_agg_tests::simulation::{Rule, Tally, run};
 
-/// Below that many seeds, a control may have been lucky.
+/// With fewer seeds, a control may break nothing by chance.
 const ENOUGH_FOR_CONTROLS: u64 = 200;
-/// Controls need no more seeds to show.
+/// Seeds that are enough for a control.
 const CONTROL_SEEDS: u64 = 1_000;
 
 fn main() -> ExitCode {
@@ -57,47 +57,101 @@ fn main() -> ExitCode {
     let Tally {
         user_records,
         lost,
+        auto_lost,
+        recreated_lost,
         unaccounted,
         duplicates,
+        order_violations,
+        late_end,
+        over_bound,
         ..
     } = ours;
     println!(
-        "{user_records} user records in {seed_count} runs: {} delivered, {} given back; \
-         {lost} lost, {unaccounted} unaccounted, {} out of order, {} times over the memory bound; \
-         {duplicates} duplicates for a consumer without filter; \
-         {} reshards, {} aggregates that a consumer drops",
+        "{user_records} user records in {seed_count} runs: {} delivered, {} failed; {lost} lost \
+         ({auto_lost} in runs with service-managed distribution, {recreated_lost} in runs with a \
+         stream created again), {unaccounted} unaccounted, {order_violations} out of order, \
+         {late_end} ended late, {over_bound} times over the memory bound; {duplicates} duplicates \
+         for a consumer without a filter; {} rejected, {} reshards, {} changes of distribution, {} \
+         raw records on service-managed streams, {} streams created again, {} aggregates that a \
+         consumer drops",
         ours.delivered,
         ours.failed,
-        ours.out_of_order,
-        ours.over_bound,
+        ours.rejected,
         ours.reshards,
+        ours.switches,
+        ours.raw,
+        ours.recreations,
         ours.dropped_aggregates,
     );
 
     let control_seeds = seed_count.min(CONTROL_SEEDS);
     let mut is_bad = ours.is_bad();
-    for (rule, name) in [
-        (
-            Rule::PerUserRecord,
-            "control, the KPL's rule per user record",
-        ),
-        (Rule::AnyShard, "control, no knowledge of shards"),
-    ] {
-        let mut control = Tally::default();
+    for control in CONTROLS {
+        let mut tally = Tally::default();
         for seed in first..first + control_seeds {
-            control.add(&run(seed, rule));
+            tally.add(&run(seed, control.rule));
         }
+        let broken = (control.broken)(&tally);
         println!(
-            "{name}: {} of {} user records lost in {control_seeds} runs",
-            control.lost, control.user_records
+            "control, {}: {broken} {} of {} user records in {control_seeds} runs",
+            control.name, control.what, tally.user_records
         );
-        is_bad |= control.lost == 0 && control_seeds >= ENOUGH_FOR_CONTROLS;
+        is_bad |= broken == 0 && control_seeds >= ENOUGH_FOR_CONTROLS;
     }
     if json {
         println!(
             "{{\"seeds\":{seed_count},\"user_records\":{user_records},\"lost\":{lost},\
-             \"unaccounted\":{unaccounted},\"duplicates\":{duplicates}}}"
+             \"unaccounted\":{unaccounted},\"duplicates\":{duplicates},\
+             \"order_violations\":{order_violations},\"auto_lost\":{auto_lost},\
+             \"recreated_lost\":{recreated_lost},\"late_end\":{late_end}}}"
         );
     }
     ExitCode::from(u8::from(is_bad))
 }
+
+/// A simulation that breaks a promise, so that the numbers can show it.
+struct Control {
+    rule: Rule,
+    name: &'static str,
+    what: &'static str,
+    broken: fn(&Tally) -> u64,
+}
+
+const CONTROLS: [Control; 6] = [
+    Control {
+        rule: Rule::PerUserRecord,
+        name: "the KPL's rule per user record",
+        what: "lost",
+        broken: |tally| tally.lost,
+    },
+    Control {
+        rule: Rule::AnyShard,
+        name: "no knowledge of shards",
+        what: "lost",
+        broken: |tally| tally.lost,
+    },
+    Control {
+        rule: Rule::AnyShard,
+        name: "aggregates on streams with service-managed distribution",
+        what: "lost there",
+        broken: |tally| tally.auto_lost,
+    },
+    Control {
+        rule: Rule::NeverDoubts,
+        name: "a list of shards that is trusted for ever",
+        what: "lost on streams created again",
+        broken: |tally| tally.recreated_lost,
+    },
+    Control {
+        rule: Rule::TwoCallers,
+        name: "two callers without an order",
+        what: "out of order",
+        broken: |tally| tally.order_violations,
+    },
+    Control {
+        rule: Rule::WakesLate,
+        name: "a driver that wakes late",
+        what: "ended late",
+        broken: |tally| tally.late_end,
+    },
+];

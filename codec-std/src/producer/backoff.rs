@@ -1,4 +1,4 @@
-//! Pauses of random length.
+//! Random pauses between attempts.
 
 use core::time::Duration;
 

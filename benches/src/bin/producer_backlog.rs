@@ -1,0 +1,116 @@
+//! What a backlog costs a producer when its user records expire, and when an
+//! aggregate is taken apart whose user records interleave with it. Prints the time
+//! for each user record at growing lengths of the backlog: a constant means that
+//! the whole is linear.
+
+use core::time::Duration;
+use std::time::Instant;
+
+use kinesis_agg::producer::{ProducerCore, ProducerSettings, PutResult};
+use kinesis_agg::write::Limits;
+use kinesis_agg::{HashKey, HashKeyRange, OwnedUserRecord, Shard, ShardMap};
+
+fn map(ids: [&str; 2]) -> ShardMap {
+    let middle = 1 << 127;
+    let range = |starting, ending| HashKeyRange::new(HashKey::new(starting), HashKey::new(ending));
+    let ranges = [range(0, middle - 1), range(middle, u128::MAX)];
+    let shards = ids.into_iter().zip(ranges.into_iter().flatten());
+    match ShardMap::new(shards.map(|(id, range)| Shard::new(id, range))) {
+        Ok(map) => map,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn one() -> ShardMap {
+    match ShardMap::new([Shard::new("one", HashKeyRange::FULL)]) {
+        Ok(map) => map,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn wide(number: usize) -> u128 {
+    u128::try_from(number).unwrap_or(u128::MAX)
+}
+
+fn settings(max_count: usize) -> ProducerSettings {
+    let limits = Limits::new().with_max_count(max_count);
+    ProducerSettings::new()
+        .with_limits(limits.unwrap_or_default())
+        .with_max_buffered_len(usize::MAX)
+        .with_max_silence(Duration::MAX)
+        .with_refresh_interval(Duration::MAX)
+        .with_shard_rate(0, 0)
+        .with_backoff(Duration::ZERO, Duration::ZERO)
+}
+
+fn push(producer: &mut ProducerCore<usize>, token: usize, now: Duration) {
+    let half = u128::from(token % 2 == 1) << 127;
+    let user_record = OwnedUserRecord::new("key", vec![0; 100])
+        .with_explicit_hash_key(HashKey::new(half | wide(token)));
+    if producer.push(user_record, token, now, now).is_err() {
+        panic!("rejected");
+    }
+}
+
+/// Each user record has an aggregate and a moment of its own, and none can be
+/// sent, since one is in flight.
+fn expiry(count: usize) -> Duration {
+    let micros = |micros: usize| Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
+    let ttl = Duration::from_secs(30);
+    let mut producer = ProducerCore::new(one(), Duration::ZERO, settings(1).with_ttl(ttl), 1);
+    push(&mut producer, 0, Duration::ZERO);
+    let _in_flight = producer.poll_request(Duration::ZERO);
+    for token in 1..=count {
+        push(&mut producer, token, micros(500 * token));
+    }
+    let start = Instant::now();
+    for token in 1..=count {
+        producer.poll_request(ttl + micros(500 * token));
+        while producer.poll_event().is_some() {}
+    }
+    assert_eq!(producer.buffered_count(), 1);
+    start.elapsed()
+}
+
+/// A split cuts the aggregate in flight. Its user records have to go before the
+/// backlog of both halves, which has the same length.
+fn give_back(count: usize) -> Duration {
+    let now = Duration::from_secs(1);
+    let mut producer = ProducerCore::new(one(), Duration::ZERO, settings(count), 1);
+    for token in 0..count {
+        push(&mut producer, token, now);
+    }
+    let request = producer.poll_request(now);
+    for token in count..2 * count {
+        push(&mut producer, token, now);
+    }
+    producer.replace_map(map(["low", "high"]), now, now);
+    let Some(request) = request else {
+        panic!("nothing is sent");
+    };
+    let result = PutResult::Stored {
+        shard_id: "low".into(),
+        sequence_number: "1".into(),
+    };
+    let start = Instant::now();
+    if producer
+        .handle_answer(request.id, vec![result], now)
+        .is_err()
+    {
+        panic!("not in flight");
+    }
+    start.elapsed()
+}
+
+fn main() {
+    for (name, run) in [
+        ("expiry, one by one", expiry as fn(usize) -> Duration),
+        ("a cut aggregate goes back", give_back),
+    ] {
+        for count in [2_000, 4_000, 8_000] {
+            let took = run(count);
+            let each = took.as_nanos() / wide(count);
+            println!("{name}: {count} user records, {took:?}, {each} ns each");
+        }
+    }
+}

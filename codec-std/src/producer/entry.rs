@@ -1,0 +1,60 @@
+//! A user record that waits to be sent.
+
+use core::time::Duration;
+
+use kinesis_agg_codec::{HashKey, MAGIC};
+
+use crate::producer::attempt::Attempts;
+use crate::write::{AsUserRecord, OwnedUserRecord};
+
+/// Bytes that count for each user record beside its content and its entry: what
+/// the allocator rounds up, the history of its attempts, its place in queues and
+/// its event.
+const HELD_BESIDE: usize = 320;
+
+/// What goes with a user record from push to event.
+#[derive(Debug)]
+pub(super) struct Pushed<T> {
+    pub(super) token: T,
+    /// Its place among all that were pushed: the order of one hash key.
+    pub(super) number: u64,
+    pub(super) hash_key: HashKey,
+    /// When its time to live started. Never decreases with the number.
+    pub(super) put_at: Duration,
+    pub(super) pushed_at: Duration,
+    pub(super) held_len: usize,
+    /// Attempts before its present aggregate was made.
+    pub(super) attempts: Attempts,
+    /// It is not sent before the shards have been listed at this time or later.
+    pub(super) awaits_listing: Duration,
+}
+
+/// A user record, not in an aggregate.
+#[derive(Debug)]
+pub(super) struct Entry<T> {
+    pub(super) user_record: OwnedUserRecord,
+    pub(super) pushed: Pushed<T>,
+}
+
+impl<T> Entry<T> {
+    /// Bytes that a user record counts for while the producer holds it.
+    pub(super) fn held_len(user_record: &OwnedUserRecord) -> usize {
+        user_record
+            .content_len()
+            .saturating_add(size_of::<Self>())
+            .saturating_add(HELD_BESIDE)
+    }
+
+    /// The bytes that the user record adds to an aggregate if its keys are new
+    /// there, about.
+    pub(super) fn encoded_len(&self) -> u64 {
+        self.user_record.as_user_record().encoded_len_alone().into()
+    }
+}
+
+/// True if a consumer gets the user record as it was, if it is sent without an
+/// aggregate around it: tags would be lost, and data that begins with the magic
+/// could be taken for an aggregate.
+pub(super) fn can_go_raw(user_record: &OwnedUserRecord) -> bool {
+    user_record.tags().is_empty() && !user_record.data().starts_with(&MAGIC)
+}
