@@ -166,10 +166,3 @@ pub fn expected(user_records: &[Owned]) -> Vec<Read> {
 pub fn message_of(blob: &[u8]) -> &[u8] {
     &blob[MAGIC.len()..blob.len() - 16]
 }
-
-/// The README's examples, as they stand there.
-#[doc = include_str!("../../README.md")]
-#[cfg(all(doctest, feature = "std"))]
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Readme;

@@ -564,3 +564,10 @@ fn internal_failure() -> Response<Body> {
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
 }
+
+/// The README's examples.
+#[doc = include_str!("../../../README.md")]
+#[cfg(doctest)]
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Readme;
