@@ -324,7 +324,7 @@ impl fmt::Display for EncodedPart {
 pub enum StreamError<E> {
     /// The call was rejected. The sink received nothing and the writer can be
     /// used as before.
-    Refused(EncodeError),
+    Rejected(EncodeError),
     /// The sink failed. It may have received part of the blob, which cannot be
     /// completed: the writer is poisoned.
     Sink(E),
@@ -335,7 +335,7 @@ pub enum StreamError<E> {
 
 impl<E> From<EncodeError> for StreamError<E> {
     fn from(error: EncodeError) -> Self {
-        Self::Refused(error)
+        Self::Rejected(error)
     }
 }
 
@@ -343,7 +343,7 @@ impl<E> From<EncodeError> for StreamError<E> {
 impl<E> fmt::Display for StreamError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(error) => error.fmt(f),
+            Self::Rejected(error) => error.fmt(f),
             Self::Sink(_) => f.write_str("sink failed"),
             Self::Poisoned => f.write_str("sink failed in an earlier call"),
         }
@@ -447,7 +447,7 @@ impl<E: core::error::Error + 'static> core::error::Error for StreamError<E> {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Sink(error) => Some(error),
-            Self::Refused(_) | Self::Poisoned => None,
+            Self::Rejected(_) | Self::Poisoned => None,
         }
     }
 }

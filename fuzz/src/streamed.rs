@@ -118,10 +118,10 @@ fn limit(model: &Model, blob: &[u8]) {
     assert!(write(&mut enough, model).is_ok());
     let mut tight = writer(None).with_limits(limits(size - 1));
     match write(&mut tight, model) {
-        Err(StreamError::Refused(EncodeError::Full { needed, limit })) => {
+        Err(StreamError::Rejected(EncodeError::Full { needed, limit })) => {
             assert_eq!((needed, limit), (size, size - 1));
         }
-        Err(StreamError::Refused(EncodeError::TooLarge { .. })) => {}
+        Err(StreamError::Rejected(EncodeError::TooLarge { .. })) => {}
         other => panic!("{other:?}"),
     }
     assert_eq!(tight.record_count(), model.user_records().len() - 1);

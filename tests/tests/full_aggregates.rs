@@ -166,7 +166,7 @@ type Sink = fn(&[u8]) -> Result<(), Infallible>;
 
 fn reason(error: StreamError<Infallible>) -> EncodeError {
     match error {
-        StreamError::Refused(error) => error,
+        StreamError::Rejected(error) => error,
         other => panic!("{other}"),
     }
 }
@@ -260,7 +260,7 @@ fn a_user_record_that_is_full_fits_with_its_keys_alone() {
                         continue;
                     };
                     match stream.push(key, number, &data[..len], tags()) {
-                        Err(StreamError::Refused(error)) if error.is_full() => {
+                        Err(StreamError::Rejected(error)) if error.is_full() => {
                             full += 1;
                             if stream.finish().is_err() {
                                 stream.clear();

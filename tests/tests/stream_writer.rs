@@ -162,9 +162,9 @@ fn a_cleared_writer_starts_another_blob() {
 fn what_is_refused_is_not_written() {
     // Magic and digest, a key, one record, and the key again as the outer one.
     let mut writer = plenty().with_limits(limits(20 + 10 + 10 + 8));
-    let full = |needed| StreamError::Refused(EncodeError::Full { needed, limit: 48 });
+    let full = |needed| StreamError::Rejected(EncodeError::Full { needed, limit: 48 });
     let too_large = |part, needed| {
-        StreamError::Refused(EncodeError::TooLarge {
+        StreamError::Rejected(EncodeError::TooLarge {
             part,
             needed,
             limit: 48,
@@ -277,7 +277,7 @@ fn a_blob_of_any_size_comes_from_the_same_state() {
             break error;
         }
     };
-    assert!(matches!(error, StreamError::Refused(error) if error.is_full()));
+    assert!(matches!(error, StreamError::Rejected(error) if error.is_full()));
     let streamed = writer.finish().unwrap();
     let blob = writer.into_sink().taken;
     assert_eq!(usize::try_from(streamed.encoded_len()), Ok(blob.len()));

@@ -207,3 +207,70 @@ impl<S: AsRef<[ReadSlot]>> UserRecordCursor<S> {
         reader.record()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    const USER_RECORD: UserRecord<'_> = UserRecord {
+        partition_key: KeyBytes::new(b"sensor-\xff"),
+        explicit_hash_key: Some(KeyBytes::new(b"7")),
+        data: b"21.5",
+        tags: b"\x22\x06\x0a\x01u\x12\x01C",
+        sub_sequence_number: 3,
+    };
+
+    #[test]
+    fn user_records_are_equal_if_every_part_is() {
+        // An unknown field before the tag: the same tags.
+        let tags = b"\x28\x00\x22\x06\x0a\x01u\x12\x01C";
+        assert_eq!(
+            USER_RECORD,
+            UserRecord {
+                tags,
+                ..USER_RECORD
+            }
+        );
+        let partition_key = KeyBytes::new(b"sensor-7");
+        let others = [
+            UserRecord {
+                partition_key,
+                ..USER_RECORD
+            },
+            UserRecord {
+                explicit_hash_key: None,
+                ..USER_RECORD
+            },
+            UserRecord {
+                data: b"",
+                ..USER_RECORD
+            },
+            UserRecord {
+                tags: b"",
+                ..USER_RECORD
+            },
+            UserRecord {
+                sub_sequence_number: 4,
+                ..USER_RECORD
+            },
+        ];
+        for other in others {
+            assert_ne!(USER_RECORD, other);
+        }
+    }
+
+    #[test]
+    fn a_user_record_prints_what_it_holds() {
+        assert_eq!(
+            format!("{USER_RECORD:?}"),
+            "UserRecord { partition_key: \"sensor-\\xff\", explicit_hash_key: Some(\"7\"), \
+             data: \"21.5\", tags: [RecordTag { key: \"u\", value: Some(\"C\") }], \
+             sub_sequence_number: 3 }"
+        );
+        assert_eq!(format!("{}", USER_RECORD.partition_key()), r"sensor-\xff");
+        assert_eq!(format!("{}", KeyBytes::from("Grüße")), "Grüße");
+        assert_eq!(USER_RECORD.tags().iter().len(), 1);
+    }
+}

@@ -189,7 +189,7 @@ impl<S: ByteSink> StreamWriter<S> {
     ///
     /// # Errors
     ///
-    /// - [`StreamError::Refused`] with [`EncodeError::Full`] if the limit leaves
+    /// - [`StreamError::Rejected`] with [`EncodeError::Full`] if the limit leaves
     ///   no room for it, with [`EncodeError::TooLarge`] if it never does;
     /// - [`StreamError::Sink`] if the sink failed, [`StreamError::Poisoned`] if
     ///   it did so in an earlier call.
@@ -252,7 +252,7 @@ impl<S: ByteSink> StreamWriter<S> {
     ///
     /// # Errors
     ///
-    /// - [`StreamError::Refused`] with [`EncodeError::StaleKeyIndex`] if an index
+    /// - [`StreamError::Rejected`] with [`EncodeError::StaleKeyIndex`] if an index
     ///   belongs to an earlier aggregate, [`EncodeError::UnknownKeyIndex`] if it
     ///   is not in its table, [`EncodeError::Full`] and
     ///   [`EncodeError::CountReached`] if the limits leave no room for the user
@@ -290,7 +290,7 @@ impl<S: ByteSink> StreamWriter<S> {
     ///
     /// # Errors
     ///
-    /// - [`StreamError::Refused`] with [`EncodeError::Empty`] without user
+    /// - [`StreamError::Rejected`] with [`EncodeError::Empty`] without user
     ///   records. The keys stay;
     /// - [`StreamError::Sink`] if the sink failed, [`StreamError::Poisoned`] if
     ///   it did so in an earlier call.

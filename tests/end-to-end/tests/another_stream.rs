@@ -2,9 +2,12 @@
 //! key again, or that were deleted and created again. Protects user records from
 //! being reported as delivered where a consumer that filters drops them.
 
+extern crate alloc;
+
+use alloc::sync::Arc;
 use core::time::Duration;
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use kinesis_agg::OwnedUserRecord;
 use kinesis_agg::producer::{

@@ -2,9 +2,12 @@
 //! answer, and the ends of puts. Protects callers from waiting for ever, and
 //! user records from being forgotten.
 
+extern crate alloc;
+
+use alloc::sync::Arc;
 use core::time::Duration;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use kinesis_agg::producer::{

@@ -25,9 +25,9 @@ pub enum Failure {
     UserRecordsDiffer,
     CountDiffers,
     HashKeyInvalid,
-    AggregateWriterRefused,
+    AggregateWriterRejected,
     AggregateWriterDiffers,
-    SectionWriterRefused,
+    SectionWriterRejected,
     SectionWriterDiffers,
     TooSmallBufferTaken,
 }
@@ -40,7 +40,7 @@ pub fn main() -> Result<(), Failure> {
         for room in [fixture.blob.len(), buffer.len()] {
             let buffer = buffer
                 .get_mut(..room)
-                .ok_or(Failure::AggregateWriterRefused)?;
+                .ok_or(Failure::AggregateWriterRejected)?;
             write_with_deduplication(fixture, buffer)?;
             write_sections(fixture, buffer)?;
         }
@@ -107,12 +107,12 @@ fn write_with_deduplication(fixture: &Fixture, buffer: &mut [u8]) -> Result<(), 
             NewUserRecord::new(partition_key, data.as_bytes()).with_explicit_hash_key(explicit_hash_key);
         writer
             .try_push(&user_record)
-            .map_err(|_| Failure::AggregateWriterRefused)?;
+            .map_err(|_| Failure::AggregateWriterRejected)?;
     }
     match writer.finish() {
         Ok(aggregate) if aggregate.data() == fixture.blob => Ok(()),
         Ok(_) => Err(Failure::AggregateWriterDiffers),
-        Err(_) => Err(Failure::AggregateWriterRefused),
+        Err(_) => Err(Failure::AggregateWriterRejected),
     }
 }
 
@@ -120,7 +120,7 @@ fn write_sections(fixture: &Fixture, buffer: &mut [u8]) -> Result<(), Failure> {
     match copy_by_sections(fixture.blob, buffer) {
         Ok(blob) if blob == fixture.blob => Ok(()),
         Ok(_) => Err(Failure::SectionWriterDiffers),
-        Err(_) => Err(Failure::SectionWriterRefused),
+        Err(_) => Err(Failure::SectionWriterRejected),
     }
 }
 
