@@ -40,7 +40,9 @@ pub fn allocations(run: impl FnOnce()) -> u64 {
     ALLOCATIONS.get() - before
 }
 
-/// Bytes that this thread has allocated and not freed.
+/// Bytes that this thread has allocated and not freed. Only the wrapping
+/// difference of two calls means something: the thread may have freed memory that
+/// another one allocated.
 #[must_use]
 pub fn live_len() -> usize {
     LIVE.get()

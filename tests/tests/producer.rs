@@ -273,7 +273,7 @@ fn an_answer_of_another_length_counts_for_nothing() {
 }
 
 #[test]
-fn a_refused_request_is_taken_apart_and_a_lost_one_is_not() {
+fn a_rejected_request_is_taken_apart_and_a_lost_one_is_not() {
     for (failure, record_count) in [
         (RequestFailure::Rejected("too large".into()), 1),
         (RequestFailure::NoAnswer("timeout".into()), 2),
@@ -290,22 +290,22 @@ fn a_refused_request_is_taken_apart_and_a_lost_one_is_not() {
 }
 
 #[test]
-fn what_is_refused_alone_is_given_up_at_once_and_lets_the_next_go() {
+fn what_is_rejected_alone_is_given_up_at_once_and_lets_the_next_go() {
     let settings = settings().with_backoff(Duration::ZERO, Duration::ZERO);
     let mut producer = producer(halves(), settings);
     push(&mut producer, &[5, 500], ms(0));
     let both = producer.poll_request(ms(0)).unwrap();
     push(&mut producer, &[5], ms(0));
-    let refused = |producer: &mut ProducerCore<u128>, id| {
+    let rejected = |producer: &mut ProducerCore<u128>, id| {
         let failure = RequestFailure::Rejected("too large".into());
         producer.handle_failure(id, failure, ms(1)).unwrap();
     };
-    refused(&mut producer, both.id);
+    rejected(&mut producer, both.id);
     assert!(producer.poll_event().is_none());
     let (low, high) = (producer.poll_request(ms(1)), producer.poll_request(ms(1)));
     let (low, high) = (low.unwrap(), high.unwrap());
     assert_eq!((keys(&low), keys(&high)), (vec![vec![5]], vec![vec![500]]));
-    refused(&mut producer, low.id);
+    rejected(&mut producer, low.id);
     let [(5, failure)] = &failures(&mut producer)[..] else {
         panic!("one failure");
     };
@@ -683,26 +683,29 @@ fn a_shard_gets_no_more_than_its_rate() {
 }
 
 #[test]
-fn a_refused_push_gives_the_user_record_back_and_sends_what_waits() {
+fn a_rejected_push_gives_the_user_record_back_and_sends_what_waits() {
     let settings = settings().with_max_age(ms(9_999));
     let mut producer = producer(one(), settings.with_max_buffered_len(1_000));
     let mut taken = 0;
-    let refused = loop {
+    let rejected = loop {
         match producer.push(user_record(taken), taken, ms(0), ms(0)) {
             Ok(()) => taken += 1,
-            Err(refused) => break refused,
+            Err(rejected) => break rejected,
         }
         assert!(producer.buffered_len() <= 1_000);
     };
     let left = 1_000 - producer.buffered_len();
-    let reason = format!("{refused:?}");
+    let reason = format!("{rejected:?}");
     assert!(
         reason.contains(&format!("available: {left} }}")),
         "{reason}"
     );
     assert!(!reason.contains("data"), "user data in a log: {reason}");
-    assert_eq!(refused.user_record, user_record(taken));
-    assert!(matches!(refused.reason, RejectionReason::BufferFull { .. }));
+    assert_eq!(rejected.user_record, user_record(taken));
+    assert!(matches!(
+        rejected.reason,
+        RejectionReason::BufferFull { .. }
+    ));
     let request = producer.poll_request(ms(0)).unwrap();
     producer
         .handle_answer(request.id, vec![stored("one", "1")], ms(1))
@@ -718,7 +721,7 @@ fn a_refused_push_gives_the_user_record_back_and_sends_what_waits() {
         usize::try_from(taken).unwrap()
     );
     producer
-        .push(refused.user_record, taken, ms(1), ms(1))
+        .push(rejected.user_record, taken, ms(1), ms(1))
         .unwrap();
 }
 

@@ -68,7 +68,7 @@ impl Run {
     }
 
     fn look(&mut self) {
-        self.peak = self.peak.max(live_len() - self.before);
+        self.peak = self.peak.max(live_len().wrapping_sub(self.before));
     }
 
     /// Pushes until there is no more room.
@@ -129,7 +129,7 @@ fn peak(len: usize, max_count: usize, distribution: Distribution) -> usize {
     run.look();
     assert_eq!(run.producer.buffered_count(), held);
     while run.producer.poll_event().is_some() {}
-    let (left, peak) = (live_len() - run.before, run.peak);
+    let (left, peak) = (live_len().wrapping_sub(run.before), run.peak);
     assert_eq!(run.producer.buffered_len(), 0);
     assert!(
         left < BOUND / 20,

@@ -370,9 +370,9 @@ impl<T> ShardedAggregator<T> {
         };
         let complete = match open.aggregator.push(user_record) {
             Ok(complete) => complete,
-            Err(refused) => {
-                let reason = RejectionReason::Unfit(refused.reason);
-                return Err(RejectedUserRecord::new(refused.user_record, token, reason));
+            Err(rejected) => {
+                let reason = RejectionReason::Unfit(rejected.reason);
+                return Err(RejectedUserRecord::new(rejected.user_record, token, reason));
             }
         };
         let complete = match (complete, open.filling) {
@@ -575,23 +575,23 @@ mod tests {
     }
 
     #[test]
-    fn a_full_buffer_refuses_and_a_flush_makes_room() {
+    fn a_full_buffer_rejects_and_a_flush_makes_room() {
         let needed = buffered_len::<u8, _>(&user_record(1));
         let beside = buffered_len::<u8, _>(&user_record(100));
         let limits = ShardedLimits::new().with_max_buffered_len(needed + beside);
         let mut aggregator = ShardedAggregator::new(halves(), limits);
         aggregator.push(user_record(1), 1_u8, ms(0)).unwrap();
         aggregator.push(user_record(100), 2, ms(0)).unwrap();
-        let refused = aggregator.push(user_record(1), 3, ms(0)).unwrap_err();
+        let rejected = aggregator.push(user_record(1), 3, ms(0)).unwrap_err();
         let reason = RejectionReason::BufferFull {
             needed,
             available: 0,
         };
-        assert_eq!((refused.reason, refused.token), (reason, 3));
+        assert_eq!((rejected.reason, rejected.token), (reason, 3));
         assert_eq!(aggregator.buffered_len(), needed + beside);
-        assert_eq!(refused.user_record, user_record(1));
+        assert_eq!(rejected.user_record, user_record(1));
         assert_eq!(aggregator.flush_all().len(), 2);
-        assert!(aggregator.push(refused.user_record, 3, ms(0)).is_ok());
+        assert!(aggregator.push(rejected.user_record, 3, ms(0)).is_ok());
 
         // What fills all of it, and a byte more.
         aggregator.flush_all();
@@ -601,15 +601,15 @@ mod tests {
         aggregator.push(whole, 4, ms(0)).unwrap();
         aggregator.flush_all();
         let large = OwnedUserRecord::new("k", [&data[..], &[0]].concat());
-        let refused = aggregator.push(large, 4, ms(0)).unwrap_err();
+        let rejected = aggregator.push(large, 4, ms(0)).unwrap_err();
         assert!(matches!(
-            refused.reason,
+            rejected.reason,
             RejectionReason::LargerThanBuffer { .. }
         ));
         let keyless = OwnedUserRecord::new("", "");
-        let refused = aggregator.push(keyless, 5, ms(0)).unwrap_err();
+        let rejected = aggregator.push(keyless, 5, ms(0)).unwrap_err();
         let reason = RejectionReason::Unfit(EncodeError::EmptyPartitionKey);
-        assert_eq!((refused.reason, refused.token), (reason, 5));
+        assert_eq!((rejected.reason, rejected.token), (reason, 5));
     }
 
     #[test]
