@@ -113,8 +113,7 @@ impl UserRecord {
         let max_size = usize::try_from(settings.max_size).unwrap();
         let len = max_size.saturating_sub(overhead);
         let len = len.saturating_add_signed(isize::from(distance));
-        OwnedUserRecord::new(key, vec![b'x'; len])
-            .with_explicit_hash_key(owned.explicit_hash_key())
+        OwnedUserRecord::new(key, vec![b'x'; len]).with_explicit_hash_key(owned.explicit_hash_key())
     }
 }
 

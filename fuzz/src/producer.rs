@@ -478,7 +478,7 @@ fn waiting_len(user_record: &OwnedUserRecord) -> usize {
         user_record.partition_key().unwrap_or_default(),
         user_record.data(),
     )
-        .with_explicit_hash_key(user_record.explicit_hash_key());
+    .with_explicit_hash_key(user_record.explicit_hash_key());
     usize::try_from(new.encoded_len_alone()).unwrap() + size_of::<u32>()
 }
 
