@@ -56,13 +56,20 @@ const BLOCK_LEN: usize = 64;
 /// Bytes of the last block that precede the length.
 const PADDED_LEN: usize = BLOCK_LEN - size_of::<u64>();
 
+/// Counts the bytes of a slice, or of a blob: a slice has fewer than 2^31 unless pointers have
+/// 64 bits, and a limit on the size of a blob is a `u32`.
+#[cfg(target_pointer_width = "64")]
+type Len = u64;
+#[cfg(not(target_pointer_width = "64"))]
+type Len = u32;
+
 /// A digest of bytes that arrive piece by piece.
 ///
 /// The MD5 crate has such a type, too; it needs twice the stack.
 #[derive(Clone, Debug)]
 pub(crate) struct RunningDigest {
     state: [u32; 4],
-    len: u64,
+    len: Len,
     /// Starts with the bytes that do not fill a block yet.
     block: [u8; BLOCK_LEN],
 }
@@ -76,7 +83,7 @@ impl RunningDigest {
     };
 
     /// Bytes digested so far.
-    pub(crate) const fn len(&self) -> u64 {
+    pub(crate) const fn len(&self) -> Len {
         self.len
     }
 
@@ -91,7 +98,7 @@ impl RunningDigest {
         let mut rest = bytes;
         let tail_len = self.tail_len();
         let free = self.block.get_mut(tail_len..);
-        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let len = Len::try_from(bytes.len()).unwrap_or(Len::MAX);
         self.len = self.len.wrapping_add(len);
         if let Some(free) = free.filter(|free| free.len() < BLOCK_LEN) {
             let Some((head, behind)) = rest.split_at_checked(free.len()) else {
@@ -123,7 +130,7 @@ impl RunningDigest {
             self.block.fill(0);
         }
         // The length counts modulo 2^64 (RFC 1321, 3.2).
-        let bit_len = self.len.wrapping_mul(8);
+        let bit_len = u64::from(self.len).wrapping_mul(8);
         if let Some(place) = self.block.last_chunk_mut() {
             *place = bit_len.to_le_bytes();
         }

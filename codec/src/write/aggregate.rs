@@ -55,7 +55,27 @@ impl<K: AsRef<str>> OuterKey<K> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FirstUserRecord {
     pub(crate) partition_key_len: u32,
-    pub(crate) explicit_hash_key: Option<HashKey>,
+    /// The number's bytes: a number would align the writer to more than it needs.
+    explicit_hash_key: Option<[u8; 16]>,
+}
+
+impl FirstUserRecord {
+    pub(crate) const NONE: Self = Self {
+        partition_key_len: 0,
+        explicit_hash_key: None,
+    };
+
+    pub(crate) fn new(partition_key_len: u32, explicit_hash_key: Option<HashKey>) -> Self {
+        Self {
+            partition_key_len,
+            explicit_hash_key: explicit_hash_key.map(|key| key.to_u128().to_le_bytes()),
+        }
+    }
+
+    fn explicit_hash_key(&self) -> Option<HashKey> {
+        let number = self.explicit_hash_key.map(u128::from_le_bytes);
+        number.map(HashKey::new)
+    }
 }
 
 /// What there is to know about an aggregate besides its bytes.
@@ -76,7 +96,7 @@ impl<'out> Description<'out> {
         record_count: u32,
     ) -> Self {
         let fixed_partition_key = outer_key.fixed();
-        let explicit_hash_key = match (fixed_partition_key, first.explicit_hash_key) {
+        let explicit_hash_key = match (fixed_partition_key, first.explicit_hash_key()) {
             (Some(_), None) => {
                 let key = first_partition_key(blob, first.partition_key_len);
                 Some(HashKey::of_partition_key(key))

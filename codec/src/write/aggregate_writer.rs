@@ -88,10 +88,7 @@ impl<B, L> AggregateWriter<B, L> {
             key_lookup,
             limits: Limits::new(),
             outer_key: OuterKey::FirstUserRecord,
-            first: FirstUserRecord {
-                partition_key_len: 0,
-                explicit_hash_key: None,
-            },
+            first: FirstUserRecord::NONE,
         }
     }
 }
@@ -340,13 +337,11 @@ where
         let partition_key = user_record.partition_key.as_bytes();
         if self.is_empty() {
             self.key_lookup.clear();
-            self.first = FirstUserRecord {
-                partition_key_len: to_u32(partition_key.len()),
-                explicit_hash_key: match SHAPE {
-                    PLAIN => None,
-                    ANY => user_record.explicit_hash_key,
-                },
+            let explicit_hash_key = match SHAPE {
+                PLAIN => None,
+                ANY => user_record.explicit_hash_key,
             };
+            self.first = FirstUserRecord::new(to_u32(partition_key.len()), explicit_hash_key);
         }
         if plan.has_new_partition_key {
             self.add_key(KeyKind::Partition, partition_key, partition_key)?;

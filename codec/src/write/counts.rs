@@ -8,12 +8,18 @@ use crate::schema::KeyKind;
 use crate::wire::num::{Num as _, to_u32, to_usize};
 use crate::write::new_record::{ANY, NewRecord};
 
-/// A place in a key table.
+/// A place in the key table of the aggregate that is being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct KeyIndex {
+struct KeyPlace {
     number: u32,
     /// Bytes of the key.
     key_len: u32,
+}
+
+/// A place in a key table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct KeyIndex {
+    place: KeyPlace,
     /// That of the aggregate that has the key. Not zero, so that an `Option` of an index takes no
     /// more memory.
     generation: NonZeroU16,
@@ -95,9 +101,16 @@ impl Counts {
     }
 
     fn last_key(&self, kind: KeyKind, key: &[u8]) -> KeyIndex {
-        KeyIndex {
+        let place = KeyPlace {
             number: self.keys(kind).saturating_sub(1),
             key_len: to_u32(key.len()),
+        };
+        self.index_of(place)
+    }
+
+    fn index_of(&self, place: KeyPlace) -> KeyIndex {
+        KeyIndex {
+            place,
             generation: self.generation,
         }
     }
@@ -117,9 +130,9 @@ impl Counts {
             return Err(EncodeError::StaleKeyIndex);
         }
         let count = self.keys(kind);
-        if index.number >= count {
+        if index.place.number >= count {
             return Err(EncodeError::UnknownKeyIndex {
-                index: to_usize(index.number),
+                index: to_usize(index.place.number),
                 count: to_usize(count),
             });
         }
@@ -140,10 +153,10 @@ impl Counts {
         let mut explicit_hash_key_index = None;
         if let Some(ExplicitHashKeyIndex(index)) = explicit_hash_key {
             self.check_index(KeyKind::ExplicitHash, index)?;
-            explicit_hash_key_index = Some(index.number);
+            explicit_hash_key_index = Some(index.place.number);
         }
         Ok(NewRecord::new(
-            partition_key.number,
+            partition_key.place.number,
             explicit_hash_key_index,
             data,
             tags,
@@ -154,13 +167,48 @@ impl Counts {
 /// The keys of a user record.
 pub(crate) type RecordKeys = (PartitionKeyIndex, Option<ExplicitHashKeyIndex>);
 
+/// Keys of the aggregate that is being written, as [`RecordKeys`] without what
+/// its writer knows.
+#[derive(Clone, Copy)]
+pub(crate) struct StoredKeys {
+    partition_key: KeyPlace,
+    explicit_hash_key: Option<KeyPlace>,
+}
+
+impl StoredKeys {
+    pub(crate) const NONE: Self = Self {
+        partition_key: KeyPlace {
+            number: 0,
+            key_len: 0,
+        },
+        explicit_hash_key: None,
+    };
+
+    pub(crate) fn new((partition_key, explicit_hash_key): RecordKeys) -> Self {
+        Self {
+            partition_key: partition_key.0.place,
+            explicit_hash_key: explicit_hash_key.map(|key| key.0.place),
+        }
+    }
+
+    /// The keys, given the counts of their aggregate.
+    pub(crate) fn keys(self, counts: &Counts) -> RecordKeys {
+        let explicit_hash_key = self.explicit_hash_key.map(|key| counts.index_of(key));
+        (
+            PartitionKeyIndex(counts.index_of(self.partition_key)),
+            explicit_hash_key.map(ExplicitHashKeyIndex),
+        )
+    }
+}
+
 /// Bytes of a record's partition key, and of the blob that holds the record and
 /// nothing else.
 pub(crate) fn alone_lens(keys: RecordKeys, record: &NewRecord<'_, ANY>) -> (u32, u32) {
     let (PartitionKeyIndex(partition_key), explicit_hash_key) = keys;
-    let explicit_hash_key_len = explicit_hash_key.map(|ExplicitHashKeyIndex(key)| key.key_len);
-    let blob_len = record.blob_len_alone(partition_key.key_len, explicit_hash_key_len);
-    (partition_key.key_len, blob_len)
+    let explicit_hash_key_len =
+        explicit_hash_key.map(|ExplicitHashKeyIndex(key)| key.place.key_len);
+    let blob_len = record.blob_len_alone(partition_key.place.key_len, explicit_hash_key_len);
+    (partition_key.place.key_len, blob_len)
 }
 
 /// Checks a size against its limit.

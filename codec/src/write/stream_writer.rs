@@ -12,7 +12,7 @@ use crate::wire::num::{to_u32, to_usize};
 use crate::wire::put::{bytes_field_len, put_bytes_field};
 use crate::wire::sink::Output;
 use crate::write::counts::{
-    Counts, ExplicitHashKeyIndex, PartitionKeyIndex, RecordKeys, alone_lens, check_size,
+    Counts, ExplicitHashKeyIndex, PartitionKeyIndex, RecordKeys, StoredKeys, alone_lens, check_size,
 };
 
 /// What a [`StreamWriter`] writes into: flash, a UART, a socket.
@@ -52,7 +52,7 @@ where
 ///
 /// A key is written into its table when it is added, between the records. The
 /// digest is computed along the way. The writer keeps no key and no record: it
-/// needs 144 bytes besides the sink (152 on 64-bit machines), the running
+/// needs 136 bytes besides the sink (152 on 64-bit machines), the running
 /// digest included.
 ///
 /// The blob is valid and every reader of the format reads it (the protobuf
@@ -94,7 +94,8 @@ pub struct StreamWriter<S> {
     counts: Counts,
     /// Bytes of the longest partition key, any of which may become the outer one.
     longest_partition_key_len: u32,
-    first_keys: Option<RecordKeys>,
+    /// Those of the first user record, once there is one.
+    first_keys: StoredKeys,
     is_poisoned: bool,
 }
 
@@ -107,7 +108,7 @@ impl<S> StreamWriter<S> {
             limits: Limits::new(),
             counts: Counts::NONE,
             longest_partition_key_len: 0,
-            first_keys: None,
+            first_keys: StoredKeys::NONE,
             is_poisoned: false,
         }
     }
@@ -157,7 +158,6 @@ impl<S> StreamWriter<S> {
     fn start_over(&mut self) {
         self.counts.start_over();
         self.longest_partition_key_len = 0;
-        self.first_keys = None;
         self.is_poisoned = false;
     }
 
@@ -280,7 +280,9 @@ impl<S: ByteSink> StreamWriter<S> {
             return Err(EncodeError::CountReached { limit }.into());
         }
         self.write(|out| record.write(out))?;
-        self.first_keys.get_or_insert(keys);
+        if self.counts.records() == 0 {
+            self.first_keys = StoredKeys::new(keys);
+        }
         self.counts.add_record();
         Ok(())
     }
@@ -296,11 +298,13 @@ impl<S: ByteSink> StreamWriter<S> {
     ///   it did so in an earlier call.
     pub fn finish(&mut self) -> Result<StreamedAggregate, StreamError<S::Error>> {
         self.check_sink()?;
-        let first_keys = self.first_keys.ok_or(EncodeError::Empty)?;
+        if self.counts.records() == 0 {
+            return Err(EncodeError::Empty.into());
+        }
         let streamed = StreamedAggregate {
             encoded_len: self.encoded_len(),
             record_count: self.record_count(),
-            first_keys,
+            first_keys: self.first_keys.keys(&self.counts),
         };
         let digest = self.digest.finish();
         self.write_frame(&digest.to_bytes())?;
