@@ -1,12 +1,11 @@
-//! Many MD5s side by side, in the lanes of wide registers.
+//! Many MD5s at once, in the lanes of wide registers.
 //!
-//! All lanes take a block at the same time, so a group of them takes as long as
-//! the longest of its messages, unless whoever is done first goes on with the
-//! next message.
+//! All lanes process a block at the same time, so a group of lanes takes as long as its
+//! longest message, unless a lane that has finished continues with the next message.
 
 use md5_many::{Md5Digest, Md5Many, Md5State};
 
-/// Computes the digests of messages of which the longest comes first.
+/// Computes the digests of messages that are sorted by length, the longest first.
 pub(crate) fn hash(engine: Md5Many, messages: &[&[u8]], digests: &mut [Md5Digest]) {
     match messages {
         [longest, .., shortest]
@@ -18,26 +17,26 @@ pub(crate) fn hash(engine: Md5Many, messages: &[&[u8]], digests: &mut [Md5Digest
     }
 }
 
-/// Bytes from which on it is worth it to give a lane the next message as
-/// soon as it is done with one: a few times what that costs.
+/// Length from which refilling a lane as soon as it has finished saves time: a few times
+/// the cost of doing so.
 const WORTH_REFILLING: usize = 4096;
 
-/// Bytes that MD5 takes at a time.
+/// Length of an MD5 block, in bytes.
 const BLOCK_LEN: usize = 64;
 
-/// A message on its way through a lane.
+/// A message in a lane.
 struct Lane<'a> {
     place: usize,
     rest: &'a [u8],
     state: Md5State,
 }
 
-/// Computes digests in lanes that all take the same number of blocks, until
-/// one is done with its message and goes on with the next.
+/// Computes digests in lanes that all process the same number of blocks, until one has
+/// finished its message and continues with the next.
 ///
-/// The longest message of all is there from the start and bounds the time.
-/// While it does, one register of lanes makes it fastest; while there is
-/// more than that can take meanwhile, up to three of them do more together.
+/// The longest message is there from the start and bounds the total time. While it does,
+/// one register of lanes is fastest; while there is more work than that register can do
+/// in the meantime, up to three registers together do more.
 fn refilled(engine: Md5Many, messages: &[&[u8]], digests: &mut [Md5Digest]) {
     let register = engine.lanes();
     let mut waiting = messages.iter().copied().enumerate();
@@ -60,7 +59,7 @@ fn refilled(engine: Md5Many, messages: &[&[u8]], digests: &mut [Md5Digest]) {
         };
         let step = shortest.saturating_sub(shortest % BLOCK_LEN);
         left = left.saturating_sub(step.saturating_mul(lanes.len()));
-        // Lanes without a message take any, for nobody.
+        // Lanes without a message process any block; the result is ignored.
         let width = lanes.len().next_multiple_of(register);
         let inputs = lanes.iter().filter_map(|lane| lane.rest.get(..step));
         let inputs: Vec<_> = inputs.cycle().take(width).collect();

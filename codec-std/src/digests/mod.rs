@@ -1,10 +1,9 @@
-//! Digests of one message or of many: with `md5_lanes.rs`, what names an MD5 in this
+//! Digests of one message or of many. Only this file and `md5_lanes.rs` name MD5 in this
 //! crate.
 //!
-//! One MD5 is a chain of dependent steps, which keeps a small part of a core
-//! busy. Those of several messages can run side by side, in the lanes of wide
-//! registers (feature `simd`). Where lengths differ, long messages start first,
-//! and a lane that is done goes on with the next.
+//! One MD5 is a chain of dependent steps and keeps a small part of a core busy. Several
+//! can run at once in the lanes of wide registers (feature `simd`). If lengths differ,
+//! long messages start first, and a lane that has finished continues with the next.
 
 #[cfg(feature = "simd")]
 mod md5_lanes;
@@ -15,8 +14,7 @@ pub use crate::write::flush_all;
 
 /// Returns the digests of many messages, in their order.
 ///
-/// With the feature `simd` several are computed at a time; without it one after
-/// the other.
+/// Computes several at a time with the feature `simd`, one after the other without.
 ///
 /// ```
 /// use kinesis_agg::codec::Digest;
@@ -46,13 +44,13 @@ pub fn hash_keys_of<K: AsRef<[u8]>>(partition_keys: &[K]) -> Vec<HashKey> {
     digests.into_iter().map(HashKey::from).collect()
 }
 
-/// The digest of one message.
+/// Returns the digest of one message.
 pub(crate) fn digest_of(message: &[u8]) -> Digest {
     engine::one(message)
 }
 
-/// The digests of the messages in the data of many Kinesis records, in their
-/// order; `None` for what is no frame. For
+/// Returns the digests of the messages in the data of many Kinesis records, in their
+/// order; `None` for data without magic or too short. For
 /// [`Deaggregator::deaggregate_with_digests`](crate::Deaggregator::deaggregate_with_digests).
 ///
 /// ```
@@ -77,8 +75,7 @@ pub fn of_blobs<'a>(blobs: impl IntoIterator<Item = &'a [u8]>) -> Vec<Option<Dig
     is_framed.into_iter().map(digest_of).collect()
 }
 
-/// Reads the data of a Kinesis record; computes its digest unless that is
-/// `known`.
+/// Parses the data of a Kinesis record. Computes its digest unless it is `known`.
 pub(crate) fn parse(blob: &[u8], known: Option<Digest>) -> Result<Parsed<'_>, DecodeError> {
     match Frame::split(blob) {
         Ok(frame) => {
@@ -132,7 +129,7 @@ mod engine {
         digests
     }
 
-    /// The digests of messages of which the longest comes first.
+    /// The digests of messages that are sorted by length, the longest first.
     fn many_by_length(messages: &[&[u8]]) -> Vec<Digest> {
         let mut digests = vec![[0; DIGEST_LEN]; messages.len()];
         md5_lanes::hash(Md5Many::new(), messages, &mut digests);

@@ -1,11 +1,11 @@
-//! The writer's memory of its keys, growing.
+//! The writer's memory of its keys, on the heap.
 
 use core::hash::{BuildHasher, Hasher};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use kinesis_agg_codec::{KeyLookup, WriteSlot};
 
-/// Finds every key, however many there are. The keys themselves are only in
+/// A hash table that grows, so that every key is found. The keys themselves are only in
 /// the writer's buffer.
 #[derive(Clone, Default)]
 pub(crate) struct KeyMap {

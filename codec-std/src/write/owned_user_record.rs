@@ -7,8 +7,7 @@ use crate::kinesis_record::EnclosingRecord;
 use crate::read::{Delivered, OwnedDelivered};
 use crate::write::error::UnfitUserRecord;
 
-/// A user record to be written that owns its bytes: for queues, retries and
-/// whatever else outlives the call.
+/// A user record to be written that owns its bytes, for example for queues and retries.
 ///
 /// ```
 /// use kinesis_agg::{HashKey, OwnedUserRecord};
@@ -36,13 +35,13 @@ pub struct OwnedUserRecord {
 }
 
 impl OwnedUserRecord {
-    /// A user record without explicit hash key and tags. The aggregator checks
-    /// the partition key, see [`NewUserRecord::new`].
+    /// Makes a user record without explicit hash key and tags. The aggregator checks the
+    /// partition key; see [`NewUserRecord::new`].
     pub fn new(partition_key: impl Into<String>, data: impl Into<Bytes>) -> Self {
         Self::from_raw(Some(partition_key.into()), None, data.into())
     }
 
-    /// A user record without a partition key, for streams that distribute
+    /// Makes a user record without a partition key, for streams that distribute
     /// records themselves
     /// ([`Distribution::Auto`](crate::producer::Distribution::Auto)). No
     /// aggregate can hold it: aggregators reject it as if its key were empty.
@@ -50,7 +49,7 @@ impl OwnedUserRecord {
         Self::from_raw(None, None, data.into())
     }
 
-    /// A user record without tags.
+    /// Makes a user record without tags.
     pub(crate) const fn from_raw(
         partition_key: Option<String>,
         explicit_hash_key: Option<HashKey>,
@@ -64,7 +63,7 @@ impl OwnedUserRecord {
         }
     }
 
-    /// Sets the explicit hash key, or none.
+    /// Sets the explicit hash key, or removes it.
     #[must_use]
     pub fn with_explicit_hash_key(self, explicit_hash_key: impl Into<Option<HashKey>>) -> Self {
         Self {
@@ -88,54 +87,54 @@ impl OwnedUserRecord {
         let len = usize::try_from(tag.encoded_len()).unwrap_or(usize::MAX);
         self.tags.resize(start.saturating_add(len), 0);
         if let Some(place) = self.tags.get_mut(start..) {
-            // The place has the tag's length.
+            // There is room for exactly the tag.
             let _written = tag.encode_into(place);
         }
     }
 
-    /// The partition key, if there is one. Only user records made
+    /// Returns the partition key, if there is one. Only user records made
     /// [without](Self::without_partition_key) have none.
     #[must_use]
     pub fn partition_key(&self) -> Option<&str> {
         self.partition_key.as_deref()
     }
 
-    /// The explicit hash key, if there is one.
+    /// Returns the explicit hash key, if there is one.
     #[must_use]
     pub const fn explicit_hash_key(&self) -> Option<HashKey> {
         self.explicit_hash_key
     }
 
-    /// The data.
+    /// Returns the data.
     #[must_use]
     pub const fn data(&self) -> &Bytes {
         &self.data
     }
 
-    /// The tags, in order.
+    /// Returns the tags, in order.
     #[must_use]
     pub fn tags(&self) -> RecordTags<'_> {
         RecordTags::parse(&self.tags).unwrap_or_default()
     }
 
-    /// Where on the ring of shards the user record belongs. Without a partition
-    /// key: where an empty one would belong.
+    /// Returns the hash key, which decides the shard. Without a partition key it is that
+    /// of an empty one.
     #[must_use]
     pub fn hash_key(&self) -> HashKey {
         self.as_user_record().hash_key()
     }
 
-    /// Partition key, an empty one if there is none, and data.
+    /// Returns the partition key, empty if there is none, and the data.
     pub(crate) fn into_key_and_data(self) -> (String, Bytes) {
         (self.partition_key.unwrap_or_default(), self.data)
     }
 
-    /// Partition key, explicit hash key and data; tags are dropped.
+    /// Returns partition key, explicit hash key and data. Drops the tags.
     pub(crate) fn into_raw(self) -> (Option<String>, Option<HashKey>, Bytes) {
         (self.partition_key, self.explicit_hash_key, self.data)
     }
 
-    /// Bytes of data, partition key and tags.
+    /// Length of data, partition key and tags, in bytes.
     pub(crate) fn content_len(&self) -> usize {
         let key_len = self.partition_key.as_ref().map_or(0, String::len);
         self.data
@@ -144,7 +143,7 @@ impl OwnedUserRecord {
             .saturating_add(self.tags.len())
     }
 
-    /// Copies the data, which may be a part of larger memory.
+    /// Copies the data, which may be a slice of a larger buffer.
     pub(crate) fn with_own_data(self) -> Self {
         Self {
             data: Bytes::copy_from_slice(&self.data),
@@ -152,15 +151,15 @@ impl OwnedUserRecord {
         }
     }
 
-    /// Makes a user record to be written of one that was read.
+    /// Converts a user record that was read into one to be written.
     ///
-    /// `data` is its data, as a copy or in shared memory.
+    /// `data` is its data, copied or shared.
     ///
     /// # Errors
     ///
-    /// [`UnfitUserRecord::PartitionKey`] if that is not UTF-8,
-    /// [`UnfitUserRecord::ExplicitHashKey`] if that is not a hash key: both can
-    /// be read, neither can be written.
+    /// [`UnfitUserRecord::PartitionKey`] if the partition key is not UTF-8,
+    /// [`UnfitUserRecord::ExplicitHashKey`] if the explicit hash key is not a hash key.
+    /// Both can be read but not written.
     pub fn from_read(user_record: &UserRecord<'_>, data: Bytes) -> Result<Self, UnfitUserRecord> {
         Self::from_parts(
             user_record.partition_key(),
@@ -253,9 +252,9 @@ impl<R: EnclosingRecord> TryFrom<OwnedDelivered<R>> for OwnedUserRecord {
     }
 }
 
-/// What can be pushed into an aggregator, and comes back if it is rejected.
+/// A user record in any form that an aggregator accepts, and returns if it rejects it.
 pub trait AsUserRecord {
-    /// The user record, borrowed.
+    /// Borrows the user record.
     fn as_user_record(&self) -> NewUserRecord<'_>;
 }
 
@@ -290,7 +289,7 @@ mod serde_form {
 
     use crate::write::owned_user_record::OwnedUserRecord;
 
-    /// What a user record is serialized as.
+    /// The serialized form of a user record.
     #[derive(Serialize, Deserialize)]
     #[serde(rename = "OwnedUserRecord")]
     pub(super) struct Form {

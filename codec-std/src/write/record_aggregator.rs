@@ -1,4 +1,4 @@
-//! User records in, aggregates out, one after the other.
+//! Packing user records into one aggregate after the other.
 
 use bytes::Bytes;
 use kinesis_agg_codec::{
@@ -12,7 +12,7 @@ use crate::write::error::PushError;
 use crate::write::key_map::KeyMap;
 use crate::write::owned_user_record::{AsUserRecord, OwnedUserRecord};
 
-/// A finished aggregate, or a lone user record: what to put into a stream.
+/// A Kinesis record to put into a stream: an aggregate, or a lone user record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[doc(alias = "AggRecord")]
 pub struct OwnedAggregate {
@@ -23,31 +23,31 @@ pub struct OwnedAggregate {
 }
 
 impl OwnedAggregate {
-    /// The data of the Kinesis record.
+    /// Returns the data of the Kinesis record.
     #[must_use]
     pub const fn data(&self) -> &Bytes {
         &self.data
     }
 
-    /// The partition key to put it under.
+    /// Returns the partition key of the Kinesis record.
     #[must_use]
     pub fn partition_key(&self) -> &str {
         &self.partition_key
     }
 
-    /// The explicit hash key to put it under, if any.
+    /// Returns the explicit hash key of the Kinesis record, if there is one.
     #[must_use]
     pub const fn explicit_hash_key(&self) -> Option<HashKey> {
         self.explicit_hash_key
     }
 
-    /// User records in it, at least one.
+    /// Returns the number of user records inside, at least one.
     #[must_use]
     pub const fn record_count(&self) -> usize {
         self.record_count
     }
 
-    /// Takes data, partition key and explicit hash key apart.
+    /// Returns data, partition key and explicit hash key.
     #[must_use]
     #[doc(alias = "get_contents")]
     pub fn into_parts(self) -> (Bytes, String, Option<HashKey>) {
@@ -55,7 +55,8 @@ impl OwnedAggregate {
     }
 }
 
-/// Without a sequence number: what a consumer is going to get, as for tests.
+/// Makes the Kinesis record that a consumer receives, without a sequence number. For
+/// tests.
 impl From<OwnedAggregate> for KinesisRecord {
     fn from(aggregate: OwnedAggregate) -> Self {
         Self {
@@ -78,20 +79,20 @@ impl From<Aggregate<'_>> for OwnedAggregate {
     }
 }
 
-/// In what form a user record goes that is alone in its aggregate.
+/// How to write an aggregate that would hold a single user record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "there is no third form")]
 pub enum LoneUserRecord {
-    /// As an aggregate of one.
+    /// As an aggregate with one user record.
     #[default]
     Wrapped,
-    /// As it is, under its own partition key (KPL behaviour). Wrapped all the
-    /// same if it has tags, which would be lost, or if its data starts with
-    /// [`MAGIC`], which a consumer would take for an aggregate.
+    /// Raw, under its own partition key (KPL behaviour). It is an aggregate all the
+    /// same if it has tags, which would be lost, or if its data starts with [`MAGIC`],
+    /// so that a consumer would mistake it for an aggregate.
     Raw,
 }
 
-/// Packs user records into aggregates, in order, as many into each as fit.
+/// Packs user records into aggregates, in order, as many as fit into each.
 ///
 /// ```
 /// use kinesis_agg::write::{Limits, OwnedUserRecord, RecordAggregator};
@@ -110,16 +111,15 @@ pub enum LoneUserRecord {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// All of an aggregate goes to one shard, whatever the user records' keys say.
-/// On a stream of several shards, give each shard an aggregator of its own.
+/// Kinesis stores the whole aggregate in one shard, whatever the keys of its user
+/// records. On a stream with several shards, use one aggregator for each shard.
 ///
-/// It has no clock. For aggregates of limited age, use a
-/// [`ShardedAggregator`](crate::ShardedAggregator), also for a single shard: it
-/// takes the time as an argument, and has a deadline for each aggregate
+/// It has no clock. To limit the age of aggregates, use a
+/// [`ShardedAggregator`](crate::ShardedAggregator), even for a single shard: its methods
+/// take the time as an argument, and each aggregate has a deadline
 /// ([`ShardedLimits::with_max_age`](crate::shards::ShardedLimits::with_max_age)).
 ///
-/// Buffers are kept from one aggregate to the next: a push allocates nothing
-/// once they have grown.
+/// The aggregator reuses its buffers: once they have grown, a push does not allocate.
 #[derive(Debug)]
 #[doc(alias = "KinesisAggregator")]
 pub struct RecordAggregator {
@@ -127,17 +127,17 @@ pub struct RecordAggregator {
     limits: Limits,
     outer_key: OuterKey,
     lone: LoneUserRecord,
-    /// Bytes that the first user record would take raw, if it may go raw.
+    /// Length of the first user record if it is sent raw, if it may be.
     first_raw_size: Option<u32>,
-    /// A user record that fits raw and not wrapped; the writer is empty then.
+    /// A user record that fits raw but not as an aggregate. The writer is then empty.
     too_large_wrapped: Option<OwnedUserRecord>,
     one_key: bool,
-    /// The keys of the first user record in the writer, noted for `one_key`.
+    /// The keys of the first user record in the writer, for `one_key`.
     first_keys: (String, Option<HashKey>),
 }
 
 impl RecordAggregator {
-    /// An aggregator with the default [`Limits`], [`OuterKey`] and
+    /// Makes an aggregator with the default [`Limits`], [`OuterKey`] and
     /// [`LoneUserRecord`].
     #[must_use]
     pub fn new() -> Self {
@@ -153,21 +153,21 @@ impl RecordAggregator {
         }
     }
 
-    /// Sets how large an aggregate may become. Binds from the next push on.
+    /// Sets how large an aggregate may become. Takes effect with the next push.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.writer = self.writer.with_limits(limits);
         Self { limits, ..self }
     }
 
-    /// Sets what aggregates are put under.
+    /// Sets the keys of the Kinesis records.
     #[must_use]
     pub fn with_outer_key(mut self, outer_key: OuterKey) -> Self {
         self.writer = self.writer.with_outer_key(outer_key);
         Self { outer_key, ..self }
     }
 
-    /// Sets in what form a lone user record goes.
+    /// Sets how a lone user record is written.
     #[must_use]
     pub const fn with_lone_user_record(mut self, lone: LoneUserRecord) -> Self {
         self.lone = lone;
@@ -198,7 +198,7 @@ impl RecordAggregator {
         self
     }
 
-    /// User records so far.
+    /// Returns the number of user records so far.
     #[must_use]
     pub fn record_count(&self) -> usize {
         match self.too_large_wrapped {
@@ -207,14 +207,14 @@ impl RecordAggregator {
         }
     }
 
-    /// True if there is no user record to flush.
+    /// Returns true if there is no user record to flush.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.record_count() == 0
     }
 
-    /// Bytes of the data that [`flush`](Self::flush) would return; 0 if it
-    /// would return nothing. The service also counts the outer partition key.
+    /// Returns the length of the data that [`flush`](Self::flush) would return, in bytes;
+    /// 0 if it would return nothing. The service also counts the outer partition key.
     #[must_use]
     pub fn encoded_len(&self) -> u32 {
         match (&self.too_large_wrapped, self.writer.record_count()) {
@@ -225,7 +225,7 @@ impl RecordAggregator {
         }
     }
 
-    /// True if [`push`](Self::push) would take the user record without
+    /// Returns true if [`push`](Self::push) would accept the user record without
     /// completing an aggregate.
     #[must_use]
     #[doc(alias = "checkIfUserRecordFits")]
@@ -246,14 +246,14 @@ impl RecordAggregator {
             && self.writer.size_alone(&user_record) <= max_size
     }
 
-    /// Adds a user record. Returns the aggregate so far if that is complete
-    /// and this one starts the next.
+    /// Adds a user record. If it does not fit, returns the aggregate so far, and the
+    /// user record starts the next one.
     ///
     /// # Errors
     ///
-    /// [`PushError`] with the user record if no aggregate can take it:
+    /// [`PushError`] with the user record if it fits no aggregate:
     /// [`EncodeError::EmptyPartitionKey`], [`EncodeError::PartitionKeyTooLong`]
-    /// or [`EncodeError::TooLarge`]. Nothing was changed then.
+    /// or [`EncodeError::TooLarge`]. The aggregator is unchanged.
     #[doc(alias = "add_user_record")]
     #[doc(alias = "addUserRecord")]
     pub fn push<U: AsUserRecord>(
@@ -263,9 +263,9 @@ impl RecordAggregator {
         self.push_completing(user_record, Self::flush)
     }
 
-    /// [`push`](Self::push), handing a complete aggregate out unfinished, in an
-    /// aggregator of its own, so that [`flush_all`] can finish several together.
-    /// This one goes on in the memory of `spare`, which is emptied.
+    /// Like [`push`](Self::push), but returns a complete aggregate unfinished, in an
+    /// aggregator of its own, so that [`flush_all`] can finish several together. This
+    /// aggregator continues in the memory of `spare`, whose contents are dropped.
     ///
     /// ```
     /// use kinesis_agg::write::{Limits, OwnedUserRecord, RecordAggregator, flush_all};
@@ -297,7 +297,7 @@ impl RecordAggregator {
                 .with_one_key(aggregator.one_key);
             other.clear();
             match aggregator.too_large_wrapped.take() {
-                // What was pushed behind it is here already.
+                // What was pushed after it is here already.
                 Some(lone) => other.too_large_wrapped = Some(lone),
                 None => core::mem::swap(aggregator, &mut other),
             }
@@ -305,7 +305,7 @@ impl RecordAggregator {
         })
     }
 
-    /// [`push`](Self::push), passing a completed aggregate to `on_complete`.
+    /// Like [`push`](Self::push), but passes a completed aggregate to `on_complete`.
     /// Returns true if there was one.
     ///
     /// # Errors
@@ -336,7 +336,8 @@ impl RecordAggregator {
         }
     }
 
-    /// `complete` takes the aggregate so far, as [`flush`](Self::flush) does.
+    /// `complete` removes and returns the aggregate so far, as [`flush`](Self::flush)
+    /// does.
     fn push_borrowed<T>(
         &mut self,
         user_record: &NewUserRecord<'_>,
@@ -350,12 +351,12 @@ impl RecordAggregator {
             return Ok(completed);
         }
         match self.push_growing(user_record) {
-            // A user record that only went raw stood alone; the writer was empty.
+            // A user record that only fits raw was alone; the writer was empty.
             Ok(()) if self.too_large_wrapped.is_some() => Ok(complete(self)),
             Ok(()) => Ok(None),
             Err(error) if error.is_full() => {
                 let completed = complete(self);
-                // What is full takes every user record that is not too large once it is empty.
+                // After a refusal as full, an empty writer accepts the user record.
                 self.push_growing(user_record)?;
                 Ok(completed)
             }
@@ -401,7 +402,7 @@ impl RecordAggregator {
                 || *explicit_hash_key != user_record.explicit_hash_key())
     }
 
-    /// True if an empty aggregator takes the user record.
+    /// True if an empty aggregator accepts the user record.
     fn takes_alone(&self, user_record: &NewUserRecord<'_>) -> bool {
         let outer_partition_key = match self.outer_key {
             OuterKey::Chosen(key) => NewUserRecord::new(key, &[]).check_partition_key(),
@@ -413,8 +414,8 @@ impl RecordAggregator {
                 || self.writer.size_alone(user_record) <= self.limits.max_size())
     }
 
-    /// Bytes of data that the user record has if it goes raw, if it may: a
-    /// consumer must get it back as it was, and the service must take it.
+    /// Length of the user record if it is sent raw, if it may be: a consumer must receive
+    /// it unchanged, and the service must accept it.
     fn raw_size(&self, user_record: &NewUserRecord<'_>) -> Option<u32> {
         let may = self.lone == LoneUserRecord::Raw
             && user_record.tags().is_empty()
@@ -424,7 +425,7 @@ impl RecordAggregator {
         (may && size <= self.limits.max_size()).then_some(data_len)
     }
 
-    /// Completes the aggregate so far, if there are user records.
+    /// Finishes and returns the aggregate so far, if there are user records.
     #[doc(alias = "clear_and_get")]
     #[doc(alias = "clearAndGet")]
     #[doc(alias = "flushBufferedRecords")]
@@ -453,7 +454,7 @@ impl RecordAggregator {
 
     #[inline]
     fn flush_too_large_wrapped(&mut self) -> Option<OwnedAggregate> {
-        // Looked at first: taking nothing costs more than seeing that there is nothing.
+        // Checked first, since that costs less than taking nothing.
         self.too_large_wrapped.as_ref()?;
         let lone = self.too_large_wrapped.take()?;
         Some(self.raw(lone))
@@ -474,13 +475,13 @@ impl RecordAggregator {
         }
     }
 
-    /// Takes all user records back, in order, as when they have to go another
-    /// way. The aggregator is empty then.
+    /// Removes and returns all user records, in order, for example to send them another
+    /// way.
     pub fn take_user_records(&mut self) -> Vec<OwnedUserRecord> {
         let too_large_wrapped = self.too_large_wrapped.take();
         self.grow(self.writer.roomy_len());
         let buffered = self.writer.finish_unsealed().ok();
-        // Nobody looks at this digest.
+        // The digest is not checked.
         let buffered =
             buffered.map(|unsealed| unsealed.seal(Digest::from([0; limits::DIGEST_LEN])));
         let blob = buffered.map_or_else(Bytes::new, |blob| Bytes::copy_from_slice(blob.data()));
@@ -493,8 +494,7 @@ impl RecordAggregator {
         self.writer.clear();
     }
 
-    /// Makes the buffer large enough for the user record, as far as the limit
-    /// allows; true if it grew.
+    /// Grows the buffer for the user record, up to the limit. Returns true if it grew.
     #[cold]
     fn make_room(&mut self, user_record: &NewUserRecord<'_>) -> bool {
         let needed = self.writer.encoded_len_with(user_record);
@@ -524,7 +524,7 @@ pub(crate) fn read_back(blob: &Bytes) -> impl Iterator<Item = OwnedUserRecord> {
             let slots = vec![ReadSlot::default(); aggregated.key_count()];
             Some(aggregated.user_records_in(slots))
         }
-        // What the writer wrote, the reader reads: this is an empty writer.
+        // The reader accepts what the writer wrote, so the writer was empty.
         Ok(Parsed::Plain(_)) | Err(_) => None,
     };
     user_records
@@ -536,17 +536,17 @@ pub(crate) fn read_back(blob: &Bytes) -> impl Iterator<Item = OwnedUserRecord> {
         })
 }
 
-/// What an aggregator held.
+/// The contents of an aggregator.
 enum Flushed<'a> {
     Raw(OwnedAggregate),
     Unsealed(UnsealedAggregate<'a>),
 }
 
-/// [`RecordAggregator::flush`] for many aggregators, as of a producer that has
-/// one a shard: their digests are computed together, several at a time
-/// with the feature `simd`.
+/// Flushes many aggregators, as [`RecordAggregator::flush`] does, and computes their
+/// digests together: several at a time with the feature `simd`. For producers with one
+/// aggregator for each shard.
 ///
-/// One entry an aggregator, in order; `None` where there was nothing to flush.
+/// Returns one entry for each aggregator, in order; `None` if it had no user records.
 ///
 /// ```
 /// use kinesis_agg::write::{OwnedUserRecord, RecordAggregator, flush_all};
@@ -591,7 +591,7 @@ impl Default for RecordAggregator {
     }
 }
 
-/// Bytes of the first buffer.
+/// Length of the first buffer, in bytes.
 const SMALLEST_BUFFER: u32 = 4096;
 
 fn len_of(bytes: &[u8]) -> u32 {
