@@ -1,5 +1,5 @@
 //! Makes a stream's archive into aggregates for another stream: reads JSON
-//! lines, as a bucket of S3 has them, and aggregates anew, shard by shard.
+//! lines, as a bucket of S3 has them, and aggregates them again, shard by shard.
 //!
 //! ```sh
 //! cargo run --example replay --features lambda [archive.ndjson [shards]]
@@ -25,7 +25,7 @@ use kinesis_agg::{
     ShardedAggregator, deaggregate,
 };
 
-/// Shards of about the same size. Of a real stream, ListShards tells them.
+/// Shards of about the same size. For a real stream, ListShards returns them.
 fn even_shards(count: NonZeroU32) -> Result<ShardMap, Box<dyn Error>> {
     let count = count.get();
     let step = u128::MAX / u128::from(count);

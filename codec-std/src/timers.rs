@@ -9,7 +9,7 @@ use core::time::Duration;
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     entries: BTreeSet<(Duration, usize)>,
-    /// The time of each place, as it stands in `entries`.
+    /// The time of each place, as in `entries`.
     times: Vec<Option<Duration>>,
 }
 

@@ -28,7 +28,7 @@ pub enum EventError {
         /// The type that it should have.
         expected: &'static str,
     },
-    /// There are two lists of records, and nothing tells which one counts.
+    /// There are two lists of records, and it is not known which one counts.
     #[error("both Records and records")]
     TwoLists,
     /// An on-failure document does not hold the event. Lambda adds it only for

@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use kinesis_agg_codec::{HashKey, HashKeyRange};
 use thiserror::Error;
 
-/// A shard, as ListShards tells.
+/// A shard, as ListShards returns it.
 ///
 /// ```
 /// use kinesis_agg::{HashKeyRange, Shard};

@@ -229,7 +229,7 @@ pub struct ShardAggregate<T = ()> {
 /// aggregator.push(OwnedUserRecord::new("sensor-7", "21.5"), 1, start.elapsed())?;
 /// aggregator.push(OwnedUserRecord::new("sensor-8", "19.0"), 2, start.elapsed())?;
 ///
-/// // To be called at the time that `poll_timeout` tells.
+/// // Call this at the time that `poll_timeout` returns.
 /// let due = aggregator.poll_timeout().unwrap();
 /// let complete = aggregator.flush_due(due).unwrap();
 /// assert_eq!(complete.tokens, [1, 2]);

@@ -16,7 +16,7 @@ pub struct PushError<U> {
     /// The user record as it was pushed.
     pub user_record: U,
     /// The reason. Never [`EncodeError::Full`] or [`EncodeError::CountReached`]:
-    /// the aggregator starts the next aggregate by itself.
+    /// the aggregator starts the next aggregate then.
     pub reason: EncodeError,
 }
 
