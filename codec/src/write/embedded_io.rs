@@ -164,6 +164,10 @@ mod tests {
         let error = broken.write_all(b"sensor-7").unwrap_err();
         assert_eq!(error, EmbeddedIoError::Device(ErrorKind::TimedOut));
         assert_eq!(error.source().unwrap().to_string(), "TimedOut");
+        assert_eq!(error.to_string(), "device failed");
+        let error = EmbeddedIoError::<ErrorKind>::WriteZero;
+        assert_eq!(error.to_string(), "device wrote no bytes");
+        assert!(error.source().is_none());
 
         let mut writer = StreamWriter::new(sink(3, 9, None));
         let key = writer.add_partition_key(b"sensor-7");
