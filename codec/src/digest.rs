@@ -130,6 +130,10 @@ impl RunningDigest {
             self.block.fill(0);
         }
         // The length counts modulo 2^64 (RFC 1321, 3.2).
+        #[cfg_attr(
+            target_pointer_width = "64",
+            expect(clippy::useless_conversion, reason = "`Len` is shorter elsewhere")
+        )]
         let bit_len = u64::from(self.len).wrapping_mul(8);
         if let Some(place) = self.block.last_chunk_mut() {
             *place = bit_len.to_le_bytes();
