@@ -214,7 +214,7 @@ impl Model {
     }
 }
 
-/// A record as it stands in a message.
+/// A record of a message.
 fn record(user_record: &Owned, partition_key: u64, explicit_hash_key: Option<u64>) -> Vec<u8> {
     let mut body = wire::number(1, partition_key);
     if let Some(index) = explicit_hash_key {

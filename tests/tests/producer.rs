@@ -388,7 +388,7 @@ fn what_expires_comes_back_with_its_story() {
         !printed.contains("user_record"),
         "user data in a log: {printed}"
     );
-    // Whoever prints the chain of causes reads each once.
+    // A program that prints the chain of causes prints each once.
     let texts = [failure.to_string(), failure.source().unwrap().to_string()];
     assert_eq!(
         texts,

@@ -32,7 +32,7 @@ pub(crate) fn verified_message_of(blob: &[u8]) -> &[u8] {
     message
 }
 
-/// The digest alone, which whoever checks it cannot avoid.
+/// The digest alone, which every verifying reader has to compute.
 pub(crate) fn md5_alone(blobs: &[impl AsRef<[u8]>]) -> u64 {
     blobs.iter().fold(0, |sum: u64, blob| {
         let message = verified_message_of(blob.as_ref());

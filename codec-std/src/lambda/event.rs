@@ -329,7 +329,7 @@ impl TimeWindowEvent {
     }
 
     /// Returns the state that the function answered last in this window, as it
-    /// was written; `null` if there is none.
+    /// was written; `null` if it is absent.
     #[must_use]
     pub fn state(&self) -> &RawValue {
         self.envelope.fields.get("state").unwrap_or(RawValue::NULL)
