@@ -322,6 +322,7 @@ impl<T> ProducerCore<T> {
                 pushed_at: now,
                 due_at: self.settings.due_at(put_at, now, expires_at),
                 expires_at,
+                is_usual: own_expiry.is_none(),
                 held_len: needed,
                 attempts: Attempts::default(),
                 awaits_listing: Duration::ZERO,
@@ -332,8 +333,7 @@ impl<T> ProducerCore<T> {
         self.held_len = self.held_len.saturating_add(needed);
         self.held_count = self.held_count.saturating_add(1);
         count(&mut self.counters.user_records_in, 1);
-        let is_usual = own_expiry.is_none();
-        self.lanes.push(place, entry, is_usual, &self.settings);
+        self.lanes.push(place, entry, &self.settings);
         Ok(())
     }
 
@@ -587,12 +587,11 @@ impl<T> ProducerCore<T> {
             if sealed.attempts.count() > 0 {
                 continue;
             }
-            for pushed in &sealed.pushed {
-                if pushed.attempts.count() == 0 {
-                    let waited = self.now.saturating_sub(pushed.pushed_at);
-                    self.numbers.buffering_time.record(waited);
-                }
-            }
+            let fresh = sealed.pushed.iter();
+            let fresh = fresh.filter(|pushed| pushed.attempts.count() == 0);
+            let now = self.now;
+            let waited = fresh.map(|pushed| now.saturating_sub(pushed.pushed_at));
+            self.numbers.buffering_time.record_all(waited);
         }
         self.counters.buffering_time = self.numbers.buffering_time.sum();
         let records = sealed.iter().map(|sealed| sealed.record.clone()).collect();
@@ -603,15 +602,15 @@ impl<T> ProducerCore<T> {
 
     /// The next event, if there is one: how a user record ended, or a notice.
     pub fn poll_event(&mut self) -> Option<ProducerEvent<T>> {
-        let (event, freed) = self.ends.pop()?;
-        if let Some(freed) = freed {
-            self.held_len = self.held_len.saturating_sub(freed);
-            self.held_count = self.held_count.saturating_sub(1);
-            if self.held_count == 0 {
-                self.sealer.shrink(&self.settings);
-            }
+        let (held_len, held_count) = (&mut self.held_len, &mut self.held_count);
+        let event = self.ends.pop(|freed| {
+            *held_len = held_len.saturating_sub(freed);
+            *held_count = held_count.saturating_sub(1);
+        });
+        if event.is_some() && self.held_count == 0 {
+            self.sealer.shrink(&self.settings);
         }
-        Some(event)
+        event
     }
 
     pub(super) fn failed(&mut self, entry: Entry<T>, reason: FailureReason) {

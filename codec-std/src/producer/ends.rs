@@ -69,32 +69,29 @@ impl<T> Ends<T> {
         self.notices.push_back(notice);
     }
 
-    /// The next event and how many bytes it frees; notices come first, and hold
-    /// none.
-    pub(super) fn pop(&mut self) -> Option<(ProducerEvent<T>, Option<usize>)> {
+    /// The next event; `free` learns how many bytes of a user record it frees.
+    /// Notices come first, and free none.
+    #[inline]
+    pub(super) fn pop(&mut self, free: impl FnOnce(usize)) -> Option<ProducerEvent<T>> {
         if let Some(notice) = self.notices.pop_front() {
-            return Some((ProducerEvent::Notice(notice), None));
+            return Some(ProducerEvent::Notice(notice));
         }
-        if let Some(Ended::Delivered { pushed, delivery }) = self.queue.front_mut() {
-            if let Some(pushed) = pushed.next() {
-                let mut next = delivery.clone();
-                next.attempt_count = next.attempt_count.saturating_add(pushed.attempts.count());
-                delivery.sub_sequence_number = delivery.sub_sequence_number.saturating_add(1);
-                let event = ProducerEvent::Delivered {
-                    token: pushed.token,
-                    delivery: next,
-                };
-                return Some((event, Some(pushed.held_len)));
-            }
+        while let Some(Ended::Delivered { pushed, delivery }) = self.queue.front_mut() {
+            let Some(pushed) = pushed.next() else {
+                self.pop_front();
+                continue;
+            };
+            let mut next = delivery.clone();
+            next.attempt_count = next.attempt_count.saturating_add(pushed.attempts.count());
+            delivery.sub_sequence_number = delivery.sub_sequence_number.saturating_add(1);
+            free(pushed.held_len);
+            return Some(ProducerEvent::Delivered {
+                token: pushed.token,
+                delivery: next,
+            });
         }
-        let ended = self.queue.pop_front()?;
-        let capacity = self.queue.capacity();
-        if capacity > MIN_CAPACITY && self.queue.len() < capacity / 4 {
-            self.queue.shrink_to(capacity / 2);
-        }
-        let Ended::Failed { entry, reason } = ended else {
-            // All of that Kinesis record was taken.
-            return self.pop();
+        let Some(Ended::Failed { entry, reason }) = self.pop_front() else {
+            return None;
         };
         let Entry {
             user_record,
@@ -106,8 +103,17 @@ impl<T> Ends<T> {
             reason,
             attempts: pushed.attempts,
         };
+        free(pushed.held_len);
         let token = pushed.token;
-        let event = ProducerEvent::Failed { token, failure };
-        Some((event, Some(pushed.held_len)))
+        Some(ProducerEvent::Failed { token, failure })
+    }
+
+    fn pop_front(&mut self) -> Option<Ended<T>> {
+        let ended = self.queue.pop_front()?;
+        let capacity = self.queue.capacity();
+        if capacity > MIN_CAPACITY && self.queue.len() < capacity / 4 {
+            self.queue.shrink_to(capacity / 2);
+        }
+        Some(ended)
     }
 }

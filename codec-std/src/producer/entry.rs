@@ -23,6 +23,9 @@ pub(super) struct Pushed<T> {
     /// Until when it waits for others to share its Kinesis record or request.
     pub(super) due_at: Duration,
     pub(super) expires_at: Duration,
+    /// It has the time to live of the settings. The times of such user records
+    /// never decrease with the numbers.
+    pub(super) is_usual: bool,
     pub(super) held_len: usize,
     /// Attempts before its present aggregate was made.
     pub(super) attempts: Attempts,

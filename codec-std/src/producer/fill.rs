@@ -61,7 +61,7 @@ impl Fill {
                 return;
             }
             more = more.saturating_sub(FRAME_LEN);
-            if self.keys.contains(&key_hash) {
+            if !self.keys.insert(key_hash) {
                 more = more.saturating_sub(key_len.saturating_add(2));
             }
         }
@@ -73,8 +73,8 @@ impl Fill {
         }
         if self.count == 0 {
             self.first_key = Some((key_hash, entry.pushed.hash_key));
+            self.keys.insert(key_hash);
         }
-        self.keys.insert(key_hash);
         self.len = len;
         self.count = self.count.saturating_add(1);
         self.is_full |= self.count >= limits.max_count();

@@ -72,11 +72,34 @@ impl Histogram {
 
     /// Counts a time.
     pub(super) fn record(&mut self, time: Duration) {
-        let place = BOUNDS.partition_point(|bound| *bound < time);
-        if let Some(count) = self.counts.get_mut(place) {
-            *count = count.saturating_add(1);
+        self.record_all([time]);
+    }
+
+    /// Counts times, of which neighbours are mostly in one bucket.
+    #[inline]
+    pub(super) fn record_all(&mut self, times: impl IntoIterator<Item = Duration>) {
+        let (mut place, mut above, mut bound) = (0, Duration::MAX, Duration::ZERO);
+        let mut here = 0_u64;
+        for time in times {
+            self.sum = self.sum.saturating_add(time);
+            if time > above && time <= bound {
+                here = here.saturating_add(1);
+                continue;
+            }
+            self.add(place, here);
+            place = BOUNDS.partition_point(|bound| *bound < time);
+            bound = BOUNDS.get(place).copied().unwrap_or(Duration::MAX);
+            let below = place.checked_sub(1).and_then(|place| BOUNDS.get(place));
+            above = below.copied().unwrap_or_default();
+            here = 1;
         }
-        self.sum = self.sum.saturating_add(time);
+        self.add(place, here);
+    }
+
+    fn add(&mut self, place: usize, more: u64) {
+        if let Some(count) = self.counts.get_mut(place) {
+            *count = count.saturating_add(more);
+        }
     }
 }
 

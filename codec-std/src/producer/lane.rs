@@ -76,15 +76,20 @@ impl<T> Lane<T> {
         self.fill.refill(self.queue.iter(), distribution, settings);
     }
 
-    /// Adds a user record to the queue; `is_usual` if it has the usual time to
-    /// live. Returns true if it is the first one, or the first to be due or to
-    /// expire.
-    pub(super) fn insert(&mut self, entry: Entry<T>, is_usual: bool) -> bool {
+    /// Adds a user record to the queue. Returns true if it is the first one, or the
+    /// first to be due or to expire.
+    #[inline]
+    pub(super) fn insert(&mut self, entry: Entry<T>) -> bool {
+        let is_later = self.queue.is_later_than_all(&entry);
+        let is_first = !is_later && self.is_first(&entry);
+        self.queue.insert(entry);
+        is_first
+    }
+
+    fn is_first(&mut self, entry: &Entry<T>) -> bool {
         let pushed = &entry.pushed;
-        let is_first_to_expire = self
-            .queue
-            .expires_at()
-            .is_none_or(|at| pushed.expires_at < at);
+        let expires_at = self.queue.expires_at();
+        let is_first_to_expire = expires_at.is_none_or(|at| pushed.expires_at < at);
         let first = self.queue.first().map(|first| &first.pushed);
         let is_first = first.is_none_or(|first| pushed.number < first.number);
         let is_due_first = first.is_some_and(|first| pushed.due_at < first.due_at);
@@ -92,15 +97,11 @@ impl<T> Lane<T> {
             let (due_at, number) = self.hurry.unwrap_or((pushed.due_at, pushed.number));
             self.hurry = Some((due_at.min(pushed.due_at), number.max(pushed.number)));
         }
-        if is_usual {
-            self.queue.insert(entry);
-        } else {
-            self.queue.insert_apart(entry);
-        }
         is_first || is_first_to_expire || is_due_first
     }
 
     /// Takes the first user record of the queue.
+    #[inline(always)]
     pub(super) fn pop_first(&mut self) -> Option<Entry<T>> {
         let entry = self.queue.pop_first()?;
         self.hurry = self

@@ -135,19 +135,13 @@ impl<T> Lanes<T> {
     }
 
     /// Adds a user record that comes after all others.
-    pub(super) fn push(
-        &mut self,
-        place: usize,
-        entry: Entry<T>,
-        is_usual: bool,
-        settings: &ProducerSettings,
-    ) {
+    pub(super) fn push(&mut self, place: usize, entry: Entry<T>, settings: &ProducerSettings) {
         let Some(lane) = self.all.get_mut(place) else {
             return;
         };
         let was_full = lane.fill.is_full();
         lane.fill.add(&entry, self.distribution, settings);
-        let is_first = lane.insert(entry, is_usual);
+        let is_first = lane.insert(entry);
         if is_first || !was_full && lane.fill.is_full() {
             self.schedule(place, settings);
         }
@@ -158,7 +152,7 @@ impl<T> Lanes<T> {
     pub(super) fn put_back(&mut self, entry: Entry<T>) {
         let place = self.place_of(entry.pushed.hash_key);
         if let Some(lane) = self.all.get_mut(place) {
-            lane.insert(entry, true);
+            lane.insert(entry);
             if self.changed.last() != Some(&place) {
                 self.changed.push(place);
             }

@@ -6,8 +6,8 @@ use core::time::Duration;
 
 use crate::producer::entry::Entry;
 
-/// A queue as short as this keeps its memory.
-const MIN_CAPACITY: usize = 64;
+/// User records of a chunk.
+const CHUNK_LEN: usize = 32;
 
 /// User records by the numbers of their pushes, and when they expire.
 ///
@@ -16,8 +16,7 @@ const MIN_CAPACITY: usize = 64;
 /// are in trees.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
-    /// Numbers and expiries do not decrease.
-    usual: VecDeque<Entry<T>>,
+    usual: Chunks<T>,
     others: BTreeMap<u64, Box<Entry<T>>>,
     /// Expiry and number of each of the others.
     expiries: BTreeSet<(Duration, u64)>,
@@ -27,7 +26,10 @@ pub(super) struct Queue<T> {
 impl<T> Default for Queue<T> {
     fn default() -> Self {
         Self {
-            usual: VecDeque::new(),
+            usual: Chunks {
+                chunks: VecDeque::new(),
+                len: 0,
+            },
             others: BTreeMap::new(),
             expiries: BTreeSet::new(),
             held_len: 0,
@@ -37,11 +39,11 @@ impl<T> Default for Queue<T> {
 
 impl<T> Queue<T> {
     pub(super) fn is_empty(&self) -> bool {
-        self.usual.is_empty() && self.others.is_empty()
+        self.usual.len == 0 && self.others.is_empty()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.usual.len().saturating_add(self.others.len())
+        self.usual.len.saturating_add(self.others.len())
     }
 
     /// Bytes that its user records count for.
@@ -49,28 +51,43 @@ impl<T> Queue<T> {
         self.held_len
     }
 
-    /// Adds a user record at the place of its number.
-    pub(super) fn insert(&mut self, entry: Entry<T>) {
-        let pushed = &entry.pushed;
-        let is_last = self.usual.back().is_none_or(|last| {
-            last.pushed.number < pushed.number && last.pushed.expires_at <= pushed.expires_at
-        });
-        if !is_last {
-            return self.insert_apart(entry);
-        }
-        self.held_len = self.held_len.saturating_add(pushed.held_len);
-        self.usual.push_back(entry);
+    /// True if a user record with that number would be the last one, and of the
+    /// usual ones.
+    #[inline]
+    fn is_last(&self, number: u64) -> bool {
+        let last = self.usual.back();
+        last.is_none_or(|last| last.pushed.number < number)
     }
 
-    /// Adds a user record that need not expire after those before it.
-    pub(super) fn insert_apart(&mut self, entry: Entry<T>) {
+    /// True if a user record is later than all others in every respect: it comes
+    /// last, and neither is due nor expires before another.
+    #[inline]
+    pub(super) fn is_later_than_all(&self, entry: &Entry<T>) -> bool {
+        let is_later = entry.pushed.is_usual && self.is_last(entry.pushed.number);
+        is_later && self.others.is_empty() && self.usual.len > 0
+    }
+
+    /// Adds a user record at the place of its number.
+    #[inline]
+    pub(super) fn insert(&mut self, entry: Entry<T>) {
+        let pushed = &entry.pushed;
+        self.held_len = self.held_len.saturating_add(pushed.held_len);
+        if pushed.is_usual && self.is_last(pushed.number) {
+            self.usual.push_back(entry);
+        } else {
+            self.insert_other(entry);
+        }
+    }
+
+    #[cold]
+    fn insert_other(&mut self, entry: Entry<T>) {
         let (number, expires_at) = (entry.pushed.number, entry.pushed.expires_at);
-        self.held_len = self.held_len.saturating_add(entry.pushed.held_len);
         self.expiries.insert((expires_at, number));
         self.others.insert(number, Box::new(entry));
     }
 
     /// The user record with the lowest number.
+    #[inline]
     pub(super) fn first(&self) -> Option<&Entry<T>> {
         let usual = self.usual.front();
         if self.others.is_empty() {
@@ -83,7 +100,11 @@ impl<T> Queue<T> {
         }
     }
 
+    #[inline(always)]
     pub(super) fn pop_first(&mut self) -> Option<Entry<T>> {
+        if self.others.is_empty() {
+            return self.pop_usual();
+        }
         let usual = self.usual.front().map(|entry| entry.pushed.number);
         let other = self.others.keys().next().copied();
         match (usual, other) {
@@ -94,13 +115,10 @@ impl<T> Queue<T> {
         }
     }
 
+    #[inline(always)]
     fn pop_usual(&mut self) -> Option<Entry<T>> {
         let entry = self.usual.pop_front()?;
         self.held_len = self.held_len.saturating_sub(entry.pushed.held_len);
-        let capacity = self.usual.capacity();
-        if capacity > MIN_CAPACITY && self.usual.len() < capacity / 4 {
-            self.usual.shrink_to(capacity / 2);
-        }
         Some(entry)
     }
 
@@ -145,6 +163,64 @@ impl<T> Queue<T> {
     }
 }
 
+/// A queue in pieces, which neither copies what it holds when it grows, nor
+/// keeps memory when it shrinks.
+#[derive(Debug)]
+struct Chunks<T> {
+    /// None is empty.
+    chunks: VecDeque<VecDeque<Entry<T>>>,
+    len: usize,
+}
+
+impl<T> Chunks<T> {
+    #[inline]
+    fn push_back(&mut self, entry: Entry<T>) {
+        self.len = self.len.saturating_add(1);
+        match self.chunks.back_mut() {
+            Some(chunk) if chunk.len() < CHUNK_LEN => chunk.push_back(entry),
+            last => {
+                // A short queue takes little memory.
+                let capacity = last.map_or(1, |_| CHUNK_LEN);
+                let mut chunk = VecDeque::with_capacity(capacity);
+                chunk.push_back(entry);
+                self.chunks.push_back(chunk);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn pop_front(&mut self) -> Option<Entry<T>> {
+        let chunk = self.chunks.front_mut()?;
+        let entry = chunk.pop_front()?;
+        self.len = self.len.saturating_sub(1);
+        if chunk.is_empty() {
+            self.drop_front();
+        }
+        Some(entry)
+    }
+
+    fn drop_front(&mut self) {
+        self.chunks.pop_front();
+        if self.chunks.is_empty() {
+            self.chunks = VecDeque::new();
+        }
+    }
+
+    #[inline]
+    fn front(&self) -> Option<&Entry<T>> {
+        self.chunks.front()?.front()
+    }
+
+    #[inline]
+    fn back(&self) -> Option<&Entry<T>> {
+        self.chunks.back()?.back()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Entry<T>> {
+        self.chunks.iter().flatten()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use kinesis_agg_codec::HashKey;
@@ -165,6 +241,7 @@ mod tests {
                 pushed_at: Duration::ZERO,
                 due_at: Duration::ZERO,
                 expires_at: Duration::from_secs(expires_at),
+                is_usual: number < 10,
                 held_len: 1,
                 attempts: Attempts::default(),
                 awaits_listing: Duration::ZERO,
@@ -180,7 +257,7 @@ mod tests {
         }
         queue.insert(entry(7, 7));
         queue.insert(entry(1, 1));
-        queue.insert_apart(entry(10, 2));
+        queue.insert(entry(10, 2));
         let numbers = |queue: &Queue<()>| -> Vec<_> {
             queue.iter().map(|entry| entry.pushed.number).collect()
         };
