@@ -347,6 +347,7 @@ struct Simulation {
     schedule: BTreeMap<(u64, u64), Event>,
     scheduled: u64,
     woken_at: Option<u64>,
+    is_between_steps: bool,
     is_listing: bool,
     may_ask: bool,
     /// All that is pushed, in order of their tokens.
@@ -443,6 +444,7 @@ impl Simulation {
         settings = settings
             .with_one_key(random.percent(10))
             .with_shard_shares(random.percent(70))
+            .with_step_count(1 + random.index(40))
             .with_fail_if_throttled(random.percent(5))
             .with_outer_key(match random.below(5) {
                 0 => OuterKey::Kpl,
@@ -499,6 +501,7 @@ impl Simulation {
             schedule: BTreeMap::new(),
             scheduled: 0,
             woken_at: None,
+            is_between_steps: false,
             is_listing: false,
             may_ask,
             user_records,
@@ -786,6 +789,13 @@ impl Simulation {
             for accepted in open.filter(|accepted| accepted.end.is_none()) {
                 accepted.is_unordered = true;
             }
+        }
+        self.is_between_steps = !self.is_between_steps && self.random.percent(3);
+        if self.is_between_steps {
+            // Others run between two steps, and what happens then is first.
+            self.producer.step(now);
+            self.after(1, Event::Wake);
+            return;
         }
         while let Some(request) = self.producer.poll_request(now) {
             self.send(request);

@@ -2,8 +2,11 @@
 //! Protects the rate that user records flow at, and that one shard which takes
 //! nothing leaves the others alone.
 
-use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+extern crate alloc;
+
+use alloc::collections::BTreeMap;
+use core::time::Duration;
+use std::collections::HashMap;
 
 use kinesis_agg::producer::{
     Distribution, DistributionAnswer, FailureReason, Order, ProducerCore, ProducerEvent,

@@ -429,7 +429,7 @@ impl<T> ProducerCore<T> {
     /// nothing else happens. At once, if the time is not in the future.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        if !self.unrouted.is_empty() {
+        if !self.unrouted.is_empty() || self.lanes.has_changes() {
             return Some(self.now);
         }
         let may_send = self.in_flight.len() < self.settings.max_requests_in_flight
@@ -550,13 +550,14 @@ impl<T> ProducerCore<T> {
                     break;
                 };
                 let shard = (lane.shard_id.clone(), lane.range);
-                match self.sealer.seal_raw(entry, shard) {
-                    Ok(sealed) => sealed,
-                    Err((entry, reason)) => {
-                        self.failed(entry, reason);
-                        continue;
-                    }
+                let made = self.sealer.seal_alone(entry, shard);
+                for (entry, reason) in made.unfit {
+                    self.failed(entry, reason);
                 }
+                if made.sealed.is_none() {
+                    continue;
+                }
+                made.sealed
             };
             let (Some(sealed), Some(lane)) = (sealed, self.lanes.get_mut(place)) else {
                 break;

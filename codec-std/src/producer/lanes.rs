@@ -159,6 +159,11 @@ impl<T> Lanes<T> {
         }
     }
 
+    /// True if [`finish_changes`](Self::finish_changes) has something to do.
+    pub(super) fn has_changes(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
     /// Schedules the lanes to which user records were given back.
     pub(super) fn finish_changes(&mut self, settings: &ProducerSettings) {
         let mut changed = core::mem::take(&mut self.changed);

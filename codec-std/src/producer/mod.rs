@@ -61,8 +61,8 @@ pub use crate::producer::request::{
 pub use crate::producer::settings::{
     DEFAULT_BYTES_PER_SECOND, DEFAULT_LONGEST_BACKOFF, DEFAULT_MAX_REQUEST_LEN,
     DEFAULT_MAX_REQUESTS_IN_FLIGHT, DEFAULT_MAX_SILENCE, DEFAULT_RATE_PERCENT,
-    DEFAULT_RECORDS_PER_SECOND, DEFAULT_REFRESH_INTERVAL, DEFAULT_SHORTEST_BACKOFF, DEFAULT_TTL,
-    MAX_REQUEST_COUNT, Order, ProducerSettings, UnfitForRaw,
+    DEFAULT_RECORDS_PER_SECOND, DEFAULT_REFRESH_INTERVAL, DEFAULT_SHORTEST_BACKOFF,
+    DEFAULT_STEP_COUNT, DEFAULT_TTL, MAX_REQUEST_COUNT, Order, ProducerSettings, UnfitForRaw,
 };
 #[cfg(feature = "producer")]
 pub use crate::producer::stream_client::{ListShardsError, list_shards};

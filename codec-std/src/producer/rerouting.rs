@@ -10,12 +10,12 @@ use crate::producer::event::FailureReason;
 use crate::producer::sealed::Sealed;
 use crate::producer::settings::UnfitForRaw;
 
-/// User records that one step looks at, about.
-const STEP_COUNT: usize = 1_000;
-
 impl<T> ProducerCore<T> {
     /// Does a bounded part of the work that a new list of shards, an answer or
-    /// an expiry has left. Returns true if there is more.
+    /// an expiry has left: looks at
+    /// [`with_step_count`](crate::producer::ProducerSettings::with_step_count) user
+    /// records, and takes at most one Kinesis record apart. Returns true if there
+    /// is more.
     ///
     /// [`poll_request`](Self::poll_request) does all of it, so calling this is
     /// never necessary. A program that must not pause for long, such as a task
@@ -23,17 +23,15 @@ impl<T> ProducerCore<T> {
     /// between. It also makes events.
     pub fn step(&mut self, now: Duration) -> bool {
         self.advance(now);
-        let mut left = STEP_COUNT;
-        if !self.unrouted.is_empty() {
-            while let Some(entry) = self.unrouted.pop() {
-                self.put_back(entry);
-                left = left.saturating_sub(1);
-                if left == 0 {
-                    return true;
-                }
+        let mut left = self.settings.step_count;
+        while let Some(entry) = self.unrouted.pop() {
+            self.put_back(entry);
+            left = left.saturating_sub(1);
+            if left == 0 {
+                return true;
             }
-            self.lanes.finish_changes(&self.settings);
         }
+        self.lanes.finish_changes(&self.settings);
         self.expire(left)
     }
 

@@ -108,15 +108,11 @@ impl Sealer {
 
     /// Makes a Kinesis record of a user record alone, for a stream that
     /// distributes records itself.
-    ///
-    /// # Errors
-    ///
-    /// The user record and why it cannot be sent.
-    pub(super) fn seal_raw<T>(
+    pub(super) fn seal_alone<T>(
         &mut self,
         entry: Entry<T>,
         shard: (Arc<str>, HashKeyRange),
-    ) -> Result<Option<Sealed<T>>, (Entry<T>, FailureReason)> {
+    ) -> Made<T> {
         if can_go_raw(&entry.user_record) {
             let (partition_key, explicit_hash_key, data) = entry.user_record.into_raw();
             let record = PutRecord {
@@ -124,8 +120,11 @@ impl Sealer {
                 partition_key,
                 explicit_hash_key,
             };
-            let pushed = vec![entry.pushed];
-            return Ok(Sealed::new(record, true, pushed, false, shard));
+            let sealed = Sealed::new(record, true, vec![entry.pushed], false, shard);
+            return Made {
+                sealed,
+                unfit: Vec::new(),
+            };
         }
         // It was checked when it was pushed, or when the distribution changed.
         let aggregate = match self.aggregator.push(&entry.user_record) {
@@ -135,10 +134,15 @@ impl Sealer {
         match aggregate {
             Ok(aggregate) => {
                 let pushed = vec![entry.pushed];
-                let record = put_record(aggregate);
-                Ok(Sealed::new(record, false, pushed, false, shard))
+                Made {
+                    sealed: Sealed::new(put_record(aggregate), false, pushed, false, shard),
+                    unfit: Vec::new(),
+                }
             }
-            Err(reason) => Err((entry, reason)),
+            Err(reason) => Made {
+                sealed: None,
+                unfit: vec![(entry, reason)],
+            },
         }
     }
 

@@ -31,6 +31,10 @@ pub const DEFAULT_BYTES_PER_SECOND: u32 = 1_000_000;
 /// The part of a shard's rate that is used by default, in percent.
 pub const DEFAULT_RATE_PERCENT: u32 = 100;
 
+/// User records that one step looks at by default: less than a millisecond of
+/// work.
+pub const DEFAULT_STEP_COUNT: usize = 1_000;
+
 /// Requests that wait for their answers at most by default.
 pub const DEFAULT_MAX_REQUESTS_IN_FLIGHT: usize = 16;
 
@@ -109,6 +113,7 @@ pub struct ProducerSettings {
     pub(super) longest_backoff: Duration,
     pub(super) max_silence: Duration,
     pub(super) refresh_interval: Duration,
+    pub(super) step_count: usize,
     pub(super) distribution: Distribution,
     pub(super) unfit_for_raw: UnfitForRaw,
 }
@@ -141,6 +146,7 @@ impl ProducerSettings {
             longest_backoff: DEFAULT_LONGEST_BACKOFF,
             max_silence: DEFAULT_MAX_SILENCE,
             refresh_interval: DEFAULT_REFRESH_INTERVAL,
+            step_count: DEFAULT_STEP_COUNT,
             distribution: Distribution::ByKey,
             unfit_for_raw: UnfitForRaw::Reject,
         }
@@ -337,6 +343,15 @@ impl ProducerSettings {
     #[must_use]
     pub const fn with_refresh_interval(mut self, refresh_interval: Duration) -> Self {
         self.refresh_interval = refresh_interval;
+        self
+    }
+
+    /// Sets how many user records one
+    /// [`step`](crate::producer::ProducerCore::step) looks at, at least one;
+    /// [`DEFAULT_STEP_COUNT`] by default.
+    #[must_use]
+    pub fn with_step_count(mut self, step_count: usize) -> Self {
+        self.step_count = step_count.max(1);
         self
     }
 
