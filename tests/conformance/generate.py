@@ -197,6 +197,8 @@ def written():
         yield "key-length", ("a", None, "01"), (key, None, "02")
     for length in [0, 1, *range(118, 129), 16379, 16383, 16384, 70000]:
         yield "data-length", ("a", None, [7, length]), ("b", "1", [8, length])
+    yield "empty-data", ("a", None, "")
+    yield "empty-data", ("a", "5", ""), ("a", "5", "")
     for key in ["k", "\u00fc" * 256]:
         # What is not data in a Kinesis record of one user record: the frame, the key as
         # it is in the table and around the blob, and the heads of all fields.
