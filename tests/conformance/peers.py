@@ -45,6 +45,12 @@ PEERS = {
         f"node {HERE}/peers/aws-kinesis-agg-module.js encode",
         [*NONE_SHOWN, "tags"],
     ),
+    "kcl-rs": (
+        "kcl-rs 0.1.4",
+        f"{os.environ.get('KCL_RS_PYTHON')} {HERE}/peers/kcl_rs_consumer.py",
+        None,
+        [*NONE_SHOWN, "tags", "hash-key"],
+    ),
     "aiokpl": (
         "aiokpl 0.2.0",
         f"{PYTHON} {HERE}/peers/aiokpl_codec.py decode",

@@ -11,7 +11,7 @@ if [ "${1:-}" = --check ]; then
     check=(--check)
     shift
 fi
-[ $# -gt 0 ] || set -- kcl python node aiokpl async-kinesis
+[ $# -gt 0 ] || set -- kcl kcl-rs python node aiokpl async-kinesis
 
 pip_install() {
     if ! [ -e "$peers/venv/bin/python" ]; then python3 -m venv "$peers/venv"; fi
@@ -26,6 +26,11 @@ for peer in "$@"; do
     # aws_kinesis_agg imports six and does not declare it.
     python) pip_install aws_kinesis_agg==1.2.3 protobuf==7.36.2 six==1.17.0 ;;
     node) npm install --prefix "$peers/node" --silent --no-audit --no-fund aws-kinesis-agg@4.2.8 ;;
+    kcl-rs)
+        python3 -m venv "$peers/kcl-rs"
+        "$peers/kcl-rs/bin/pip" install -q --disable-pip-version-check \
+            kcl-rs==0.1.4 'moto[server]==5.2.5' boto3
+        ;;
     aiokpl) pip_install aiokpl==0.2.0 ;;
     async-kinesis) pip_install async-kinesis==3.0.1 aws_kinesis_agg==1.2.3 protobuf==7.36.2 six==1.17.0 ;;
     kcl)
@@ -41,5 +46,5 @@ done
 # Java has no javax.xml.bind since version 11. Without it the KCL ends with
 # NoClassDefFoundError at an explicit hash key that is not a number.
 export KCL_JARS="$peers/kcl/amazon_kclpy/jars/*:/usr/share/java/jaxb-api.jar"
-export PYTHON="$peers/venv/bin/python" NODE_PATH="$peers/node/node_modules"
+export KCL_RS_PYTHON="$peers/kcl-rs/bin/python" PYTHON="$peers/venv/bin/python" NODE_PATH="$peers/node/node_modules"
 python3 tests/conformance/peers.py ${check[@]+"${check[@]}"} "$@"
