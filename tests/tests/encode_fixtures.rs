@@ -58,7 +58,7 @@ fn outer(aggregate: &Aggregate<'_>) -> (String, Option<HashKey>) {
 #[test]
 fn a_blob_is_the_kpls_to_the_byte() {
     let mut compared = 0;
-    for case in encode_cases().iter().filter(|case| !case.is_refused_by_kpl) {
+    for case in encode_cases().iter().filter(|case| !case.is_rejected_by_kpl) {
         let id = &case.id;
         let user_records = parse_keys(&case.user_records).unwrap();
 
@@ -95,7 +95,7 @@ fn a_blob_is_the_kpls_to_the_byte() {
 
 #[test]
 fn a_byte_less_refuses_the_last_user_record_and_keeps_the_others() {
-    for case in encode_cases().iter().filter(|case| !case.is_refused_by_kpl) {
+    for case in encode_cases().iter().filter(|case| !case.is_rejected_by_kpl) {
         let id = &case.id;
         let user_records = parse_keys(&case.user_records).unwrap();
         let (last, others) = user_records.split_last().unwrap();
@@ -128,7 +128,7 @@ fn a_byte_less_refuses_the_last_user_record_and_keeps_the_others() {
 #[test]
 fn what_the_kpl_refuses_is_refused() {
     let cases = encode_cases();
-    let refused: Vec<_> = cases.iter().filter(|case| case.is_refused_by_kpl).collect();
+    let refused: Vec<_> = cases.iter().filter(|case| case.is_rejected_by_kpl).collect();
     assert_eq!(refused.len(), 2);
     for case in refused {
         match case.id.as_str() {
@@ -155,7 +155,7 @@ fn what_the_kpl_refuses_is_refused() {
 #[test]
 fn the_kinesis_record_is_put_under_the_keys_of_either_convention() {
     let mut compared = 0;
-    for case in encode_cases().iter().filter(|case| !case.is_refused_by_kpl) {
+    for case in encode_cases().iter().filter(|case| !case.is_rejected_by_kpl) {
         let user_records = parse_keys(&case.user_records).unwrap();
         let key = |text: &str| text.parse::<HashKey>().unwrap();
 
@@ -181,7 +181,7 @@ fn the_kinesis_record_is_put_under_the_keys_of_either_convention() {
 #[test]
 fn the_growing_aggregator_writes_the_kpls_bytes() {
     let mut compared = 0;
-    for case in encode_cases().iter().filter(|case| !case.is_refused_by_kpl) {
+    for case in encode_cases().iter().filter(|case| !case.is_rejected_by_kpl) {
         let limits = Limits::new().with_max_size(LARGEST_MAX_SIZE).unwrap();
         let mut aggregator = RecordAggregator::new().with_limits(limits);
         for user_record in parse_keys(&case.user_records).unwrap() {
@@ -202,7 +202,7 @@ fn the_growing_aggregator_writes_the_kpls_bytes() {
 /// once, and nothing of the length is guessed.
 #[test]
 fn roomy_is_the_length_with_the_keys_once_more() {
-    for case in encode_cases().iter().filter(|case| !case.is_refused_by_kpl) {
+    for case in encode_cases().iter().filter(|case| !case.is_rejected_by_kpl) {
         let mut writer = writer(case, 1 << 20);
         push_all(&mut writer, &parse_keys(&case.user_records).unwrap());
         let roomy_len = writer.roomy_len();
