@@ -395,9 +395,9 @@ impl Aggregator {
         let needed = waiting_len(&user_record);
         let available = self.limit - self.buffered_len();
         match self.aggregator.push(user_record.clone(), token, self.now) {
-            Err(refused) => {
-                assert_eq!((refused.user_record, refused.token), (user_record, token));
-                let expected = match refused.reason {
+            Err(rejected) => {
+                assert_eq!((rejected.user_record, rejected.token), (user_record, token));
+                let expected = match rejected.reason {
                     RejectionReason::Unfit(error) => {
                         assert!(!error.is_full() && needed <= available);
                         return;
@@ -409,7 +409,7 @@ impl Aggregator {
                     _ => RejectionReason::BufferFull { needed, available },
                 };
                 assert!(needed > available);
-                assert_eq!(refused.reason, expected);
+                assert_eq!(rejected.reason, expected);
             }
             Ok(complete) => {
                 assert!(needed <= available);
@@ -577,9 +577,9 @@ impl Core {
                     self.answer(id, &records, replies);
                 }
             }
-            Step::Fail(which, is_refused) => {
+            Step::Fail(which, is_rejected) => {
                 if let Some((id, _)) = self.choose(which) {
-                    let failure = match is_refused {
+                    let failure = match is_rejected {
                         true => RequestFailure::Rejected("no".into()),
                         false => RequestFailure::NoAnswer("nobody".into()),
                     };
@@ -621,9 +621,9 @@ impl Core {
                 self.hash_keys.insert(token, user_record.hash_key());
                 self.open.insert(token, Pushed { user_record, at });
             }
-            Err(refused) => {
-                assert_eq!((refused.user_record, refused.token), (user_record, token));
-                if matches!(refused.reason, RejectionReason::BufferFull { .. }) {
+            Err(rejected) => {
+                assert_eq!((rejected.user_record, rejected.token), (user_record, token));
+                if matches!(rejected.reason, RejectionReason::BufferFull { .. }) {
                     assert!(!self.open.is_empty(), "an empty buffer is full");
                 }
             }
