@@ -225,8 +225,11 @@ fn a_malformed_record_is_passed_through_unchanged() {
 fn the_error_for_an_invalid_record_states_the_reason() {
     for (json, why) in [
         (r#"{"kinesis":7}"#, "kinesis is not an object"),
-        (r#"{"kinesis":{}}"#, "no data in base64"),
-        (r#"{"kinesis":{"data":null}}"#, "no data in base64"),
+        (r#"{"kinesis":{}}"#, "no data: expected a string of base64"),
+        (
+            r#"{"kinesis":{"data":null}}"#,
+            "no data: expected a string of base64",
+        ),
         (r#"{"data":"A"}"#, "data is not base64 at byte 1"),
         (r#"{"data":"eA-="}"#, "data is not base64 at byte 2"),
         (r#"{"data":"eB=="}"#, "data is not base64 at byte 1"),
@@ -235,7 +238,7 @@ fn the_error_for_an_invalid_record_states_the_reason() {
             r#"{"kinesisRecordMetadata":[],"data":""}"#,
             "kinesisRecordMetadata is not an object",
         ),
-        ("{}", "no data in base64"),
+        ("{}", "no data: expected a string of base64"),
         ("[]", "not a JSON object"),
     ] {
         let error = serde_json::from_str::<EventRecord>(json).unwrap_err();
@@ -595,7 +598,7 @@ fn the_error_for_an_invalid_event_states_the_place_and_the_reason() {
     assert!(
         error
             .to_string()
-            .contains("record 1 of the event: no data in base64")
+            .contains("record 1 of the event: no data: expected a string of base64")
     );
 }
 
