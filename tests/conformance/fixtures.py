@@ -5,6 +5,7 @@ import json
 import pathlib
 
 import law
+from parts import Random
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "fixtures"
 
@@ -50,18 +51,10 @@ def data_of(record):
 
 def generated(gen):
     """The generator sm64-v1 that the README of the fixtures describes."""
-    mask, state = (1 << 64) - 1, gen["seed"]
-
-    def draw():
-        nonlocal state
-        state = (state + 0x9E3779B97F4A7C15) & mask
-        z = state
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
-        return z ^ (z >> 31)
-
+    random = Random()
+    random.state = gen["seed"]
     for _ in range(gen["n"]):
-        a, b, c, d = draw(), draw(), draw(), draw()
+        a, b, c, d = (random.below(1 << 64) for _ in range(4))
         hash_key = None
         if gen["nehk"] and b % 2:
             hash_key = str((b >> 1) % gen["nehk"] * 18446744073709551617)

@@ -6,7 +6,6 @@ made of (`parts.py`), and `law.py`, which sees only the bytes, has to agree. Onl
 rule `mutated` is the outcome that of `law.py` alone.
 """
 
-import hashlib
 import itertools
 import json
 import pathlib
@@ -14,6 +13,7 @@ import sys
 
 import law
 from parts import MAGIC, Message, Random, Sketch, Value, encoded, outcome, seal
+from run import data_of, short
 from twists import LAST_IN_MESSAGE, OMISSIONS, TWISTS, fault, fault_counts
 
 CASES = pathlib.Path(__file__).parent / "cases"
@@ -154,18 +154,6 @@ def encode_cases():
         except law.Rejected as rejected:
             expected = {"rejected": rejected.args[0]}
         yield case(rule, user_records=user_records, **expected)
-
-
-def data_of(data):
-    """Returns the bytes of hex, or of [byte, count]."""
-    return bytes.fromhex(data) if isinstance(data, str) else bytes(data[:1]) * data[1]
-
-
-def short(blob):
-    """Returns a blob as hex, or a long one as its length and MD5."""
-    if len(blob) <= 4096:
-        return blob.hex()
-    return {"len": len(blob), "md5": hashlib.md5(blob).hexdigest()}
 
 
 def written():
