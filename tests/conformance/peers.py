@@ -162,6 +162,19 @@ def verdict_table(side, columns):
         yield f"| {verdict} | {' | '.join(cells)} |"
 
 
+def recorded_table():
+    """What the fixtures recorded of peers that are not run here."""
+    columns = {"KCL 3.5.1": recorded("kcl"), "Go c2774b1": recorded("go")}
+    cases = len(fixtures.decode_cases())
+    yield f"| Answer, of {cases} blobs | {' | '.join(columns)} |"
+    yield "|---" * (1 + len(columns)) + "|"
+    passed = [str(cases - sum(map(len, failed.values()))) for failed in columns.values()]
+    yield f"| as the rules demand | {' | '.join(passed)} |"
+    for verdict in sorted({verdict for failed in columns.values() for verdict in failed}):
+        cells = [str(len(failed.get(verdict, [])) or "") for failed in columns.values()]
+        yield f"| {verdict} | {' | '.join(cells)} |"
+
+
 def page():
     """The page with its tables made from the kept answers."""
     kept = [json.loads((HERE / "answers" / f"{peer}.json").read_text()) for peer in PEERS]
@@ -175,6 +188,8 @@ def page():
         "\n".join(passed_table("encode", columns)),
         "Writing: what happened in the others.",
         "\n".join(verdict_table("encode", columns)),
+        "Recorded in `tests/fixtures` of programs that are not run here; Go shows no explicit hash keys.",
+        "\n".join(recorded_table()),
     ]
     start, end = MARKS
     text = PAGE.read_text()
