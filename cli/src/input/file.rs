@@ -14,7 +14,7 @@ use crate::output::note;
 use crate::pipeline::{self, Closed, Consumer};
 
 /// Bytes that are read at a time.
-const CHUNK_LEN: usize = 1 << 18;
+const CHUNK_LEN: usize = 1 << 16;
 
 /// A file of which some bytes may have been read already.
 #[derive(Debug)]

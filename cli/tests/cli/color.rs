@@ -3,7 +3,7 @@
 use crate::{KPL_NDJSON, TWO, command, run};
 
 /// The text without its colours.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
     let mut plain = parts.next().unwrap().to_owned();
     for part in parts {
