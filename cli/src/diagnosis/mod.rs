@@ -144,23 +144,25 @@ impl<'a> Diagnosis<'a> {
         if reason == PlainReason::TooShort {
             return self.explain_too_short(data);
         }
+        // Compressed data may hold an aggregate as it is.
+        if reason == PlainReason::NoMagic && self.explain_encoding(data, budget) {
+            return;
+        }
         let parts = intact_parts(data, budget);
         if let (Some(first), Some(last)) = (parts.first(), parts.last()) {
             return self.explain_parts(data, &parts, first, last);
         }
-        match reason {
-            PlainReason::DigestMismatch => self.explain_digest(data, budget),
-            _ => match wrong_magic_byte(data) {
-                Some(place) => self.damaged(
-                    format!(
-                        "It ends as an aggregate does, with its digest: only the magic is damaged. \
-                         An aggregate starts with {}.",
-                        hex::encode(MAGIC)
-                    ),
-                    Some(place),
+        match (reason, wrong_magic_byte(data)) {
+            (PlainReason::DigestMismatch, _) => self.explain_digest(data, budget),
+            (_, None) => {}
+            (_, Some(place)) => self.damaged(
+                format!(
+                    "It ends as an aggregate does, with its digest: only the magic is damaged. \
+                     An aggregate starts with {}.",
+                    hex::encode(MAGIC)
                 ),
-                None => self.explain_encoding(data, budget),
-            },
+                Some(place),
+            ),
         }
     }
 
@@ -244,15 +246,18 @@ impl<'a> Diagnosis<'a> {
         };
     }
 
-    fn explain_encoding(&mut self, data: &[u8], budget: &mut Budget) {
+    /// False if it is not in another form.
+    fn explain_encoding(&mut self, data: &[u8], budget: &mut Budget) -> bool {
         if let Some(form) = encoding::ends(data) {
-            return self.encoded(&[form]);
+            self.encoded(&[form]);
+            return true;
         }
         let Some(Decoded { forms, data: inner }) = encoding::decode(data, budget) else {
-            return;
+            return false;
         };
         if inner.is_empty() {
-            return self.encoded(&forms);
+            self.encoded(&forms);
+            return true;
         }
         let mut inside = Diagnosis::of(&inner, budget);
         match inside.verdict {
@@ -282,6 +287,7 @@ impl<'a> Diagnosis<'a> {
                 }
             }
         }
+        true
     }
 
     fn encoded(&mut self, forms: &[&str]) {

@@ -1,6 +1,7 @@
 //! Bytes that were written as text: hexadecimal digits, base64, JSON, Python, dumps.
 
 use alloc::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -222,12 +223,14 @@ pub(crate) fn decode_numbers(value: &RawValue) -> Option<Vec<u8>> {
             if fields.text("type").as_deref() == Some("Buffer") {
                 return serde_json::from_str(fields.get("data")?.get()).ok();
             }
-            let in_order = fields.iter().enumerate().map(|(place, field)| {
-                let is_next = field.name()?.parse() == Ok(place);
-                is_next.then_some(())?;
-                field.value().get().parse().ok()
+            let numbered = fields.iter().map(|field| {
+                let place: usize = field.name()?.parse().ok()?;
+                Some((place, field.value().get().parse::<u8>().ok()?))
             });
-            let bytes: Option<Vec<u8>> = in_order.collect();
+            let numbered: Option<BTreeMap<_, _>> = numbered.collect();
+            let bytes = numbered?.into_iter().enumerate();
+            let bytes = bytes.map(|(next, (place, byte))| (next == place).then_some(byte));
+            let bytes: Option<Vec<u8>> = bytes.collect();
             bytes.filter(|bytes| !bytes.is_empty())
         }
         _ => None,

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use kinesis_agg::codec::limits::MAGIC_LEN;
 use kinesis_agg::codec::{Digest, Frame, MAGIC};
 
-use crate::render::style::{Styles, heading, painted};
-use crate::render::text::{count, wide};
+use crate::render::style::{Styles, VALUE_COLUMN, heading, painted};
+use crate::render::text::{count, cut, wide};
 
 /// Draws magic, message and digest of what has them.
 pub(crate) fn draw(data: &[u8], styles: &Styles, out: &mut impl Write) -> io::Result<()> {
@@ -15,7 +15,11 @@ pub(crate) fn draw(data: &[u8], styles: &Styles, out: &mut impl Write) -> io::Re
     };
     let message_len = frame.message().len();
     let [stored, computed] = [frame.digest(), Digest::of(frame.message())];
-    let [stored_hex, computed_hex] = [stored, computed].map(|d| hex::encode(d.to_bytes()));
+    /// Cells of a line besides a digest.
+    const AROUND: usize = 38;
+    let room = styles.width.saturating_sub(AROUND);
+    let hex = |digest: Digest| cut(&hex::encode(digest.to_bytes()), room);
+    let [stored_hex, computed_hex] = [stored, computed].map(hex);
     let verdict = match stored == computed {
         true => painted(styles.good, "good"),
         false => painted(styles.bad, "wrong"),
@@ -57,8 +61,10 @@ pub(crate) fn bytes_around(
     out: &mut impl Write,
 ) -> io::Result<()> {
     let place = place.min(data.len());
+    let most = styles.width.saturating_sub(VALUE_COLUMN) / 3;
     let start = place.saturating_sub(BEFORE);
-    let end = place.saturating_add(FROM_THERE).min(data.len());
+    let from_there = FROM_THERE.min(most.saturating_sub(BEFORE));
+    let end = place.saturating_add(from_there).min(data.len());
     let bytes = data.get(start..end).unwrap_or_default();
     write!(out, "  {:<12}", format!("byte {start}"))?;
     for (offset, byte) in (start..).zip(bytes) {

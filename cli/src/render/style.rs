@@ -87,7 +87,7 @@ impl Styles {
 const DEFAULT_WIDTH: usize = 80;
 
 /// Narrower terminals break lines.
-const MIN_WIDTH: usize = 40;
+const MIN_WIDTH: usize = 60;
 
 /// A text in its style.
 pub(crate) fn painted(style: Style, text: impl fmt::Display) -> String {
@@ -97,7 +97,7 @@ pub(crate) fn painted(style: Style, text: impl fmt::Display) -> String {
 /// Cells before the value of a [`line()`].
 pub(crate) const VALUE_COLUMN: usize = 14;
 
-/// `  label       value`; the value is cut if it has no colours and does not fit.
+/// `  label       value`; a value that does not fit is cut, or broken if it has colours.
 pub(crate) fn line(
     label: &str,
     value: &str,
@@ -107,10 +107,15 @@ pub(crate) fn line(
     const LABEL_WIDTH: usize = VALUE_COLUMN - 2;
     let label = painted(styles.label, format_args!("{label:<LABEL_WIDTH$}"));
     let room = styles.width.saturating_sub(VALUE_COLUMN);
-    match value.contains('\u{1b}') {
-        true => writeln!(out, "  {label}{value}"),
-        false => writeln!(out, "  {label}{}", cut(value, room)),
+    if !value.contains('\u{1b}') {
+        return writeln!(out, "  {label}{}", cut(value, room));
     }
+    let mut before = format!("  {label}");
+    for part in textwrap::wrap(value, room) {
+        writeln!(out, "{before}{part}")?;
+        before = " ".repeat(VALUE_COLUMN);
+    }
+    Ok(())
 }
 
 /// The line above a table or a chart.
