@@ -6,7 +6,7 @@
 
 use alloc::sync::Arc;
 use core::time::Duration;
-use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, TryRecvError};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -152,10 +152,7 @@ pub(crate) fn start<T: Send + 'static>(
 impl<T> Consumer<T> {
     /// The next batch if it is there; none if it has to be waited for or all were read.
     pub(crate) fn try_next(&mut self) -> Option<Batch<T>> {
-        match self.channel.try_recv() {
-            Ok(batch) => Some(batch),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.channel.try_recv().ok()
     }
 
     /// Waits for the next batch; none behind the last. Returns the producer's error.

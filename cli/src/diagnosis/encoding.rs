@@ -77,7 +77,7 @@ fn read_some(reader: impl Read) -> Option<Vec<u8>> {
 }
 
 fn decompress(data: &[u8]) -> Option<(&'static str, Vec<u8>)> {
-    let is_zlib = |second: u8| u16::from_be_bytes([0x78, second]) % 31 == 0;
+    let is_zlib = |second: u8| u16::from_be_bytes([0x78, second]).is_multiple_of(31);
     match data {
         [0x1f, 0x8b, 8, ..] => Some(("gzip", read_some(flate2::read::MultiGzDecoder::new(data))?)),
         [0x78, second, ..] if is_zlib(*second) => {

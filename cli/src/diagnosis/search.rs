@@ -93,7 +93,10 @@ pub(crate) fn split_back_to_back(data: &[u8], budget: &mut Budget) -> Vec<Range<
     let is_filling = |byte: &u8| matches!(byte, 0 | b'\n' | b'\r');
     let mut parts = Vec::new();
     let mut end = 0;
-    for part in intact.into_iter().chain([data.len()..data.len()]) {
+    for part in intact
+        .into_iter()
+        .chain(core::iter::once(data.len()..data.len()))
+    {
         let between = end..part.start;
         if !data
             .get(between.clone())

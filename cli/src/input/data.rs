@@ -1,7 +1,7 @@
 //! Bytes that were written as text: hexadecimal digits, base64, JSON, Python, dumps.
 
 use alloc::borrow::Cow;
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -116,11 +116,15 @@ fn encoded_len(bytes: usize) -> usize {
     base64::encoded_len(bytes, true).unwrap_or(usize::MAX)
 }
 
+/// Characters that people write between bytes.
+const fn is_separator(byte: &u8) -> bool {
+    matches!(*byte, b' ' | b':' | b'\t')
+}
+
 /// Decodes hexadecimal digits: `0x`, and spaces or colons between bytes, are allowed.
 pub(crate) fn decode_hex(text: &[u8]) -> anyhow::Result<Vec<u8>> {
     let text = text.trim_ascii();
     let text = text.strip_prefix(b"0x").unwrap_or(text);
-    let is_separator = |byte: &u8| matches!(byte, b' ' | b':' | b'\t');
     let digits: Cow<'_, [u8]> = match text.iter().any(is_separator) {
         false => Cow::Borrowed(text),
         true => text
@@ -142,9 +146,11 @@ pub(crate) fn decode_hex(text: &[u8]) -> anyhow::Result<Vec<u8>> {
 /// True if the text is hexadecimal digits that begin with the magic.
 pub(crate) fn is_hex_of_magic(text: &[u8]) -> bool {
     let text = text.strip_prefix(b"0x").unwrap_or(text);
-    let head = text
-        .get(..MAGIC.len().saturating_mul(2))
-        .unwrap_or_default();
+    let digits = text.iter().filter(|byte| !is_separator(byte));
+    let head: Vec<u8> = digits
+        .take(MAGIC.len().saturating_mul(2))
+        .copied()
+        .collect();
     hex::decode(head).is_ok_and(|bytes| bytes == MAGIC)
 }
 

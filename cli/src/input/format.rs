@@ -118,7 +118,7 @@ impl Format {
             let bytes = str::from_utf8(token).ok().and_then(decode_python);
             bytes.is_some_and(|bytes| bytes.starts_with(&MAGIC))
         };
-        let is_long = |token: &[u8]| token.len() >= LONG && token.len() % 4 == 0;
+        let is_long = |token: &[u8]| token.len() >= LONG && token.len().is_multiple_of(4);
         // Faulty lines among good ones are read, and reported.
         if tokens().any(is_hex_of_magic) || (tokens().all(is_hex) && tokens().all(is_long)) {
             return Guess::Is(Self::Hex);

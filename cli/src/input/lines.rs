@@ -19,7 +19,7 @@ pub(super) fn read(sink: &mut Sink<'_>, file: &mut OpenFile, format: Format) -> 
     loop {
         let next = file.next_line(&mut || sink.producer.flush())?;
         let Some((line_number, line)) = next.map(|(number, line)| (number, line.to_vec())) else {
-            return Ok(wrapped.map_or(Ok(()), |wrapped| wrapped.push(sink, format))?);
+            return wrapped.map_or(Ok(()), |wrapped| wrapped.push(sink, format));
         };
         file.end_line();
         if let Some(mut open) = wrapped.take() {

@@ -73,7 +73,7 @@ impl<const N: usize> Table<N> {
         styles: &Styles,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        let line = self.row(cells, |style, cell| painted(style, cell), styles);
+        let line = self.row(cells, painted, styles);
         writeln!(out, "{:INDENT$}{}", "", line.trim_end())
     }
 

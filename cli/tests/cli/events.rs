@@ -193,7 +193,10 @@ fn a_bad_event_ends_the_run_after_all_earlier_output() {
         ("{]", "not JSON: key must be a string at column 2"),
         ("7", "neither an event nor a record"),
         (r#"{"Records":7}"#, "not an event"),
-        (r#"{"Records":[7]}"#, "element 0: neither an event nor a record"),
+        (
+            r#"{"Records":[7]}"#,
+            "element 0: neither an event nor a record",
+        ),
         (r#"{"kinesis":{}}"#, "no data"),
         (r#"{"kinesis":{"data":"A"}}"#, "not base64"),
     ] {

@@ -287,6 +287,9 @@ fn one_record_of_many_can_be_asked_for_behind_lines_that_cannot_be_read() {
     assert_eq!(shown.stdout.matches("record 3").count(), 0);
     let unreadable = one("1");
     assert_eq!(unreadable.status, 1);
-    assert!(unreadable.stdout.contains("line 2): unreadable"), "{unreadable:?}");
+    assert!(
+        unreadable.stdout.contains("line 2): unreadable"),
+        "{unreadable:?}"
+    );
     one("4").refused_saying(&["no record 4: the input has 4 Kinesis records, from 0"]);
 }

@@ -24,7 +24,10 @@ fn two_user_records_are_counted_in_all_ways() {
     0000…-7fff…  ████████████████████  1 user record (50 %), 1 byte
     8000…-ffff…  ████████████████████  1 user record (50 %), 1 byte
 "#;
-    assert_eq!(ended.failed_saying(&["<stdin>, line 3", "not hex"]), expected);
+    assert_eq!(
+        ended.failed_saying(&["<stdin>, line 3", "not hex"]),
+        expected
+    );
 }
 
 #[test]
@@ -85,8 +88,14 @@ fn no_kinesis_record_of_the_fixtures_goes_uncounted() {
     let filled = blobs.iter().filter(|blob| !blob.is_empty()).count();
     assert_eq!(number("/kinesisRecords"), u64::try_from(filled).unwrap());
     let verdicts = stats["verdicts"].as_object().unwrap();
-    let all: u64 = verdicts.values().map(|number| number.as_u64().unwrap()).sum();
-    assert_eq!(all - number("/verdicts/aggregatedTwice"), number("/kinesisRecords"));
+    let all: u64 = verdicts
+        .values()
+        .map(|number| number.as_u64().unwrap())
+        .sum();
+    assert_eq!(
+        all - number("/verdicts/aggregatedTwice"),
+        number("/kinesisRecords")
+    );
     assert_eq!(
         number("/bytes"),
         u64::try_from(blobs.concat().len()).unwrap()
