@@ -19,8 +19,12 @@ pub(crate) const BATCH_LEN: usize = 1 << 16;
 /// Batches in a channel.
 const MAX_BATCHES: usize = 64;
 
-/// Bytes in a channel; one batch may exceed it.
-const MAX_LEN: usize = 16 << 20;
+/// Bytes in a channel of records; one batch may exceed it. So many fill all lanes of the
+/// digests.
+pub(crate) const MAX_LEN: usize = 16 << 20;
+
+/// Bytes in a channel of bytes that were read.
+pub(crate) const MAX_READ_LEN: usize = 1 << 20;
 
 /// The consumer has ended; there is nobody to produce for.
 #[derive(Clone, Copy, Debug, Error)]
@@ -28,8 +32,9 @@ const MAX_LEN: usize = 16 << 20;
 pub(crate) struct Closed;
 
 /// The bytes that are in a channel.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct InFlight {
+    max_len: usize,
     len: Mutex<usize>,
     is_less: Condvar,
 }
@@ -38,7 +43,8 @@ impl InFlight {
     /// Waits until there is room, then takes it.
     fn add(&self, len: usize) {
         let current = self.len.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_full = |current: &mut usize| *current > 0 && current.saturating_add(len) > MAX_LEN;
+        let is_full =
+            |current: &mut usize| *current > 0 && current.saturating_add(len) > self.max_len;
         let waited = self.is_less.wait_while(current, is_full);
         let mut current = waited.unwrap_or_else(PoisonError::into_inner);
         *current = current.saturating_add(len);
@@ -120,9 +126,10 @@ pub(crate) struct Consumer<T> {
     producer: Option<JoinHandle<anyhow::Result<()>>>,
 }
 
-/// Starts a thread that produces. It is not waited for if the consumer ends first: it may
+/// Starts a thread that produces, with at most so many bytes in the channel. It is not waited for if the consumer ends first: it may
 /// be waiting for input that never comes.
 pub(crate) fn start<T: Send + 'static>(
+    max_len: usize,
     produce: impl FnOnce(&mut Producer<T>) -> anyhow::Result<()> + Send + 'static,
 ) -> anyhow::Result<Consumer<T>> {
     let (sender, channel) = mpsc::sync_channel(MAX_BATCHES);
@@ -130,7 +137,11 @@ pub(crate) fn start<T: Send + 'static>(
         channel: sender,
         items: Vec::new(),
         len: 0,
-        in_flight: Arc::default(),
+        in_flight: Arc::new(InFlight {
+            max_len,
+            len: Mutex::new(0),
+            is_less: Condvar::new(),
+        }),
     };
     let run = move || {
         let produced = produce(&mut producer);
@@ -202,7 +213,7 @@ mod tests {
     fn items_arrive_in_order_and_only_so_many_bytes_are_in_flight() {
         const COUNT: usize = 100;
         for len in [0, 1, BATCH_LEN, MAX_LEN / 3, MAX_LEN, 2 * MAX_LEN] {
-            let mut consumer = start(move |producer| {
+            let mut consumer = start(MAX_LEN, move |producer| {
                 for number in 0..COUNT {
                     producer.push(number, len)?;
                 }
@@ -229,10 +240,10 @@ mod tests {
     #[test]
     fn a_consumer_that_ends_waits_for_nobody_and_ends_its_producer() {
         let (never, forever) = mpsc::channel::<()>();
-        drop(start::<()>(move |_| Ok(forever.recv()?)).unwrap());
+        drop(start::<()>(MAX_LEN, move |_| Ok(forever.recv()?)).unwrap());
         drop(never);
         let (sender, ended) = mpsc::channel();
-        let consumer = start(move |producer| {
+        let consumer = start(MAX_LEN, move |producer| {
             while producer.push(0, BATCH_LEN).is_ok() {}
             Ok(sender.send(())?)
         });

@@ -142,7 +142,7 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
     let packer = packer(args)?;
     let progress = Progress::beside_output(&args.files);
     let (files, reading) = (or_stdin(args.files.clone()), progress.clone());
-    let made = pipeline::start(move |producer| {
+    let made = pipeline::start(pipeline::MAX_LEN, move |producer| {
         let mut reader = Reader {
             packer,
             data: Vec::new(),

@@ -62,7 +62,7 @@ impl OpenFile {
             Box::new(progress.of_reader(file))
         };
         let name = name(path);
-        let chunks = pipeline::start(move |producer| {
+        let chunks = pipeline::start(pipeline::MAX_READ_LEN, move |producer| {
             let mut reader = decoded(reader).with_context(|| name.clone())?;
             loop {
                 let mut chunk = vec![0; CHUNK_LEN];

@@ -64,7 +64,7 @@ impl InputArgs {
         progress: &Progress,
     ) -> anyhow::Result<Consumer<Item>> {
         let (Self { files, from }, progress) = (self.clone(), progress.clone());
-        pipeline::start(move |producer| {
+        pipeline::start(pipeline::MAX_LEN, move |producer| {
             let mut budget = Budget::default();
             for path in or_stdin(files) {
                 let mut file = OpenFile::open(&path, &progress)?;

@@ -93,9 +93,13 @@ fn the_pictures_show_what_is_really_printed() {
         let drawn: Vec<_> = lines
             .skip(1)
             .map(|line| {
-                let parts = line.split('<').filter_map(|part| Some(part.split_once('>')?.1));
+                let parts = line
+                    .split('<')
+                    .filter_map(|part| Some(part.split_once('>')?.1));
                 let text = parts.collect::<String>();
-                text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+                text.replace("&lt;", "<")
+                    .replace("&gt;", ">")
+                    .replace("&amp;", "&")
             })
             .collect();
         let mut command = command(&[args, &["cli/examples/kpl.ndjson"]].concat());

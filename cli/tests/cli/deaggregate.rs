@@ -307,10 +307,20 @@ fn a_bad_line_ends_the_run_after_all_earlier_output() {
         ("base64", &two, "AAA A", "not base64"),
         ("ndjson", "", "{", "not JSON"),
         ("ndjson", "", "7", "neither an event nor a record"),
-        ("ndjson", "", r#"{"data":"","x":1e}"#, "not JSON: invalid number"),
+        (
+            "ndjson",
+            "",
+            r#"{"data":"","x":1e}"#,
+            "not JSON: invalid number",
+        ),
         ("ndjson", "", "{}", "no data"),
         ("ndjson", "", r#"{"data":null}"#, "no data"),
-        ("ndjson", "", r#"{"data":7}"#, "data is neither a base64 string nor an array of bytes"),
+        (
+            "ndjson",
+            "",
+            r#"{"data":7}"#,
+            "data is neither a base64 string nor an array of bytes",
+        ),
         ("ndjson", "", r#"{"data":"A"}"#, "data: not base64"),
     ] {
         let good = match format {
