@@ -246,12 +246,17 @@ pub use read::user_records::{UserRecord, UserRecordCursor, UserRecords};
 pub use record_tag::{RecordTag, RecordTags, RecordTagsIter};
 pub use write::aggregate::{Aggregate, OuterKey, UnsealedAggregate, UnsealedBlob};
 pub use write::aggregate_writer::AggregateWriter;
+#[cfg(feature = "embedded-io-async")]
+pub use write::async_stream_writer::AsyncStreamWriter;
 pub use write::counts::{ExplicitHashKeyIndex, PartitionKeyIndex};
 #[cfg(feature = "embedded-io")]
-pub use write::embedded_io::{EmbeddedIo, EmbeddedIoError};
+pub use write::embedded_io::EmbeddedIo;
+#[cfg(any(feature = "embedded-io", feature = "embedded-io-async"))]
+pub use write::embedded_io_error::EmbeddedIoError;
 #[cfg(feature = "heapless")]
 pub use write::heapless::VecAggregate;
 pub use write::key_lookup::{KeyLookup, KeySlots, WriteSlot};
 pub use write::new_user_record::NewUserRecord;
 pub use write::section_writer::SectionWriter;
-pub use write::stream_writer::{ByteSink, StreamWriter, StreamedAggregate};
+pub use write::stream::StreamedAggregate;
+pub use write::stream_writer::{ByteSink, StreamWriter};

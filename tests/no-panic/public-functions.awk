@@ -8,7 +8,7 @@ in_tests { next }
     if ($0 !~ /{}?$/) { next }
     is_trait = header ~ / for [&A-Z]/
     # Traits of the crate's own, which its users never see.
-    if (header ~ /^impl(<[^>]*>)? (Num|Output) for /) { header = ""; next }
+    if (header ~ /^impl(<[^>]*>)? Num for /) { header = ""; next }
     name = header
     if (is_trait) { sub(/.* for &?/, "", name) } else { sub(/^impl(<[^>]*(<[^>]*>[^>]*)*>)? /, "", name) }
     match(name, /^[A-Za-z]+/)
@@ -17,10 +17,10 @@ in_tests { next }
     next
 }
 /^}/ { type = ""; next }
-type == "" && /^pub (const )?fn / { print "" name_of($0) }
-type != "" && (is_trait ? /^    fn / : /^    pub (const )?fn /) { print type "__" name_of($0) }
+type == "" && /^pub (const |async )?fn / { print "" name_of($0) }
+type != "" && (is_trait ? /^    fn / : /^    pub (const |async )?fn /) { print type "__" name_of($0) }
 function name_of(line) {
-    sub(/^ *(pub )?(const )?fn /, "", line)
+    sub(/^ *(pub )?(const |async )?fn /, "", line)
     match(line, /^[a-z_0-9]+/)
     return substr(line, 1, RLENGTH)
 }

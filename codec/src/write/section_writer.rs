@@ -85,7 +85,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
     /// [`EncodeError::TooLarge`] if the buffer is too short for it alone.
     pub fn add_partition_key(&mut self, key: &[u8]) -> Result<PartitionKeyIndex, EncodeError> {
         self.add_key(KeyKind::Partition, key)?;
-        Ok(self.sections.counts().last_partition_key(key))
+        Ok(self
+            .sections
+            .counts()
+            .last_partition_key(key, self.sections.generation()))
     }
 
     /// Adds an explicit hash key to the table, whether or not it is there
@@ -103,7 +106,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
     ) -> Result<ExplicitHashKeyIndex, EncodeError> {
         self.sections.expect_explicit_hash_keys();
         self.add_key(KeyKind::ExplicitHash, key)?;
-        Ok(self.sections.counts().last_explicit_hash_key(key))
+        Ok(self
+            .sections
+            .counts()
+            .last_explicit_hash_key(key, self.sections.generation()))
     }
 
     fn add_key(&mut self, kind: KeyKind, key: &[u8]) -> Result<(), EncodeError> {
@@ -138,7 +144,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
         tags: RecordTags<'_>,
     ) -> Result<(), EncodeError> {
         let keys = (partition_key, explicit_hash_key);
-        let record = self.sections.counts().record(keys, data, tags)?;
+        let generation = self.sections.generation();
+        let counts = self.sections.counts();
+        let record = counts.record(generation, keys, data, tags)?;
         let full = self.check_room(EncodedPart::UserRecord, record.encoded_len(), || {
             alone_lens(keys, &record).1
         })?;
