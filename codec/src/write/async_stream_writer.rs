@@ -106,6 +106,12 @@ impl<W> AsyncStreamWriter<W> {
         self.stream.clear();
     }
 
+    /// Returns the device, to flush it, or to use it between two blobs. Bytes
+    /// that are written to it within a blob damage that.
+    pub const fn inner_mut(&mut self) -> &mut W {
+        &mut self.write
+    }
+
     /// Returns the device.
     #[must_use]
     pub fn into_inner(self) -> W {

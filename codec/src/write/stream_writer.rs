@@ -132,6 +132,12 @@ impl<S> StreamWriter<S> {
         self.stream.clear();
     }
 
+    /// Returns the sink, to flush it, or to use it between two blobs. Bytes that
+    /// are written to it within a blob damage that.
+    pub const fn sink_mut(&mut self) -> &mut S {
+        &mut self.sink
+    }
+
     /// Returns the sink.
     #[must_use]
     pub fn into_sink(self) -> S {

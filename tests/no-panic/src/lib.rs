@@ -756,6 +756,9 @@ roots! {
     fn AsyncStreamWriter__clear(writer: &mut AsyncWriter) {
         writer.clear()
     }
+    fn AsyncStreamWriter__inner_mut<'a>(writer: &'a mut AsyncWriter) -> &'a mut Device {
+        writer.inner_mut()
+    }
     fn AsyncStreamWriter__into_inner(writer: AsyncWriter) -> Device {
         writer.into_inner()
     }
@@ -819,6 +822,9 @@ roots! {
     }
     fn StreamWriter__clear(writer: &mut StreamWriter<DynSink<'_>>) {
         writer.clear()
+    }
+    fn StreamWriter__sink_mut<'a>(writer: &'a mut StreamWriter<Device>) -> &'a mut Device {
+        writer.sink_mut()
     }
     fn StreamWriter__into_sink(writer: StreamWriter<DynSink<'_>>) -> DynSink<'_> {
         writer.into_sink()
