@@ -223,6 +223,8 @@ mod frame;
 mod hash_key;
 mod key_bytes;
 pub mod limits;
+#[cfg(feature = "defmt")]
+mod log_format;
 mod read;
 mod record_tag;
 mod rewrite;

@@ -9,7 +9,7 @@ use crate::limits::Limits;
 use crate::record_tag::RecordTags;
 use crate::write::counts::{ExplicitHashKeyIndex, PartitionKeyIndex};
 use crate::write::embedded_io_error::EmbeddedIoError;
-use crate::write::stream::{Prefix, Stream, StreamedAggregate};
+use crate::write::stream::{Prefix, Stream, StreamedAggregate, TagParts};
 
 /// Does what a [`StreamWriter`](crate::StreamWriter) does, into an
 /// `embedded_io_async::Write`, `W`: the TCP socket or UART of an embassy
@@ -169,14 +169,11 @@ impl<W: Write> AsyncStreamWriter<W> {
         let keys = (partition_key, explicit_hash_key);
         let mut prefix = Prefix::EMPTY;
         self.stream.add_record(keys, data, tags, &mut prefix)?;
-        self.write(&prefix, data).await?;
-        for tag in tags {
-            self.stream.add_tag(&tag, &mut prefix);
-            self.write(&prefix, tag.key.as_bytes()).await?;
-            if let Some(value) = tag.value {
-                self.stream.add_tag_value(value.as_bytes(), &mut prefix);
-                self.write(&prefix, value.as_bytes()).await?;
-            }
+        let mut tags = TagParts::new(tags);
+        let mut part = Some(data);
+        while let Some(bytes) = part {
+            self.write(&prefix, bytes).await?;
+            part = self.stream.add_tag_part(&mut tags, &mut prefix);
         }
         self.stream.written();
         Ok(())

@@ -10,6 +10,7 @@ use crate::write::new_record::{ANY, NewRecord};
 
 /// A place in the key table of the aggregate that is being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct KeyPlace {
     /// Counted from one, so that an `Option` of a place takes no more memory.
     ordinal: NonZeroU32,
@@ -26,6 +27,7 @@ impl KeyPlace {
 
 /// Tells an aggregate from earlier ones of the same writer. Wraps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Generation(NonZeroU16);
 
 impl Generation {
@@ -38,6 +40,7 @@ impl Generation {
 
 /// A place in a key table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct KeyIndex {
     place: KeyPlace,
     /// That of the aggregate that has the key. Not zero, so that an `Option` of an index takes no
@@ -58,11 +61,13 @@ struct KeyIndex {
 /// [`SectionWriter::add_partition_key`]: crate::SectionWriter::add_partition_key
 /// [`StreamWriter::add_partition_key`]: crate::StreamWriter::add_partition_key
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PartitionKeyIndex(KeyIndex);
 
 /// The index of an explicit hash key in the table of the aggregate that is
 /// being written. It is valid as long as a [`PartitionKeyIndex`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ExplicitHashKeyIndex(KeyIndex);
 
 /// How many keys and user records an aggregate has so far.

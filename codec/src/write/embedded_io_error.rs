@@ -4,6 +4,7 @@ use core::fmt;
 
 /// Why a device did not write all bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum EmbeddedIoError<E> {
     /// The device failed with its own error.

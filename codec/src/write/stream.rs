@@ -14,8 +14,9 @@
 use crate::digest::RunningDigest;
 use crate::error::{EncodeError, EncodedPart, StreamError};
 use crate::frame::MAGIC;
+use crate::key_bytes::KeyBytes;
 use crate::limits::{FRAME_LEN, Limits};
-use crate::record_tag::{RecordTag, RecordTags};
+use crate::record_tag::{RecordTags, RecordTagsIter};
 use crate::schema::{KeyKind, TAG_VALUE};
 use crate::wire::num::{to_u32, to_usize};
 use crate::wire::put::bytes_field_len;
@@ -51,6 +52,20 @@ impl Prefix {
         // Every prefix has room: a safeguard, which would show as a wrong digest.
         let _room = put(&mut sink);
         self.len = sink.len();
+    }
+}
+
+/// The keys and values of tags, one after the other.
+pub(crate) struct TagParts<'a> {
+    rest: RecordTagsIter<'a>,
+    /// That of the tag whose key came last.
+    value: Option<KeyBytes<'a>>,
+}
+
+impl<'a> TagParts<'a> {
+    pub(crate) const fn new(tags: RecordTags<'a>) -> Self {
+        let rest = tags.iter();
+        Self { rest, value: None }
     }
 }
 
@@ -230,20 +245,30 @@ impl Stream {
         Ok(())
     }
 
-    /// Adds a tag to the record that was added last, its key to be written
-    /// behind `prefix`, then its value.
-    pub(crate) fn add_tag(&mut self, tag: &RecordTag<'_>, prefix: &mut Prefix) {
-        prefix.set(|sink| tag.put_head(sink));
+    /// Adds the next part of `tags` to the record that was added last. Returns
+    /// what is to be written behind `prefix`, or `None` after the last part.
+    #[inline]
+    pub(crate) fn add_tag_part<'a>(
+        &mut self,
+        tags: &mut TagParts<'a>,
+        prefix: &mut Prefix,
+    ) -> Option<&'a [u8]> {
+        let part = match tags.value.take() {
+            Some(value) => {
+                let bytes = value.as_bytes();
+                prefix.set(|sink| sink.put_tagged(TAG_VALUE, to_u32(bytes.len())));
+                bytes
+            }
+            None => {
+                let tag = tags.rest.next()?;
+                prefix.set(|sink| tag.put_head(sink));
+                tags.value = tag.value;
+                tag.key.as_bytes()
+            }
+        };
         self.digest.update(prefix.bytes());
-        self.digest.update(tag.key.as_bytes());
-    }
-
-    /// Adds the value of the tag that was added last, to be written behind
-    /// `prefix`.
-    pub(crate) fn add_tag_value(&mut self, value: &[u8], prefix: &mut Prefix) {
-        prefix.set(|sink| sink.put_tagged(TAG_VALUE, to_u32(value.len())));
-        self.digest.update(prefix.bytes());
-        self.digest.update(value);
+        self.digest.update(part);
+        Some(part)
     }
 
     /// Lifts the poison: the sink has everything that was to be written.
@@ -280,6 +305,7 @@ impl Stream {
 ///
 /// [`StreamWriter`]: crate::StreamWriter
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StreamedAggregate {
     encoded_len: u32,
     record_count: usize,

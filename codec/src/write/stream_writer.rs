@@ -6,7 +6,7 @@ use crate::error::StreamError;
 use crate::limits::Limits;
 use crate::record_tag::RecordTags;
 use crate::write::counts::{ExplicitHashKeyIndex, PartitionKeyIndex};
-use crate::write::stream::{Prefix, Stream, StreamedAggregate};
+use crate::write::stream::{Prefix, Stream, StreamedAggregate, TagParts};
 
 /// What a [`StreamWriter`] writes into: flash, a UART, a socket.
 ///
@@ -208,14 +208,11 @@ impl<S: ByteSink> StreamWriter<S> {
         let keys = (partition_key, explicit_hash_key);
         let mut prefix = Prefix::EMPTY;
         self.stream.add_record(keys, data, tags, &mut prefix)?;
-        self.write(&prefix, data)?;
-        for tag in tags {
-            self.stream.add_tag(&tag, &mut prefix);
-            self.write(&prefix, tag.key.as_bytes())?;
-            if let Some(value) = tag.value {
-                self.stream.add_tag_value(value.as_bytes(), &mut prefix);
-                self.write(&prefix, value.as_bytes())?;
-            }
+        let mut tags = TagParts::new(tags);
+        let mut part = Some(data);
+        while let Some(bytes) = part {
+            self.write(&prefix, bytes)?;
+            part = self.stream.add_tag_part(&mut tags, &mut prefix);
         }
         self.stream.written();
         Ok(())

@@ -127,6 +127,12 @@ async fn run() -> Result<u32, Error> {
         len: 0,
     });
     print_whole(&mut writer).await?;
+    print_number("ram_encode_async", size_of::<AsyncStreamWriter<()>>() as u32);
+    let key = writer.add_partition_key(b"device-42").await?;
+    let future = writer.push(key, None, b"21.5", RecordTags::default());
+    print_number("ram_push_future", size_of_val(&future) as u32);
+    drop(future);
+    writer.clear();
     {
         let cancelled = pin!(write_aggregate(&mut writer));
         if with_timeout(cancelled, 5).await.is_some() {
