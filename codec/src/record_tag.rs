@@ -102,7 +102,7 @@ impl<'buf> RecordTag<'buf> {
     }
 
     /// Appends the tag to a record.
-    pub(crate) fn write(&self, out: &mut Sink<'_>) -> Option<()> {
+    fn write(&self, out: &mut Sink<'_>) -> Option<()> {
         self.put_head(out)?;
         out.put(self.key.as_bytes())?;
         match self.value {
@@ -197,20 +197,24 @@ impl<'buf> RecordTags<'buf> {
         }
     }
 
-    /// Bytes that the tags take in a record.
-    #[inline]
-    pub(crate) fn encoded_len(&self) -> u32 {
+    /// True if there is nothing in which to look for tags.
+    #[inline(always)]
+    pub(crate) const fn is_blank(&self) -> bool {
         match self.0 {
-            Source::Listed([]) => 0,
-            _ => self.encoded_len_of_some(),
+            Source::Listed(tags) => tags.is_empty(),
+            Source::Encoded(fields, _) => fields.is_empty(),
         }
     }
 
-    // Not inlined: user records rarely have tags.
-    #[inline(never)]
-    fn encoded_len_of_some(&self) -> u32 {
+    /// Bytes that the tags take in a record.
+    pub(crate) fn encoded_len(&self) -> u32 {
         self.iter()
             .fold(0, |len: u32, tag| len.saturating_add(tag.encoded_len()))
+    }
+
+    /// Appends the tags to a record.
+    pub(crate) fn write(&self, out: &mut Sink<'_>) -> Option<()> {
+        self.iter().try_for_each(|tag| tag.write(out))
     }
 }
 

@@ -23,6 +23,7 @@ const LAYERS: &[&[&str]] = &[
     &["read::user_records"],
     &["read::aggregated_record"],
     &["read::parsed"],
+    &["write::new_tags"],
     &["write::new_record", "write::key_lookup"],
     &[
         "write::counts",

@@ -197,6 +197,16 @@ struct Plan<'a, const SHAPE: bool> {
     encoded_len: u32,
 }
 
+impl<const SHAPE: bool> Plan<'_, SHAPE> {
+    /// Bytes of a blob that holds the user record and no other.
+    #[inline(always)]
+    fn alone(&self, partition_key: &str) -> u32 {
+        let partition_key_len = to_u32(partition_key.len());
+        self.record
+            .blob_len_alone(partition_key_len, self.explicit_hash_key_len)
+    }
+}
+
 impl<B, L, K> AggregateWriter<B, L, K>
 where
     B: AsRef<[u8]> + AsMut<[u8]>,
@@ -288,7 +298,9 @@ where
 
     fn fits_as<const SHAPE: bool>(&self, user_record: &NewUserRecord<'_>) -> bool {
         let plan = self.plan::<SHAPE>(user_record);
-        self.check(user_record, &plan).is_ok()
+        let own_key = user_record.partition_key;
+        self.check(own_key, plan.encoded_len, plan.alone(own_key))
+            .is_ok()
     }
 
     /// Adds a user record, or changes nothing.
@@ -319,7 +331,8 @@ where
         user_record: &NewUserRecord<'_>,
     ) -> Result<(), EncodeError> {
         let plan = self.plan::<SHAPE>(user_record);
-        self.check(user_record, &plan)?;
+        let own_key = user_record.partition_key;
+        self.check(own_key, plan.encoded_len, plan.alone(own_key))?;
         // There is room, so the error is a safeguard.
         let full = EncodeError::Full {
             needed: plan.encoded_len,
@@ -425,7 +438,7 @@ where
             partition_key_index,
             explicit_hash_key_index,
             user_record.data,
-            user_record.tags(),
+            user_record.tags,
         );
         Plan {
             encoded_len: encoded_len.saturating_add(record.encoded_len()),
@@ -436,14 +449,11 @@ where
         }
     }
 
-    /// Everything for which a user record is rejected.
+    /// Everything for which a user record is rejected. With it, the blob has
+    /// `encoded_len` bytes, and `alone` if it holds nothing else.
     #[cfg_attr(feature = "fast", inline(always))]
-    fn check<const SHAPE: bool>(
-        &self,
-        user_record: &NewUserRecord<'_>,
-        plan: &Plan<'_, SHAPE>,
-    ) -> Result<(), EncodeError> {
-        let own_key = user_record.partition_key;
+    #[cfg_attr(not(feature = "fast"), inline(never))]
+    fn check(&self, own_key: &str, encoded_len: u32, alone: u32) -> Result<(), EncodeError> {
         check_partition_key(own_key)?;
         let own_len = to_u32(own_key.len());
         let mut outer_len = self.first_partition_key_len(own_key);
@@ -453,7 +463,7 @@ where
             outer_len = to_u32(fixed_key.len());
             outer_len_alone = outer_len;
         }
-        let (needed, limit) = self.closest_limit(plan.encoded_len, outer_len);
+        let (needed, limit) = self.closest_limit(encoded_len, outer_len);
         let is_full = needed > limit;
         let max_count = self.limits.max_count();
         let is_complete = self.record_count() >= max_count;
@@ -463,9 +473,6 @@ where
         }
         // A user record is accepted only if it would also fit in an aggregate by itself, where the
         // outer partition key may be longer.
-        let alone = plan
-            .record
-            .blob_len_alone(own_len, plan.explicit_hash_key_len);
         let (needed_alone, limit_alone) = self.closest_limit(alone, outer_len_alone);
         if needed_alone > limit_alone {
             return Err(EncodeError::TooLarge {

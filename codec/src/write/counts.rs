@@ -3,10 +3,10 @@
 use core::num::{NonZeroU16, NonZeroU32};
 
 use crate::error::{EncodeError, EncodedPart};
-use crate::record_tag::RecordTags;
 use crate::schema::KeyKind;
 use crate::wire::num::{Num as _, to_u32, to_usize};
 use crate::write::new_record::{ANY, NewRecord};
+use crate::write::new_tags::NewTags;
 
 /// A place in the key table of the aggregate that is being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -169,7 +169,7 @@ impl Counts {
         generation: Generation,
         keys: RecordKeys,
         data: &'a [u8],
-        tags: RecordTags<'a>,
+        tags: NewTags<'a>,
     ) -> Result<NewRecord<'a, ANY>, EncodeError> {
         let (PartitionKeyIndex(partition_key), explicit_hash_key) = keys;
         let partition_key = self.check_index(KeyKind::Partition, partition_key, generation)?;

@@ -13,6 +13,7 @@ pub(crate) mod embedded_io_error;
 pub(crate) mod heapless;
 pub(crate) mod key_lookup;
 pub(crate) mod new_record;
+pub(crate) mod new_tags;
 pub(crate) mod new_user_record;
 pub(crate) mod section_writer;
 pub(crate) mod sections;

@@ -10,6 +10,7 @@ use crate::wire::num::to_usize;
 use crate::wire::put::bytes_field_len;
 use crate::write::aggregate::UnsealedBlob;
 use crate::write::counts::{ExplicitHashKeyIndex, PartitionKeyIndex, alone_lens, check_size};
+use crate::write::new_tags::NewTags;
 use crate::write::sections::Sections;
 
 /// Writes keys and user records into a blob without looking for known keys.
@@ -146,7 +147,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
         let keys = (partition_key, explicit_hash_key);
         let generation = self.sections.generation();
         let counts = self.sections.counts();
-        let record = counts.record(generation, keys, data, tags)?;
+        let record = counts.record(generation, keys, data, NewTags::new(tags))?;
         let full = self.check_room(EncodedPart::UserRecord, record.encoded_len(), || {
             alone_lens(keys, &record).1
         })?;

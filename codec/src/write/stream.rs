@@ -25,6 +25,7 @@ use crate::write::counts::{
     Counts, ExplicitHashKeyIndex, Generation, PartitionKeyIndex, RecordKeys, StoredKeys,
     alone_lens, check_size,
 };
+use crate::write::new_tags::NewTags;
 
 /// The longest prefix: four tags of one byte, each with a number of 32 bits.
 /// Magic and head of a key, and a digest, are shorter.
@@ -224,7 +225,9 @@ impl Stream {
         prefix: &mut Prefix,
     ) -> Result<(), StreamError<E>> {
         self.check_poison()?;
-        let record = self.counts.record(self.generation, keys, data, tags)?;
+        let record = self
+            .counts
+            .record(self.generation, keys, data, NewTags::new(tags))?;
         let (len, outer_key_len) = (record.encoded_len(), self.longest_partition_key_len);
         self.check_room(EncodedPart::UserRecord, len, outer_key_len, || {
             let (partition_key_len, blob_len) = alone_lens(keys, &record);
