@@ -132,11 +132,7 @@ impl KeyTables {
             let len_offset = usize::try_from(len_offset).ok()?;
             return fast::key_at(message, len_offset).or_else(|| long_key(message, len_offset));
         }
-        // A copy, so that the table itself can live in registers.
-        let mut walked = *table;
-        let key = walked.walk(message, slots, kind, index, stride);
-        *table = walked;
-        key
+        table.walk(message, slots, kind, index, stride)
     }
 }
 

@@ -45,7 +45,7 @@ where
 ///
 /// A key is written into its table when it is added, between the records. The
 /// digest is computed along the way. The writer keeps no key and no record: it
-/// needs 128 bytes besides the sink (XXX on 64-bit machines), the running
+/// needs 128 bytes besides the sink (144 on 64-bit machines), the running
 /// digest included.
 ///
 /// The blob is valid and every reader of the format reads it (the protobuf
