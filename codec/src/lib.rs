@@ -291,7 +291,7 @@ mod digest;
 mod error;
 mod frame;
 #[cfg(any(doc, doctest))]
-#[doc = include_str!("from_device_to_stream.md")]
+#[doc = include_str!("../DEVICES.md")]
 pub mod from_device_to_stream {}
 mod hash_key;
 mod key_bytes;

@@ -43,7 +43,7 @@ const LAYERS: &[&[&str]] = &[
         "write::async_stream_writer",
     ],
     &["read", "write"],
-    &["rewrite"],
+    &["rewrite", "log_format"],
     &["lib"],
 ];
 
