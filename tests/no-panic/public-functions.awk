@@ -1,6 +1,6 @@
 # Lists the public functions and trait functions of the codec's public types, as
 # `Type__function`, or `function` if it is free. The source is formatted by rustfmt.
-FNR == 1 { type = ""; in_tests = 0 }
+FNR == 1 { type = ""; header = ""; in_tests = 0 }
 /^#\[cfg\(test\)\]$/ { in_tests = 1 }
 in_tests { next }
 /^impl/ || header != "" {
@@ -8,7 +8,7 @@ in_tests { next }
     if ($0 !~ /{}?$/) { next }
     is_trait = header ~ / for [&A-Z]/
     # A trait of the crate's own, which its users never see; and logs, which tests/firmware links.
-    if (header ~ /^impl(<[^>]*>)? (Num|defmt::Format) for /) { header = ""; next }
+    if (header ~ /^impl(<[^>]*>)? (Num|defmt::Format) for /) { header = ""; type = ""; next }
     name = header
     if (is_trait) { sub(/.* for &?/, "", name) } else { sub(/^impl(<[^>]*(<[^>]*>[^>]*)*>)? /, "", name) }
     match(name, /^[A-Za-z]+/)

@@ -544,6 +544,9 @@ roots! {
     fn Aggregate__record_count(aggregate: &Aggregate<'_>) -> usize {
         aggregate.record_count()
     }
+    fn NewUserRecord__eq(a: &NewUserRecord<'_>, b: &NewUserRecord<'_>) -> bool {
+        a == b
+    }
     fn NewUserRecord__new<'a>(key: &'a str, data: &'a [u8]) -> NewUserRecord<'a> {
         NewUserRecord::new(key, data)
     }
