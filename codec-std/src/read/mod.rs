@@ -14,6 +14,7 @@ mod delivered;
 mod error;
 mod hash_key_filter;
 mod observer;
+mod owned_deaggregated;
 mod owned_delivered;
 mod sequence_number;
 
@@ -28,6 +29,7 @@ pub use kinesis_agg_codec::{
     UserRecord,
 };
 pub use observer::Observer;
+pub use owned_deaggregated::OwnedDeaggregated;
 pub use owned_delivered::OwnedDelivered;
 pub use sequence_number::{
     ExtendedSequenceNumber, MAX_SEQUENCE_NUMBER_LEN, SequenceDigits, SequenceNumber,
