@@ -2,7 +2,7 @@
 //! event's records.
 
 use base64::Engine;
-use kinesis_agg::read::UserRecord;
+use kinesis_agg::read::{KeyBytes, UserRecord};
 use kinesis_agg::{Deaggregator, Delivered, KinesisRecord};
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -233,6 +233,28 @@ struct Template {
     record_index: usize,
     record: Py<PyDict>,
     kinesis: Py<PyDict>,
+    keys: KnownKeys,
+}
+
+/// Keys of a blob by the place where they are in it.
+struct KnownKeys([Option<(usize, Py<PyAny>)>; 64]);
+
+impl KnownKeys {
+    fn get<'py>(&mut self, py: Python<'py>, key: KeyBytes<'_>) -> Bound<'py, PyAny> {
+        let address = key.as_bytes().as_ptr().addr();
+        let hash = address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58;
+        let Some(known) = self.0.get_mut(hash) else {
+            return to_python(py, key);
+        };
+        match known {
+            Some((at, known)) if *at == address => known.bind(py).clone(),
+            _ => {
+                let text = to_python(py, key);
+                *known = Some((address, text.clone().unbind()));
+                text
+            }
+        }
+    }
 }
 
 impl Template {
@@ -274,11 +296,12 @@ impl Template {
             record_index,
             record: record.unbind(),
             kinesis: kinesis.unbind(),
+            keys: KnownKeys([const { None }; 64]),
         })
     }
 
     fn fill<'py>(
-        &self,
+        &mut self,
         user_record: &UserRecord<'_>,
         py: Python<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
@@ -286,7 +309,7 @@ impl Template {
         if let Some(key) = user_record.explicit_hash_key() {
             kinesis.set_item(intern!(py, "explicitHashKey"), to_python(py, key))?;
         }
-        let partition_key = to_python(py, user_record.partition_key());
+        let partition_key = self.keys.get(py, user_record.partition_key());
         kinesis.set_item(intern!(py, "partitionKey"), partition_key)?;
         let number = PyInt::new(py, user_record.sub_sequence_number());
         kinesis.set_item(intern!(py, "subSequenceNumber"), number)?;
