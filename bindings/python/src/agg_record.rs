@@ -14,6 +14,7 @@ use pyo3::types::{PyBytes, PyFloat, PyInt, PyList, PyString};
 
 use crate::aggregate::Given;
 use crate::errors::rejected;
+use crate::spare;
 use crate::text::{to_python, type_name};
 
 /// One aggregated record: user records are added until it is full.
@@ -48,7 +49,7 @@ impl State {
         Ok(Self {
             max_size: max_size.clone().unbind(),
             limits,
-            content: Content::open(RecordAggregator::new().with_limits(limits)),
+            content: Content::open(spare::take().with_limits(limits)),
         })
     }
 
@@ -60,6 +61,7 @@ impl State {
     fn finished(&mut self) -> Option<&OwnedAggregate> {
         if let Content::Open(aggregator) = &mut self.content {
             let aggregate = aggregator.flush()?;
+            spare::give(std::mem::take(&mut **aggregator));
             self.content = Content::Finished(aggregate);
         }
         match &self.content {
@@ -113,6 +115,15 @@ fn limits_of(max_size: &Bound<'_, PyAny>) -> PyResult<Limits> {
     Limits::new()
         .with_max_size(number.clamp(1, limits::LARGEST_MAX_SIZE))
         .map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+impl Drop for AggRecord {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Content::Open(aggregator) = &mut state.content {
+            spare::give(std::mem::take(&mut **aggregator));
+        }
+    }
 }
 
 impl AggRecord {
@@ -181,10 +192,10 @@ impl AggRecord {
         let given = Given::new(partition_key, data, explicit_hash_key)?;
         self.with(py, |state| {
             let aggregator = state.opened()?;
-            match aggregator.push_unfinished(&given, RecordAggregator::new) {
+            match aggregator.push_unfinished(&given, spare::take) {
                 Ok(None) => Ok(true),
                 Ok(Some(full)) => {
-                    *aggregator = full;
+                    spare::give(std::mem::replace(aggregator, full));
                     Ok(false)
                 }
                 Err(error) => Err(rejected(error.reason)),

@@ -10,6 +10,7 @@ use pyo3::sync::MutexExt;
 
 use crate::aggregate::{Aggregate, Given, limits_of};
 use crate::errors::rejected;
+use crate::spare;
 
 /// Packs user records into aggregates, in order, as many as fit into each.
 ///
@@ -25,27 +26,20 @@ use crate::errors::rejected;
 /// Threads may share it.
 #[pyclass(frozen, module = "kinesis_agg")]
 pub(crate) struct Aggregator {
-    aggregators: Mutex<Aggregators>,
-}
-
-struct Aggregators {
-    open: RecordAggregator,
-    /// Memory of an aggregate that is finished.
-    spare: Option<RecordAggregator>,
+    open: Mutex<RecordAggregator>,
 }
 
 impl Aggregator {
-    fn with<T: Send>(&self, py: Python<'_>, f: impl FnOnce(&mut Aggregators) -> T) -> T {
-        let aggregators = self.aggregators.lock_py_attached(py);
-        f(&mut aggregators.unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, py: Python<'_>, f: impl FnOnce(&mut RecordAggregator) -> T) -> T {
+        let open = self.open.lock_py_attached(py);
+        f(&mut open.unwrap_or_else(PoisonError::into_inner))
     }
+}
 
-    /// Finishes an aggregate without the lock and without the GIL: this computes a
-    /// digest.
-    fn finish(&self, py: Python<'_>, mut complete: RecordAggregator) -> Option<Aggregate> {
-        let (aggregate, spare) = py.detach(move || (complete.flush(), complete));
-        self.with(py, |aggregators| aggregators.spare = Some(spare));
-        Some(Aggregate::new(aggregate?, None))
+impl Drop for Aggregator {
+    fn drop(&mut self) {
+        let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
+        spare::give(std::mem::take(open));
     }
 }
 
@@ -79,12 +73,12 @@ impl Aggregator {
                 )));
             }
         };
-        let open = RecordAggregator::new()
+        let open = spare::take()
             .with_limits(limits_of(max_size, max_count)?)
             .with_outer_key(outer_key)
             .with_lone_user_record(lone);
         Ok(Self {
-            aggregators: Mutex::new(Aggregators { open, spare: None }),
+            open: Mutex::new(open),
         })
     }
 
@@ -103,34 +97,40 @@ impl Aggregator {
         tags: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Option<Aggregate>> {
         let given = Given::new(partition_key, data, explicit_hash_key)?.with_tags(tags)?;
-        let complete = self.with(py, |aggregators| {
-            let Aggregators { open, spare } = aggregators;
-            open.push_unfinished(&given, || spare.take().unwrap_or_default())
-                .map_err(|error| error.reason)
+        let complete = self.with(py, |open| {
+            let pushed = open.push_unfinished(&given, spare::take);
+            pushed.map_err(|error| rejected(error.reason))
+        })?;
+        // Without the lock and the GIL, since this computes a digest.
+        let finished = complete.and_then(|mut complete| {
+            py.detach(move || {
+                let finished = complete.flush();
+                spare::give(complete);
+                finished
+            })
         });
-        let complete = complete.map_err(rejected)?;
-        Ok(complete.and_then(|complete| self.finish(py, complete)))
+        Ok(finished.map(|aggregate| Aggregate::new(aggregate, None)))
     }
 
     /// Finishes and returns the aggregate so far; None if there are no user records.
     fn flush(&self, py: Python<'_>) -> Option<Aggregate> {
-        let complete = self.with(py, |aggregators| aggregators.open.flush());
-        Some(Aggregate::new(complete?, None))
+        let rest = self.with(py, |open| py.detach(|| open.flush()));
+        Some(Aggregate::new(rest?, None))
     }
 
     /// Drops all user records.
     fn clear(&self, py: Python<'_>) {
-        self.with(py, |aggregators| aggregators.open.clear());
+        self.with(py, RecordAggregator::clear);
     }
 
     /// The length of the data that `flush` would return, in bytes; 0 if it would return
     /// None.
     #[getter]
     fn size(&self, py: Python<'_>) -> u32 {
-        self.with(py, |aggregators| aggregators.open.encoded_len())
+        self.with(py, |open| open.encoded_len())
     }
 
     fn __len__(&self, py: Python<'_>) -> usize {
-        self.with(py, |aggregators| aggregators.open.record_count())
+        self.with(py, |open| open.record_count())
     }
 }

@@ -4,6 +4,7 @@
 //! ```text
 //! lib -> event_records, deaggregate -> feed -> record -> text, errors
 //!        agg_record, aggregator, sharded -> aggregate -> text, errors
+//!        agg_record, aggregator -> spare
 //! ```
 
 mod agg_record;
@@ -15,6 +16,7 @@ mod event_records;
 mod feed;
 mod record;
 mod sharded;
+mod spare;
 mod text;
 
 use pyo3::prelude::*;

@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from peer_json import from_json, to_json
 
 FIXTURES = Path(__file__).parents[3] / "tests" / "fixtures"

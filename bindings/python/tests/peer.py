@@ -8,7 +8,6 @@ import sys
 
 from aws_kinesis_agg.aggregator import RecordAggregator
 from aws_kinesis_agg.deaggregator import deaggregate_records, iter_deaggregate_records
-
 from peer_json import from_json, to_json
 
 

@@ -8,9 +8,8 @@ import inspect
 import pickle
 import threading
 
-import pytest
-
 import kinesis_agg
+import pytest
 from kinesis_agg import compat
 from kinesis_agg.compat import aggregator as module
 from kinesis_agg.compat import deaggregator
@@ -119,6 +118,16 @@ def test_copies_and_pickles_go_on_by_themselves():
     assert pickle.loads(pickle.dumps(AggRecord(77))).get_num_user_records() == 0
 
 
+def test_settings_of_another_aggregator_are_not_inherited():
+    """Memory is used again, settings are not."""
+    other = kinesis_agg.Aggregator(max_size=200, outer_key="kpl", lone="raw")
+    while other.add("b", b"x" * 50) is None:
+        pass
+    record = AggRecord()
+    record.add_user_record("b", b"x")
+    assert record.get_contents()[:2] == ("b", None) and read(record) == [b"x"]
+
+
 def test_subclasses():
     class Tagged(RecordAggregator):
         def add_user_record(self, partition_key, data, explicit_hash_key=None):
@@ -198,7 +207,9 @@ def test_a_callback_that_raises_leaves_everything_as_it_was():
 
 def test_a_callback_that_adds_again_gets_an_error():
     aggregator = RecordAggregator(3000)
-    aggregator.on_record_complete(lambda record: aggregator.add_user_record("c", b"z" * 1000), False)
+    aggregator.on_record_complete(
+        lambda record: aggregator.add_user_record("c", b"z" * 1000), False
+    )
     with pytest.raises(RuntimeError, match="callbacks"):
         full(aggregator)
     aggregator.clear_callbacks()

@@ -5,9 +5,8 @@ import base64
 import hashlib
 import random
 
-import pytest
-
 import kinesis_agg
+import pytest
 from kinesis_agg.compat import RecordAggregator, deaggregate_records, iter_deaggregate_records
 
 KEYS = ["a", "sensor-7", "ä", "\U0001f600", "k" * 130, "0", "x" * 256]
@@ -112,7 +111,9 @@ def test_both_read_the_same(peer, seed):
     assert_same(read_ours(records, data_format), peer("read", records, data_format), tables)
 
 
-@pytest.mark.parametrize("text", ["!", "AAA", "84mawg", "84ma\nwg==", "84ma wg==", "ä", "", "=", 7, None])
+@pytest.mark.parametrize(
+    "text", ["!", "AAA", "84mawg", "84ma\nwg==", "84ma wg==", "ä", "", "=", 7, None]
+)
 def test_both_judge_base64_the_same(peer, text):
     record = {"kinesis": {"data": text}}
     assert read_ours([record], None) == list(peer("read", [record], None))

@@ -4,9 +4,8 @@ import base64
 import copy
 import hashlib
 
-import pytest
-
 import kinesis_agg
+import pytest
 from kinesis_agg.compat import RecordAggregator, deaggregate_records, iter_deaggregate_records
 
 
@@ -241,7 +240,12 @@ def test_nothing_is_lost_near_the_limit(fixture_lines, aggregator):
 def test_blobs_of_the_real_kpl(events):
     record = events["records"][0]["record"]
     [blob] = [base64.b64decode(record["kinesis"]["data"])]
-    boto3 = {"Data": blob, "PartitionKey": "a", "SequenceNumber": "7", "ApproximateArrivalTimestamp": 0}
+    boto3 = {
+        "Data": blob,
+        "PartitionKey": "a",
+        "SequenceNumber": "7",
+        "ApproximateArrivalTimestamp": 0,
+    }
     for shape in (blob, bytearray(blob), memoryview(blob), [blob], {"Records": [boto3]}, boto3):
         assert len(list(kinesis_agg.deaggregate(shape))) == 4
     yielded = list(iter_deaggregate_records([boto3], data_format="Boto3"))

@@ -7,9 +7,8 @@ import sys
 import threading
 import weakref
 
-import pytest
-
 import kinesis_agg
+import pytest
 from kinesis_agg import compat
 
 
@@ -241,7 +240,7 @@ def test_nothing_leaks():
         for one in kinesis_agg.deaggregate(records):
             one.data, one.tags, one.partition_key, one.checkpoint, one.enclosing, one.hash_key
         next(kinesis_agg.deaggregate(records))
-        for one in compat.iter_deaggregate_records(records):
+        for _ in compat.iter_deaggregate_records(records):
             pass
         next(compat.iter_deaggregate_records(records))
         aggregator = compat.RecordAggregator(3000)

@@ -5,9 +5,8 @@ import base64
 import threading
 import time
 
-import pytest
-
 import kinesis_agg
+import pytest
 from kinesis_agg import AggregationManager, Aggregator
 
 HALF = 2**127
@@ -117,7 +116,9 @@ def test_malformed_aggregates(fixture_lines):
     assert [r.data for r in left] == [b"one", b"two"] and left.counters["malformed"] == 1
     raising = kinesis_agg.deaggregate(records, malformed="raise")
     assert next(raising).data == b"one"
-    with pytest.raises(kinesis_agg.MalformedRecordError, match="record 1 .*101.* at byte") as raised:
+    with pytest.raises(
+        kinesis_agg.MalformedRecordError, match="record 1 .*101.* at byte"
+    ) as raised:
         next(raising)
     assert (raised.value.record_index, raised.value.sequence_number) == (1, "101")
     assert raised.value.offset == delivered[1].malformed.offset and raised.value.reason

@@ -1,5 +1,5 @@
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, Protocol, Union, final
+from typing import Any, Literal, Union, final
 
 from typing_extensions import Buffer
 

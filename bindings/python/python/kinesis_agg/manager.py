@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable
 
 from ._native import MAX_BYTES_PER_RECORD, Aggregate, ShardedAggregator
 
@@ -35,15 +35,15 @@ class AggregationManager:
 
     def __init__(
         self,
-        shards: Optional[Iterable[Any]] = None,
-        callback: Optional[Callable[[Aggregate], object]] = None,
+        shards: Iterable[Any] | None = None,
+        callback: Callable[[Aggregate], object] | None = None,
         *,
         client: Any = None,
-        stream_name: Optional[str] = None,
-        stream_arn: Optional[str] = None,
+        stream_name: str | None = None,
+        stream_arn: str | None = None,
         max_age: float = 0.1,
         max_size: int = MAX_BYTES_PER_RECORD,
-        max_count: Optional[int] = None,
+        max_count: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
@@ -58,7 +58,7 @@ class AggregationManager:
         self._is_delivering = False
         self._wake = threading.Event()
         self._stop = False
-        self._thread: Optional[threading.Thread] = None
+        self._thread: threading.Thread | None = None
         self._sharded = ShardedAggregator(
             self._list_shards() if shards is None else shards,
             max_size=max_size,
@@ -68,9 +68,9 @@ class AggregationManager:
 
     def add_user_record(
         self,
-        partition_key: Union[str, bytes],
-        data: Union[str, bytes],
-        explicit_hash_key: Union[int, str, bytes, None] = None,
+        partition_key: str | bytes,
+        data: str | bytes,
+        explicit_hash_key: int | str | bytes | None = None,
     ) -> list[Aggregate]:
         """Adds a user record, and returns the aggregates that are complete or due.
 
@@ -124,7 +124,7 @@ class AggregationManager:
         return self._sharded.shard_ids
 
     @property
-    def next_due(self) -> Optional[float]:
+    def next_due(self) -> float | None:
         """Seconds until an aggregate is due, or None if nothing waits."""
         due = self._sharded.next_due
         return None if due is None else max(0.0, due - self._now())
@@ -141,9 +141,9 @@ class AggregationManager:
 
     def __exit__(
         self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         """Completes all aggregates, also after an exception, and stops the thread."""
         self._stop = True

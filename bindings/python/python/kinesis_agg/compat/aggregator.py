@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from typing import Any, Callable, Optional, TypeVar, Union
+from typing import Any, Callable, TypeVar
 
 from .. import _native
 from .._native import MAX_BYTES_PER_RECORD
@@ -76,7 +76,7 @@ class AggRecord(_native.AggRecord):
         data = self.get_contents()[2] if self.get_num_user_records() else None
         return type(self), (self.max_size,), (data, self.__dict__)
 
-    def __setstate__(self, state: tuple[Optional[bytes], dict[str, Any]]) -> None:
+    def __setstate__(self, state: tuple[bytes | None, dict[str, Any]]) -> None:
         data, attributes = state
         if data is not None:
             self._restore(data)
@@ -131,7 +131,7 @@ class RecordAggregator:
         """Forgets all callbacks."""
         self.callbacks.clear()
 
-    def clear_and_get(self) -> Optional[AggRecord]:
+    def clear_and_get(self) -> AggRecord | None:
         """Returns the aggregated record so far and starts the next; None if it is empty."""
         if self.get_num_user_records() == 0:
             return None
@@ -141,10 +141,10 @@ class RecordAggregator:
 
     def add_user_record(
         self,
-        partition_key: Union[str, bytes],
-        data: Union[str, bytes],
-        explicit_hash_key: Union[str, bytes, int, None] = None,
-    ) -> Optional[AggRecord]:
+        partition_key: str | bytes,
+        data: str | bytes,
+        explicit_hash_key: str | bytes | int | None = None,
+    ) -> AggRecord | None:
         """Adds a user record.
 
         If it does not fit, calls the callbacks with the aggregated record so far and

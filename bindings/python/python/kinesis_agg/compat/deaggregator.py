@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 from .._native import EventRecords
 
@@ -20,7 +20,7 @@ def deaggregate_records(records: Records) -> list[Any]:
     return list(EventRecords(records))
 
 
-def iter_deaggregate_records(records: Records, data_format: Optional[str] = None) -> Iterator[Any]:
+def iter_deaggregate_records(records: Records, data_format: str | None = None) -> Iterator[Any]:
     """Yields the user records of Kinesis records: dicts as in a Lambda event.
 
     A Kinesis record that is not aggregated is yielded unchanged, and so is a malformed
