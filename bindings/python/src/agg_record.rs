@@ -18,7 +18,7 @@ use crate::spare;
 use crate::text::{to_python, type_name};
 
 /// One aggregated record: user records are added until it is full.
-#[pyclass(frozen, subclass, dict, weakref, module = "kinesis_agg._native")]
+#[pyclass(frozen, subclass, module = "kinesis_agg._native")]
 pub(crate) struct AggRecord {
     state: Mutex<State>,
 }

@@ -1,11 +1,10 @@
 //! A finished aggregate, and what makes one.
 
-use std::borrow::Cow;
-
 use kinesis_agg::write::{AsUserRecord, Limits, NewUserRecord, OwnedUserRecord};
 use kinesis_agg::{HashKey, OwnedAggregate};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::text::{bytes_of, explicit_hash_key_of, key_of};
@@ -81,23 +80,22 @@ impl Aggregate {
 }
 
 /// A user record as it was given.
-pub(crate) enum Given<'a> {
-    Borrowed {
-        partition_key: Cow<'a, str>,
+pub(crate) enum Given {
+    Plain {
+        partition_key: PyBackedStr,
         explicit_hash_key: Option<HashKey>,
-        data: Cow<'a, [u8]>,
+        data: PyBackedBytes,
     },
-    /// With tags.
-    Owned(OwnedUserRecord),
+    Tagged(OwnedUserRecord),
 }
 
-impl<'a> Given<'a> {
+impl Given {
     pub(crate) fn new(
-        partition_key: &'a Bound<'_, PyAny>,
-        data: &'a Bound<'_, PyAny>,
+        partition_key: &Bound<'_, PyAny>,
+        data: &Bound<'_, PyAny>,
         explicit_hash_key: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        Ok(Self::Borrowed {
+        Ok(Self::Plain {
             partition_key: key_of(partition_key, "partition_key")?,
             explicit_hash_key: explicit_hash_key_of(explicit_hash_key)?,
             data: bytes_of(data, "data")?,
@@ -111,25 +109,22 @@ impl<'a> Given<'a> {
         let mut owned = OwnedUserRecord::from(&self.as_user_record());
         for tag in tags.try_iter()? {
             let (key, value): (Bound<'_, PyAny>, Option<Bound<'_, PyAny>>) = tag?.extract()?;
-            let value = value
-                .as_ref()
-                .map(|value| key_of(value, "tag"))
-                .transpose()?;
+            let value = value.map(|value| key_of(&value, "tag")).transpose()?;
             owned = owned.with_tag(&key_of(&key, "tag")?, value.as_deref());
         }
-        Ok(Self::Owned(owned))
+        Ok(Self::Tagged(owned))
     }
 }
 
-impl AsUserRecord for Given<'_> {
+impl AsUserRecord for Given {
     fn as_user_record(&self) -> NewUserRecord<'_> {
         match self {
-            Self::Borrowed {
+            Self::Plain {
                 partition_key,
                 explicit_hash_key,
                 data,
             } => NewUserRecord::new(partition_key, data).with_explicit_hash_key(*explicit_hash_key),
-            Self::Owned(owned) => owned.as_user_record(),
+            Self::Tagged(owned) => owned.as_user_record(),
         }
     }
 }

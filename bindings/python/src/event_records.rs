@@ -1,7 +1,7 @@
 //! User records as `aws_kinesis_agg` yields them: dicts in the shape of a Lambda
 //! event's records.
 
-use base64::Engine;
+use base64_simd::{AsOut, STANDARD};
 use kinesis_agg::read::{KeyBytes, UserRecord};
 use kinesis_agg::{Deaggregator, Delivered, KinesisRecord};
 use pyo3::exceptions::PyValueError;
@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyMapping, PyString};
 
 use crate::feed::{Feed, Originals, Record};
-use crate::record::{BASE64, base64_data, get, need, raw_data};
+use crate::record::{base64_data, get, need, raw_data};
 use crate::text::{bytes_of, to_python};
 
 /// Iterates over Kinesis records as `aws_kinesis_agg.deaggregator.iter_deaggregate_records`
@@ -116,7 +116,7 @@ fn read_boto3<'py>(
     let (record, data) = to_lambda_shape(record, record_index, true)?;
     let bytes = match data.cast::<PyString>() {
         // No text begins with the magic.
-        Ok(_) => bytes_of(&data, "data")?.into_owned().into(),
+        Ok(_) => bytes::Bytes::from_owner(bytes_of(&data, "data")?),
         Err(_) => raw_data(&data, record_index)?,
     };
     Ok((record_of(bytes), record))
@@ -321,11 +321,8 @@ impl Template {
 }
 
 fn encode_base64<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-    let len = base64::encoded_len(data.len(), true);
-    let len = len.ok_or_else(|| PyValueError::new_err("data is too long for base64"))?;
-    PyBytes::new_with(py, len, |out| {
-        let written = BASE64.encode_slice(data, out);
-        written.map_err(|error| PyValueError::new_err(error.to_string()))?;
+    PyBytes::new_with(py, STANDARD.encoded_length(data.len()), |out| {
+        let _written = STANDARD.encode(data, out.as_out());
         Ok(())
     })
 }

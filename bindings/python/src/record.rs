@@ -1,25 +1,17 @@
 //! Kinesis records as Python has them, in every shape.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
-use base64::Engine;
-use base64::engine::{DecodePaddingMode, GeneralPurposeConfig, Simd};
+use base64_simd::STANDARD;
 use bytes::Bytes;
 use kinesis_agg::KinesisRecord;
-use pyo3::exceptions::{PyKeyError, PyTypeError, PyUnicodeError};
+use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyMapping, PyString};
 
 use crate::text::{buffer_of, type_name};
-
-/// Standard base64 with padding.
-pub(crate) static BASE64: LazyLock<Simd> = LazyLock::new(|| {
-    let padding = DecodePaddingMode::RequireCanonical;
-    Simd::standard(GeneralPurposeConfig::new().with_decode_padding_mode(padding))
-});
 
 /// The metadata of a record of Analytics, of Firehose, and of Analytics that reads
 /// Firehose.
@@ -72,33 +64,18 @@ pub(crate) fn raw_data(object: &Bound<'_, PyAny>, record_index: usize) -> PyResu
 /// Decodes base64, given as str or bytes. What is not plain base64, and what is
 /// wrong with it, is up to Python's `base64.b64decode`.
 pub(crate) fn base64_data(object: &Bound<'_, PyAny>, record_index: usize) -> PyResult<Bytes> {
-    let text = match object.cast::<PyString>() {
-        Ok(text) => text.to_cow().map(|text| match text {
-            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-        }),
-        Err(_) => match object.cast::<PyBytes>() {
-            Ok(bytes) => Ok(Cow::Borrowed(bytes.as_bytes())),
-            Err(_) => return lenient_base64(object, record_index, None),
-        },
+    let encoded = match object.cast::<PyString>() {
+        Ok(text) => text.encode_utf8().ok(),
+        Err(_) => object.cast::<PyBytes>().ok().cloned(),
     };
-    match text {
-        Ok(text) => match BASE64.decode(&*text) {
-            Ok(data) => Ok(data.into()),
-            Err(error) => lenient_base64(object, record_index, Some(error)),
-        },
-        Err(error) if error.is_instance_of::<PyUnicodeError>(object.py()) => {
-            lenient_base64(object, record_index, None)
-        }
-        Err(error) => Err(error),
+    let decoded = encoded.and_then(|encoded| STANDARD.decode_to_vec(encoded.as_bytes()).ok());
+    match decoded {
+        Some(data) => Ok(data.into()),
+        None => lenient_base64(object, record_index),
     }
 }
 
-fn lenient_base64(
-    object: &Bound<'_, PyAny>,
-    record_index: usize,
-    strict: Option<base64::DecodeError>,
-) -> PyResult<Bytes> {
+fn lenient_base64(object: &Bound<'_, PyAny>, record_index: usize) -> PyResult<Bytes> {
     let py = object.py();
     let decoded = py
         .import(intern!(py, "base64"))?
@@ -107,9 +84,7 @@ fn lenient_base64(
         Ok(data) => raw_data(&data, record_index),
         Err(error) => {
             let value = error.value(py);
-            let strict = strict.map(|strict| format!(" ({strict})"));
-            let strict = strict.unwrap_or_default();
-            let text = format!("record {record_index}: data is not base64: {value}{strict}");
+            let text = format!("record {record_index}: data is not base64: {value}");
             // The exception of the same type; most take a text.
             match value.get_type().call1((text,)) {
                 Ok(named) => Err(PyErr::from_value(named)),

@@ -1,11 +1,10 @@
 //! Python's texts, bytes and numbers as keys and data, and back.
 
-use std::borrow::Cow;
-
 use kinesis_agg::HashKey;
 use kinesis_agg::read::KeyBytes;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::{PyBytes, PyInt, PyMemoryView, PyString};
 
 /// The type of an object, for error texts.
@@ -15,18 +14,15 @@ pub(crate) fn type_name(object: &Bound<'_, PyAny>) -> String {
 }
 
 /// The bytes of a str (in UTF-8), of bytes, or of another object with a buffer.
-pub(crate) fn bytes_of<'a>(object: &'a Bound<'_, PyAny>, what: &str) -> PyResult<Cow<'a, [u8]>> {
+pub(crate) fn bytes_of(object: &Bound<'_, PyAny>, what: &str) -> PyResult<PyBackedBytes> {
     if let Ok(bytes) = object.cast::<PyBytes>() {
-        return Ok(Cow::Borrowed(bytes.as_bytes()));
+        return Ok(bytes.clone().into());
     }
     if let Ok(text) = object.cast::<PyString>() {
-        return Ok(match text.to_cow()? {
-            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-        });
+        return Ok(text.encode_utf8()?.into());
     }
     match buffer_of(object)? {
-        Some(bytes) => Ok(Cow::Owned(bytes.as_bytes().to_vec())),
+        Some(bytes) => Ok(bytes.into()),
         None => Err(PyTypeError::new_err(format!(
             "{what} must be str, bytes or an object with a buffer, not {}",
             type_name(object)
@@ -45,14 +41,14 @@ pub(crate) fn buffer_of<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Boun
 }
 
 /// A key given as str, or as bytes in UTF-8.
-pub(crate) fn key_of<'a>(object: &'a Bound<'_, PyAny>, what: &str) -> PyResult<Cow<'a, str>> {
+pub(crate) fn key_of(object: &Bound<'_, PyAny>, what: &str) -> PyResult<PyBackedStr> {
     if let Ok(text) = object.cast::<PyString>() {
-        return text.to_cow();
+        return text.clone().try_into();
     }
     if let Ok(bytes) = object.cast::<PyBytes>() {
         let text = std::str::from_utf8(bytes.as_bytes());
         let text = text.map_err(|error| PyValueError::new_err(format!("{what}: {error}")))?;
-        return Ok(Cow::Borrowed(text));
+        return PyString::new(object.py(), text).try_into();
     }
     Err(PyTypeError::new_err(format!(
         "{what} must be str or bytes, not {}",
@@ -72,18 +68,15 @@ pub(crate) fn hash_key_of(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Has
         });
         return number.map(HashKey::new);
     }
-    let text = match object.cast::<PyString>() {
-        Ok(text) => text.to_cow()?,
-        Err(_) if object.is_instance_of::<PyBytes>() => key_of(object, what)?,
-        Err(_) => {
-            return Err(PyTypeError::new_err(format!(
-                "{what} must be int, str or bytes, not {}",
-                type_name(object)
-            )));
-        }
-    };
+    if !object.is_instance_of::<PyString>() && !object.is_instance_of::<PyBytes>() {
+        return Err(PyTypeError::new_err(format!(
+            "{what} must be int, str or bytes, not {}",
+            type_name(object)
+        )));
+    }
+    let text = key_of(object, what)?;
     let parsed = text.parse::<HashKey>();
-    parsed.map_err(|error| PyValueError::new_err(format!("{what} {text:?}: {error}")))
+    parsed.map_err(|error| PyValueError::new_err(format!("{what} {:?}: {error}", &*text)))
 }
 
 /// The name of the argument in error texts.

@@ -1,5 +1,5 @@
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, Union, final
+from typing import Any, Literal, final
 
 from typing_extensions import Buffer
 
@@ -8,9 +8,9 @@ MAGIC: bytes
 DIGEST_SIZE: int
 MAX_BYTES_PER_RECORD: int
 
-Key = Union[str, bytes]
-Data = Union[str, bytes, Buffer]
-HashKeyLike = Union[int, str, bytes]
+Key = str | bytes
+Data = str | bytes | Buffer
+HashKeyLike = int | str | bytes
 
 class MalformedRecordError(ValueError):
     record_index: int
