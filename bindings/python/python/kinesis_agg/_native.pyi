@@ -1,16 +1,34 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, final
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, Self, disjoint_base
+
+__all__ = [
+    "DIGEST_SIZE",
+    "MAGIC",
+    "MAX_BYTES_PER_RECORD",
+    "AggRecord",
+    "Aggregate",
+    "Aggregator",
+    "Deaggregated",
+    "EventRecords",
+    "MalformedRecordError",
+    "RejectedError",
+    "ShardedAggregator",
+    "UserRecord",
+    "__version__",
+    "deaggregate",
+    "hash_key",
+]
 
 __version__: str
 MAGIC: bytes
 DIGEST_SIZE: int
 MAX_BYTES_PER_RECORD: int
 
-Key = str | bytes
-Data = str | bytes | Buffer
-HashKeyLike = int | str | bytes
+_Key = str | bytes
+_Data = str | bytes | Buffer
+_HashKeyLike = int | str | bytes
 
 class MalformedRecordError(ValueError):
     record_index: int
@@ -61,14 +79,14 @@ class Deaggregated(Iterator[UserRecord]):
     def counters(self) -> dict[str, int]: ...
 
 def deaggregate(
-    source: Data | Mapping[str, Any] | Iterable[Any],
+    source: _Data | Mapping[str, Any] | Iterable[Any],
     *,
-    hash_key_range: tuple[HashKeyLike, HashKeyLike] | None = None,
+    hash_key_range: tuple[_HashKeyLike, _HashKeyLike] | None = None,
     filter: Literal["whole-aggregate", "per-user-record"] = "whole-aggregate",
     resume_after: str | None = None,
     malformed: Literal["deliver", "leave-out", "raise"] = "deliver",
 ) -> Deaggregated: ...
-def hash_key(partition_key: Key, explicit_hash_key: HashKeyLike | None = None) -> int: ...
+def hash_key(partition_key: _Key, explicit_hash_key: _HashKeyLike | None = None) -> int: ...
 
 @final
 class Aggregate:
@@ -88,18 +106,18 @@ class Aggregator:
     def __new__(
         cls,
         *,
-        max_size: int = ...,
+        max_size: int | None = None,
         max_count: int | None = None,
         outer_key: Literal["first-user-record", "kpl"] = "first-user-record",
         lone: Literal["wrapped", "raw"] = "wrapped",
     ) -> Aggregator: ...
     def add(
         self,
-        partition_key: Key,
-        data: Data,
-        explicit_hash_key: HashKeyLike | None = None,
+        partition_key: _Key,
+        data: _Data,
+        explicit_hash_key: _HashKeyLike | None = None,
         *,
-        tags: Iterable[tuple[Key, Key | None]] | None = None,
+        tags: Iterable[tuple[_Key, _Key | None]] | None = None,
     ) -> Aggregate | None: ...
     def flush(self) -> Aggregate | None: ...
     def clear(self) -> None: ...
@@ -113,23 +131,23 @@ class ShardedAggregator:
         cls,
         shards: Iterable[Any],
         *,
-        max_size: int = ...,
+        max_size: int | None = None,
         max_count: int | None = None,
-        max_age: float = ...,
-        max_buffered_bytes: int = ...,
+        max_age: float | None = None,
+        max_buffered_bytes: int | None = None,
     ) -> ShardedAggregator: ...
     def add(
         self,
-        partition_key: Key,
-        data: Data,
-        explicit_hash_key: HashKeyLike | None = None,
+        partition_key: _Key,
+        data: _Data,
+        explicit_hash_key: _HashKeyLike | None = None,
         *,
         now: float,
     ) -> Aggregate | None: ...
     def flush(self) -> list[Aggregate]: ...
     def flush_due(self, now: float) -> list[Aggregate]: ...
     def replace_shards(self, shards: Iterable[Any]) -> list[Aggregate]: ...
-    def shard_of(self, hash_key: HashKeyLike) -> str: ...
+    def shard_of(self, hash_key: _HashKeyLike) -> str: ...
     @property
     def shard_ids(self) -> list[str]: ...
     @property
@@ -137,11 +155,12 @@ class ShardedAggregator:
     @property
     def buffered_bytes(self) -> int: ...
 
+@disjoint_base
 class AggRecord:
-    max_size: int
-    def __new__(cls, max_size: int = ...) -> AggRecord: ...
+    max_size: float
+    def __new__(cls, max_size: float | None = None) -> Self: ...
     def add_user_record(
-        self, partition_key: Key, data: Data, explicit_hash_key: HashKeyLike | None = None
+        self, partition_key: _Key, data: _Data, explicit_hash_key: _HashKeyLike | None = None
     ) -> bool: ...
     def get_num_user_records(self) -> int: ...
     def get_size_bytes(self) -> int: ...
@@ -149,8 +168,9 @@ class AggRecord:
     def get_partition_key(self) -> str | None: ...
     def get_explicit_hash_key(self) -> str | None: ...
     def clear(self) -> None: ...
-    def __copy__(self) -> AggRecord: ...
-    def __deepcopy__(self, memo: Any) -> AggRecord: ...
+    def _keys(self) -> tuple[list[str | bytes], list[str | bytes]]: ...
+    def _share(self, other: AggRecord) -> None: ...
+    def _restore(self, data: bytes) -> None: ...
 
 @final
 class EventRecords(Iterator[Any]):
