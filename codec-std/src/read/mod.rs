@@ -2,7 +2,8 @@
 //! hold.
 //!
 //! A [`Deaggregator`] holds the settings, [`Deaggregated`] is its iterator, and
-//! [`Delivered`] the item; [`OwnedDelivered`] is the item in shared memory.
+//! [`Delivered`] the item; [`OwnedDelivered`] is the item in shared memory, and
+//! [`OwnedDeaggregated`] an iterator that owns its Kinesis records.
 //!
 //! The codec finds out what a Kinesis record is; here it is decided what the
 //! consumer gets. A plain record is delivered unchanged, and so is, by default,

@@ -79,7 +79,7 @@ class Deaggregated(Iterator[UserRecord]):
     def counters(self) -> dict[str, int]: ...
 
 def deaggregate(
-    source: _Data | Mapping[str, Any] | Iterable[Any],
+    source: Buffer | Mapping[str, Any] | Iterable[Any],
     *,
     hash_key_range: tuple[_HashKeyLike, _HashKeyLike] | None = None,
     filter: Literal["whole-aggregate", "per-user-record"] = "whole-aggregate",
