@@ -181,7 +181,7 @@ impl AggRecord {
     /// Raises RejectedError, a ValueError, if no aggregated record can hold it. Either way
     /// nothing has changed then.
     #[pyo3(signature = (partition_key, data, explicit_hash_key=None))]
-    fn add_user_record(
+    pub(crate) fn add_user_record(
         &self,
         py: Python<'_>,
         partition_key: &Bound<'_, PyAny>,

@@ -4,7 +4,7 @@
 //! ```text
 //! lib -> event_records, deaggregate -> feed -> record -> text, errors
 //!        agg_record, aggregator, sharded -> aggregate -> text, errors
-//!        agg_record, aggregator -> spare
+//!        record_aggregator -> agg_record, aggregator -> spare
 //! ```
 
 mod agg_record;
@@ -15,6 +15,7 @@ mod errors;
 mod event_records;
 mod feed;
 mod record;
+mod record_aggregator;
 mod sharded;
 mod spare;
 mod text;
@@ -40,6 +41,8 @@ mod _native {
     use crate::errors::{MalformedRecordError, RejectedError};
     #[pymodule_export]
     use crate::event_records::EventRecords;
+    #[pymodule_export]
+    use crate::record_aggregator::RecordAggregator;
     #[pymodule_export]
     use crate::sharded::ShardedAggregator;
     #[pymodule_export]

@@ -13,6 +13,7 @@ __all__ = [
     "Deaggregated",
     "EventRecords",
     "MalformedRecordError",
+    "RecordAggregator",
     "RejectedError",
     "ShardedAggregator",
     "UserRecord",
@@ -171,6 +172,13 @@ class AggRecord:
     def _keys(self) -> tuple[list[str | bytes], list[str | bytes]]: ...
     def _share(self, other: AggRecord) -> None: ...
     def _restore(self, data: bytes) -> None: ...
+
+@disjoint_base
+class RecordAggregator:
+    def __new__(cls, *_arguments: Any, **_named: Any) -> Self: ...
+    def add_user_record(
+        self, partition_key: _Key, data: _Data, explicit_hash_key: _HashKeyLike | None = None
+    ) -> Any: ...
 
 @final
 class EventRecords(Iterator[Any]):

@@ -90,7 +90,7 @@ def _key_set(keys: list[Any]) -> KeySet:
     return key_set
 
 
-class RecordAggregator:
+class RecordAggregator(_native.RecordAggregator):
     """Packs user records into aggregated records, one after the other.
 
     Not for use by several threads at once; see ``kinesis_agg.Aggregator``.
@@ -139,22 +139,13 @@ class RecordAggregator:
         self.clear_record()
         return record
 
-    def add_user_record(
+    def _complete(
         self,
         partition_key: str | bytes,
         data: str | bytes,
-        explicit_hash_key: str | bytes | int | None = None,
-    ) -> AggRecord | None:
-        """Adds a user record.
-
-        If it does not fit, calls the callbacks with the aggregated record so far and
-        returns that, and the user record starts the next one.
-
-        Raises RejectedError, a ValueError, if no aggregated record can hold it; nothing
-        has changed then.
-        """
-        if self.current_record.add_user_record(partition_key, data, explicit_hash_key):
-            return None
+        explicit_hash_key: str | bytes | int | None,
+    ) -> AggRecord:
+        """Starts the next aggregated record with a user record that does not fit."""
         if self._is_completing:
             raise RuntimeError("the aggregated record is full and its callbacks still run")
         following = AggRecord(self.max_size)
