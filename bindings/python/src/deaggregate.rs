@@ -38,7 +38,7 @@ impl UserRecord {
         Some(to_python(py, self.delivered.partition_key()?))
     }
 
-    /// The explicit hash key; bytes if it is not UTF-8, None if there is none.
+    /// The explicit hash key, or None; bytes if it is not UTF-8.
     #[getter]
     fn explicit_hash_key<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         Some(to_python(py, self.delivered.explicit_hash_key()?))

@@ -35,7 +35,7 @@ use crate::read::sequence_number::{ExtendedSequenceNumber, SequenceNumberError};
 #[derive(Debug)]
 pub struct OwnedDeaggregated<R, O = ()> {
     deaggregator: Deaggregator<O>,
-    /// Those that were not taken up yet.
+    /// The Kinesis records that were not started yet.
     records: VecDeque<R>,
     current: Option<Current<R>>,
     /// The last Kinesis record before the current one.
@@ -157,12 +157,12 @@ impl<R: EnclosingRecord, O: Observer> OwnedDeaggregated<R, O> {
                     (None, _) => {}
                 }
             }
-            self.take_up_next()?;
+            self.start_next()?;
         }
     }
 
-    /// Takes up the next Kinesis record, if there is one.
-    fn take_up_next(&mut self) -> Option<()> {
+    /// Starts with the next Kinesis record, if there is one.
+    fn start_next(&mut self) -> Option<()> {
         let enclosing = self.records.pop_front()?;
         let deaggregated::Current {
             record_index,
@@ -170,7 +170,7 @@ impl<R: EnclosingRecord, O: Observer> OwnedDeaggregated<R, O> {
             left,
             range,
             ..
-        } = self.deaggregator.take_up(&enclosing);
+        } = self.deaggregator.start(&enclosing);
         let left = match left {
             deaggregated::Left::UserRecords(user_records) => {
                 Left::UserRecords(user_records.into_cursor())
