@@ -47,6 +47,7 @@
 //! | resumes in the middle of an aggregate | [`Deaggregator::resume_after`], [`Delivered::checkpoint`] |
 //! | must stop at a malformed aggregate | [`Delivered::checked`] |
 //! | sends user records to other threads | [`Delivered::into_owned`] |
+//! | keeps an iterator in a struct, or adds Kinesis records to it | [`Deaggregator::into_owned_deaggregated`] |
 //! | wants to see aggregates without user records, and what a filter leaves out | [`Deaggregator::with_observer`], [`Deaggregator::counters`] |
 //! | has several megabytes of Kinesis records at hand | [`Deaggregator::with_digests_ahead`], feature `simd` |
 //! | reads one batch with the default settings | [`deaggregate`] |

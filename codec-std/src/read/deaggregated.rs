@@ -146,29 +146,41 @@ impl<R: EnclosingRecord, O> Deaggregated<'_, '_, R, O> {
     /// Returns [`SequenceNumberError`] if the Kinesis record has an invalid sequence
     /// number.
     pub fn checkpoint(&self) -> Result<Option<ExtendedSequenceNumber>, SequenceNumberError> {
-        let mut place = self.done.map(|done| (done, 0, true));
-        if let Some(current) = &self.current {
-            let remaining = current.remaining();
-            let passed = current.record_count.saturating_sub(remaining);
-            if remaining == 0 {
-                place = Some((current.enclosing, 0, true));
-            } else if let Some(last) = passed.checked_sub(1) {
-                place = Some((current.enclosing, last, false));
-            }
-        }
-        let read = match place {
-            Some((record, last, is_last)) => {
-                let last = u64::try_from(last).unwrap_or(u64::MAX);
-                checkpoint_at(record.sequence_number(), last, is_last)?
-            }
-            None => None,
-        };
-        let resumed = self.deaggregator().checkpoint();
-        Ok(read.map(|read| match resumed {
-            Some(resumed) if *resumed > read => resumed.clone(),
-            _ => read,
-        }))
+        let current = self.current.as_ref();
+        checkpoint_of(
+            self.done,
+            current.map(|current| (current.enclosing, current.record_count, current.remaining())),
+            self.deaggregator().checkpoint(),
+        )
     }
+}
+
+/// The checkpoint of an iterator: from the last Kinesis record that is done, the current
+/// one with its user records and how many of them remain, and where it resumed.
+pub(crate) fn checkpoint_of<R: EnclosingRecord>(
+    done: Option<&R>,
+    current: Option<(&R, usize, usize)>,
+    resumed: Option<&ExtendedSequenceNumber>,
+) -> Result<Option<ExtendedSequenceNumber>, SequenceNumberError> {
+    let mut place = done.map(|done| (done, 0, true));
+    if let Some((enclosing, record_count, remaining)) = current {
+        if remaining == 0 {
+            place = Some((enclosing, 0, true));
+        } else if let Some(last) = record_count.saturating_sub(remaining).checked_sub(1) {
+            place = Some((enclosing, last, false));
+        }
+    }
+    let read = match place {
+        Some((record, last, is_last)) => {
+            let last = u64::try_from(last).unwrap_or(u64::MAX);
+            checkpoint_at(record.sequence_number(), last, is_last)?
+        }
+        None => None,
+    };
+    Ok(read.map(|read| match resumed {
+        Some(resumed) if *resumed > read => resumed.clone(),
+        _ => read,
+    }))
 }
 
 impl<'a, R: EnclosingRecord, O: Observer> Deaggregated<'_, 'a, R, O> {

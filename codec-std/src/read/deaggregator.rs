@@ -10,6 +10,7 @@ use crate::read::deaggregated::{Current, Deaggregated, Left};
 use crate::read::delivered::{Content, Delivered, Outcome};
 use crate::read::hash_key_filter::HashKeyFilter;
 use crate::read::observer::Observer;
+use crate::read::owned_deaggregated::OwnedDeaggregated;
 use crate::read::sequence_number::ExtendedSequenceNumber;
 
 /// What happens to a Kinesis record that is a malformed aggregate.
@@ -299,12 +300,33 @@ impl<O: Observer> Deaggregator<O> {
         Deaggregated::owning(self, records)
     }
 
+    /// Deaggregates Kinesis records with an iterator that owns them, and the
+    /// deaggregator. More can be added to it.
+    pub fn into_owned_deaggregated<R: EnclosingRecord>(
+        mut self,
+        records: impl IntoIterator<Item = R>,
+    ) -> OwnedDeaggregated<R, O> {
+        self.digests.clear();
+        let mut deaggregated = OwnedDeaggregated::new(self);
+        deaggregated.extend(records);
+        deaggregated
+    }
+
     fn prepare<R: EnclosingRecord>(&mut self, records: &[R]) {
         self.digests.clear();
+        self.prepare_more(records.iter());
+    }
+
+    /// Computes the digests of Kinesis records that come after those with known digests.
+    pub(crate) fn prepare_more<'a, R: EnclosingRecord + 'a>(
+        &mut self,
+        records: impl Iterator<Item = &'a R>,
+    ) {
         if self.digests_ahead {
-            let blobs = records.iter().map(EnclosingRecord::data);
-            self.digests = digests::of_blobs(blobs);
-            self.digests.reverse();
+            let mut digests = digests::of_blobs(records.map(EnclosingRecord::data));
+            digests.reverse();
+            digests.append(&mut self.digests);
+            self.digests = digests;
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A [`Deaggregator`] holds the settings, [`Deaggregated`] is its iterator, and
 //! [`Delivered`] is the item. [`OwnedDelivered`] is an owned item that shares the memory
-//! of the data.
+//! of the data, and [`OwnedDeaggregated`] is an iterator that owns its Kinesis records.
 //!
 //! The codec parses a Kinesis record; this module decides what the consumer gets. A plain
 //! record is delivered unchanged. By default, a malformed record is also delivered
@@ -14,6 +14,7 @@ mod delivered;
 mod error;
 mod hash_key_filter;
 mod observer;
+mod owned_deaggregated;
 mod owned_delivered;
 mod sequence_number;
 
@@ -28,6 +29,7 @@ pub use kinesis_agg_codec::{
     UserRecord,
 };
 pub use observer::Observer;
+pub use owned_deaggregated::OwnedDeaggregated;
 pub use owned_delivered::OwnedDelivered;
 pub use sequence_number::{
     ExtendedSequenceNumber, MAX_SEQUENCE_NUMBER_LEN, SequenceDigits, SequenceNumber,

@@ -1,0 +1,164 @@
+"""``aws_kinesis_agg.aggregator``: aggregated records out of user records."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from typing import Any, Callable, TypeVar
+
+from .. import _native
+from .._native import MAX_BYTES_PER_RECORD
+from ..manager import AggregationManager
+
+__all__ = ["AggRecord", "AggregationManager", "KeySet", "RecordAggregator"]
+
+Callback = Callable[["AggRecord"], object]
+Self = TypeVar("Self", bound="AggRecord")
+
+
+class KeySet:
+    """Keys without duplicates, each with its index."""
+
+    def __init__(self) -> None:
+        self.keys: list[Any] = []
+        self.lookup: dict[Any, int] = {}
+
+    def get_potential_index(self, key: Any) -> int:
+        """Returns the index of a key, or the one that it would get."""
+        return self.lookup.get(key, len(self.keys))
+
+    def add_key(self, key: Any) -> tuple[bool, int]:
+        """Returns whether the key is new, and its index."""
+        index = self.get_potential_index(key)
+        is_new = index == len(self.keys)
+        if is_new:
+            self.lookup[key] = index
+            self.keys.append(key)
+        return is_new, index
+
+    def contains(self, key: Any) -> bool:
+        """Returns whether the key is there. None never is."""
+        return key is not None and key in self.lookup
+
+    def clear(self) -> None:
+        """Removes all keys."""
+        self.keys.clear()
+        self.lookup.clear()
+
+
+class AggRecord(_native.AggRecord):
+    """One aggregated record: user records are added until it is full."""
+
+    @property
+    def partition_keys(self) -> KeySet:
+        """The partition keys, in order. A copy."""
+        return _key_set(self._keys()[0])
+
+    @property
+    def explicit_hash_keys(self) -> KeySet:
+        """The explicit hash keys, in order. A copy."""
+        return _key_set(self._keys()[1])
+
+    def __copy__(self: Self) -> Self:
+        other = type(self)(self.max_size)
+        other.__dict__.update(self.__dict__)
+        other._share(self)
+        return other
+
+    def __deepcopy__(self: Self, memo: dict[int, Any]) -> Self:
+        other = copy.copy(self)
+        memo[id(self)] = other
+        for name, value in other.__dict__.items():
+            other.__dict__[name] = copy.deepcopy(value, memo)
+        return other
+
+    def __reduce__(self) -> Any:
+        data = self.get_contents()[2] if self.get_num_user_records() else None
+        return type(self), (self.max_size,), (data, self.__dict__)
+
+    def __setstate__(self, state: tuple[bytes | None, dict[str, Any]]) -> None:
+        data, attributes = state
+        if data is not None:
+            self._restore(data)
+        self.__dict__.update(attributes)
+
+
+def _key_set(keys: list[Any]) -> KeySet:
+    key_set = KeySet()
+    for key in keys:
+        key_set.add_key(key)
+    return key_set
+
+
+class RecordAggregator(_native.RecordAggregator):
+    """Packs user records into aggregated records, one after the other.
+
+    Not for use by several threads at once; see ``kinesis_agg.Aggregator``.
+    """
+
+    def __init__(self, max_size: float = MAX_BYTES_PER_RECORD) -> None:
+        """max_size: the largest Kinesis record in bytes, data plus partition key."""
+        if max_size > MAX_BYTES_PER_RECORD:
+            raise ValueError(f"max_size {max_size} is larger than {MAX_BYTES_PER_RECORD}")
+        self.max_size = max_size
+        self.current_record = AggRecord(max_size)
+        self.callbacks: list[tuple[Callback, bool]] = []
+        self._is_completing = False
+
+    def on_record_complete(self, callback: Callback, execute_on_new_thread: bool = True) -> None:
+        """Calls ``callback`` with each aggregated record that is full.
+
+        execute_on_new_thread: call it on a new thread each time, or on the caller's. A
+        callback on the caller's thread that raises stops ``add_user_record``, which has
+        changed nothing then.
+        """
+        if all(callback != known for known, _ in self.callbacks):
+            self.callbacks.append((callback, execute_on_new_thread))
+
+    def get_num_user_records(self) -> int:
+        """Returns the number of user records that wait."""
+        return self.current_record.get_num_user_records()
+
+    def get_size_bytes(self) -> int:
+        """Returns the length of the data so far, in bytes."""
+        return self.current_record.get_size_bytes()
+
+    def clear_record(self) -> None:
+        """Drops the user records that wait."""
+        self.current_record = AggRecord(self.max_size)
+
+    def clear_callbacks(self) -> None:
+        """Forgets all callbacks."""
+        self.callbacks.clear()
+
+    def clear_and_get(self) -> AggRecord | None:
+        """Returns the aggregated record so far and starts the next; None if it is empty."""
+        if self.get_num_user_records() == 0:
+            return None
+        record = self.current_record
+        self.clear_record()
+        return record
+
+    def _complete(
+        self,
+        partition_key: str | bytes,
+        data: str | bytes,
+        explicit_hash_key: str | bytes | int | None,
+    ) -> AggRecord:
+        """Starts the next aggregated record with a user record that does not fit."""
+        if self._is_completing:
+            raise RuntimeError("the aggregated record is full and its callbacks still run")
+        following = AggRecord(self.max_size)
+        following.add_user_record(partition_key, data, explicit_hash_key)
+        complete = copy.copy(self.current_record) if self.callbacks else self.current_record
+        self._is_completing = True
+        try:
+            for callback, execute_on_new_thread in list(self.callbacks):
+                if execute_on_new_thread:
+                    threading.Thread(target=callback, args=(complete,)).start()
+                else:
+                    callback(complete)
+        finally:
+            self._is_completing = False
+        self.current_record = following
+        return complete

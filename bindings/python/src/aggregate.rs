@@ -1,0 +1,153 @@
+//! A finished aggregate, and what makes one.
+
+use kinesis_agg::write::{AsUserRecord, Limits, NewUserRecord, OwnedUserRecord};
+use kinesis_agg::{HashKey, OwnedAggregate};
+use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::text::{bytes_of, explicit_hash_key_of, key_of};
+
+/// A Kinesis record to put into a stream. Its length is the number of user records.
+#[pyclass(frozen, module = "kinesis_agg")]
+pub(crate) struct Aggregate {
+    aggregate: OwnedAggregate,
+    shard_id: Option<String>,
+}
+
+impl Aggregate {
+    pub(crate) const fn new(aggregate: OwnedAggregate, shard_id: Option<String>) -> Self {
+        Self {
+            aggregate,
+            shard_id,
+        }
+    }
+}
+
+#[pymethods]
+impl Aggregate {
+    /// The data of the Kinesis record, as bytes.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.aggregate.data())
+    }
+
+    /// The partition key of the Kinesis record.
+    #[getter]
+    fn partition_key(&self) -> &str {
+        self.aggregate.partition_key()
+    }
+
+    /// The explicit hash key of the Kinesis record in decimal, or None.
+    #[getter]
+    fn explicit_hash_key(&self) -> Option<String> {
+        self.aggregate
+            .explicit_hash_key()
+            .map(|key| key.to_string())
+    }
+
+    /// The shard that all user records belong to, or None if it is not known.
+    #[getter]
+    fn shard_id(&self) -> Option<&str> {
+        self.shard_id.as_deref()
+    }
+
+    /// Returns the arguments of boto3's `put_record`, and an entry of `put_records`: a
+    /// dict with Data, PartitionKey and, if there is one, ExplicitHashKey.
+    fn entry<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let entry = PyDict::new(py);
+        entry.set_item("Data", self.data(py))?;
+        entry.set_item("PartitionKey", self.partition_key())?;
+        if let Some(key) = self.explicit_hash_key() {
+            entry.set_item("ExplicitHashKey", key)?;
+        }
+        Ok(entry)
+    }
+
+    const fn __len__(&self) -> usize {
+        self.aggregate.record_count()
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let key = self.partition_key().into_pyobject(py)?.repr()?;
+        Ok(format!(
+            "<Aggregate of {} user records: partition_key={key}, {} bytes>",
+            self.__len__(),
+            self.aggregate.data().len(),
+        ))
+    }
+}
+
+/// A user record as it was given.
+pub(crate) enum Given {
+    Plain {
+        partition_key: PyBackedStr,
+        explicit_hash_key: Option<HashKey>,
+        data: PyBackedBytes,
+    },
+    Tagged(OwnedUserRecord),
+}
+
+impl Given {
+    pub(crate) fn new(
+        partition_key: &Bound<'_, PyAny>,
+        data: &Bound<'_, PyAny>,
+        explicit_hash_key: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        Ok(Self::Plain {
+            partition_key: key_of(partition_key, "partition_key")?,
+            explicit_hash_key: explicit_hash_key_of(explicit_hash_key)?,
+            data: bytes_of(data, "data")?,
+        })
+    }
+
+    pub(crate) fn with_tags(self, tags: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let Some(tags) = tags else {
+            return Ok(self);
+        };
+        let mut owned = OwnedUserRecord::from(&self.as_user_record());
+        for tag in tags.try_iter()? {
+            let (key, value): (Bound<'_, PyAny>, Option<Bound<'_, PyAny>>) = tag?.extract()?;
+            let value = value.map(|value| key_of(&value, "tag")).transpose()?;
+            owned = owned.with_tag(&key_of(&key, "tag")?, value.as_deref());
+        }
+        Ok(Self::Tagged(owned))
+    }
+}
+
+impl AsUserRecord for Given {
+    fn as_user_record(&self) -> NewUserRecord<'_> {
+        match self {
+            Self::Plain {
+                partition_key,
+                explicit_hash_key,
+                data,
+            } => NewUserRecord::new(partition_key, data).with_explicit_hash_key(*explicit_hash_key),
+            Self::Tagged(owned) => owned.as_user_record(),
+        }
+    }
+}
+
+/// Limits from arguments; ValueError if an aggregate cannot have them.
+pub(crate) fn limits_of(
+    max_size: Option<&Bound<'_, PyAny>>,
+    max_count: Option<usize>,
+) -> PyResult<Limits> {
+    let invalid = |error: kinesis_agg::write::LimitError| PyValueError::new_err(error.to_string());
+    let mut limits = Limits::new();
+    if let Some(max_size) = max_size {
+        let number = max_size.extract::<u32>().map_err(|error| {
+            if error.is_instance_of::<PyOverflowError>(max_size.py()) {
+                PyValueError::new_err("max_size is negative or too large")
+            } else {
+                error
+            }
+        })?;
+        limits = limits.with_max_size(number).map_err(invalid)?;
+    }
+    if let Some(max_count) = max_count {
+        limits = limits.with_max_count(max_count).map_err(invalid)?;
+    }
+    Ok(limits)
+}

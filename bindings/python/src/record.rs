@@ -1,0 +1,184 @@
+//! Kinesis records as Python has them, in every shape.
+
+use std::borrow::Cow;
+
+use base64_simd::STANDARD;
+use bytes::Bytes;
+use kinesis_agg::KinesisRecord;
+use pyo3::exceptions::{PyKeyError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyDict, PyInt, PyMapping, PyString};
+
+use crate::text::{buffer_of, type_name};
+
+/// The metadata of a record of Analytics, of Firehose, and of Analytics that reads
+/// Firehose.
+const METADATA: [&str; 3] = [
+    "kinesisStreamRecordMetadata",
+    "kinesisRecordMetadata",
+    "kinesisFirehoseRecordMetadata",
+];
+
+/// The value of a key of a mapping, if it has that key.
+pub(crate) fn get<'py>(
+    mapping: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if let Ok(dict) = mapping.cast_exact::<PyDict>() {
+        return dict.get_item(name);
+    }
+    match mapping.get_item(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_instance_of::<PyKeyError>(mapping.py()) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The value of a key that the record must have.
+pub(crate) fn need<'py>(
+    mapping: &Bound<'py, PyAny>,
+    name: &str,
+    record_index: usize,
+) -> PyResult<Bound<'py, PyAny>> {
+    let name = PyString::new(mapping.py(), name);
+    get(mapping, &name)?
+        .ok_or_else(|| PyKeyError::new_err(format!("record {record_index} has no {name:?}")))
+}
+
+/// The bytes themselves, without a copy if they cannot change.
+pub(crate) fn raw_data(object: &Bound<'_, PyAny>, record_index: usize) -> PyResult<Bytes> {
+    if let Ok(bytes) = object.cast_exact::<PyBytes>() {
+        return Ok(Bytes::from_owner(PyBackedBytes::from(bytes.clone())));
+    }
+    match buffer_of(object)? {
+        Some(bytes) => Ok(Bytes::from_owner(PyBackedBytes::from(bytes))),
+        None => Err(PyTypeError::new_err(format!(
+            "record {record_index}: data must be bytes, not {}",
+            type_name(object)
+        ))),
+    }
+}
+
+/// Decodes base64, given as str or bytes. What is not plain base64, and what is
+/// wrong with it, is up to Python's `base64.b64decode`.
+pub(crate) fn base64_data(object: &Bound<'_, PyAny>, record_index: usize) -> PyResult<Bytes> {
+    let encoded = match object.cast::<PyString>() {
+        Ok(text) => text.encode_utf8().ok(),
+        Err(_) => object.cast::<PyBytes>().ok().cloned(),
+    };
+    let decoded = encoded.and_then(|encoded| STANDARD.decode_to_vec(encoded.as_bytes()).ok());
+    match decoded {
+        Some(data) => Ok(data.into()),
+        None => lenient_base64(object, record_index),
+    }
+}
+
+fn lenient_base64(object: &Bound<'_, PyAny>, record_index: usize) -> PyResult<Bytes> {
+    let py = object.py();
+    let decoded = py
+        .import(intern!(py, "base64"))?
+        .call_method1(intern!(py, "b64decode"), (object,));
+    match decoded {
+        Ok(data) => raw_data(&data, record_index),
+        Err(error) => {
+            let value = error.value(py);
+            let text = format!("record {record_index}: data is not base64: {value}");
+            // The exception of the same type; most take a text.
+            match value.get_type().call1((text,)) {
+                Ok(named) => Err(PyErr::from_value(named)),
+                Err(_) => Err(error),
+            }
+        }
+    }
+}
+
+/// The text of a key or sequence number: a str, or the digits of an int. What is
+/// neither, or is no Unicode text, counts as unknown.
+fn text_of(value: Option<Bound<'_, PyAny>>) -> PyResult<Option<String>> {
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(text.to_cow().ok().map(Cow::into_owned));
+    }
+    if value.is_exact_instance_of::<PyInt>() {
+        return Ok(Some(value.str()?.to_string()));
+    }
+    Ok(None)
+}
+
+/// A Kinesis record given as a blob, as a mapping of any shape, or as an object
+/// with `raw_event`.
+pub(crate) fn read(record: &Bound<'_, PyAny>, record_index: usize) -> PyResult<KinesisRecord> {
+    if record.is_instance_of::<PyBytes>() {
+        return blob(record, record_index);
+    }
+    if record.is_instance_of::<PyDict>() || record.cast::<PyMapping>().is_ok() {
+        return read_mapping(record, record_index);
+    }
+    if record.is_instance_of::<PyString>() {
+        return Err(not_a_record(record, record_index));
+    }
+    if let Some(bytes) = buffer_of(record)? {
+        return blob(&bytes, record_index);
+    }
+    match record.getattr_opt(intern!(record.py(), "raw_event"))? {
+        Some(event) => read_mapping(&event, record_index),
+        None => Err(not_a_record(record, record_index)),
+    }
+}
+
+fn not_a_record(record: &Bound<'_, PyAny>, record_index: usize) -> PyErr {
+    PyTypeError::new_err(format!(
+        "record {record_index} must be bytes or a mapping, not {}",
+        type_name(record)
+    ))
+}
+
+fn blob(bytes: &Bound<'_, PyAny>, record_index: usize) -> PyResult<KinesisRecord> {
+    Ok(KinesisRecord {
+        data: raw_data(bytes, record_index)?,
+        ..KinesisRecord::default()
+    })
+}
+
+fn read_mapping(record: &Bound<'_, PyAny>, record_index: usize) -> PyResult<KinesisRecord> {
+    let py = record.py();
+    let find = |name: &str| -> PyResult<_> {
+        let value = get(record, &PyString::new(py, name))?;
+        Ok(value.filter(|value| !value.is_none()))
+    };
+    if let Some(data) = get(record, intern!(py, "Data"))? {
+        let is_text = data.is_instance_of::<PyString>();
+        let read_data = if is_text { base64_data } else { raw_data };
+        return Ok(KinesisRecord {
+            data: read_data(&data, record_index)?,
+            partition_key: text_of(find("PartitionKey")?)?,
+            explicit_hash_key: None,
+            sequence_number: text_of(find("SequenceNumber")?)?,
+        });
+    }
+    let (data, about) = match find("kinesis")? {
+        Some(kinesis) => (need(&kinesis, "data", record_index)?, kinesis),
+        None => {
+            let data = find("data")?.ok_or_else(|| {
+                PyKeyError::new_err(format!(
+                    "record {record_index} has no 'kinesis', 'data' or 'Data'"
+                ))
+            })?;
+            let mut about = None;
+            for name in METADATA {
+                about = about.or(find(name)?);
+            }
+            (data, about.unwrap_or_else(|| record.clone()))
+        }
+    };
+    Ok(KinesisRecord {
+        data: base64_data(&data, record_index)?,
+        partition_key: text_of(get(&about, intern!(py, "partitionKey"))?)?,
+        explicit_hash_key: None,
+        sequence_number: text_of(get(&about, intern!(py, "sequenceNumber"))?)?,
+    })
+}
