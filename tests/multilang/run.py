@@ -1,0 +1,344 @@
+"""Two real MultiLangDaemons share a stream that reshards; a processor panics, a
+daemon is killed. Judges what the processors wrote down, and prints the result as
+one JSON line. `run.sh` installs what this needs.
+"""
+
+import argparse
+import contextlib
+import glob
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+
+import boto3
+
+from judge import judge, read_sessions
+
+STREAM = "stream"
+KEYS, NUMBERS, SECONDS = 40, 600, 150
+SHARDS = 4
+# Until the first records; a daemon needs most of a minute.
+START = 180
+# The leader of the workers keeps its lock for two minutes after its death.
+TAKEOVER = 240
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+started = time.monotonic()
+
+
+def say(text):
+    print(f"{time.monotonic() - started:6.1f} s  {text}", file=sys.stderr, flush=True)
+
+
+def wait_for(what, condition, seconds):
+    """Waits until the condition holds, and returns what it returned."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            say(what)
+            return found
+        time.sleep(0.5)
+    raise TimeoutError(f"not within {seconds} s: {what}")
+
+
+def free_ports(count):
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [one.getsockname()[1] for one in sockets]
+
+
+def accepts(port):
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Daemon:
+    """A MultiLangDaemon and its supervisor, which starts it again when it ends."""
+
+    def __init__(self, world, application, name, control=False):
+        self.name, self.world = name, world
+        self.starts, self.is_over = 0, False
+        properties = world.folder / f"{application}-{name}.properties"
+        properties.write_text(
+            f"""executableName = {world.programs / "worker"}
+streamName = {STREAM}
+applicationName = {application}
+workerId = {name}
+AwsCredentialsProvider = DefaultCredentialsProvider
+processingLanguage = rust
+initialPositionInStream = TRIM_HORIZON
+regionName = us-east-1
+kinesisEndpoint = {world.kinesis_url}
+dynamoDBEndpoint = {world.aws_url}
+cloudWatchEndpoint = {world.aws_url}
+metricsLevel = NONE
+retrievalMode = POLLING
+maxRecords = 100
+idleTimeBetweenReadsInMillis = 200
+failoverTimeMillis = 3000
+shardSyncIntervalMillis = 2000
+shutdownGraceMillis = 30000
+"""
+        )
+        jars = pathlib.Path(sysconfig.get_path("purelib")) / "amazon_kclpy" / "jars" / "*"
+        self.command = [
+            "java",
+            "-Xmx512m",
+            "-cp",
+            str(jars),
+            "software.amazon.kinesis.multilang.MultiLangDaemon",
+            "--properties-file",
+            str(properties),
+        ]
+        self.environment = os.environ | CREDENTIALS | {"WORKER": name, "LOGS": str(world.logs)}
+        if control:
+            self.environment["CONTROL"] = "1"
+        self.output = open(world.folder / f"{application}-{name}.log", "wb")
+        self.thread = threading.Thread(target=self.supervise, daemon=True)
+        self.start()
+        self.thread.start()
+
+    def start(self):
+        # A session of its own, to be killed with all of its processes.
+        self.process = subprocess.Popen(
+            self.command,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self.output,
+            stderr=self.output,
+            start_new_session=True,
+        )
+        self.starts += 1
+
+    def supervise(self):
+        while True:
+            code = self.process.wait()
+            if self.is_over:
+                return
+            say(f"daemon {self.name} ended with {code}; its supervisor starts it again")
+            self.start()
+
+    def kill(self):
+        self.is_over = True
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.thread.join()
+
+    def terminate(self, seconds):
+        self.is_over = True
+        # Only the daemon: it tells its processes itself.
+        self.process.terminate()
+        self.thread.join(seconds)
+
+
+class World:
+    def __init__(self, arguments, folder, stack):
+        self.folder, self.programs = folder, arguments.programs
+        self.logs = folder / "logs"
+        self.logs.mkdir()
+        plain, tls, aws = free_ports(3)
+        self.kinesis_url, self.aws_url = (f"http://127.0.0.1:{port}" for port in (plain, aws))
+        durations = ["CREATE_STREAM", "SPLIT_SHARD", "MERGE_SHARDS"]
+        self.run(
+            stack,
+            "kinesis",
+            ["node", "main.js"],
+            cwd=arguments.kinesis_local,
+            env=os.environ
+            | {"KINESIS_MOCK_PLAIN_PORT": str(plain), "KINESIS_MOCK_TLS_PORT": str(tls)}
+            | {"SHARD_LIMIT": "100"}
+            | {f"{one}_DURATION": "50ms" for one in durations},
+        )
+        moto = pathlib.Path(sys.executable).with_name("moto_server")
+        self.run(stack, "moto", [str(moto), "-H", "127.0.0.1", "-p", str(aws)])
+        wait_for("servers run", lambda: accepts(plain) and accepts(aws), 60)
+        client = {
+            "region_name": "us-east-1",
+            "aws_access_key_id": "key",
+            "aws_secret_access_key": "secret",
+        }
+        self.kinesis = boto3.client("kinesis", endpoint_url=self.kinesis_url, **client)
+        self.dynamodb = boto3.client("dynamodb", endpoint_url=self.aws_url, **client)
+        self.kinesis.create_stream(StreamName=STREAM, ShardCount=SHARDS)
+        self.wait_until_active()
+
+    def run(self, stack, name, command, **options):
+        output = open(self.folder / f"{name}.log", "wb")
+        process = subprocess.Popen(command, stdout=output, stderr=output, **options)
+        stack.callback(process.wait)
+        stack.callback(process.kill)
+
+    def wait_until_active(self):
+        waiter = self.kinesis.get_waiter("stream_exists")
+        waiter.wait(StreamName=STREAM, WaiterConfig={"Delay": 1})
+
+    def start_writer(self):
+        command = [self.programs / "writer", self.kinesis_url, STREAM]
+        command += [str(number) for number in (KEYS, NUMBERS, SECONDS)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE)
+
+    def open_shards(self):
+        shards = self.kinesis.list_shards(StreamName=STREAM)["Shards"]
+        shards = [one for one in shards if "EndingSequenceNumber" not in one["SequenceNumberRange"]]
+        return sorted(shards, key=lambda one: int(one["HashKeyRange"]["StartingHashKey"]))
+
+    def split(self, place):
+        shard = self.open_shards()[place]
+        first, last = (int(shard["HashKeyRange"][f"{end}HashKey"]) for end in ("Starting", "Ending"))
+        self.kinesis.split_shard(
+            StreamName=STREAM,
+            ShardToSplit=shard["ShardId"],
+            NewStartingHashKey=str((first + last) // 2),
+        )
+        say(f"split {shard['ShardId']}")
+        self.wait_until_active()
+
+    def merge(self, place):
+        one, other = (shard["ShardId"] for shard in self.open_shards()[place : place + 2])
+        self.kinesis.merge_shards(
+            StreamName=STREAM, ShardToMerge=one, AdjacentShardToMerge=other
+        )
+        say(f"merge {one}, {other}")
+        self.wait_until_active()
+
+    def items(self, table):
+        with contextlib.suppress(self.dynamodb.exceptions.ResourceNotFoundException):
+            return self.dynamodb.scan(TableName=table)["Items"]
+        return []
+
+    def owners(self, application):
+        """The owner of each lease that is still read."""
+        leases = self.items(application)
+        leases = [one for one in leases if one["checkpoint"]["S"] != "SHARD_END"]
+        return [one.get("leaseOwner", {}).get("S") for one in leases]
+
+    def leader(self, application):
+        items = self.items(f"{application}-CoordinatorState")
+        return next((one["ownerName"]["S"] for one in items if one["key"]["S"] == "Leader"), None)
+
+    def sessions(self, *names):
+        return read_sessions(self.logs, names)
+
+
+def seen(sessions):
+    return {one["record"] for session in sessions for one in session.processed}
+
+
+def main(world, stack):
+    names = ["one", "two"]
+    daemons = {name: Daemon(world, "test", name) for name in names}
+    for daemon in daemons.values():
+        stack.callback(daemon.kill)
+    sessions = lambda: world.sessions(*names)
+    both = lambda: set(world.owners("test")) == set(names)
+    wait_for("both daemons have leases", both, START)
+    wait_for("processors run", lambda: len(sessions()) >= SHARDS, START)
+    writer = world.start_writer()
+    stack.callback(writer.kill)
+    time.sleep(5)
+    world.split(0)
+
+    leader = wait_for("there is a leader", lambda: world.leader("test"), START)
+    other = next(name for name in names if name != leader)
+    time.sleep(5)
+    panic = world.logs / f"panic-{other}"
+    panic.touch()
+    wait_for(f"a processor of daemon {other} panics", lambda: not panic.exists(), 60)
+    wait_for("its daemon is started again", lambda: daemons[other].starts == 2, 60)
+    started_at = time.time()
+    world.merge(2)
+    runs_again = lambda: any(
+        session.begun_at > started_at and session.processed for session in world.sessions(other)
+    )
+    wait_for(f"daemon {other} processes records again", runs_again, START)
+    world.split(1)
+    time.sleep(3)
+
+    killed_at = time.time()
+    say(f"daemon {leader}, the leader, is killed")
+    daemons[leader].kill()
+    world.split(3)
+    world.merge(0)
+    # It has a processor left to take over for.
+    control = Daemon(world, "control", "control", control=True)
+    stack.callback(control.kill)
+    is_control_running = lambda: any(one.processed for one in world.sessions("control"))
+    wait_for("the control runs", is_control_running, START)
+    panic = world.logs / "panic-control"
+    panic.touch()
+    wait_for("a processor of the control panics", lambda: not panic.exists(), 60)
+
+    took_over = lambda: set(world.owners("test")) == {other}
+    wait_for(f"daemon {other} has all leases", took_over, TAKEOVER)
+    say(f"the takeover took {time.time() - killed_at:.0f} s")
+    output, _ = writer.communicate(timeout=SECONDS)
+    written = json.loads(output)
+    expected = {
+        f"key-{key}/{number}"
+        for key in range(written["keys"])
+        for number in range(written["numbers"])
+    }
+    with contextlib.suppress(TimeoutError):
+        wait_for("all records are processed", lambda: expected <= seen(sessions()), TAKEOVER)
+    world.split(0)
+    ended = lambda: any(
+        session.ended_at and session.ended_at > killed_at for session in sessions()
+    )
+    wait_for("a shard has ended after the takeover", ended, 60)
+    daemons[other].terminate(60)
+    say("the last daemon has ended on request")
+
+    # The control has had its chance once it has processed the last of each key.
+    lasts = {f"key-{key}/{written['numbers'] - 1}" for key in range(written["keys"])}
+    controls = lambda: world.sessions("control")
+    with contextlib.suppress(TimeoutError):
+        wait_for("the control is done", lambda: lasts <= seen(controls()), 120)
+
+    result, faults = judge(sessions(), expected)
+    control_result, _ = judge(controls(), expected)
+    if daemons[other].starts != 2 or daemons[leader].starts != 1:
+        faults.append("a daemon was started too often")
+    if control.starts != 2:
+        faults.append(f"the control was started {control.starts} times, not twice")
+    if control_result["lost"] == 0:
+        faults.append("the control, which checkpoints before it processes, lost nothing")
+    say(f"control: {json.dumps(control_result)}")
+    return result, faults
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--programs", type=pathlib.Path, required=True)
+    parser.add_argument("--kinesis-local", required=True)
+    parser.add_argument("--keep", help="folder for logs, instead of one that is deleted")
+    arguments = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        if arguments.keep:
+            folder = pathlib.Path(arguments.keep)
+            folder.mkdir(parents=True)
+        else:
+            folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        try:
+            result, faults = main(World(arguments, folder.resolve(), stack), stack)
+        except Exception as error:
+            for log in sorted(glob.glob(f"{folder}/*.log")):
+                tail = pathlib.Path(log).read_text(errors="replace").splitlines()[-15:]
+                print(f"== {log}", *tail, sep="\n", file=sys.stderr)
+            sys.exit(f"{type(error).__name__}: {error}")
+    for fault in faults:
+        print(f"FAULT: {fault}", file=sys.stderr)
+    print(json.dumps(result, separators=(",", ":")))
+    sys.exit(bool(faults))
