@@ -9,9 +9,12 @@
 //! cat target/shardId-000000000000.json
 //! ```
 
-use std::collections::BTreeMap;
+extern crate alloc;
+
+use alloc::collections::BTreeMap;
+use core::time::Duration;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use std::{env, fs, io};
 
 use kinesis_agg::ExtendedSequenceNumber;

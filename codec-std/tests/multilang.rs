@@ -1,9 +1,9 @@
 //! The protocol with the MultiLangDaemon: what each line means, what no line can
 //! do, and what a runner answers.
 
+use core::cell::RefCell;
 use core::num::NonZeroU32;
 use core::time::Duration;
-use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::time::UNIX_EPOCH;
 

@@ -133,9 +133,21 @@ fn main() {
     let call = |action: &str| format!("{{\"action\":\"{action}\"}}\n");
     for (name, choices, lines) in [
         ("session", 0, session.to_owned()),
-        ("all", 1, lines[..2].concat() + lines[4] + &call("somethingNew")),
-        ("inside", 6, lines[..2].concat() + lines[4] + &call("leaseLost")),
-        ("shard-ended", 0, lines[0].to_owned() + &call("shardEnded") + lines[4]),
+        (
+            "all",
+            1,
+            lines[..2].concat() + lines[4] + &call("somethingNew"),
+        ),
+        (
+            "inside",
+            6,
+            lines[..2].concat() + lines[4] + &call("leaseLost"),
+        ),
+        (
+            "shard-ended",
+            0,
+            lines[0].to_owned() + &call("shardEnded") + lines[4],
+        ),
         (
             "throttled",
             0x41,

@@ -14,7 +14,8 @@ class Session:
         self.worker = worker
         self.shard, self.resumed_at = None, None
         self.begun_at, self.ended_at = None, None
-        self.is_shut_down = False
+        # It ended by itself, and not by a crash.
+        self.is_shut_down, self.is_over = False, False
         self.processed, self.checkpoints = [], []
         for line in lines:
             position = line.get("position")
@@ -28,9 +29,11 @@ class Session:
                 case "checkpointed":
                     self.checkpoints.append(line)
                 case "shard ended":
-                    self.ended_at = line["at"]
+                    self.ended_at, self.is_over = line["at"], True
                 case "shutdown requested":
-                    self.is_shut_down = line["error"] is None
+                    self.is_shut_down, self.is_over = line["error"] is None, True
+                case "lease lost":
+                    self.is_over = True
 
     def stored(self):
         return [one for one in self.checkpoints if one["error"] is None]
@@ -83,19 +86,18 @@ def judge(sessions, expected):
     is_inside = lambda position: position[0] >= 0 and position[1] < ends[position[0]]
 
     # Each process begins right after the last checkpoint of its shard.
-    stored, requested, owners = {}, defaultdict(set), {}
+    owners = {}
     takeovers = resumed_inside = inside = 0
     for session in sessions:
-        earlier = [
-            one
+        # A checkpoint may be stored whose answer never arrived, and not be in a log.
+        known = [
+            one["position"]
             for other in sessions
             if other.shard == session.shard and other is not session
-            for one in other.checkpoints
+            for one in other.stored()
             if one["at"] <= session.begun_at
         ]
         resumed_at = session.resumed_at
-        known = [one["position"] for one in earlier if one["error"] is None]
-        # What was asked for and not answered may be stored, and is not in a log.
         if known and resumed_at < max(known):
             faults.append(f"{session.shard} resumed at {resumed_at}, before {max(known)}")
         positions = [one["position"] for one in session.processed]

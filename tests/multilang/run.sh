@@ -30,7 +30,8 @@ if ! [ -e "$server/node_modules/kinesis-local" ]; then
     mkdir -p "$server"
     npm install --prefix "$server" --silent --no-audit --no-fund --ignore-scripts kinesis-local@0.6.2
 fi
-cargo build -q --locked -p kinesis-agg-multilang
+# What a process does by itself; builds the programs, too.
+cargo test -q --locked -p kinesis-agg-multilang --test process >&2
 exec "$tools/venv/bin/python" tests/multilang/run.py \
     --programs "$target/debug" \
     --kinesis-local "$server/node_modules/kinesis-local" "$@"

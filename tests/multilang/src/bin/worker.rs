@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
-use std::{env, process};
+use std::{env, process, thread};
 
 use kinesis_agg::multilang::{
     self, CheckpointError, Checkpointer, DaemonRecord, Initialization, ProcessorError, RecordBatch,
@@ -106,7 +106,7 @@ impl RecordProcessor for Worker {
                 self.panic_if_told();
             }
             self.process(record)?;
-            if !self.is_control && self.processed % RECORDS_PER_CHECKPOINT == 0 {
+            if !self.is_control && self.processed.is_multiple_of(RECORDS_PER_CHECKPOINT) {
                 let answer = checkpointer.checkpoint_at(record);
                 self.checkpointed(position(record), &answer)?;
                 answer?;
@@ -140,6 +140,13 @@ impl RecordProcessor for Worker {
 }
 
 fn main() -> Result<(), ProcessorError> {
-    multilang::run(Worker::new()?)?;
-    Ok(())
+    let worker = Worker::new()?;
+    let run = thread::spawn(|| multilang::run(worker));
+    match run.join() {
+        Ok(result) => Ok(result?),
+        // The runner has to end the process, or the daemon would wait for ever.
+        Err(_panic) => loop {
+            thread::park();
+        },
+    }
 }
