@@ -163,7 +163,7 @@
 //! | `arbitrary` | input for fuzz targets of consumers and producers: module `arbitrary` | 2 | 1.87 |
 //! | `aws-sdk` | records of the AWS SDK in, its entries out: module `aws_sdk` | 56 | 1.94.1 |
 //! | `lambda` | events of Lambda, Firehose and Analytics, the Python module's shape: module `lambda` | 8 | 1.87 |
-//! | `multilang` | record processors under the KCL's MultiLangDaemon: module `multilang` | 9 | 1.87 |
+//! | `multilang` | record processors under the KCL's MultiLangDaemon: module `multilang` | 11 | 1.87 |
 //! | `producer` | a producer that runs, on tokio and the AWS SDK: `Producer` | 59 | 1.94.1 |
 //! | `serde` | checkpoints as texts, owned records as structs | 3 | 1.87 |
 //! | `simd` | digests in as many lanes as the processor has (`md5-many`) | 2 | 1.89 |

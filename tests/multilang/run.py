@@ -294,12 +294,15 @@ def main(world, stack):
     expected = records(*WRITTEN)
     with contextlib.suppress(TimeoutError):
         wait_for("all records are processed", lambda: expected <= seen(sessions()), TAKEOVER)
+    terminated_at = time.time()
     daemons[other].terminate(60)
     say(f"daemon {other} has ended on request")
 
     result, faults = judge(sessions(), expected)
     if daemons[other].starts != 2 or daemons[leader].starts != 1:
         faults.append("a daemon was started too often")
+    if not any((one.shut_down_at or 0) > terminated_at for one in sessions()):
+        faults.append("no processor checkpointed when its daemon was asked to end")
     return result, faults + control.result()
 
 

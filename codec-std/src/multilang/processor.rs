@@ -9,9 +9,13 @@ use crate::multilang::record::RecordBatch;
 /// shard that it holds the lease of.
 ///
 /// The daemon calls [`initialize`](Self::initialize) first, then
-/// [`process_records`](Self::process_records) again and again, then one of the
-/// others. It waits for each call to return. An error ends the process, and then
-/// the daemon as a whole; see [the module](super#failures-and-supervisors).
+/// [`process_records`](Self::process_records) again and again. At the end it calls
+/// [`shard_ended`](Self::shard_ended), [`shutdown_requested`](Self::shutdown_requested)
+/// or [`lease_lost`](Self::lease_lost), or the last two in this order. If it ends
+/// abruptly, it calls none of them. It waits for each call to return.
+///
+/// An error ends the process, and then the daemon as a whole; see
+/// [the module](super#failures-and-supervisors).
 ///
 /// | Method | Checkpoint |
 /// |---|---|
@@ -36,9 +40,9 @@ pub trait RecordProcessor {
     ///
     /// # Errors
     ///
-    /// Any error; it ends the process, except after a checkpoint was rejected
-    /// with [`CheckpointRejection::Shutdown`](super::CheckpointRejection::Shutdown):
-    /// the shard is another worker's then, and
+    /// Any error; it ends the process. After a checkpoint was rejected with
+    /// [`CheckpointRejection::Shutdown`](super::CheckpointRejection::Shutdown), an
+    /// error is dropped instead: the shard is another worker's then, and
     /// [`lease_lost`](Self::lease_lost) follows. So `?` is right for checkpoints.
     fn process_records(
         &mut self,
@@ -70,9 +74,9 @@ pub trait RecordProcessor {
         checkpointer: ShardEndCheckpointer<'_>,
     ) -> Result<ShardEndCheckpointed, ProcessorError>;
 
-    /// Called before the daemon ends on request. The processor can checkpoint
-    /// what it has processed, so that the next worker does not repeat it. Does
-    /// nothing by default.
+    /// Called before the daemon ends on request, or before it hands the lease over
+    /// to another worker (KCL 3). The processor can checkpoint what it has processed,
+    /// so that the next worker does not repeat it. Does nothing by default.
     ///
     /// # Errors
     ///

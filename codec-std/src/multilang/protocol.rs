@@ -26,9 +26,11 @@ pub enum Event {
     /// All records of the shard have been passed on; a reshard closed it. The
     /// end has to be checkpointed.
     ShardEnded,
-    /// The daemon is going to end, and may checkpoint first.
+    /// The daemon is going to end or to hand the lease over. The process may
+    /// checkpoint first.
     ShutdownRequested,
-    /// A call that this version does not know. It is answered like the others.
+    /// A call that this version does not know. It can come at any time between
+    /// calls, and is answered like the others.
     Unknown {
         /// The name of the call.
         action: String,
@@ -82,16 +84,9 @@ enum State {
 #[derive(Clone, Debug)]
 struct Call {
     action: String,
+    /// False for a call that is not known and comes before `initialize`.
+    is_initialized: bool,
     is_end_stored: bool,
-}
-
-impl Call {
-    fn new(action: impl Into<String>) -> Self {
-        Self {
-            action: action.into(),
-            is_end_stored: false,
-        }
-    }
 }
 
 impl Protocol {
@@ -147,13 +142,18 @@ impl Protocol {
             Action::ShutdownRequested => (SHUTDOWN_REQUESTED.into(), Event::ShutdownRequested),
             Action::Unknown(action) => (action.clone(), Event::Unknown { action }),
         };
-        let is_first = matches!(event, Event::Initialize(_));
-        match self.state {
-            State::New if is_first => {}
-            State::Idle if !is_first => {}
-            _ => return Err(name),
-        }
-        self.state = State::Call(Call::new(name));
+        let is_initialized = match (&self.state, &event) {
+            (State::New, Event::Unknown { .. }) => false,
+            (State::New, Event::Initialize(_)) => true,
+            (State::New, _) | (State::Idle, Event::Initialize(_)) => return Err(name),
+            (State::Idle, _) => true,
+            (State::Call(_) | State::Checkpoint(_), _) => return Err(name),
+        };
+        self.state = State::Call(Call {
+            action: name,
+            is_initialized,
+            is_end_stored: false,
+        });
         Ok(event)
     }
 
@@ -217,7 +217,11 @@ impl Protocol {
             return Err(MisuseError::ShardEndNotCheckpointed);
         }
         let reply = json!({ "action": "status", "responseFor": call.action });
-        self.state = State::Idle;
+        self.state = if call.is_initialized {
+            State::Idle
+        } else {
+            State::New
+        };
         Ok(format!("{reply}\n"))
     }
 }

@@ -149,7 +149,7 @@ impl Runner {
             match result {
                 Ok(()) => {}
                 // Whatever failed, the shard is another worker's already.
-                Err(_) if connection.is_lease_lost() && method != "shard_ended" => {}
+                Err(_) if connection.is_lease_lost() && CAN_LOSE_LEASE.contains(&method) => {}
                 Err(source) => return Err(RunError::Processor { method, source }),
             }
             connection.complete()?;
@@ -157,6 +157,10 @@ impl Runner {
         Ok(())
     }
 }
+
+/// The methods that may find out by a checkpoint that the lease is lost, and whose
+/// call can be answered without one.
+const CAN_LOSE_LEASE: [&str; 2] = ["process_records", "shutdown_requested"];
 
 /// Calls the method that an event is for. Returns its name and its result.
 fn call<I: BufRead, O: Write>(
