@@ -178,7 +178,6 @@ fn main() {
         "aggregator",
         "hash_key",
         "consumer",
-        "multilang",
         "producer",
     ] {
         for (place, len) in [16, 64, 256, 1024].into_iter().cycle().take(16).enumerate() {
