@@ -16,7 +16,7 @@ class Session:
         self.begun_at, self.ended_at = None, None
         # It ended by itself, and not by a crash.
         self.shut_down_at, self.is_over = None, False
-        self.processed, self.checkpoints = [], []
+        self.processed, self.checkpoints, self.undecoded = [], [], set()
         for line in lines:
             position = line.get("position")
             line["position"] = position and (number(position[0]), position[1])
@@ -28,6 +28,8 @@ class Session:
                     self.processed.append(line)
                 case "checkpointed":
                     self.checkpoints.append(line)
+                case "undecoded":
+                    self.undecoded.add(line["undecoded"])
                 case "shard ended":
                     self.ended_at, self.is_over = line["at"], True
                 case "shutdown requested":

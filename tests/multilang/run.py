@@ -7,6 +7,7 @@ import argparse
 import concurrent.futures
 import contextlib
 import glob
+import hashlib
 import json
 import os
 import pathlib
@@ -24,6 +25,12 @@ import boto3
 from judge import judge, read_sessions
 
 STREAM = "stream"
+# What the KCL cannot take apart: a user record without data, and another digest.
+MESSAGE = b"\x1a\x02\x08\x00"
+UNDECODED = {
+    "malformed": b"\xf3\x89\x9a\xc2" + MESSAGE + hashlib.md5(MESSAGE).digest(),
+    "digest mismatch": b"\xf3\x89\x9a\xc2" + MESSAGE + bytes(16),
+}
 # Keys, user records a key, and seconds to write them in.
 WRITTEN = (40, 600, 150)
 SHARDS = 4
@@ -183,6 +190,9 @@ class World:
             self.kinesis.create_stream(StreamName=stream, ShardCount=shards)
             self.wait_until_active(stream)
 
+        for data in UNDECODED.values():
+            self.kinesis.put_record(StreamName=STREAM, PartitionKey="undecoded", Data=data)
+
     def run(self, stack, name, command, **options):
         output = open(self.folder / f"{name}.log", "wb")
         process = subprocess.Popen(command, stdout=output, stderr=output, **options)
@@ -303,6 +313,9 @@ def main(world, stack):
         faults.append("a daemon was started too often")
     if not any((one.shut_down_at or 0) > terminated_at for one in sessions()):
         faults.append("no processor checkpointed when its daemon was asked to end")
+    undecoded = set().union(*(session.undecoded for session in sessions()))
+    if undecoded != set(UNDECODED):
+        faults.append(f"flagged as not taken apart by the KCL: {undecoded}")
     return result, faults + control.result()
 
 

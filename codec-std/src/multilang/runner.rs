@@ -83,12 +83,11 @@ impl Runner {
     /// Runs the processor over standard input and output until the daemon closes
     /// the connection.
     ///
-    /// The protocol owns both streams. On Unix, this function moves them out of
-    /// the way: from then on, file descriptor 1 is standard error, so that a
-    /// `println!` or a child process cannot write into the protocol, and file
-    /// descriptor 0 is empty. They stay so. Anything printed before this call has
-    /// reached the daemon, which ignores lines that are not JSON. Elsewhere, do
-    /// not print to standard output.
+    /// The protocol owns both streams, so call this before anything reads standard
+    /// input. On Unix, this function redirects file descriptor 1 to standard error
+    /// and file descriptor 0 to `/dev/null`, for the rest of the process's life:
+    /// neither a `println!` nor a child process can write into the protocol or read
+    /// from it. On other systems, do not print to standard output.
     ///
     /// If the processor panics, the process ends with the exit code 101, as after
     /// a panic in `main`, also if this function runs in another thread.

@@ -12,7 +12,7 @@ use std::{env, process, thread};
 
 use kinesis_agg::multilang::{
     self, CheckpointError, Checkpointer, DaemonRecord, Initialization, ProcessorError, RecordBatch,
-    RecordProcessor, ShardEndCheckpointed, ShardEndCheckpointer,
+    RecordProcessor, ShardEndCheckpointed, ShardEndCheckpointer, Undecoded,
 };
 use serde_json::{Value, json};
 
@@ -101,7 +101,14 @@ impl RecordProcessor for Worker {
             answer?;
         }
         for (place, record) in records.iter().enumerate() {
-            record.checked()?;
+            if let Some(undecoded) = record.undecoded() {
+                let undecoded = match undecoded {
+                    Undecoded::Plain(reason) => reason.to_string(),
+                    Undecoded::Malformed(_) => "malformed".to_owned(),
+                };
+                self.write("undecoded", json!({ "undecoded": undecoded }))?;
+                continue;
+            }
             if place == records.len() / 2 && place > 0 {
                 self.panic_if_told();
             }
