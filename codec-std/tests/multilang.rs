@@ -164,7 +164,18 @@ fn a_malformed_line_says_which_and_where() {
     protocol.complete().unwrap();
     for (line, text) in [
         ("", "is malformed: EOF while parsing"),
-        ("[]", "is malformed: invalid length 0"),
+        (
+            "[]",
+            "is malformed: invalid type: sequence, expected an object",
+        ),
+        (
+            r#"["leaseLost"]"#,
+            "is malformed: invalid type: sequence, expected an object",
+        ),
+        (
+            r#"{"action":"processRecords","records":[["eA==",null,"7",0,0]]}"#,
+            "is malformed: invalid type: sequence, expected an object at line 1 column 38",
+        ),
         ("{}", "is malformed: missing field `action`"),
         (
             r#"{"action":"processRecords"}"#,
@@ -185,7 +196,7 @@ fn a_malformed_line_says_which_and_where() {
         assert!(error.to_string().contains(text), "{error}");
     }
     let error = protocol.receive(b"x").unwrap_err();
-    assert_eq!(error.line_number, 10);
+    assert_eq!(error.line_number, 12);
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! A line of the daemon, read.
 
 use core::fmt;
+use core::marker::PhantomData;
 
 use alloc::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::multilang::record::{DaemonRecord, RecordBatch, Undecoded};
 use crate::read::{ExtendedSequenceNumber, SequenceNumberError};
@@ -87,15 +89,13 @@ impl Action {
     /// Parses a line. The fields are those of the action; all others are ignored.
     pub(super) fn parse(line: &[u8]) -> Result<Self, serde_json::Error> {
         // First the name: it can stand behind the records.
-        let Head { action } = serde_json::from_slice(line)?;
+        let Head { action } = object(line)?;
         Ok(match action.as_ref() {
-            INITIALIZE => {
-                Self::Initialize(serde_json::from_slice::<InitializeFields>(line)?.into())
-            }
+            INITIALIZE => Self::Initialize(object::<InitializeFields>(line)?.into()),
             PROCESS_RECORDS => {
-                let fields: ProcessRecordsFields = serde_json::from_slice(line)?;
+                let fields: ProcessRecordsFields = object(line)?;
                 let records = fields.records.into_iter().enumerate();
-                let records = records.map(|(index, fields)| fields.into_record(index));
+                let records = records.map(|(index, fields)| fields.0.into_record(index));
                 let millis = fields.millis_behind_latest;
                 let millis = millis.and_then(|millis| u64::try_from(millis).ok());
                 Self::ProcessRecords(RecordBatch::new(records.collect(), millis))
@@ -103,9 +103,37 @@ impl Action {
             LEASE_LOST => Self::LeaseLost,
             SHARD_ENDED => Self::ShardEnded,
             SHUTDOWN_REQUESTED => Self::ShutdownRequested,
-            CHECKPOINT => Self::Checkpoint(serde_json::from_slice::<CheckpointFields>(line)?.error),
+            CHECKPOINT => Self::Checkpoint(object::<CheckpointFields>(line)?.error),
             unknown => Self::Unknown(unknown.to_owned()),
         })
+    }
+}
+
+fn object<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, serde_json::Error> {
+    Ok(serde_json::from_slice::<Object<T>>(line)?.0)
+}
+
+/// Fields that are those of a JSON object. `serde` would also read them from an
+/// array, in the order of the struct.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData))
     }
 }
 
@@ -136,7 +164,7 @@ impl From<InitializeFields> for Initialization {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ProcessRecordsFields {
-    records: Vec<RecordFields>,
+    records: Vec<Object<RecordFields>>,
     millis_behind_latest: Option<i64>,
 }
 
