@@ -1,7 +1,8 @@
 //! What a backlog costs a producer when its user records expire, and when an
 //! aggregate is taken apart whose user records interleave with it. Prints the time
 //! for each user record at growing lengths of the backlog: a constant means that
-//! the whole is linear.
+//! the whole is linear. Then, how long the longest call takes when all of 1,000
+//! shards split while the buffer is full.
 
 use core::time::Duration;
 use std::time::Instant;
@@ -9,6 +10,16 @@ use std::time::Instant;
 use kinesis_agg::producer::{ProducerCore, ProducerSettings, PutResult};
 use kinesis_agg::write::Limits;
 use kinesis_agg::{HashKey, HashKeyRange, OwnedUserRecord, Shard, ShardMap};
+use rustix::time::{ClockId, clock_gettime};
+
+/// The time that this thread was on a processor.
+fn on_processor() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or_default(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
+}
 
 fn map(ids: [&str; 2]) -> ShardMap {
     let middle = 1 << 127;
@@ -53,11 +64,12 @@ fn push(producer: &mut ProducerCore<usize>, token: usize, now: Duration) {
 }
 
 /// Each user record has an aggregate and a moment of its own, and none can be
-/// sent, since one is in flight.
+/// sent, since a request is in flight.
 fn expiry(count: usize) -> Duration {
     let micros = |micros: usize| Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
     let ttl = Duration::from_secs(30);
-    let mut producer = ProducerCore::new(one(), Duration::ZERO, settings(1).with_ttl(ttl), 1);
+    let settings = settings(1).with_ttl(ttl).with_max_requests_in_flight(1);
+    let mut producer = ProducerCore::new(one(), Duration::ZERO, settings, 1);
     push(&mut producer, 0, Duration::ZERO);
     let _in_flight = producer.poll_request(Duration::ZERO);
     for token in 1..=count {
@@ -102,9 +114,88 @@ fn give_back(count: usize) -> Duration {
     start.elapsed()
 }
 
+/// The longest call of each kind, in time on the processor, while 1,000 shards split with a full buffer.
+fn reshard() {
+    let shards = |count: usize| {
+        let width = u128::MAX / wide(count);
+        let shards = (0..count).map(|n| {
+            let (starting, last) = (wide(n) * width, n + 1 == count);
+            let ending = if last {
+                u128::MAX
+            } else {
+                starting + width - 1
+            };
+            let range = HashKeyRange::new(HashKey::new(starting), HashKey::new(ending));
+            Shard::new(format!("{n} of {count}"), range.unwrap())
+        });
+        ShardMap::new(shards).unwrap()
+    };
+    let now = Duration::from_secs(1);
+    let settings = settings(usize::MAX)
+        .with_max_age(Duration::from_secs(60))
+        .with_max_buffered_len(64 << 20);
+    let mut producer = ProducerCore::new(shards(1_000), Duration::ZERO, settings, 1);
+    let mut token = 0;
+    loop {
+        let user_record = OwnedUserRecord::new(format!("key {token}"), vec![0; 100]);
+        if producer.push(user_record, token, now, now).is_err() {
+            break;
+        }
+        token += 1;
+    }
+    // A part of it is on its way, and will have to be taken apart.
+    let requests: Vec<_> = core::iter::from_fn(|| producer.poll_request(now))
+        .take(2)
+        .collect();
+    let mut longest: Vec<(&str, Duration)> = Vec::new();
+    let mut timed = |name, start: Duration| {
+        let took = on_processor().saturating_sub(start);
+        match longest.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, other)) => *other = took.max(*other),
+            None => longest.push((name, took)),
+        }
+    };
+    let map = shards(2_000);
+    let start = on_processor();
+    producer.replace_map(map, now, now);
+    timed("replace_map", start);
+    for request in requests {
+        let results = request.records.iter().map(|_| PutResult::Stored {
+            shard_id: "0 of 2000".into(),
+            sequence_number: "1".into(),
+        });
+        let results = results.collect();
+        let start = on_processor();
+        producer.handle_answer(request.id, results, now).unwrap();
+        timed("handle_answer", start);
+    }
+    loop {
+        let start = on_processor();
+        let is_more = producer.step(now);
+        timed("step", start);
+        if !is_more {
+            break;
+        }
+    }
+    producer.flush();
+    loop {
+        let start = on_processor();
+        let request = producer.poll_request(now + Duration::from_secs(2));
+        timed("poll_request", start);
+        if request.is_none() {
+            break;
+        }
+    }
+    println!("all of 1000 shards split with {token} user records:");
+    for (name, took) in longest {
+        println!("  longest {name}: {took:?}");
+    }
+}
+
 fn main() {
     show("expiry, one by one", expiry);
     show("a cut aggregate goes back", give_back);
+    reshard();
 }
 
 fn show(name: &str, run: fn(usize) -> Duration) {

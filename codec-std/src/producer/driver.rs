@@ -144,11 +144,14 @@ impl ProducerBuilder {
             shards = map.open_shards().len(),
             "start"
         );
-        let mut core = ProducerCore::new(map, listed_at, self.settings, seed);
+        // A put waits for room, and the room is not divided by shards.
+        let settings = self.settings.with_shard_shares(false);
+        let (max_buffered_len, ttl) = (settings.max_buffered_len(), settings.ttl());
+        let mut core = ProducerCore::new(map, listed_at, settings, seed);
         core.set_distribution(&distribution, clock.now());
         let (commands, receiver) = mpsc::unbounded_channel();
         let (counters_sender, counters) = watch::channel(ProducerCounters::default());
-        let room = Arc::new(Room::new(self.settings.max_buffered_len()));
+        let room = Arc::new(Room::new(max_buffered_len));
         let worker = Worker::new(
             stream,
             core,
@@ -163,7 +166,7 @@ impl ProducerBuilder {
             counters,
             clock,
             room,
-            ttl: self.settings.ttl(),
+            ttl,
             worker: tokio::spawn(worker.run(receiver)),
         })
     }

@@ -122,6 +122,10 @@ pub enum FailureReason {
     /// and would reject it again.
     #[error("rejected by the service")]
     RejectedByService,
+    /// The service throttled it, and it was not to be sent again
+    /// ([`with_fail_if_throttled`](crate::producer::ProducerSettings::with_fail_if_throttled)).
+    #[error("throttled")]
+    Throttled,
     /// No aggregate can hold it. It was accepted while user records were sent
     /// raw, or the settings' limits count differently in company.
     #[error(transparent)]
