@@ -19,7 +19,7 @@ targets=(decode round_trip differential hash_key)
 if [ -n "${FUZZ_CODEC_ALONE:-}" ]; then
     features=(--no-default-features)
 else
-    targets+=(aggregator consumer producer)
+    targets+=(aggregator consumer multilang producer)
 fi
 [ $# -gt 0 ] || set -- "${targets[@]}"
 corpus=$(mktemp -d)

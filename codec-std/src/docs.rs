@@ -3,5 +3,8 @@
 #[doc = include_str!("../MIGRATION.md")]
 pub mod migration {}
 
+#[doc = include_str!("../MULTILANG.md")]
+pub mod fleet {}
+
 #[doc = include_str!("../PEERS.md")]
 pub mod peers {}

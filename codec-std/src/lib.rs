@@ -137,6 +137,13 @@
 //! A function that produces creates its `Producer` once, before the first event,
 //! and flushes it before each answer: Lambda freezes the process after it.
 //!
+//! # On the KCL
+//!
+//! With the feature `multilang`, a program is a record processor under the KCL's
+//! MultiLangDaemon, which distributes the shards of a stream over a fleet.
+//! [`docs::fleet`] compares that with Lambda and with reading shards by hand, and
+//! leads from the jar to the fleet.
+//!
 //! # More
 //!
 //! - [`docs::migration`]: what you call in the Python, Node, Java and Go modules and in
@@ -144,7 +151,7 @@
 //! - [`docs::peers`]: what those programs can do, and where they fail.
 //! - Examples: the README's cookbook lists all. In this crate: `lambda_kinesis`,
 //!   `lambda_time_window`, `lambda_firehose`, `lambda_analytics`, `replay` (an
-//!   archive into another stream) and `aws_sdk`. With a Kinesis server, in the
+//!   archive into another stream), `multilang` and `aws_sdk`. With a Kinesis server, in the
 //!   repository's `tests/end-to-end`: `get_records`, `subscribe_to_shard`,
 //!   `lambda_forwarder` and `pipeline`.
 //!
@@ -157,6 +164,7 @@
 //! | `arbitrary` | input for fuzz targets of consumers and producers: module `arbitrary` | 2 | 1.87 |
 //! | `aws-sdk` | records of the AWS SDK in, its entries out: module `aws_sdk` | 56 | 1.94.1 |
 //! | `lambda` | events of Lambda, Firehose and Analytics, the Python module's shape: module `lambda` | 8 | 1.87 |
+//! | `multilang` | record processors under the KCL's MultiLangDaemon: module `multilang` | 11 | 1.87 |
 //! | `producer` | a producer that runs, on tokio and the AWS SDK: `Producer` | 59 | 1.94.1 |
 //! | `serde` | checkpoints as texts, owned records as structs | 3 | 1.87 |
 //! | `simd` | digests in as many lanes as the processor has (`md5-many`) | 2 | 1.89 |
@@ -165,6 +173,7 @@
     any(
         feature = "aws-sdk",
         feature = "lambda",
+        feature = "multilang",
         feature = "producer",
         feature = "arbitrary"
     ),
@@ -175,6 +184,10 @@
 #![cfg_attr(
     feature = "lambda",
     doc = "- feature `lambda`: [`lambda`], [`lambda::KinesisEvent`], [`lambda::FirehoseEvent`], [`lambda::AnalyticsEvent`], [`lambda::UserRecordEvent`]"
+)]
+#![cfg_attr(
+    feature = "multilang",
+    doc = "- feature `multilang`: [`multilang`], [`multilang::RecordProcessor`]"
 )]
 #![cfg_attr(
     feature = "producer",
@@ -222,6 +235,8 @@ pub mod docs;
 mod kinesis_record;
 #[cfg(feature = "lambda")]
 pub mod lambda;
+#[cfg(feature = "multilang")]
+pub mod multilang;
 pub mod producer;
 pub mod read;
 pub mod shards;

@@ -129,6 +129,45 @@ fn main() {
         seed("decode", &name, &[&[2], &message[..]].concat());
     }
 
+    let session = include_str!("../../codec-std/examples/multilang.ndjson");
+    let lines: Vec<_> = session.split_inclusive('\n').collect();
+    let call = |action: &str| format!("{{\"action\":\"{action}\"}}\n");
+    for (name, choices, lines) in [
+        ("session", 0, session.to_owned()),
+        (
+            "all",
+            1,
+            lines[..2].concat() + lines[4] + &call("somethingNew"),
+        ),
+        (
+            "inside",
+            6,
+            lines[..2].concat() + lines[4] + &call("leaseLost"),
+        ),
+        (
+            "shard-ended",
+            0,
+            lines[0].to_owned() + &call("shardEnded") + lines[4],
+        ),
+        (
+            "throttled",
+            0x41,
+            lines[0].to_owned()
+                + &call("shutdownRequested")
+                + &lines[4].replace("null}", "\"ThrottlingException\"}")
+                + lines[4],
+        ),
+        (
+            "lease-lost",
+            1,
+            lines[..2].concat()
+                + &lines[4].replace("null}", "\"ShutdownException\"}")
+                + &call("leaseLost"),
+        ),
+    ] {
+        seed("multilang", name, &[&[choices], lines.as_bytes()].concat());
+    }
+
     // The structured inputs of these targets cannot be made from fixtures, so they start from
     // random bytes.
     let mut random = SplitMix64(1);

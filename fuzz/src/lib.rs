@@ -17,6 +17,8 @@ pub mod differential;
 pub mod explained;
 pub mod hash_key;
 pub mod kpl_model;
+#[cfg(feature = "std")]
+pub mod multilang;
 pub mod peers;
 #[cfg(feature = "std")]
 pub mod producer;
@@ -44,6 +46,8 @@ pub const TARGETS: &[Target] = &[
     ("aggregator", aggregator::check),
     #[cfg(feature = "std")]
     ("consumer", consumer::check),
+    #[cfg(feature = "std")]
+    ("multilang", multilang::check),
     #[cfg(feature = "std")]
     ("producer", producer::check),
 ];
