@@ -31,6 +31,21 @@ pub(super) struct Stored<T> {
     sequence_number: Arc<str>,
 }
 
+impl<T> Stored<T> {
+    /// The Kinesis record, and the attempt that counts as not delivered.
+    pub(super) fn into_parts(self) -> (Sealed<T>, Attempt) {
+        let attempt = Attempt {
+            sent_at: self.sent_at,
+            answered_at: self.answered_at,
+            outcome: AttemptOutcome::WrongShard {
+                shard_id: self.shard_id,
+                sequence_number: self.sequence_number,
+            },
+        };
+        (self.sealed, attempt)
+    }
+}
+
 /// Whether a Kinesis record that the service stored counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -309,15 +324,7 @@ impl<T> ProducerCore<T> {
     /// where consumers may not get it.
     fn send_again(&mut self, stored: Stored<T>, awaits_listing: Duration, hold: bool) {
         count(&mut self.counters.wrong_shard, 1);
-        let mut sealed = stored.sealed;
-        let attempt = Attempt {
-            sent_at: stored.sent_at,
-            answered_at: stored.answered_at,
-            outcome: AttemptOutcome::WrongShard {
-                shard_id: stored.shard_id,
-                sequence_number: stored.sequence_number,
-            },
-        };
+        let (mut sealed, attempt) = stored.into_parts();
         if self.distribution == Distribution::Auto && sealed.pushed.len() == 1 {
             return self.try_again(sealed, attempt);
         }

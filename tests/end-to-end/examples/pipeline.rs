@@ -81,7 +81,7 @@ async fn main() -> anyhow::Result<()> {
         }
     }
     let counters = producer.counters();
-    producer.shutdown().await;
+    producer.close().await;
 
     let consumed = server.consume().await?;
     println!(
