@@ -45,7 +45,7 @@ impl Settings {
         let limits = Limits::new().with_max_size(self.max_size).unwrap();
         aggregator
             .with_limits(limits.with_max_count(self.max_count).unwrap())
-            .with_outer_key(self.outer_key)
+            .with_outer_key(self.outer_key.clone())
             .with_lone_user_record(self.lone)
     }
 

@@ -12,11 +12,11 @@ use core::time::Duration;
 use std::collections::{HashMap, HashSet};
 
 use kinesis_agg::producer::{
-    Distribution, DistributionAnswer, ProducerCore, ProducerEvent, ProducerSettings, PutRecord,
-    PutRequest, PutResult, RequestFailure, RequestId, UnfitForRaw,
+    Distribution, DistributionAnswer, Order, ProducerCore, ProducerEvent, ProducerSettings,
+    PutRecord, PutRequest, PutResult, RequestFailure, RequestId, UnfitForRaw,
 };
 use kinesis_agg::shards::RejectionReason;
-use kinesis_agg::write::{Limits, LoneUserRecord};
+use kinesis_agg::write::{Limits, LoneUserRecord, OuterKey};
 use kinesis_agg::{HashKey, HashKeyRange, OwnedUserRecord, RecordAggregator, Shard, ShardMap};
 
 /// What is simulated: our producer, or a control that breaks a promise.
@@ -36,6 +36,8 @@ pub enum Rule {
     NeverDoubts,
     /// Ours, but two callers push without regard to each other.
     TwoCallers,
+    /// Ours, but hash keys are shared by what is in flight, for each seed.
+    NoOrder,
     /// Ours, but the driver wakes later than it is asked to.
     WakesLate,
 }
@@ -64,8 +66,12 @@ pub struct Tally {
     /// Seen again by the consumer that takes everything.
     pub duplicates: u64,
     /// Delivered before an earlier one of the same hash key, or after a later
-    /// one.
+    /// one, though the order was not given up.
     pub order_violations: u64,
+    /// The same where the order was given up.
+    pub out_of_order: u64,
+    /// The most Kinesis records of one shard that were in flight at once.
+    pub most_in_flight: u64,
     /// Sent or failed later than their time to live allows, though not in
     /// flight.
     pub late_end: u64,
@@ -96,6 +102,10 @@ impl Tally {
         self.unaccounted += other.unaccounted;
         self.duplicates += other.duplicates;
         self.order_violations += other.order_violations;
+        self.out_of_order += other.out_of_order;
+        if self.most_in_flight < other.most_in_flight {
+            self.most_in_flight = other.most_in_flight;
+        }
         self.late_end += other.late_end;
         self.over_bound += other.over_bound;
         self.reshards += other.reshards;
@@ -325,6 +335,8 @@ struct Simulation {
     producer: ProducerCore<u64>,
     bound: usize,
     ttl: Duration,
+    has_own_ttl: bool,
+    has_order: bool,
     now: u64,
     /// What the producer's clock shows beside that.
     clock_offset: i64,
@@ -335,6 +347,7 @@ struct Simulation {
     schedule: BTreeMap<(u64, u64), Event>,
     scheduled: u64,
     woken_at: Option<u64>,
+    is_between_steps: bool,
     is_listing: bool,
     may_ask: bool,
     /// All that is pushed, in order of their tokens.
@@ -424,6 +437,21 @@ impl Simulation {
         if random.percent(30) {
             settings = settings.with_unfit_for_raw(UnfitForRaw::Aggregate);
         }
+        let has_order = rule != Rule::NoOrder && (rule == Rule::TwoCallers || random.percent(75));
+        if !has_order {
+            settings = settings.with_order(Order::None);
+        }
+        settings = settings
+            .with_one_key(random.percent(10))
+            .with_shard_shares(random.percent(70))
+            .with_step_count(1 + random.index(40))
+            .with_fail_if_throttled(random.percent(5))
+            .with_outer_key(match random.below(5) {
+                0 => OuterKey::Kpl,
+                1 => OuterKey::Chosen("fleet 3".into()),
+                _ => OuterKey::FirstUserRecord,
+            });
+        let has_own_ttl = random.percent(30);
         let throttling = [0, 5, 40][random.index(3)];
         let losses = [0, 3, 20][random.index(3)];
         let is_kpl = rule == Rule::PerUserRecord;
@@ -463,6 +491,8 @@ impl Simulation {
             producer,
             bound,
             ttl,
+            has_own_ttl,
+            has_order,
             stream,
             now: 0,
             clock_offset: signed(CLOCK_START),
@@ -471,6 +501,7 @@ impl Simulation {
             schedule: BTreeMap::new(),
             scheduled: 0,
             woken_at: None,
+            is_between_steps: false,
             is_listing: false,
             may_ask,
             user_records,
@@ -690,15 +721,29 @@ impl Simulation {
                 self.tally.rejected += 1;
                 continue;
             }
-            let pushed = self.producer.push(user_record.clone(), token, put_at, now);
-            let expiry = put_at.min(self.clock).max(self.last_put_at);
+            let put_at = put_at.min(self.clock).max(self.last_put_at);
+            let own_ttl = match self.random.percent(10) {
+                true => self.random.below(60_000),
+                false => 1 + self.random.below(300),
+            };
+            let own_expiry = self.clock + duration(own_ttl * MS + 1);
+            let is_own = self.has_own_ttl && self.random.percent(20);
+            let (pushed, expiry) = if is_own {
+                let user_record = user_record.clone();
+                let producer = &mut self.producer;
+                let pushed = producer.push_until(user_record, token, put_at, own_expiry, now);
+                (pushed, own_expiry)
+            } else {
+                let pushed = self.producer.push(user_record.clone(), token, put_at, now);
+                (pushed, put_at + self.ttl)
+            };
             match pushed {
                 Ok(()) => {
-                    self.last_put_at = expiry;
+                    self.last_put_at = put_at;
                     self.next += 1;
                     self.tally.user_records += 1;
                     let accepted = Accepted {
-                        expiry: expiry + self.ttl,
+                        expiry,
                         in_flight_until: Duration::ZERO,
                         requests_in_flight: 0,
                         is_unordered: false,
@@ -709,7 +754,10 @@ impl Simulation {
                 }
                 Err(rejected) => {
                     assert_eq!(rejected.user_record, *user_record);
-                    if matches!(rejected.reason, RejectionReason::BufferFull { .. }) {
+                    if matches!(
+                        rejected.reason,
+                        RejectionReason::BufferFull { .. } | RejectionReason::ShardFull { .. }
+                    ) {
                         self.is_waiting = true;
                         self.after(5 * MS, Event::PushAgain);
                     } else {
@@ -742,10 +790,21 @@ impl Simulation {
                 accepted.is_unordered = true;
             }
         }
+        self.is_between_steps = !self.is_between_steps && self.random.percent(3);
+        if self.is_between_steps {
+            // Others run between two steps, and what happens then is first.
+            self.producer.step(now);
+            self.after(1, Event::Wake);
+            return;
+        }
         while let Some(request) = self.producer.poll_request(now) {
             self.send(request);
         }
         self.tally.over_bound += u64::from(self.producer.buffered_len() > self.bound);
+        let in_flight = self.producer.shard_snapshots(now);
+        let most = in_flight.map(|shard| shard.records_in_flight).max();
+        let most = u64::try_from(most.unwrap_or_default()).unwrap();
+        self.tally.most_in_flight = self.tally.most_in_flight.max(most);
         while let Some(event) = self.producer.poll_event() {
             let (token, end) = match event {
                 ProducerEvent::Delivered { token, .. } => (token, End::Delivered),
@@ -1034,7 +1093,12 @@ impl Simulation {
                 }
                 if accepted.end == Some(End::Delivered) && !accepted.is_unordered {
                     let latest = latest.entry(hash_key).or_insert(token);
-                    tally.order_violations += u64::from(token < *latest);
+                    let is_late = u64::from(token < *latest);
+                    if self.has_order {
+                        tally.order_violations += is_late;
+                    } else {
+                        tally.out_of_order += is_late;
+                    }
                     *latest = token.max(*latest);
                 }
             }

@@ -58,7 +58,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         prop_oneof![
             Just(OuterKey::FirstUserRecord),
             Just(OuterKey::Kpl),
-            Just(OuterKey::Chosen("fleet-3")),
+            Just(OuterKey::Chosen("fleet-3".into())),
         ],
         prop_oneof![Just(LoneUserRecord::Wrapped), Just(LoneUserRecord::Raw)],
     )

@@ -1,7 +1,8 @@
 //! What a backlog costs a producer when its user records expire, and when an
 //! aggregate is taken apart whose user records interleave with it. Prints the time
 //! for each user record at growing lengths of the backlog: a constant means that
-//! the whole is linear.
+//! the whole is linear. Then, how long the longest call takes when all of 1,000
+//! shards split while the buffer is full.
 
 use core::time::Duration;
 use std::time::Instant;
@@ -102,9 +103,87 @@ fn give_back(count: usize) -> Duration {
     start.elapsed()
 }
 
+/// The longest call of each kind while 1,000 shards split with a full buffer.
+fn reshard() {
+    let shards = |count: usize| {
+        let width = u128::MAX / wide(count);
+        let shards = (0..count).map(|n| {
+            let (starting, last) = (wide(n) * width, n + 1 == count);
+            let ending = if last {
+                u128::MAX
+            } else {
+                starting + width - 1
+            };
+            let range = HashKeyRange::new(HashKey::new(starting), HashKey::new(ending));
+            Shard::new(format!("{n} of {count}"), range.unwrap())
+        });
+        ShardMap::new(shards).unwrap()
+    };
+    let now = Duration::from_secs(1);
+    let settings = settings(usize::MAX)
+        .with_max_age(Duration::from_secs(60))
+        .with_max_buffered_len(64 << 20);
+    let mut producer = ProducerCore::new(shards(1_000), Duration::ZERO, settings, 1);
+    let mut token = 0;
+    loop {
+        let user_record = OwnedUserRecord::new(format!("key {token}"), vec![0; 100]);
+        if producer.push(user_record, token, now, now).is_err() {
+            break;
+        }
+        token += 1;
+    }
+    // A part of it is on its way, and will have to be taken apart.
+    let requests: Vec<_> = core::iter::from_fn(|| producer.poll_request(now))
+        .take(2)
+        .collect();
+    let mut longest: Vec<(&str, Duration)> = Vec::new();
+    let mut timed = |name, start: Instant| {
+        let took = start.elapsed();
+        match longest.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, other)) => *other = took.max(*other),
+            None => longest.push((name, took)),
+        }
+    };
+    let map = shards(2_000);
+    let start = Instant::now();
+    producer.replace_map(map, now, now);
+    timed("replace_map", start);
+    for request in requests {
+        let results = request.records.iter().map(|_| PutResult::Stored {
+            shard_id: "0 of 2000".into(),
+            sequence_number: "1".into(),
+        });
+        let results = results.collect();
+        let start = Instant::now();
+        producer.handle_answer(request.id, results, now).unwrap();
+        timed("handle_answer", start);
+    }
+    loop {
+        let start = Instant::now();
+        let is_more = producer.step(now);
+        timed("step", start);
+        if !is_more {
+            break;
+        }
+    }
+    loop {
+        let start = Instant::now();
+        let request = producer.poll_request(now + Duration::from_secs(2));
+        timed("poll_request", start);
+        if request.is_none() {
+            break;
+        }
+    }
+    println!("all of 1000 shards split with {token} user records:");
+    for (name, took) in longest {
+        println!("  longest {name}: {took:?}");
+    }
+}
+
 fn main() {
     show("expiry, one by one", expiry);
     show("a cut aggregate goes back", give_back);
+    reshard();
 }
 
 fn show(name: &str, run: fn(usize) -> Duration) {

@@ -20,6 +20,14 @@ pub struct Attempt {
     pub outcome: AttemptOutcome,
 }
 
+impl Attempt {
+    /// How long the answer took.
+    #[must_use]
+    pub const fn took(&self) -> Duration {
+        self.answered_at.saturating_sub(self.sent_at)
+    }
+}
+
 /// Why an attempt did not deliver. Texts of the service are cut to
 /// [`MAX_ANSWER_TEXT_LEN`](crate::producer::MAX_ANSWER_TEXT_LEN) bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

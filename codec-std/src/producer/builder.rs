@@ -149,15 +149,17 @@ impl<S: StreamService> ProducerBuilder<S> {
         let listing = first_listing(&stream, clock, self.start_timeout, &mut pauses);
         let (map, distribution, listed_at) = listing.instrument(span.clone()).await?;
         span.in_scope(|| tracing::debug!(shards = map.open_shards().len(), "start"));
-        let mut core = ProducerCore::new(map, listed_at, self.settings, seed);
+        // A put waits for room, and the room is not divided by shards.
+        let settings = self.settings.with_shard_shares(false);
+        let (max_buffered_len, ttl) = (settings.max_buffered_len(), settings.ttl());
+        let mut core = ProducerCore::new(map, listed_at, settings, seed);
         core.set_distribution(&distribution, clock.now());
-        let intake = Arc::new(Intake::new(self.settings.max_buffered_len()));
+        let intake = Arc::new(Intake::new(max_buffered_len));
         let shared = Arc::clone(&intake);
         let (running, ended) = watch::channel(());
         let hooks = self.hooks.clone();
         let worker = Worker::new(stream, core, clock, pauses, shared, hooks, running);
         tokio::spawn(worker.run().instrument(span));
-        let ttl = self.settings.ttl();
         Ok(Producer::new(intake, clock, ttl, self.hooks, ended))
     }
 }

@@ -3,18 +3,21 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-use crate::producer::entry::Entry;
+use crate::producer::entry::{Entry, Pushed};
 use crate::producer::event::{Delivery, Failure, FailureReason, Notice, ProducerEvent};
+use crate::producer::stored::Stored;
 
 /// A queue as short as this keeps its memory.
 const MIN_CAPACITY: usize = 64;
 
 #[derive(Debug)]
 enum Ended<T> {
+    /// The user records of a Kinesis record that were not taken yet.
     Delivered {
-        token: T,
+        pushed: alloc::vec::IntoIter<Pushed<T>>,
+        /// Of the next one. All of the Kinesis record's attempts are counted in
+        /// it.
         delivery: Delivery,
-        held_len: usize,
     },
     Failed {
         entry: Box<Entry<T>>,
@@ -40,15 +43,21 @@ impl<T> Default for Ends<T> {
 }
 
 impl<T> Ends<T> {
-    pub(super) fn delivered(&mut self, token: T, delivery: Delivery, held_len: usize) {
+    pub(super) fn delivered(&mut self, stored: Stored<T>) {
+        let delivery = Delivery {
+            shard_id: stored.shard_id,
+            sequence_number: stored.sequence_number,
+            sub_sequence_number: 0,
+            attempt_count: stored.sealed.attempts.count().saturating_add(1),
+        };
         self.queue.push_back(Ended::Delivered {
-            token,
+            pushed: stored.sealed.pushed.into_iter(),
             delivery,
-            held_len,
         });
     }
 
-    pub(super) fn failed(&mut self, entry: Box<Entry<T>>, reason: FailureReason) {
+    pub(super) fn failed(&mut self, entry: Entry<T>, reason: FailureReason) {
+        let entry = Box::new(entry);
         self.queue.push_back(Ended::Failed { entry, reason });
     }
 
@@ -60,36 +69,51 @@ impl<T> Ends<T> {
         self.notices.push_back(notice);
     }
 
-    /// The next event and how many bytes it frees; notices come first, and hold
-    /// none.
-    pub(super) fn pop(&mut self) -> Option<(ProducerEvent<T>, Option<usize>)> {
+    /// The next event; `free` learns how many bytes of a user record it frees.
+    /// Notices come first, and free none.
+    #[inline]
+    pub(super) fn pop(&mut self, free: impl FnOnce(usize)) -> Option<ProducerEvent<T>> {
         if let Some(notice) = self.notices.pop_front() {
-            return Some((ProducerEvent::Notice(notice), None));
+            return Some(ProducerEvent::Notice(notice));
         }
-        let (event, held_len) = match self.queue.pop_front()? {
-            Ended::Delivered {
-                token,
-                delivery,
-                held_len,
-            } => (ProducerEvent::Delivered { token, delivery }, held_len),
-            Ended::Failed { entry, reason } => {
-                let Entry {
-                    user_record,
-                    pushed,
-                } = *entry;
-                let failure = Failure {
-                    user_record,
-                    reason,
-                    attempts: pushed.attempts,
-                };
-                let token = pushed.token;
-                (ProducerEvent::Failed { token, failure }, pushed.held_len)
-            }
+        while let Some(Ended::Delivered { pushed, delivery }) = self.queue.front_mut() {
+            let Some(pushed) = pushed.next() else {
+                self.pop_front();
+                continue;
+            };
+            let mut next = delivery.clone();
+            next.attempt_count = next.attempt_count.saturating_add(pushed.attempts.count());
+            delivery.sub_sequence_number = delivery.sub_sequence_number.saturating_add(1);
+            free(pushed.held_len);
+            return Some(ProducerEvent::Delivered {
+                token: pushed.token,
+                delivery: next,
+            });
+        }
+        let Some(Ended::Failed { entry, reason }) = self.pop_front() else {
+            return None;
         };
+        let Entry {
+            user_record,
+            pushed,
+            ..
+        } = *entry;
+        let failure = Failure {
+            user_record,
+            reason,
+            attempts: pushed.attempts,
+        };
+        free(pushed.held_len);
+        let token = pushed.token;
+        Some(ProducerEvent::Failed { token, failure })
+    }
+
+    fn pop_front(&mut self) -> Option<Ended<T>> {
+        let ended = self.queue.pop_front()?;
         let capacity = self.queue.capacity();
         if capacity > MIN_CAPACITY && self.queue.len() < capacity / 4 {
             self.queue.shrink_to(capacity / 2);
         }
-        Some((event, Some(held_len)))
+        Some(ended)
     }
 }

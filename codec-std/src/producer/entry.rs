@@ -5,23 +5,27 @@ use core::time::Duration;
 use kinesis_agg_codec::{HashKey, MAGIC};
 
 use crate::producer::attempt::Attempts;
-use crate::write::{AsUserRecord, OwnedUserRecord};
+use crate::write::OwnedUserRecord;
 
 /// Bytes that count for each user record beside its content and its entry: what
 /// the allocator rounds up, the history of its attempts, its place in queues and
 /// its event.
 const HELD_BESIDE: usize = 320;
 
-/// What goes with a user record from push to event.
+/// What belongs to a user record from push to event.
 #[derive(Debug)]
 pub(super) struct Pushed<T> {
     pub(super) token: T,
     /// Its place among all that were pushed: the order of one hash key.
     pub(super) number: u64,
     pub(super) hash_key: HashKey,
-    /// When its time to live started. Never decreases with the number.
-    pub(super) put_at: Duration,
     pub(super) pushed_at: Duration,
+    /// Until when it waits for others to share its Kinesis record or request.
+    pub(super) due_at: Duration,
+    pub(super) expires_at: Duration,
+    /// It has the time to live of the settings. The times of such user records
+    /// never decrease with the numbers.
+    pub(super) is_usual: bool,
     pub(super) held_len: usize,
     /// Attempts before its present aggregate was made.
     pub(super) attempts: Attempts,
@@ -33,6 +37,8 @@ pub(super) struct Pushed<T> {
 #[derive(Debug)]
 pub(super) struct Entry<T> {
     pub(super) user_record: OwnedUserRecord,
+    /// Bytes of an aggregate that holds only this user record.
+    pub(super) encoded_len: u32,
     pub(super) pushed: Pushed<T>,
 }
 
@@ -43,12 +49,6 @@ impl<T> Entry<T> {
             .content_len()
             .saturating_add(size_of::<Self>())
             .saturating_add(HELD_BESIDE)
-    }
-
-    /// The bytes that the user record adds to an aggregate if its keys are new
-    /// there, about.
-    pub(super) fn encoded_len(&self) -> u64 {
-        self.user_record.as_user_record().encoded_len_alone().into()
     }
 }
 

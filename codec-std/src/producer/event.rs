@@ -147,6 +147,10 @@ pub enum FailureReason {
     /// and would reject it again.
     #[error("rejected by the service")]
     RejectedByService,
+    /// The service throttled it, and it was not to be sent again
+    /// ([`with_fail_if_throttled`](crate::producer::ProducerSettings::with_fail_if_throttled)).
+    #[error("throttled")]
+    Throttled,
     /// No aggregate can hold it. It was accepted while user records were sent
     /// raw, or the settings' limits count differently in company.
     #[error(transparent)]
@@ -159,7 +163,7 @@ pub enum FailureReason {
     #[error("cannot be sent raw, on a stream that distributes records itself")]
     CannotGoRaw,
     /// The producer was stopped before it was delivered
-    /// ([`ProducerCore::give_up`](crate::producer::ProducerCore::give_up)).
+    /// ([`ProducerCore::give_up_all`](crate::producer::ProducerCore::give_up_all)).
     #[error("producer stopped")]
     Stopped,
 }

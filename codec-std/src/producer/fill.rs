@@ -4,7 +4,9 @@
 use core::hash::BuildHasher as _;
 
 use hashbrown::{DefaultHashBuilder, HashSet};
+use kinesis_agg_codec::HashKey;
 
+use crate::producer::distribution::Distribution;
 use crate::producer::entry::Entry;
 use crate::producer::settings::ProducerSettings;
 
@@ -21,28 +23,45 @@ pub(super) struct Fill {
     /// Bytes of all Kinesis records of the request.
     request_len: u64,
     is_full: bool,
+    first_key: Option<(u64, HashKey)>,
     /// Hashes of the partition keys, which an aggregate holds once.
     keys: HashSet<u64>,
     build_hasher: DefaultHashBuilder,
 }
 
 impl Fill {
-    /// Adds the next user record of an aggregate. Changes nothing once full.
-    pub(super) fn add_to_aggregate<T>(&mut self, entry: &Entry<T>, settings: &ProducerSettings) {
-        if self.is_full {
-            return;
+    /// Adds the next user record. Changes nothing once full.
+    pub(super) fn add<T>(
+        &mut self,
+        entry: &Entry<T>,
+        distribution: Distribution,
+        settings: &ProducerSettings,
+    ) {
+        if !self.is_full {
+            match distribution {
+                Distribution::ByKey => self.add_to_aggregate(entry, settings),
+                Distribution::Auto => self.add_to_request(entry, settings),
+            }
         }
+    }
+
+    fn add_to_aggregate<T>(&mut self, entry: &Entry<T>, settings: &ProducerSettings) {
         let limits = settings.limits();
         let key = entry.user_record.partition_key().unwrap_or_default();
         let key_len = u64::try_from(key.len()).unwrap_or(u64::MAX);
-        let hash = self.build_hasher.hash_one(key);
-        let mut more = entry.encoded_len();
+        let key_hash = self.key_hash(entry);
+        let mut more = u64::from(entry.encoded_len);
         if self.count == 0 {
-            // The outer partition key, which is the first user record's.
-            more = more.saturating_add(key_len);
+            // The outer partition key.
+            more = more.saturating_add(settings.outer_key_len(key_len));
         } else {
+            if settings.one_key && self.first_key != Some((key_hash, entry.pushed.hash_key)) {
+                // It is the first of the next aggregate.
+                self.is_full = true;
+                return;
+            }
             more = more.saturating_sub(FRAME_LEN);
-            if self.keys.contains(&hash) {
+            if !self.keys.insert(key_hash) {
                 more = more.saturating_sub(key_len.saturating_add(2));
             }
         }
@@ -50,17 +69,29 @@ impl Fill {
         let is_beyond = len > u64::from(limits.max_size());
         self.is_full = is_beyond;
         if is_beyond && self.count > 0 {
-            // It is the first of the next aggregate.
             return;
         }
-        self.keys.insert(hash);
+        if self.count == 0 {
+            self.first_key = Some((key_hash, entry.pushed.hash_key));
+            self.keys.insert(key_hash);
+        }
         self.len = len;
         self.count = self.count.saturating_add(1);
         self.is_full |= self.count >= limits.max_count();
     }
 
-    /// Adds the next user record of a request of raw records.
-    pub(super) fn add_to_request<T>(&mut self, entry: &Entry<T>, settings: &ProducerSettings) {
+    /// A hash key is one of the partition key already, unless it was chosen.
+    fn key_hash<T>(&self, entry: &Entry<T>) -> u64 {
+        if entry.user_record.explicit_hash_key().is_none() {
+            let low = entry.pushed.hash_key.to_u128() & u128::from(u64::MAX);
+            return u64::try_from(low).unwrap_or(u64::MAX);
+        }
+        let key = entry.user_record.partition_key().unwrap_or_default();
+        self.build_hasher.hash_one(key)
+    }
+
+    /// A request of raw records.
+    fn add_to_request<T>(&mut self, entry: &Entry<T>, settings: &ProducerSettings) {
         let len = u64::try_from(entry.user_record.content_len()).unwrap_or(u64::MAX);
         if self.count == 0 {
             self.len = len;
@@ -71,12 +102,48 @@ impl Fill {
         self.is_full = self.count >= settings.max_request_count || self.request_len >= max_len;
     }
 
+    /// Starts again with the user records that are at the front now.
+    pub(super) fn refill<'a, T: 'a>(
+        &mut self,
+        entries: impl Iterator<Item = &'a Entry<T>>,
+        distribution: Distribution,
+        settings: &ProducerSettings,
+    ) {
+        let mut entries = entries.peekable();
+        let keys = match entries.peek() {
+            // What was allocated for the last aggregate is about right for the next.
+            Some(_) => core::mem::take(&mut self.keys),
+            None => HashSet::default(),
+        };
+        *self = Self {
+            keys,
+            ..Self::default()
+        };
+        self.keys.clear();
+        for entry in entries {
+            self.add(entry, distribution, settings);
+            if self.is_full {
+                break;
+            }
+        }
+    }
+
     pub(super) const fn is_full(&self) -> bool {
         self.is_full
+    }
+
+    /// User records of the Kinesis record or request to be sent next.
+    pub(super) const fn count(&self) -> usize {
+        self.count
     }
 
     /// Bytes of the Kinesis record to be sent next, its outer key included.
     pub(super) fn len(&self) -> usize {
         usize::try_from(self.len).unwrap_or(usize::MAX)
+    }
+
+    /// Bytes of the request to be sent next, if it is one of raw records.
+    pub(super) fn request_len(&self) -> usize {
+        usize::try_from(self.request_len).unwrap_or(usize::MAX)
     }
 }

@@ -1,7 +1,5 @@
 //! What waits for a shard, in the order in which it is sent.
 
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::time::Duration;
 
@@ -10,6 +8,7 @@ use kinesis_agg_codec::HashKeyRange;
 use crate::producer::distribution::Distribution;
 use crate::producer::entry::Entry;
 use crate::producer::fill::Fill;
+use crate::producer::queue::Queue;
 use crate::producer::rate::Rate;
 use crate::producer::sealed_queue::SealedQueue;
 use crate::producer::settings::ProducerSettings;
@@ -22,15 +21,26 @@ pub(super) struct Lane<T> {
     pub(super) range: HashKeyRange,
     /// Sent first.
     pub(super) sealed: SealedQueue<T>,
-    /// Sent next, by number. For each hash key, the numbers here are higher than
-    /// those in flight and in `sealed`.
-    pub(super) queue: BTreeMap<u64, Box<Entry<T>>>,
+    /// Sent next. For each hash key, the numbers here are higher than those in
+    /// flight and in `sealed`.
+    pub(super) queue: Queue<T>,
     /// How far the front of the queue fills what is made of it.
     pub(super) fill: Fill,
+    /// A user record in the queue that is due before the first one is, and the
+    /// highest number of those that asked for that.
+    pub(super) hurry: Option<(Duration, u64)>,
     /// Kinesis records in flight or undecided that have hash keys of this lane.
-    pub(super) blockers: usize,
+    pub(super) in_flight: usize,
+    /// Bytes that their user records count for.
+    pub(super) in_flight_len: usize,
+    /// The hash key of the first user record of the queue is held.
+    pub(super) is_blocked: bool,
     /// Nothing is sent before.
     pub(super) held_until: Duration,
+    /// What was pushed before it does not wait for company.
+    pub(super) flushed_before: u64,
+    /// It is in the list of lanes that a flush looks at.
+    pub(super) is_listed: bool,
     pub(super) rate: Rate,
 }
 
@@ -40,52 +50,76 @@ impl<T> Lane<T> {
             shard_id,
             range,
             sealed: SealedQueue::default(),
-            queue: BTreeMap::new(),
+            queue: Queue::default(),
             fill: Fill::default(),
-            blockers: 0,
+            hurry: None,
+            in_flight: 0,
+            in_flight_len: 0,
+            is_blocked: false,
             held_until: Duration::ZERO,
+            flushed_before: 0,
+            is_listed: false,
             rate: Rate::new(shard_count),
         }
     }
 
-    /// Adds a user record to the queue. A later [`refill`](Self::refill) is
-    /// needed unless it is the last one.
-    pub(super) fn insert(&mut self, entry: Box<Entry<T>>) {
-        self.queue.insert(entry.pushed.number, entry);
-    }
-
-    /// Adds a user record that comes after all others.
-    pub(super) fn push(
-        &mut self,
-        entry: Box<Entry<T>>,
-        distribution: Distribution,
-        settings: &ProducerSettings,
-    ) {
-        match distribution {
-            Distribution::ByKey => self.fill.add_to_aggregate(&entry, settings),
-            Distribution::Auto => self.fill.add_to_request(&entry, settings),
-        }
-        self.insert(entry);
+    /// Bytes that count for the user records of this lane.
+    pub(super) const fn held_len(&self) -> usize {
+        let waiting = self.queue.held_len().saturating_add(self.sealed.held_len());
+        waiting.saturating_add(self.in_flight_len)
     }
 
     /// Computes again how far the front of the queue fills what is made of it.
     /// Looks at no more user records than fit.
     pub(super) fn refill(&mut self, distribution: Distribution, settings: &ProducerSettings) {
-        self.fill = Fill::default();
-        for entry in self.queue.values() {
-            match distribution {
-                Distribution::ByKey => self.fill.add_to_aggregate(entry, settings),
-                Distribution::Auto => self.fill.add_to_request(entry, settings),
-            }
-            if self.fill.is_full() {
-                break;
-            }
-        }
+        self.is_blocked = false;
+        self.fill.refill(self.queue.iter(), distribution, settings);
     }
 
-    /// When the oldest user record was put.
-    pub(super) fn oldest(&self) -> Option<Duration> {
-        let queued = self.queue.values().next().map(|entry| entry.pushed.put_at);
-        [queued, self.sealed.oldest()].into_iter().flatten().min()
+    /// Adds a user record to the queue. Returns true if it is the first one, or the
+    /// first to be due or to expire.
+    #[inline]
+    pub(super) fn insert(&mut self, entry: Entry<T>) -> bool {
+        let is_later = self.queue.is_later_than_all(&entry);
+        let is_first = !is_later && self.is_first(&entry);
+        self.queue.insert(entry);
+        is_first
+    }
+
+    fn is_first(&mut self, entry: &Entry<T>) -> bool {
+        let pushed = &entry.pushed;
+        let expires_at = self.queue.expires_at();
+        let is_first_to_expire = expires_at.is_none_or(|at| pushed.expires_at < at);
+        let first = self.queue.first().map(|first| &first.pushed);
+        let is_first = first.is_none_or(|first| pushed.number < first.number);
+        let is_due_first = first.is_some_and(|first| pushed.due_at < first.due_at);
+        if is_due_first {
+            let (due_at, number) = self.hurry.unwrap_or((pushed.due_at, pushed.number));
+            self.hurry = Some((due_at.min(pushed.due_at), number.max(pushed.number)));
+        }
+        is_first || is_first_to_expire || is_due_first
+    }
+
+    /// Takes the first user record of the queue.
+    #[inline(always)]
+    pub(super) fn pop_first(&mut self) -> Option<Entry<T>> {
+        let entry = self.queue.pop_first()?;
+        self.hurry = self
+            .hurry
+            .filter(|&(_, number)| number > entry.pushed.number);
+        Some(entry)
+    }
+
+    /// When the first of the user records that wait expires.
+    pub(super) fn expires_at(&self) -> Option<Duration> {
+        let queued = self.queue.expires_at().into_iter();
+        queued.chain(self.sealed.expires_at()).min()
+    }
+
+    /// When the oldest of the user records that wait was pushed.
+    pub(super) fn oldest_pushed_at(&self) -> Option<Duration> {
+        let queued = self.queue.first().map(|entry| entry.pushed.pushed_at);
+        let sealed = self.sealed.oldest_pushed_at();
+        queued.into_iter().chain(sealed).min()
     }
 }

@@ -4,6 +4,7 @@
 //! [`ProducerCore`] is the state machine, without clock and sockets. With the
 //! feature `producer`, `Producer` runs it on tokio, through any [`StreamService`].
 
+mod answers;
 mod attempt;
 mod backoff;
 #[cfg(feature = "producer")]
@@ -24,30 +25,41 @@ mod epochs;
 mod event;
 mod fill;
 mod give_up;
+mod held_keys;
+mod histogram;
 #[cfg(feature = "producer")]
 mod hooks;
 #[cfg(feature = "producer")]
 mod intake;
-mod judge;
 mod lane;
+mod lanes;
 #[cfg(feature = "producer")]
 mod listing;
+mod listings;
+mod numbers;
 #[cfg(feature = "producer")]
 mod put_error;
+mod queue;
 mod rate;
 mod request;
+mod request_room;
+mod rerouting;
 #[cfg(feature = "producer")]
 mod room;
-mod routing;
 mod sealed;
 mod sealed_queue;
+mod sealer;
 mod service;
 mod settings;
+mod snapshot;
+mod stored;
+mod stream_view;
 #[cfg(feature = "producer")]
 mod tally;
 mod texts;
 #[cfg(feature = "producer")]
 mod timed;
+mod unrouted;
 #[cfg(feature = "producer")]
 mod worker;
 
@@ -64,6 +76,8 @@ pub use crate::producer::distribution::{Distribution, DistributionAnswer};
 #[cfg(feature = "producer")]
 pub use crate::producer::driver::{Producer, Shutdown};
 pub use crate::producer::event::{Delivery, Failure, FailureReason, Notice, ProducerEvent};
+pub use crate::producer::histogram::Histogram;
+pub use crate::producer::numbers::{ProducerSnapshot, ShardSnapshot};
 #[cfg(feature = "producer")]
 pub use crate::producer::put_error::PutError;
 pub use crate::producer::request::{
@@ -72,8 +86,8 @@ pub use crate::producer::request::{
 pub use crate::producer::service::{ListShardsError, StreamService};
 pub use crate::producer::settings::{
     DEFAULT_BYTES_PER_SECOND, DEFAULT_LONGEST_BACKOFF, DEFAULT_MAX_REQUEST_LEN,
-    DEFAULT_MAX_REQUESTS_IN_FLIGHT, DEFAULT_MAX_SILENCE, DEFAULT_RECORDS_PER_SECOND,
-    DEFAULT_REFRESH_INTERVAL, DEFAULT_SHORTEST_BACKOFF, DEFAULT_TTL, MAX_REQUEST_COUNT,
-    ProducerSettings, UnfitForRaw,
+    DEFAULT_MAX_REQUESTS_IN_FLIGHT, DEFAULT_MAX_SILENCE, DEFAULT_RATE_PERCENT,
+    DEFAULT_RECORDS_PER_SECOND, DEFAULT_REFRESH_INTERVAL, DEFAULT_SHORTEST_BACKOFF,
+    DEFAULT_STEP_COUNT, DEFAULT_TTL, MAX_REQUEST_COUNT, Order, ProducerSettings, UnfitForRaw,
 };
 pub use crate::producer::texts::MAX_ANSWER_TEXT_LEN;

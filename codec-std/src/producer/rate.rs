@@ -38,17 +38,22 @@ impl Rate {
         }
     }
 
-    fn costs(&self, settings: &ProducerSettings, len: usize) -> (Duration, Duration) {
-        let (record, bytes) = settings.costs(len);
+    fn costs(&self, settings: &ProducerSettings, count: usize, len: usize) -> (Duration, Duration) {
+        let (records, bytes) = settings.costs(count, len);
         let share = |cost: Duration| cost.checked_div(self.shard_count).unwrap_or(cost);
-        (share(record), share(bytes))
+        (share(records), share(bytes))
     }
 
-    /// When the rate allows for a record of this length.
-    pub(super) fn allows_at(&self, settings: &ProducerSettings, len: usize) -> Duration {
-        let (record_cost, bytes_cost) = self.costs(settings, len);
+    /// When the rate allows for that many records, of that length together.
+    pub(super) fn allows_at(
+        &self,
+        settings: &ProducerSettings,
+        count: usize,
+        len: usize,
+    ) -> Duration {
+        let (record_cost, bytes_cost) = self.costs(settings, count, len);
         let at = |even_at: Duration, cost: Duration| {
-            // A record larger than a burst is sent when the burst is whole.
+            // What is larger than a burst is sent when the burst is whole.
             let cost = cost.min(BURST);
             even_at.saturating_add(cost).saturating_sub(BURST)
         };
@@ -58,7 +63,7 @@ impl Rate {
 
     /// Counts a record of this length towards the rate.
     pub(super) fn charge(&mut self, settings: &ProducerSettings, len: usize, now: Duration) {
-        let (record_cost, bytes_cost) = self.costs(settings, len);
+        let (record_cost, bytes_cost) = self.costs(settings, 1, len);
         let even_at = |even_at: Duration, cost| even_at.max(now).saturating_add(cost);
         self.records_even_at = even_at(self.records_even_at, record_cost);
         self.bytes_even_at = even_at(self.bytes_even_at, bytes_cost);

@@ -100,6 +100,16 @@ impl RequestFailure {
         }
     }
 
+    /// What it is counted as.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Rejected(_) => "Rejected",
+            Self::NoAnswer(_) => "NoAnswer",
+            Self::AccessDenied(_) => "AccessDenied",
+            Self::StreamNotFound(_) => "StreamNotFound",
+        }
+    }
+
     /// The same failure with another text.
     pub(super) fn with_text(&self, text: Arc<str>) -> Self {
         match self {

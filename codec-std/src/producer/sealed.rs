@@ -1,6 +1,5 @@
 //! A Kinesis record that was made: an aggregate, or a raw user record.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::time::Duration;
 
@@ -9,8 +8,8 @@ use kinesis_agg_codec::{HashKey, HashKeyRange};
 use crate::producer::attempt::Attempts;
 use crate::producer::entry::{Entry, Pushed};
 use crate::producer::request::PutRecord;
-use crate::write::OwnedUserRecord;
 use crate::write::read_back;
+use crate::write::{AsUserRecord as _, OwnedUserRecord};
 
 /// A Kinesis record, to be sent or sent again as it is.
 #[derive(Debug)]
@@ -21,37 +20,55 @@ pub(super) struct Sealed<T> {
     pub(super) pushed: Vec<Pushed<T>>,
     /// From the lowest to the highest hash key of its user records.
     pub(super) span: HashKeyRange,
+    /// True if it holds the hash keys of its user records.
+    pub(super) holds_keys: bool,
     /// The shard that has all of them, by the map of the time, and its range.
     pub(super) shard: (Arc<str>, HashKeyRange),
     /// Attempts to send it as it is.
     pub(super) attempts: Attempts,
     /// The most attempts of a user record before that.
-    pub(super) past_attempts: usize,
+    past_attempts: usize,
+    /// When the first of its user records expires.
+    pub(super) expires_at: Duration,
+    /// Bytes that its user records count for.
+    pub(super) held_len: usize,
     pub(super) not_before: Duration,
     /// Kinesis records in the request that it may be sent in, at most.
     pub(super) max_company: usize,
 }
 
 impl<T> Sealed<T> {
+    /// None without user records.
     pub(super) fn new(
         record: PutRecord,
         is_raw: bool,
         pushed: Vec<Pushed<T>>,
-        span: HashKeyRange,
+        holds_keys: bool,
         shard: (Arc<str>, HashKeyRange),
-    ) -> Self {
-        let past_attempts = pushed.iter().map(|pushed| pushed.attempts.count()).max();
-        Self {
+    ) -> Option<Self> {
+        let first = pushed.first()?;
+        let mut span = (first.hash_key, first.hash_key);
+        let (mut past_attempts, mut expires_at, mut held_len) = (0, first.expires_at, 0_usize);
+        for pushed in &pushed {
+            span = (span.0.min(pushed.hash_key), span.1.max(pushed.hash_key));
+            past_attempts = pushed.attempts.count().max(past_attempts);
+            expires_at = pushed.expires_at.min(expires_at);
+            held_len = held_len.saturating_add(pushed.held_len);
+        }
+        Some(Self {
             record,
             is_raw,
             pushed,
-            span,
+            span: HashKeyRange::new(span.0, span.1).ok()?,
+            holds_keys,
             shard,
             attempts: Attempts::default(),
-            past_attempts: past_attempts.unwrap_or_default(),
+            past_attempts,
+            expires_at,
+            held_len,
             not_before: Duration::ZERO,
             max_company: usize::MAX,
-        }
+        })
     }
 
     /// The lowest number of its user records.
@@ -59,14 +76,12 @@ impl<T> Sealed<T> {
         self.pushed.first().map_or(0, |pushed| pushed.number)
     }
 
-    /// When the time to live of its oldest user record started.
-    pub(super) fn put_at(&self) -> Duration {
-        let first = self.pushed.first();
-        first.map_or(Duration::ZERO, |pushed| pushed.put_at)
-    }
-
     pub(super) fn attempt_count(&self) -> usize {
         self.past_attempts.saturating_add(self.attempts.count())
+    }
+
+    pub(super) fn hash_keys(&self) -> impl Iterator<Item = HashKey> {
+        self.pushed.iter().map(|pushed| pushed.hash_key)
     }
 
     /// The hash key that it is put under.
@@ -78,7 +93,7 @@ impl<T> Sealed<T> {
 
     /// The user records, each with all of its attempts. Those of an aggregate
     /// get memory of their own, or the last one would hold all of it.
-    pub(super) fn take_apart(self) -> Vec<Box<Entry<T>>> {
+    pub(super) fn take_apart(self) -> Vec<Entry<T>> {
         let Self {
             record,
             is_raw,
@@ -96,11 +111,10 @@ impl<T> Sealed<T> {
             pushed.attempts = known.1.clone();
             pushed
         };
-        let entry = |(user_record, pushed)| {
-            Box::new(Entry {
-                user_record,
-                pushed: with_past(pushed),
-            })
+        let entry = |(user_record, pushed): (OwnedUserRecord, _)| Entry {
+            encoded_len: user_record.as_user_record().encoded_len_alone(),
+            user_record,
+            pushed: with_past(pushed),
         };
         if is_raw {
             let user_record = OwnedUserRecord::from_raw(

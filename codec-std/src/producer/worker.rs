@@ -131,7 +131,10 @@ impl<S: StreamService> Worker<S> {
         let now = self.clock.now();
         let mut is_moving = self.take_commands(now);
         self.obey(orders, now);
-        while let Some(request) = self.core.poll_request(now) {
+        // While there is more of a reshard or of expiries, others run in between.
+        let is_working = self.core.step(now);
+        is_moving |= is_working;
+        while !is_working && let Some(request) = self.core.poll_request(now) {
             is_moving = true;
             if !self.send(request) {
                 break;
@@ -183,7 +186,7 @@ impl<S: StreamService> Worker<S> {
         }
         if self.gives_up {
             self.requests.abort_all();
-            self.core.give_up(now);
+            self.core.give_up_all(now);
         }
     }
 
@@ -328,7 +331,7 @@ impl<S> Drop for Worker<S> {
             }
         }
         // The core keeps its time: the runtime's clock may be gone.
-        self.core.give_up(Duration::ZERO);
+        self.core.give_up_all(Duration::ZERO);
         self.intake.report(self.core.counters());
         while let Some(event) = self.core.poll_event() {
             if let ProducerEvent::Failed { token, failure } = event {

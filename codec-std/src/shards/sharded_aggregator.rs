@@ -8,12 +8,12 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
-use kinesis_agg_codec::{EncodeError, HashKey, HashKeyRange, Limits, OuterKey};
+use kinesis_agg_codec::{EncodeError, HashKey, HashKeyRange, Limits};
 use thiserror::Error;
 
 use crate::shards::shard_map::{Shard, ShardMap};
 use crate::timers::Timers;
-use crate::write::{AsUserRecord, LoneUserRecord, OwnedAggregate, RecordAggregator};
+use crate::write::{AsUserRecord, LoneUserRecord, OuterKey, OwnedAggregate, RecordAggregator};
 
 /// How long a user record waits for company by default.
 ///
@@ -24,7 +24,7 @@ pub const DEFAULT_MAX_AGE: Duration = Duration::from_millis(100);
 pub const DEFAULT_MAX_BUFFERED_LEN: usize = 64 << 20;
 
 /// When aggregates are complete, and how much may wait for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardedLimits {
     limits: Limits,
     max_age: Duration,
@@ -49,15 +49,17 @@ impl ShardedLimits {
 
     /// Sets how large an aggregate may become.
     #[must_use]
-    pub const fn with_limits(self, limits: Limits) -> Self {
-        Self { limits, ..self }
+    pub const fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// Sets how old the oldest user record of an aggregate may become before
     /// the aggregate is due; [`DEFAULT_MAX_AGE`] by default.
     #[must_use]
-    pub const fn with_max_age(self, max_age: Duration) -> Self {
-        Self { max_age, ..self }
+    pub const fn with_max_age(mut self, max_age: Duration) -> Self {
+        self.max_age = max_age;
+        self
     }
 
     /// Sets how many bytes of user records may wait, over all shards;
@@ -65,24 +67,24 @@ impl ShardedLimits {
     /// are the bytes that each would take in an aggregate of its own, and
     /// those of its token; buffers that grow can hold up to about twice that.
     #[must_use]
-    pub const fn with_max_buffered_len(self, max_buffered_len: usize) -> Self {
-        Self {
-            max_buffered_len,
-            ..self
-        }
+    pub const fn with_max_buffered_len(mut self, max_buffered_len: usize) -> Self {
+        self.max_buffered_len = max_buffered_len;
+        self
     }
 
     /// Sets what aggregates are put under. Either way it leads to the shard of
     /// the user records.
     #[must_use]
-    pub const fn with_outer_key(self, outer_key: OuterKey) -> Self {
-        Self { outer_key, ..self }
+    pub fn with_outer_key(mut self, outer_key: OuterKey) -> Self {
+        self.outer_key = outer_key;
+        self
     }
 
     /// Sets in what form a lone user record goes.
     #[must_use]
-    pub const fn with_lone_user_record(self, lone: LoneUserRecord) -> Self {
-        Self { lone, ..self }
+    pub const fn with_lone_user_record(mut self, lone: LoneUserRecord) -> Self {
+        self.lone = lone;
+        self
     }
 
     /// How large an aggregate may become.
@@ -94,7 +96,7 @@ impl ShardedLimits {
     fn aggregator(&self) -> RecordAggregator {
         RecordAggregator::new()
             .with_limits(self.limits)
-            .with_outer_key(self.outer_key)
+            .with_outer_key(self.outer_key.clone())
             .with_lone_user_record(self.lone)
     }
 }
@@ -149,6 +151,17 @@ pub enum RejectionReason {
         /// Bytes that the user record needs.
         needed: usize,
         /// Bytes that were free.
+        available: usize,
+    },
+    /// The user records of its shard hold as many bytes as are still free, and
+    /// more would leave too little to the other shards. The same push succeeds
+    /// later, and user records of other shards are accepted. Producers only
+    /// ([`with_shard_shares`](crate::producer::ProducerSettings::with_shard_shares)).
+    #[error("{needed} bytes needed, {available} available for its shard in the buffer")]
+    ShardFull {
+        /// Bytes that the user record needs.
+        needed: usize,
+        /// Bytes that were free for its shard.
         available: usize,
     },
     /// The user record alone is more than may ever wait.

@@ -11,9 +11,10 @@ mod record_aggregator;
 
 pub use error::{PushError, UnfitUserRecord};
 pub use kinesis_agg_codec::{
-    EncodeError, HashKey, HashKeyError, LimitError, Limits, NewUserRecord, OuterKey, RecordTag,
-    RecordTags,
+    EncodeError, HashKey, HashKeyError, LimitError, Limits, NewUserRecord, RecordTag, RecordTags,
 };
 pub use owned_user_record::{AsUserRecord, OwnedUserRecord};
 pub(crate) use record_aggregator::read_back;
-pub use record_aggregator::{LoneUserRecord, OwnedAggregate, RecordAggregator, flush_all};
+pub use record_aggregator::{
+    LoneUserRecord, OuterKey, OwnedAggregate, RecordAggregator, flush_all,
+};

@@ -113,7 +113,11 @@ impl OwnedUserRecord {
 
     /// Returns the tags, in order.
     #[must_use]
+    #[inline]
     pub fn tags(&self) -> RecordTags<'_> {
+        if self.tags.is_empty() {
+            return RecordTags::default();
+        }
         RecordTags::parse(&self.tags).unwrap_or_default()
     }
 

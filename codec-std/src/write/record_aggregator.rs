@@ -1,9 +1,11 @@
 //! Packing user records into one aggregate after the other.
 
+use alloc::sync::Arc;
+
 use bytes::Bytes;
 use kinesis_agg_codec::{
-    Aggregate, AggregateWriter, Digest, EncodeError, HashKey, Limits, MAGIC, NewUserRecord,
-    OuterKey, Parsed, ReadSlot, UnsealedAggregate, limits, parse_without_digest,
+    Aggregate, AggregateWriter, Digest, EncodeError, HashKey, Limits, MAGIC, NewUserRecord, Parsed,
+    ReadSlot, UnsealedAggregate, limits, parse_without_digest,
 };
 
 use crate::digests::{self, digest_of};
@@ -79,6 +81,17 @@ impl From<Aggregate<'_>> for OwnedAggregate {
     }
 }
 
+/// The keys of the Kinesis record that carries an aggregate. A chosen key is
+/// shared by all that are made with it.
+pub type OuterKey = kinesis_agg_codec::OuterKey<Arc<str>>;
+
+/// Makes an empty writer.
+fn new_writer() -> Writer {
+    AggregateWriter::with_key_lookup(Vec::new(), KeyMap::default()).with_chosen_key(Arc::default())
+}
+
+type Writer = AggregateWriter<Vec<u8>, KeyMap, Arc<str>>;
+
 /// How to write an aggregate that would hold a single user record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "there is no third form")]
@@ -123,7 +136,7 @@ pub enum LoneUserRecord {
 #[derive(Debug)]
 #[doc(alias = "KinesisAggregator")]
 pub struct RecordAggregator {
-    writer: AggregateWriter<Vec<u8>, KeyMap>,
+    writer: Writer,
     limits: Limits,
     outer_key: OuterKey,
     lone: LoneUserRecord,
@@ -142,7 +155,7 @@ impl RecordAggregator {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            writer: AggregateWriter::with_key_lookup(Vec::new(), KeyMap::default()),
+            writer: new_writer().with_outer_key(OuterKey::default()),
             limits: Limits::new(),
             outer_key: OuterKey::default(),
             lone: LoneUserRecord::default(),
@@ -161,9 +174,24 @@ impl RecordAggregator {
     }
 
     /// Sets the keys of the Kinesis records.
+    ///
+    /// ```
+    /// use kinesis_agg::write::OuterKey;
+    /// use kinesis_agg::{OwnedUserRecord, RecordAggregator};
+    ///
+    /// let fleet = format!("fleet-{}", 3);
+    /// let mut aggregator = RecordAggregator::new().with_outer_key(OuterKey::Chosen(fleet.into()));
+    /// let user_record = OwnedUserRecord::new("sensor-7", "21.5");
+    /// let hash_key = user_record.hash_key();
+    /// aggregator.push(user_record)?;
+    /// let aggregate = aggregator.flush().unwrap();
+    /// assert_eq!(aggregate.partition_key(), "fleet-3");
+    /// assert_eq!(aggregate.explicit_hash_key(), Some(hash_key));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_outer_key(mut self, outer_key: OuterKey) -> Self {
-        self.writer = self.writer.with_outer_key(outer_key);
+        self.writer = self.writer.with_outer_key(outer_key.clone());
         Self { outer_key, ..self }
     }
 
@@ -292,7 +320,7 @@ impl RecordAggregator {
         self.push_completing(user_record, |aggregator| {
             let mut other = spare()
                 .with_limits(aggregator.limits)
-                .with_outer_key(aggregator.outer_key)
+                .with_outer_key(aggregator.outer_key.clone())
                 .with_lone_user_record(aggregator.lone)
                 .with_one_key(aggregator.one_key);
             other.clear();
@@ -320,6 +348,39 @@ impl RecordAggregator {
     ) -> Result<bool, PushError<U>> {
         let completed = self.push(user_record)?;
         Ok(completed.map(on_complete).is_some())
+    }
+
+    /// Adds a user record if [`push`](Self::push) would accept it without
+    /// completing an aggregate; returns whether it did.
+    ///
+    /// # Errors
+    ///
+    /// The reason why no aggregate can hold the user record. An empty aggregator
+    /// accepts any other.
+    pub(crate) fn push_if_fits(
+        &mut self,
+        user_record: &NewUserRecord<'_>,
+    ) -> Result<bool, EncodeError> {
+        if self.too_large_wrapped.is_some() || self.has_other_keys(user_record) {
+            return Ok(false);
+        }
+        match self.push_growing(user_record) {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_full() => Ok(false),
+            Err(EncodeError::TooLarge { .. }) if self.raw_size(user_record).is_some() => {
+                let is_first = self.is_empty();
+                if is_first {
+                    self.too_large_wrapped = Some(OwnedUserRecord::from(user_record));
+                }
+                Ok(is_first)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The length of the buffer, in bytes.
+    pub(crate) fn capacity(&self) -> u32 {
+        self.writer.capacity()
     }
 
     fn push_completing<U: AsUserRecord, T>(
@@ -404,7 +465,7 @@ impl RecordAggregator {
 
     /// True if an empty aggregator accepts the user record.
     fn takes_alone(&self, user_record: &NewUserRecord<'_>) -> bool {
-        let outer_partition_key = match self.outer_key {
+        let outer_partition_key = match &self.outer_key {
             OuterKey::Chosen(key) => NewUserRecord::new(key, &[]).check_partition_key(),
             OuterKey::FirstUserRecord | OuterKey::Kpl => Ok(()),
         };
@@ -462,7 +523,7 @@ impl RecordAggregator {
 
     /// A user record as a Kinesis record of its own, under its own keys.
     fn raw(&self, lone: OwnedUserRecord) -> OwnedAggregate {
-        let explicit_hash_key = match self.outer_key {
+        let explicit_hash_key = match &self.outer_key {
             OuterKey::FirstUserRecord => lone.explicit_hash_key(),
             OuterKey::Kpl | OuterKey::Chosen(_) => Some(lone.hash_key()),
         };
@@ -508,8 +569,7 @@ impl RecordAggregator {
         }
         let len = needed.max(capacity.saturating_mul(2)).max(SMALLEST_BUFFER);
         let buffer = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
-        let nothing = AggregateWriter::with_key_lookup(Vec::new(), KeyMap::default());
-        let writer = core::mem::replace(&mut self.writer, nothing);
+        let writer = core::mem::replace(&mut self.writer, new_writer());
         self.writer = writer
             .move_to(buffer)
             .unwrap_or_else(|(unmoved, _)| unmoved);

@@ -70,12 +70,15 @@ fn main() -> ExitCode {
         "{user_records} user records in {seed_count} runs: {} delivered, {} failed; {lost} lost \
          ({auto_lost} in runs with service-managed distribution, {recreated_lost} in runs with a \
          stream created again), {unaccounted} unaccounted, {order_violations} out of order, \
-         {late_end} ended late, {over_bound} times over the memory bound; {duplicates} duplicates \
+         {late_end} ended late, {over_bound} times over the memory bound; at most {} Kinesis records \
+         of one shard in flight; {} out of order where that was allowed; {duplicates} duplicates \
          for a consumer without a filter; {} rejected, {} reshards, {} changes of distribution, {} \
          raw records on service-managed streams, {} streams created again, {} aggregates that a \
          consumer drops",
         ours.delivered,
         ours.failed,
+        ours.most_in_flight,
+        ours.out_of_order,
         ours.rejected,
         ours.reshards,
         ours.switches,
@@ -117,7 +120,7 @@ struct Control {
     broken: fn(&Tally) -> u64,
 }
 
-const CONTROLS: [Control; 6] = [
+const CONTROLS: [Control; 7] = [
     Control {
         rule: Rule::PerUserRecord,
         name: "the KPL's rule per user record",
@@ -147,6 +150,12 @@ const CONTROLS: [Control; 6] = [
         name: "two callers without an order",
         what: "out of order",
         broken: |tally| tally.order_violations,
+    },
+    Control {
+        rule: Rule::NoOrder,
+        name: "hash keys shared by what is in flight",
+        what: "out of order",
+        broken: |tally| tally.out_of_order,
     },
     Control {
         rule: Rule::WakesLate,

@@ -1,0 +1,50 @@
+//! How much a request still takes.
+
+use crate::producer::sealed::Sealed;
+use crate::producer::settings::ProducerSettings;
+
+/// Bytes of new aggregates that one call makes for a request, about: copying
+/// and digesting more takes more than a few milliseconds.
+const MAX_NEW_LEN: usize = 2 << 20;
+
+/// What a request still has room for.
+pub(super) struct RequestRoom {
+    max_count: usize,
+    max_len: usize,
+    count: usize,
+    len: usize,
+    new_len: usize,
+}
+
+impl RequestRoom {
+    pub(super) const fn new(settings: &ProducerSettings) -> Self {
+        Self {
+            max_count: settings.max_request_count,
+            max_len: settings.max_request_len,
+            count: 0,
+            len: 0,
+            new_len: 0,
+        }
+    }
+
+    pub(super) const fn is_full(&self) -> bool {
+        self.count >= self.max_count || self.new_len >= MAX_NEW_LEN
+    }
+
+    /// A Kinesis record that is larger than a request may be has room alone.
+    pub(super) fn has_room<T>(&self, sealed: &Sealed<T>) -> bool {
+        let len = self.len.saturating_add(sealed.record.len());
+        self.count == 0 || len <= self.max_len && self.count < sealed.max_company
+    }
+
+    pub(super) fn add<T>(&mut self, sealed: &Sealed<T>) {
+        self.count = self.count.saturating_add(1);
+        self.len = self.len.saturating_add(sealed.record.len());
+        self.max_count = self.max_count.min(sealed.max_company);
+    }
+
+    /// Counts an aggregate that was just made.
+    pub(super) fn add_work<T>(&mut self, sealed: &Sealed<T>) {
+        self.new_len = self.new_len.saturating_add(sealed.record.len());
+    }
+}

@@ -1,0 +1,190 @@
+//! What the producer knows of its stream, and whether it still believes that.
+
+use core::time::Duration;
+
+use kinesis_agg_codec::HashKeyRange;
+
+use crate::producer::distribution::{Distribution, Evidence};
+use crate::producer::settings::ProducerSettings;
+use crate::producer::stored::Stored;
+use crate::shards::{Shard, ShardMap};
+
+/// The shards, the distribution, and since when they count.
+#[derive(Debug)]
+pub(super) struct StreamView {
+    pub(super) map: ShardMap,
+    pub(super) distribution: Distribution,
+    /// True once the service has said how the stream distributes records.
+    pub(super) is_distribution_known: bool,
+    evidence: Evidence,
+    /// When the present listing was requested.
+    pub(super) listed_at: Duration,
+    /// The stream of the present map certainly existed at that time.
+    last_seen: Duration,
+    /// A listing of this time or later is wanted.
+    pub(super) wanted_since: Option<Duration>,
+    /// The stream may be another one: nothing is sent, and nothing is judged,
+    /// before a listing of this time or later.
+    pub(super) doubted_since: Option<Duration>,
+    /// Requests that were sent before may have gone to another stream of this
+    /// name.
+    trusted_since: Duration,
+    /// Trouble that lasts and was reported.
+    pub(super) is_put_denied: bool,
+    pub(super) is_listing_denied: bool,
+    pub(super) is_stream_missing: bool,
+    pub(super) is_distribution_denied: bool,
+}
+
+/// Whether a Kinesis record that the service stored counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Delivered,
+    WrongShard,
+    UnknownShard,
+}
+
+impl StreamView {
+    pub(super) fn new(map: ShardMap, distribution: Distribution, listed_at: Duration) -> Self {
+        Self {
+            map,
+            distribution,
+            is_distribution_known: false,
+            evidence: Evidence::default(),
+            listed_at,
+            last_seen: listed_at,
+            wanted_since: None,
+            doubted_since: None,
+            trusted_since: Duration::ZERO,
+            is_put_denied: false,
+            is_listing_denied: false,
+            is_stream_missing: false,
+            is_distribution_denied: false,
+        }
+    }
+
+    /// Asks for a listing that is not older than now.
+    pub(super) const fn want_refresh(&mut self, now: Duration) {
+        self.wanted_since = Some(now);
+    }
+
+    /// True if the stream has not shown itself for so long that it could be
+    /// another one by now.
+    pub(super) fn is_silent(&self, now: Duration, settings: &ProducerSettings) -> bool {
+        now.saturating_sub(self.last_seen) > settings.max_silence
+    }
+
+    /// From now on, nothing is sent and nothing is judged before a listing.
+    pub(super) const fn doubt(&mut self, now: Duration) {
+        if self.doubted_since.is_none() {
+            self.doubted_since = Some(now);
+            self.want_refresh(now);
+        }
+    }
+
+    /// Takes note of an answer to a request that was sent at that time.
+    pub(super) fn answered(&mut self, sent_at: Duration) {
+        self.last_seen = self.last_seen.max(sent_at);
+        self.is_put_denied = false;
+        self.is_stream_missing = false;
+    }
+
+    /// Uses a listing that was requested at that time. Returns false if it is
+    /// older than the present one.
+    pub(super) fn replace_map(&mut self, map: ShardMap, listed_at: Duration) -> bool {
+        if listed_at < self.listed_at {
+            return false;
+        }
+        self.listed_at = listed_at;
+        self.last_seen = self.last_seen.max(listed_at);
+        self.wanted_since = self.wanted_since.filter(|&since| since > listed_at);
+        let was_doubted = self.doubted_since.is_some();
+        self.doubted_since = self.doubted_since.filter(|&since| since > listed_at);
+        self.is_stream_missing = false;
+        self.is_listing_denied = false;
+        let older = core::mem::replace(&mut self.map, map);
+        if was_doubted && self.doubted_since.is_none() || older.is_contradicted_by(&self.map) {
+            self.trusted_since = listed_at;
+        }
+        if !self.is_distribution_known
+            && self.evidence.contradicts(&older, &self.map, listed_at)
+            && self.distribution == Distribution::ByKey
+        {
+            self.change_distribution(Distribution::Auto);
+        }
+        true
+    }
+
+    /// Returns false if it is the same already.
+    pub(super) fn change_distribution(&mut self, distribution: Distribution) -> bool {
+        if self.distribution == distribution {
+            return false;
+        }
+        self.distribution = distribution;
+        self.evidence = Evidence::default();
+        true
+    }
+
+    /// Whether the shard that answered has all of a Kinesis record, by the range
+    /// that was listed for its id; for an id that is not listed, by the range
+    /// that the Kinesis record was made for. What is raw is dropped by no
+    /// consumer, so it cannot be in a wrong shard.
+    ///
+    /// A request that was sent before the stream was doubted may have been
+    /// answered by another one of this name. It counts only if the shard is the
+    /// one that it was made for, with the range that it had.
+    pub(super) fn judge<T>(&self, stored: &Stored<T>) -> Verdict {
+        let Stored {
+            sealed, shard_id, ..
+        } = stored;
+        if sealed.is_raw {
+            return Verdict::Delivered;
+        }
+        let (made_for, range) = &sealed.shard;
+        let is_doubtful = stored.sent_at < self.trusted_since;
+        match self.map.find(shard_id).map(Shard::hash_key_range) {
+            Some(listed) if is_doubtful && (made_for != shard_id || *range != listed) => {
+                Verdict::WrongShard
+            }
+            Some(listed) if has_all(listed, sealed.span) => Verdict::Delivered,
+            Some(_) => Verdict::WrongShard,
+            None if made_for == shard_id && !is_doubtful => Verdict::Delivered,
+            None => Verdict::UnknownShard,
+        }
+    }
+
+    /// Takes note of where the service stored a Kinesis record, while it does
+    /// not say how it distributes them. Returns true if that shows that it goes
+    /// by key after all.
+    pub(super) fn note_place<T>(&mut self, stored: &Stored<T>) -> bool {
+        if self.is_distribution_known {
+            return false;
+        }
+        let Some(hash_key) = stored.sealed.outer_hash_key() else {
+            return false;
+        };
+        let (map, shard_id) = (&self.map, &stored.shard_id);
+        match self.distribution {
+            Distribution::ByKey => {
+                let answered_at = stored.answered_at;
+                let evidence = &mut self.evidence;
+                evidence.aggregate_stored(map, shard_id, hash_key, answered_at);
+                false
+            }
+            Distribution::Auto => {
+                stored.sealed.is_raw && self.evidence.raw_stored(map, shard_id, hash_key)
+            }
+        }
+    }
+
+    /// The time of a listing that is newer than the present one and not older
+    /// than an answer.
+    pub(super) fn newer_listing(&self, answered_at: Duration) -> Duration {
+        let next = self.listed_at.saturating_add(Duration::from_nanos(1));
+        answered_at.max(next)
+    }
+}
+
+pub(super) fn has_all(range: HashKeyRange, span: HashKeyRange) -> bool {
+    range.contains(span.starting_hash_key()) && range.contains(span.ending_hash_key())
+}

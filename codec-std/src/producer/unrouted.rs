@@ -1,0 +1,66 @@
+//! What has to find its lane again, bit by bit.
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use crate::producer::entry::Entry;
+use crate::producer::lane::Lane;
+use crate::producer::sealed::Sealed;
+
+/// User records whose lanes are gone, and Kinesis records that have to be taken
+/// apart. Nothing is sent before there are none.
+#[derive(Debug)]
+pub(super) struct Unrouted<T> {
+    lanes: Vec<Lane<T>>,
+    /// Each with the listing that its user records await.
+    sealed: VecDeque<(Sealed<T>, Duration)>,
+    /// What the last one was taken apart into.
+    apart: alloc::vec::IntoIter<Entry<T>>,
+    awaits_listing: Duration,
+}
+
+impl<T> Default for Unrouted<T> {
+    fn default() -> Self {
+        Self {
+            lanes: Vec::new(),
+            sealed: VecDeque::new(),
+            apart: Vec::new().into_iter(),
+            awaits_listing: Duration::ZERO,
+        }
+    }
+}
+
+impl<T> Unrouted<T> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.lanes.is_empty() && self.sealed.is_empty() && self.apart.len() == 0
+    }
+
+    /// Adds a lane whose Kinesis records have been taken out.
+    pub(super) fn add_lane(&mut self, lane: Lane<T>) {
+        self.lanes.push(lane);
+    }
+
+    pub(super) fn add_sealed(&mut self, sealed: Sealed<T>, awaits_listing: Duration) {
+        self.sealed.push_back((sealed, awaits_listing));
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Entry<T>> {
+        loop {
+            if let Some(mut entry) = self.apart.next() {
+                let awaits = &mut entry.pushed.awaits_listing;
+                *awaits = self.awaits_listing.max(*awaits);
+                return Some(entry);
+            }
+            if let Some((sealed, awaits_listing)) = self.sealed.pop_front() {
+                self.apart = sealed.take_apart().into_iter();
+                self.awaits_listing = awaits_listing;
+                continue;
+            }
+            self.apart = Vec::new().into_iter();
+            match self.lanes.last_mut()?.queue.pop_first() {
+                Some(entry) => return Some(entry),
+                None => drop(self.lanes.pop()),
+            }
+        }
+    }
+}
