@@ -156,6 +156,7 @@
 //! | `arbitrary` | input for fuzz targets of consumers and producers: module `arbitrary` | 2 | 1.87 |
 //! | `aws-sdk` | types of the AWS SDK in and out, its client as a stream: module `aws_sdk` | 56 | 1.94.1 |
 //! | `lambda` | events of Lambda, Firehose and Analytics, the Python module's shape: module `lambda` | 8 | 1.87 |
+//! | `metrics` | `producer`, and its numbers for the crate `metrics` | 9 | 1.87 |
 //! | `producer` | a producer that runs, on tokio: `Producer` | 6 | 1.87 |
 //! | `serde` | checkpoints as texts, owned records as structs | 3 | 1.87 |
 //! | `simd` | digests in as many lanes as the processor has (`md5-many`) | 2 | 1.89 |

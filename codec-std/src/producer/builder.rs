@@ -154,7 +154,7 @@ impl<S: StreamService> ProducerBuilder<S> {
         let (max_buffered_len, ttl) = (settings.max_buffered_len(), settings.ttl());
         let mut core = ProducerCore::new(map, listed_at, settings, seed);
         core.set_distribution(&distribution, clock.now());
-        let intake = Arc::new(Intake::new(max_buffered_len));
+        let intake = Arc::new(Intake::new(max_buffered_len, core.snapshot(clock.now())));
         let shared = Arc::clone(&intake);
         let (running, ended) = watch::channel(());
         let hooks = self.hooks.clone();

@@ -14,7 +14,8 @@ use crate::producer::counters::ProducerCounters;
 use crate::producer::delivery::DeliveryFuture;
 use crate::producer::event::Failure;
 use crate::producer::hooks::Hooks;
-use crate::producer::intake::{Intake, Token};
+use crate::producer::intake::{Command, Intake, Token};
+use crate::producer::numbers::{ProducerSnapshot, ShardSnapshot};
 use crate::producer::put_error::PutError;
 use crate::producer::room::NoRoom;
 use crate::shards::RejectionReason;
@@ -68,7 +69,21 @@ const BATCH_LEN: usize = 64;
 ///
 /// All that the producer logs with `tracing` is in one span, `producer`, with the
 /// field `stream`. Trouble is a warning, at most one a second, with counts and
-/// the last cause; numbers are in [`counters`](Self::counters).
+/// the last cause.
+///
+/// # Numbers
+///
+/// [`counters`](Self::counters), [`snapshot`](Self::snapshot) and
+/// [`shard_snapshots`](Self::shard_snapshots) return them. With the feature
+/// `metrics`, the producer also reports them to the crate `metrics` once a
+/// second while it works, and at its end. Their names begin with
+/// `kinesis_agg_producer_`, and they have the label `stream`:
+///
+/// | Kind | Names |
+/// |---|---|
+/// | counters | `user_records_in`, `user_records_delivered`, `user_records_failed`, `requests`, `records`, `raw_records`, `bytes`, `retries`, `wrong_shard`; `errors` with the label `code` |
+/// | gauges | `buffered_user_records`, `buffered_bytes`, `oldest_age_seconds`, `requests_in_flight` |
+/// | histograms | `request_latency_seconds`, `buffering_time_seconds`: each time as the upper bound of its bucket in [`Histogram`](crate::producer::Histogram) |
 #[derive(Clone, Debug)]
 pub struct Producer {
     inner: Arc<Inner>,
@@ -269,7 +284,7 @@ impl Producer {
     /// If this future is dropped, the flush happens all the same.
     pub async fn flush(&self) {
         // Without an answer, the task has ended, and so has all that it held.
-        let _is_ended = self.inner.intake.flush().await;
+        let _is_ended = self.inner.intake.ask(Command::Flush).await;
     }
 
     /// Accepts no more user records, waits until all that were accepted have
@@ -324,6 +339,35 @@ impl Producer {
         let mut ended = self.inner.ended.clone();
         // Nothing is ever sent; the sender is dropped.
         while ended.changed().await.is_ok() {}
+    }
+
+    /// Returns the state in numbers: counters, gauges, errors by code, and
+    /// histograms. The producer's task makes it when it is asked, after the puts
+    /// that have returned. Of a producer that has stopped, it is that of the end.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping this future changes nothing.
+    pub async fn snapshot(&self) -> ProducerSnapshot {
+        let intake = &self.inner.intake;
+        match intake.ask(Command::Snapshot).await {
+            Ok(snapshot) => snapshot,
+            Err(_ended) => {
+                self.ended().await;
+                intake.last()
+            }
+        }
+    }
+
+    /// Returns what is held for each open shard, in the order of their hash keys;
+    /// nothing if the producer has stopped.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping this future changes nothing.
+    pub async fn shard_snapshots(&self) -> Vec<ShardSnapshot> {
+        let answer = self.inner.intake.ask(Command::ShardSnapshots).await;
+        answer.unwrap_or_default()
     }
 
     /// What was done so far.

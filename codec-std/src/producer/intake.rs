@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::producer::counters::ProducerCounters;
 use crate::producer::delivery::{DeliveryFuture, Ending, Slots};
 use crate::producer::event::Failure;
+use crate::producer::numbers::{ProducerSnapshot, ShardSnapshot};
 use crate::producer::room::{NoRoom, Room};
 use crate::write::OwnedUserRecord;
 
@@ -24,6 +25,8 @@ pub(super) enum Command {
     /// A user record and when it was put.
     Put(OwnedUserRecord, Token, Duration),
     Flush(oneshot::Sender<()>),
+    Snapshot(oneshot::Sender<ProducerSnapshot>),
+    ShardSnapshots(oneshot::Sender<Vec<ShardSnapshot>>),
 }
 
 /// What goes through the core with a user record.
@@ -57,11 +60,13 @@ struct Queue {
 }
 
 /// What the task leaves for the handles.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Reports {
     counters: ProducerCounters,
     /// Given up by a shutdown and not yet returned by one.
     undelivered: Vec<Failure>,
+    /// Of the end, once the task has ended.
+    last: ProducerSnapshot,
 }
 
 /// What the task is to do beside the commands.
@@ -76,7 +81,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Intake {
-    pub(super) fn new(room_len: usize) -> Self {
+    pub(super) fn new(room_len: usize, first: ProducerSnapshot) -> Self {
         Self {
             room: Room::new(room_len),
             queue: Mutex::new(Queue {
@@ -87,7 +92,11 @@ impl Intake {
                 has_ended: false,
             }),
             wake: Notify::new(),
-            reports: Mutex::new(Reports::default()),
+            reports: Mutex::new(Reports {
+                counters: first.counters,
+                undelivered: Vec::new(),
+                last: first,
+            }),
         }
     }
 
@@ -140,17 +149,20 @@ impl Intake {
         Ok(())
     }
 
-    /// Asks for a flush; the receiver returns at its end, or when the task has
-    /// stopped.
-    pub(super) fn flush(&self) -> oneshot::Receiver<()> {
-        let (ended, end) = oneshot::channel();
+    /// Appends a question; the receiver returns its answer, or an error when the
+    /// task has ended.
+    pub(super) fn ask<A>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<A>) -> Command,
+    ) -> oneshot::Receiver<A> {
+        let (answer, answered) = oneshot::channel();
         let mut queue = lock(&self.queue);
         if !queue.has_ended {
-            queue.commands.push_back(Command::Flush(ended));
+            queue.commands.push_back(command(answer));
         }
         drop(queue);
         self.wake.notify_one();
-        end
+        answered
     }
 
     /// Accepts no put any longer. Who waits for room waits no longer.
@@ -219,6 +231,15 @@ impl Intake {
 
     pub(super) fn report_undelivered(&self, failure: Failure) {
         lock(&self.reports).undelivered.push(failure);
+    }
+
+    pub(super) fn report_last(&self, snapshot: ProducerSnapshot) {
+        lock(&self.reports).last = snapshot;
+    }
+
+    /// The snapshot of the end, once the task has ended.
+    pub(super) fn last(&self) -> ProducerSnapshot {
+        lock(&self.reports).last.clone()
     }
 
     pub(super) fn counters(&self) -> ProducerCounters {

@@ -36,6 +36,8 @@ mod lanes;
 #[cfg(feature = "producer")]
 mod listing;
 mod listings;
+#[cfg(feature = "metrics")]
+mod meter;
 mod numbers;
 #[cfg(feature = "producer")]
 mod put_error;

@@ -21,6 +21,8 @@ use crate::producer::event::{FailureReason, Notice, ProducerEvent};
 use crate::producer::hooks::Hooks;
 use crate::producer::intake::{Command, Intake, Orders, Token};
 use crate::producer::listing::{Listing, Pauses, list};
+#[cfg(feature = "metrics")]
+use crate::producer::meter::Meter;
 use crate::producer::put_error::PutError;
 use crate::producer::request::{PutRequest, PutResult, RequestFailure, RequestId};
 use crate::producer::service::{ListShardsError, StreamService};
@@ -57,6 +59,8 @@ pub(super) struct Worker<S> {
     tally: Tally,
     hooks: Hooks,
     gives_up: bool,
+    #[cfg(feature = "metrics")]
+    meter: Meter,
     /// Dropped when the task has ended, after everything else.
     _running: watch::Sender<()>,
 }
@@ -72,6 +76,8 @@ impl<S: StreamService> Worker<S> {
         running: watch::Sender<()>,
     ) -> Self {
         Self {
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(stream.stream()),
             stream,
             core,
             clock,
@@ -119,7 +125,12 @@ impl<S: StreamService> Worker<S> {
     }
 
     fn timeout(&self) -> Option<Instant> {
-        let at = [self.core.poll_timeout(), self.tally.due_at()];
+        let at = [
+            self.core.poll_timeout(),
+            self.tally.due_at(),
+            #[cfg(feature = "metrics")]
+            self.meter.due_at(),
+        ];
         let at = at.into_iter().flatten().min();
         at.and_then(|at| self.clock.instant(at))
     }
@@ -146,11 +157,23 @@ impl<S: StreamService> Worker<S> {
         self.intake.room.give_back(core::mem::take(&mut self.freed));
         self.epochs.tell();
         self.tally.warn(now);
+        #[cfg(feature = "metrics")]
+        self.measure(is_moving, now);
         let wants_listing = self.core.wants_refresh() || self.asks_again;
         if wants_listing && self.listing.is_empty() {
             self.list();
         }
         is_moving
+    }
+
+    #[cfg(feature = "metrics")]
+    fn measure(&mut self, is_moving: bool, now: Duration) {
+        if is_moving || self.core.buffered_count() > 0 {
+            self.meter.touch();
+        }
+        if self.meter.due_at().is_some_and(|due_at| due_at <= now) {
+            self.meter.report(self.core.snapshot(now), now);
+        }
     }
 
     fn take_commands(&mut self, now: Duration) -> bool {
@@ -167,6 +190,14 @@ impl<S: StreamService> Worker<S> {
                 Some(Command::Flush(ended)) => {
                     self.core.flush();
                     self.epochs.flush(ended);
+                }
+                // Callers who do not wait any longer have dropped the receiver.
+                Some(Command::Snapshot(answer)) => {
+                    let _is_awaited = answer.send(self.core.snapshot(now));
+                }
+                Some(Command::ShardSnapshots(answer)) => {
+                    let shards = self.core.shard_snapshots(now).collect();
+                    let _is_awaited = answer.send(shards);
                 }
                 None => return false,
             }
@@ -342,6 +373,10 @@ impl<S> Drop for Worker<S> {
                 token.ending.end(Ok(delivery));
             }
         }
+        let last = self.core.snapshot(Duration::ZERO);
+        #[cfg(feature = "metrics")]
+        self.meter.report(last.clone(), Duration::ZERO);
+        self.intake.report_last(last);
     }
 }
 

@@ -510,3 +510,86 @@ fn the_last_handle_closes_and_what_was_put_is_sent() {
         assert_eq!(stream.requests(), 1);
     });
 }
+
+#[test]
+fn a_snapshot_shows_what_is_held_and_what_failed() {
+    paused(async {
+        let stream = MemoryStream::new(2, denied(), 1);
+        let producer = producer(&stream, ProducerSettings::new()).await;
+        let put = user_record("key", 0);
+        let delivery = producer.put(put).await;
+        tokio::time::sleep(ms(1_000)).await;
+        let snapshot = producer.snapshot().await;
+        assert_eq!(
+            (snapshot.buffered_count, snapshot.oldest_age.is_some()),
+            (1, true)
+        );
+        assert!(snapshot.errors["AccessDenied"] > 1, "{snapshot:?}");
+        let shards = producer.shard_snapshots().await;
+        let waiting: usize = shards.iter().map(|shard| shard.waiting_count).sum();
+        assert_eq!((shards.len(), waiting + snapshot.records_in_flight), (2, 1));
+        stream.set_faults(Faults::default());
+        delivery.await.unwrap();
+        producer.close().await;
+        let last = producer.snapshot().await;
+        assert_eq!(
+            (last.buffered_count, last.counters.user_records_delivered),
+            (0, 1)
+        );
+        assert_eq!(last.request_latency.count(), last.counters.requests);
+        assert!(producer.shard_snapshots().await.is_empty());
+    });
+}
+
+#[cfg(feature = "metrics")]
+#[test]
+fn the_metrics_add_up_and_the_gauges_end_at_nothing() {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    // The recorder gives each increment once.
+    let mut sums: HashMap<String, f64> = HashMap::new();
+    let mut take = || {
+        for (key, _, _, value) in snapshotter.snapshot().into_vec() {
+            let key = key.key();
+            assert!(key.labels().any(|label| label.value() == "memory"));
+            let sum = sums.entry(key.name().to_owned()).or_default();
+            match value {
+                DebugValue::Counter(more) => *sum += f64::from(u32::try_from(more).unwrap()),
+                DebugValue::Gauge(now) => *sum = now.into_inner(),
+                DebugValue::Histogram(times) => {
+                    *sum += times.iter().map(|_| 1.0).sum::<f64>();
+                }
+            }
+        }
+        sums.clone()
+    };
+    let counters = metrics::with_local_recorder(&recorder, || {
+        paused(async {
+            let stream = MemoryStream::new(2, denied(), 1);
+            let settings = ProducerSettings::new().with_ttl(ms(4_000));
+            let producer = producer(&stream, settings).await;
+            let batch = (0..100).map(|number| user_record("key", number));
+            let lost = producer.put_batch(batch).await;
+            tokio::time::sleep(ms(2_500)).await;
+            assert_eq!(take()["kinesis_agg_producer_buffered_user_records"], 100.0);
+            drop(lost);
+            tokio::time::sleep(ms(5_000)).await;
+            assert_eq!(take()["kinesis_agg_producer_buffered_user_records"], 0.0);
+            stream.set_faults(Faults::default());
+            producer.put(user_record("key", 100)).await.await.unwrap();
+            producer.close().await
+        })
+    });
+    let sums = take();
+    let of = |name: &str| sums[&format!("kinesis_agg_producer_{name}")];
+    let float = |count: u64| f64::from(u32::try_from(count).unwrap());
+    assert_eq!(
+        (of("user_records_in"), of("user_records_failed")),
+        (101.0, 100.0)
+    );
+    assert_eq!(of("requests"), float(counters.requests));
+    assert_eq!(of("request_latency_seconds"), float(counters.requests));
+    assert_eq!(of("errors"), float(counters.requests - 1));
+    assert_eq!(of("oldest_age_seconds"), 0.0);
+}
