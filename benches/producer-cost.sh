@@ -32,7 +32,7 @@ for shards in 1 10 100 1000 10000; do
     awk -v s="$shards" -v c="$core" -v a="$aggregator" \
         'BEGIN { printf "ProducerCore, %d shards: %d, %.2f times that\n", s, c, c / a }'
 done
-for shards in 1 1000 10000; do
-    each=$(each refused "$shards" 100 1100)
+for shards in 1000 10000; do
+    each=$(each refused "$shards" 100 600)
     echo "a rejected push and an accepted one, $shards shards: $each"
 done

@@ -41,6 +41,8 @@ pub(super) struct Lane<T> {
     pub(super) flushed_before: u64,
     /// It is in the list of lanes that a flush looks at.
     pub(super) is_listed: bool,
+    /// User records were given back, and the fill does not know of them yet.
+    pub(super) is_changed: bool,
     pub(super) rate: Rate,
 }
 
@@ -59,6 +61,7 @@ impl<T> Lane<T> {
             held_until: Duration::ZERO,
             flushed_before: 0,
             is_listed: false,
+            is_changed: false,
             rate: Rate::new(shard_count),
         }
     }

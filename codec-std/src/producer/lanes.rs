@@ -85,6 +85,7 @@ impl<T> Lanes<T> {
         self.sends = Timers::new(fresh.len());
         self.expiries = Timers::new(fresh.len());
         self.listed.clear();
+        self.changed.clear();
         let old_lanes = core::mem::replace(&mut self.all, fresh);
         let mut homeless = Vec::new();
         for mut old in old_lanes {
@@ -97,6 +98,9 @@ impl<T> Lanes<T> {
             let home = home.filter(|home| home.shard_id == old.shard_id && home.range == old.range);
             if let Some(home) = home {
                 old.rate = old.rate.shared_by(home.rate.shard_count());
+                if old.is_changed {
+                    self.changed.push(place);
+                }
                 *home = old;
             } else if !old.queue.is_empty() || !old.sealed.is_empty() {
                 homeless.push(old);
@@ -148,33 +152,32 @@ impl<T> Lanes<T> {
     }
 
     /// Adds a user record at the place of its number.
-    /// [`finish_changes`](Self::finish_changes) has to follow.
+    /// [`finish_change`](Self::finish_change) has to follow.
     pub(super) fn put_back(&mut self, entry: Entry<T>) {
         let place = self.place_of(entry.pushed.hash_key);
         if let Some(lane) = self.all.get_mut(place) {
             lane.insert(entry);
-            if self.changed.last() != Some(&place) {
+            if !core::mem::replace(&mut lane.is_changed, true) {
                 self.changed.push(place);
             }
         }
     }
 
-    /// True if [`finish_changes`](Self::finish_changes) has something to do.
+    /// True if [`finish_change`](Self::finish_change) has something to do.
     pub(super) fn has_changes(&self) -> bool {
         !self.changed.is_empty()
     }
 
-    /// Schedules the lanes to which user records were given back.
-    pub(super) fn finish_changes(&mut self, settings: &ProducerSettings) {
-        let mut changed = core::mem::take(&mut self.changed);
-        changed.sort_unstable();
-        changed.dedup();
-        for place in changed {
-            if let Some(lane) = self.all.get_mut(place) {
-                lane.refill(self.distribution, settings);
-            }
-            self.schedule(place, settings);
-        }
+    /// Schedules one of the lanes to which user records were given back. Returns
+    /// how many user records it looked at; `None` if there are no such lanes.
+    pub(super) fn finish_change(&mut self, settings: &ProducerSettings) -> Option<usize> {
+        let place = self.changed.pop()?;
+        let lane = self.all.get_mut(place)?;
+        lane.is_changed = false;
+        lane.refill(self.distribution, settings);
+        let count = lane.fill.count();
+        self.schedule(place, settings);
+        Some(count)
     }
 
     /// Notes that a Kinesis record is in flight or undecided: what is not full

@@ -45,6 +45,7 @@ mod queue;
 mod rate;
 mod request;
 mod request_room;
+mod requests;
 mod rerouting;
 #[cfg(feature = "producer")]
 mod room;

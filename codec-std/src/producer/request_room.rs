@@ -3,9 +3,12 @@
 use crate::producer::sealed::Sealed;
 use crate::producer::settings::ProducerSettings;
 
-/// Bytes of new aggregates that one call makes for a request, about: copying
-/// and digesting more takes more than a few milliseconds.
-const MAX_NEW_LEN: usize = 2 << 20;
+/// What one call makes for a request, in bytes, about: a few milliseconds of
+/// copying and digesting.
+const MAX_WORK: usize = 1 << 20;
+
+/// Bytes that are copied and digested while one user record is added.
+const WORK_BESIDE: usize = 100;
 
 /// What a request still has room for.
 pub(super) struct RequestRoom {
@@ -13,7 +16,7 @@ pub(super) struct RequestRoom {
     max_len: usize,
     count: usize,
     len: usize,
-    new_len: usize,
+    work: usize,
 }
 
 impl RequestRoom {
@@ -23,12 +26,12 @@ impl RequestRoom {
             max_len: settings.max_request_len,
             count: 0,
             len: 0,
-            new_len: 0,
+            work: 0,
         }
     }
 
     pub(super) const fn is_full(&self) -> bool {
-        self.count >= self.max_count || self.new_len >= MAX_NEW_LEN
+        self.count >= self.max_count || self.work >= MAX_WORK
     }
 
     /// A Kinesis record that is larger than a request may be has room alone.
@@ -45,6 +48,8 @@ impl RequestRoom {
 
     /// Counts an aggregate that was just made.
     pub(super) fn add_work<T>(&mut self, sealed: &Sealed<T>) {
-        self.new_len = self.new_len.saturating_add(sealed.record.len());
+        let beside = sealed.pushed.len().saturating_mul(WORK_BESIDE);
+        let work = sealed.record.len().saturating_add(beside);
+        self.work = self.work.saturating_add(work);
     }
 }

@@ -31,7 +31,12 @@ impl<T> ProducerCore<T> {
                 return true;
             }
         }
-        self.lanes.finish_changes(&self.settings);
+        while let Some(count) = self.lanes.finish_change(&self.settings) {
+            left = left.saturating_sub(count.max(1));
+            if left == 0 {
+                return true;
+            }
+        }
         self.expire(left)
     }
 
