@@ -60,12 +60,12 @@
 //!
 //! # Producing
 //!
-//! `Producer` (feature `producer`) sends user records to a stream, on tokio and
-//! the AWS SDK. It packs an aggregate for each shard, loses nothing when the
+//! `Producer` (feature `producer`) sends user records to a stream, on tokio and,
+//! with the feature `aws-sdk`, the AWS SDK. It packs an aggregate for each shard, loses nothing when the
 //! stream reshards, and returns what it could not deliver.
 //!
 //! ```
-//! # #[cfg(feature = "producer")] {
+//! # #[cfg(all(feature = "producer", feature = "aws-sdk"))] {
 //! use kinesis_agg::{OwnedUserRecord, Producer};
 //!
 //! # async fn f(client: aws_sdk_kinesis::Client) -> Result<(), Box<dyn core::error::Error>> {
@@ -73,7 +73,7 @@
 //! let delivery = producer.put(OwnedUserRecord::new("sensor-7", "21.5")).await;
 //! println!("in shard {}", delivery.await?.shard_id);
 //! // Before the runtime ends.
-//! producer.shutdown().await;
+//! producer.close().await;
 //! # Ok(())
 //! # }
 //! # }
@@ -162,10 +162,11 @@
 //! | Feature | For | Crates more | Rust |
 //! |---|---|---|---|
 //! | `arbitrary` | input for fuzz targets of consumers and producers: module `arbitrary` | 2 | 1.87 |
-//! | `aws-sdk` | records of the AWS SDK in, its entries out: module `aws_sdk` | 56 | 1.94.1 |
+//! | `aws-sdk` | types of the AWS SDK in and out, its client as a stream: module `aws_sdk` | 56 | 1.94.1 |
 //! | `lambda` | events of Lambda, Firehose and Analytics, the Python module's shape: module `lambda` | 8 | 1.87 |
+//! | `metrics` | `producer`, and its numbers for the crate `metrics` | 9 | 1.87 |
 //! | `multilang` | record processors under the KCL's MultiLangDaemon: module `multilang` | 11 | 1.87 |
-//! | `producer` | a producer that runs, on tokio and the AWS SDK: `Producer` | 59 | 1.94.1 |
+//! | `producer` | a producer that runs, on tokio: `Producer` | 6 | 1.87 |
 //! | `serde` | checkpoints as texts, owned records as structs | 3 | 1.87 |
 //! | `simd` | digests in as many lanes as the processor has (`md5-many`) | 2 | 1.89 |
 //!
@@ -191,11 +192,11 @@
 )]
 #![cfg_attr(
     feature = "producer",
-    doc = "- feature `producer`: [`Producer`], [`producer::list_shards`]"
+    doc = "- feature `producer`: [`Producer`], [`producer::ProducerBuilder`]"
 )]
 //!
-//! The features `aws-sdk` and `producer` use `aws-sdk-kinesis` without its default
-//! features. A program that makes its client with `aws-config` has all that is
+//! `producer` talks to any [`producer::StreamService`]; `aws-sdk` implements that
+//! for the SDK's client. It uses `aws-sdk-kinesis` without its default features. A program that makes its client with `aws-config` has all that is
 //! needed. Without it, enable `aws-sdk-kinesis`'s features `rt-tokio` and
 //! `default-https-client`.
 //!

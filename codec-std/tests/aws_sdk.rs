@@ -1,12 +1,19 @@
 //! The SDK's records in and out. Protects that no data is copied on the way and
 //! that absent keys stay absent.
 
+use aws_sdk_kinesis::config::http::HttpResponse;
+use aws_sdk_kinesis::error::{ErrorMetadata, SdkError};
+use aws_sdk_kinesis::operation::put_records::PutRecordsError;
 use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types::{PutRecordsRequestEntry, Record};
+use aws_sdk_kinesis::types::{
+    HashKeyRange as ListedRange, PutRecordsRequestEntry, PutRecordsResultEntry, Record,
+    SequenceNumberRange, Shard as ListedShard,
+};
+use kinesis_agg::producer::{ListShardsError, PutResult, RequestFailure};
 use kinesis_agg::write::OuterKey;
 use kinesis_agg::{
     EnclosingRecord as _, HashKey, KinesisRecord, OwnedAggregate, OwnedUserRecord,
-    RecordAggregator, deaggregate,
+    RecordAggregator, Shard, deaggregate,
 };
 
 fn aggregate(outer_key: OuterKey) -> OwnedAggregate {
@@ -85,4 +92,107 @@ fn an_aggregate_becomes_an_entry_under_its_keys() {
         let back = record(entry.data.into_inner(), Some(partition_key));
         assert_eq!(deaggregate(&[back]).count(), 3);
     }
+}
+
+#[test]
+fn a_result_is_stored_only_with_shard_and_number_and_without_an_error_code() {
+    let full = PutRecordsResultEntry::builder()
+        .shard_id("shardId-000000000001")
+        .sequence_number("7");
+    let stored = PutResult::Stored {
+        shard_id: "shardId-000000000001".into(),
+        sequence_number: "7".into(),
+    };
+    assert_eq!(PutResult::from(full.clone().build()), stored);
+    let rejected = |code: &str, message: &str| PutResult::Rejected {
+        code: code.into(),
+        message: message.into(),
+    };
+    let failed = full.error_code("InternalFailure").error_message("again");
+    let failed = PutResult::from(failed.build());
+    assert_eq!(failed, rejected("InternalFailure", "again"));
+    let nothing = PutRecordsResultEntry::builder().build();
+    assert_eq!(PutResult::from(nothing), rejected("NoShardId", ""));
+}
+
+fn listed(starting: &str, ending: &str, last_number: Option<&str>) -> ListedShard {
+    let range = ListedRange::builder()
+        .starting_hash_key(starting)
+        .ending_hash_key(ending);
+    let numbers = SequenceNumberRange::builder()
+        .starting_sequence_number("1")
+        .set_ending_sequence_number(last_number.map(Into::into));
+    ListedShard::builder()
+        .shard_id("shardId-000000000002")
+        .parent_shard_id("shardId-000000000000")
+        .adjacent_parent_shard_id("shardId-000000000001")
+        .hash_key_range(range.build().unwrap())
+        .sequence_number_range(numbers.build().unwrap())
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn a_shard_keeps_its_range_parents_and_end_and_a_bad_range_names_it() {
+    let largest = u128::MAX.to_string();
+    let open = Shard::try_from(&listed("5", &largest, None)).unwrap();
+    let range = open.hash_key_range();
+    assert_eq!(range.starting_hash_key(), HashKey::new(5));
+    assert_eq!(range.ending_hash_key(), HashKey::MAX);
+    let parents: Vec<_> = open.parents().iter().map(|id| &**id).collect();
+    assert_eq!(parents, ["shardId-000000000000", "shardId-000000000001"]);
+    assert!(open.is_open());
+    assert!(
+        !Shard::try_from(&listed("5", "6", Some("9")))
+            .unwrap()
+            .is_open()
+    );
+    for (starting, ending) in [("6", "5"), ("", "5"), ("0", "x")] {
+        let error = Shard::try_from(&listed(starting, ending, None)).unwrap_err();
+        assert_eq!(error, ListShardsError::Range("shardId-000000000002".into()));
+    }
+}
+
+/// Protects the producer's reactions: each kind of failure has its own.
+#[test]
+fn an_error_becomes_the_failure_that_its_code_and_status_stand_for() {
+    let failure = |code: &str, message: Option<&str>, status: u16| {
+        let meta = ErrorMetadata::builder().code(code);
+        let meta = match message {
+            Some(message) => meta.message(message),
+            None => meta,
+        };
+        let response = HttpResponse::new(status.try_into().unwrap(), "".into());
+        let error = PutRecordsError::generic(meta.build());
+        RequestFailure::from(&SdkError::service_error(error, response))
+    };
+    let text = "AccessDeniedException: not for you";
+    assert_eq!(
+        failure("AccessDeniedException", Some("not for you"), 400),
+        RequestFailure::AccessDenied(text.into())
+    );
+    let code = "ResourceNotFoundException";
+    assert_eq!(
+        failure(code, None, 400),
+        RequestFailure::StreamNotFound(code.into())
+    );
+    let code = "ValidationException";
+    assert_eq!(
+        failure(code, None, 400),
+        RequestFailure::Rejected(code.into())
+    );
+    let code = "InternalFailure";
+    assert_eq!(
+        failure(code, None, 500),
+        RequestFailure::NoAnswer(code.into())
+    );
+    assert_eq!(
+        failure(code, None, 413),
+        RequestFailure::Rejected(code.into())
+    );
+    let timeout = SdkError::<PutRecordsError>::timeout_error("too slow");
+    let RequestFailure::NoAnswer(text) = RequestFailure::from(&timeout) else {
+        panic!("{timeout:?}");
+    };
+    assert!(text.contains("too slow"), "{text}");
 }

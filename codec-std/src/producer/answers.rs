@@ -257,15 +257,7 @@ impl<T> ProducerCore<T> {
     /// where consumers may not get it.
     fn send_again(&mut self, stored: Stored<T>, awaits_listing: Duration, hold: bool) {
         count(&mut self.counters.wrong_shard, 1);
-        let mut sealed = stored.sealed;
-        let attempt = Attempt {
-            sent_at: stored.sent_at,
-            answered_at: stored.answered_at,
-            outcome: AttemptOutcome::WrongShard {
-                shard_id: stored.shard_id,
-                sequence_number: stored.sequence_number,
-            },
-        };
+        let (mut sealed, attempt) = stored.into_parts();
         if self.view.distribution == Distribution::Auto && sealed.pushed.len() == 1 {
             return self.try_again(sealed, attempt);
         }

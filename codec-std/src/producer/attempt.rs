@@ -4,6 +4,8 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
+use thiserror::Error;
+
 use crate::producer::request::RequestFailure;
 
 /// One attempt to put a user record into the stream that did not deliver it.
@@ -28,10 +30,11 @@ impl Attempt {
 
 /// Why an attempt did not deliver. Texts of the service are cut to
 /// [`MAX_ANSWER_TEXT_LEN`](crate::producer::MAX_ANSWER_TEXT_LEN) bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AttemptOutcome {
     /// The service rejected the record, with an error code and a message.
+    #[error("the service rejected the record: {code}: {message}")]
     Rejected {
         /// The error code.
         code: Arc<str>,
@@ -39,9 +42,11 @@ pub enum AttemptOutcome {
         message: Arc<str>,
     },
     /// The request failed as a whole.
+    #[error(transparent)]
     RequestFailed(RequestFailure),
     /// The answer did not have one result for each record, so it is unknown
     /// which result belongs to which record.
+    #[error("the answer has {answered} results for {sent} records")]
     CountMismatch {
         /// Records in the request.
         sent: usize,
@@ -51,6 +56,7 @@ pub enum AttemptOutcome {
     /// The aggregate is in a shard that does not have all of its user records,
     /// or that no listing knows. A consumer may drop it, or may see this user
     /// record twice.
+    #[error("stored in shard {shard_id}, where a consumer may drop it")]
     WrongShard {
         /// The shard.
         shard_id: Arc<str>,

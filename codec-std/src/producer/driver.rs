@@ -1,268 +1,138 @@
-//! A [`ProducerCore`] with a clock and a connection: tokio and the AWS SDK.
+//! The handle of a running producer.
 //!
-//! One task owns the core (`worker.rs`). Callers reach it through a channel that
-//! holds no more than there is room for (`room.rs`).
+//! One task owns the core (`worker.rs`). Handles reach it through a queue that
+//! holds no more than there is room for (`intake.rs`, `room.rs`).
 
 use alloc::sync::Arc;
-use core::fmt;
-use core::future::Future;
-use core::pin::Pin;
-use core::task::{Context, Poll};
 use core::time::Duration;
 
-use aws_sdk_kinesis::Client;
-use thiserror::Error;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::sync::watch;
 
-use crate::producer::backoff::SplitMix;
+use crate::producer::clock::Clock;
 use crate::producer::core::ProducerCore;
 use crate::producer::counters::ProducerCounters;
-use crate::producer::distribution::DistributionAnswer;
-use crate::producer::event::{Delivery, Failure, Notice};
-use crate::producer::request::RequestFailure;
-use crate::producer::room::Room;
-use crate::producer::settings::ProducerSettings;
-use crate::producer::stream_client::{ListShardsError, StreamClient};
-use crate::producer::worker::{Clock, Command, LONGEST_PAUSE, SHORTEST_PAUSE, Token, Worker};
+use crate::producer::delivery::DeliveryFuture;
+use crate::producer::event::Failure;
+use crate::producer::hooks::Hooks;
+use crate::producer::intake::{Command, Intake, Token};
+use crate::producer::numbers::{ProducerSnapshot, ShardSnapshot};
+use crate::producer::put_error::PutError;
+use crate::producer::room::NoRoom;
 use crate::shards::RejectionReason;
-use crate::shards::ShardMap;
 use crate::write::OwnedUserRecord;
 
-/// How long a request of a [`Producer`] may take by default.
-pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a [`Producer`] tries to start by default.
-pub const DEFAULT_START_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What is called with each [`Notice`].
-#[derive(Clone)]
-pub(super) struct OnNotice(Arc<dyn Fn(&Notice) + Send + Sync>);
-
-impl OnNotice {
-    pub(super) fn call(&self, notice: &Notice) {
-        (self.0)(notice);
-    }
-}
-
-impl fmt::Debug for OnNotice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("OnNotice").finish_non_exhaustive()
-    }
-}
-
-/// Settings of a [`Producer`]; made by [`Producer::builder`].
-#[derive(Clone, Debug)]
-pub struct ProducerBuilder {
-    client: Client,
-    stream: String,
-    settings: ProducerSettings,
-    request_timeout: Duration,
-    start_timeout: Duration,
-    seed: Option<u64>,
-    on_notice: Option<OnNotice>,
-}
-
-impl ProducerBuilder {
-    /// Sets how the producer behaves.
-    #[must_use]
-    pub fn settings(self, settings: ProducerSettings) -> Self {
-        Self { settings, ..self }
-    }
-
-    /// Sets how long a request may take before it counts as lost and its user
-    /// records are sent again, and how long all pages of a listing may take;
-    /// [`DEFAULT_REQUEST_TIMEOUT`] by default.
-    #[must_use]
-    pub fn request_timeout(self, request_timeout: Duration) -> Self {
-        Self {
-            request_timeout,
-            ..self
-        }
-    }
-
-    /// Sets how long [`start`](Self::start) tries again after errors that pass;
-    /// [`DEFAULT_START_TIMEOUT`] by default.
-    #[must_use]
-    pub fn start_timeout(self, start_timeout: Duration) -> Self {
-        Self {
-            start_timeout,
-            ..self
-        }
-    }
-
-    /// Sets what the pauses between attempts are drawn from. Random by default.
-    #[must_use]
-    pub fn seed(self, seed: u64) -> Self {
-        Self {
-            seed: Some(seed),
-            ..self
-        }
-    }
-
-    /// Sets a function that is called at once with what the producer finds out
-    /// about its stream while it runs. It is called on the producer's task, and
-    /// must not block. Each notice is a `tracing` event, too.
-    #[must_use]
-    pub fn on_notice(self, on_notice: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
-        Self {
-            on_notice: Some(OnNotice(Arc::new(on_notice))),
-            ..self
-        }
-    }
-
-    /// Lists the shards, asks how the stream distributes records, and starts the
-    /// producer in the tokio runtime of the caller.
-    ///
-    /// Errors that pass are retried until the
-    /// [start timeout](Self::start_timeout) is over, as a running producer
-    /// retries them: requests without an answer, too many requests, and open
-    /// shards that do not have every hash key once, as happens while a stream
-    /// reshards.
-    ///
-    /// # Errors
-    ///
-    /// At once: [`ListShardsError::Service`] with
-    /// [`AccessDenied`](RequestFailure::AccessDenied) if the credentials do not
-    /// allow ListShards, with
-    /// [`StreamNotFound`](RequestFailure::StreamNotFound) if there is no such
-    /// stream, with [`Rejected`](RequestFailure::Rejected) if its name is not
-    /// valid. After the start timeout, the last of the others:
-    /// [`ListShardsError::Service`] with
-    /// [`NoAnswer`](RequestFailure::NoAnswer), [`ListShardsError::Range`] or
-    /// [`ListShardsError::Map`].
-    pub async fn start(self) -> Result<Producer, ListShardsError> {
-        let stream = StreamClient::new(self.client, self.stream.into(), self.request_timeout);
-        let seed = self.seed.unwrap_or_else(random_seed);
-        let mut random = SplitMix::new(seed.wrapping_add(1));
-        let clock = Clock::start();
-        let (map, distribution, listed_at) =
-            first_listing(&stream, clock, self.start_timeout, &mut random).await?;
-        tracing::debug!(
-            stream = &**stream.stream(),
-            shards = map.open_shards().len(),
-            "start"
-        );
-        // A put waits for room, and the room is not divided by shards.
-        let settings = self.settings.with_shard_shares(false);
-        let (max_buffered_len, ttl) = (settings.max_buffered_len(), settings.ttl());
-        let mut core = ProducerCore::new(map, listed_at, settings, seed);
-        core.set_distribution(&distribution, clock.now());
-        let (commands, receiver) = mpsc::unbounded_channel();
-        let (counters_sender, counters) = watch::channel(ProducerCounters::default());
-        let room = Arc::new(Room::new(max_buffered_len));
-        let worker = Worker::new(
-            stream,
-            core,
-            clock,
-            random,
-            Arc::clone(&room),
-            counters_sender,
-            self.on_notice,
-        );
-        Ok(Producer {
-            commands,
-            counters,
-            clock,
-            room,
-            ttl,
-            worker: tokio::spawn(worker.run(receiver)),
-        })
-    }
-}
-
-/// The first list of shards and how the stream distributes records, tried again
-/// after errors that pass.
-async fn first_listing(
-    stream: &StreamClient,
-    clock: Clock,
-    timeout: Duration,
-    random: &mut SplitMix,
-) -> Result<(ShardMap, DistributionAnswer, Duration), ListShardsError> {
-    let deadline = Instant::now().checked_add(timeout);
-    let mut longest_pause = SHORTEST_PAUSE;
-    let mut error: ListShardsError = RequestFailure::NoAnswer("deadline has elapsed".into()).into();
-    loop {
-        let listed_at = clock.now();
-        let attempt = async {
-            let (shards, distribution) = tokio::join!(stream.list_shards(), stream.distribution());
-            let map = ShardMap::new(shards?)?;
-            Ok::<_, ListShardsError>((map, distribution?, listed_at))
-        };
-        let attempt = match deadline {
-            Some(deadline) => tokio::time::timeout_at(deadline, attempt).await,
-            None => Ok(attempt.await),
-        };
-        match attempt {
-            Ok(Ok(listing)) => return Ok(listing),
-            Ok(Err(lasting)) if lasting.is_lasting() => return Err(lasting),
-            Ok(Err(passing)) => error = passing,
-            Err(_elapsed) => return Err(error),
-        }
-        tracing::debug!(stream = &**stream.stream(), %error, "start is tried again");
-        let pause = random.up_to(longest_pause);
-        longest_pause = longest_pause.saturating_mul(2).min(LONGEST_PAUSE);
-        let next = Instant::now().checked_add(pause);
-        if deadline.is_some_and(|deadline| next.is_none_or(|next| next > deadline)) {
-            return Err(error);
-        }
-        tokio::time::sleep(pause).await;
-    }
-}
+/// User records of a [`Producer::put_batch`] that are handed over at once.
+const BATCH_LEN: usize = 64;
 
 /// Puts user records into a stream, aggregated by shard; nothing is lost.
 ///
-/// ```no_run
+/// ```
+/// # #[cfg(feature = "aws-sdk")] {
+/// use core::time::Duration;
 /// use kinesis_agg::{OwnedUserRecord, Producer};
 ///
-/// # async fn produce(client: aws_sdk_kinesis::Client) -> Result<(), Box<dyn std::error::Error>> {
-/// let producer = Producer::builder(client, "my-stream").start().await?;
-/// let delivery = producer.put(OwnedUserRecord::new("sensor-7", "21.5")).await;
-/// let delivery = delivery.await?;
-/// println!("{} {}", delivery.shard_id, delivery.sequence_number);
-/// producer.shutdown().await;
+/// # async fn produce(client: aws_sdk_kinesis::Client) -> Result<(), Box<dyn core::error::Error>> {
+/// let producer = Producer::builder(client, "my-stream")
+///     .on_failure(|error| eprintln!("{error}: {:?}", error.user_record().partition_key()))
+///     .start()
+///     .await?;
+/// let handle = producer.clone();
+/// let delivery = handle.put(OwnedUserRecord::new("sensor-7", "21.5")).await;
+/// println!("in shard {}", delivery.await?.shard_id);
+/// let end = producer.shutdown_within(Duration::from_secs(5)).await;
+/// println!("{} of {} undelivered", end.undelivered.len(), end.counters.user_records_in);
 /// # Ok(())
+/// # }
 /// # }
 /// ```
 ///
+/// A clone is another handle of the same producer. When the last one is dropped,
+/// the producer is closed and goes on in the background until everything it
+/// accepted has ended.
+///
 /// [`ProducerCore`] documents what is delivered, in which order, and what memory
 /// is held; the bound of the memory includes the way from the puts to the core.
-/// Beside it, requests in flight are held as the SDK encodes them
-/// ([`ProducerSettings::with_max_requests_in_flight`]). The client should not
-/// make attempts of its own (`RetryConfig::disabled()`): the producer makes
-/// them, and those of the client only take time from the timeout.
+/// Beside it, requests in flight are held as the client encodes them
+/// ([`ProducerSettings::with_max_requests_in_flight`](crate::ProducerSettings::with_max_requests_in_flight)).
 ///
 /// The credentials need `kinesis:PutRecords`, `kinesis:ListShards` and
 /// `kinesis:DescribeStreamSummary`. Without the last one, the producer goes by
-/// where the service stores records, and gives a [`Notice`] of that.
+/// where the service stores records, and gives a
+/// [`Notice`](crate::producer::Notice) of that.
 ///
-/// Dropped without [`shutdown`](Self::shutdown), a producer goes on in the
-/// background until everything it accepted has ended.
+/// If the runtime is shut down before the producer, each user record that has not
+/// ended goes back to its caller: [`PutError::Stopped`] if it was not sent,
+/// [`PutError::Failed`] with
+/// [`FailureReason::Stopped`](crate::producer::FailureReason::Stopped) otherwise.
 ///
-/// Each step is a `tracing` event; numbers are in
-/// [`counters`](Self::counters).
-#[derive(Debug)]
+/// # Logs
+///
+/// All that the producer logs with `tracing` is in one span, `producer`, with the
+/// field `stream`. Trouble is a warning, at most one a second, with counts and
+/// the last cause.
+///
+/// # Numbers
+///
+/// [`counters`](Self::counters), [`snapshot`](Self::snapshot) and
+/// [`shard_snapshots`](Self::shard_snapshots) return them. With the feature
+/// `metrics`, the producer also reports them to the crate `metrics` once a
+/// second while it works, and at its end. Their names begin with
+/// `kinesis_agg_producer_`, and they have the label `stream`:
+///
+/// | Kind | Names |
+/// |---|---|
+/// | counters | `user_records_in`, `user_records_delivered`, `user_records_failed`, `requests`, `records`, `raw_records`, `bytes`, `retries`, `wrong_shard`; `errors` with the label `code` |
+/// | gauges | `buffered_user_records`, `buffered_bytes`, `oldest_age_seconds`, `requests_in_flight` |
+/// | histograms | `request_latency_seconds`, `buffering_time_seconds`: each time as the upper bound of its bucket in [`Histogram`](crate::producer::Histogram) |
+#[derive(Clone, Debug)]
 pub struct Producer {
-    commands: mpsc::UnboundedSender<Command>,
-    counters: watch::Receiver<ProducerCounters>,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    intake: Arc<Intake>,
     clock: Clock,
-    room: Arc<Room>,
     ttl: Duration,
-    worker: JoinHandle<()>,
+    hooks: Hooks,
+    /// Closed when the task ends.
+    ended: watch::Receiver<()>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.intake.close();
+    }
+}
+
+/// How a producer ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Shutdown {
+    /// The user records that the shutdown gave up, in the order of their puts,
+    /// each with its attempts. Those that were in flight may be in the stream.
+    pub undelivered: Vec<Failure>,
+    /// What was done from start to end.
+    pub counters: ProducerCounters,
 }
 
 impl Producer {
-    /// A producer for a stream, given by its name or its ARN.
-    pub fn builder(client: Client, stream: impl Into<String>) -> ProducerBuilder {
-        ProducerBuilder {
-            client,
-            stream: stream.into(),
-            settings: ProducerSettings::new(),
-            request_timeout: DEFAULT_REQUEST_TIMEOUT,
-            start_timeout: DEFAULT_START_TIMEOUT,
-            seed: None,
-            on_notice: None,
+    pub(super) fn new(
+        intake: Arc<Intake>,
+        clock: Clock,
+        ttl: Duration,
+        hooks: Hooks,
+        ended: watch::Receiver<()>,
+    ) -> Self {
+        let inner = Inner {
+            intake,
+            clock,
+            ttl,
+            hooks,
+            ended,
+        };
+        Self {
+            inner: Arc::new(inner),
         }
     }
 
@@ -271,99 +141,245 @@ impl Producer {
     ///
     /// The time to live of the user record starts with this call. If there is no
     /// room before it is over, the user record is rejected
-    /// ([`RejectionReason::Expired`]).
+    /// ([`RejectionReason::Expired`]). A user record that is not accepted comes
+    /// back through the future as well.
     ///
     /// User records of one hash key are stored in the order in which their
-    /// puts returned. If this future is dropped before it returns, the user
-    /// record is dropped with it, and is not sent.
+    /// puts returned.
+    ///
+    /// # Cancellation
+    ///
+    /// If this future is dropped before it returns, the user record is dropped
+    /// with it and is not sent. To keep it, use [`try_put`](Self::try_put) or
+    /// [`put_within`](Self::put_within).
     pub async fn put(&self, user_record: OwnedUserRecord) -> DeliveryFuture {
-        let put_at = self.clock.now();
-        let (ended, end) = oneshot::channel();
+        // A loop of puts lets other tasks run.
+        tokio::task::consume_budget().await;
+        let put_at = self.inner.clock.now();
+        match self.accept(user_record, put_at, None).await {
+            Ok(future) => future,
+            Err(error) => {
+                self.inner.hooks.failure(&error);
+                DeliveryFuture::rejected(error)
+            }
+        }
+    }
+
+    /// Accepts a user record if there is room now.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError::Rejected`] with [`RejectionReason::BufferFull`] if there is no
+    /// room, or with [`RejectionReason::LargerThanBuffer`] if there never will
+    /// be; [`PutError::Stopped`] if the producer is closed. Each holds the user
+    /// record, and the [hook](crate::producer::ProducerBuilder::on_failure) is
+    /// not called. Other reasons to reject it come through the future.
+    pub fn try_put(&self, user_record: OwnedUserRecord) -> Result<DeliveryFuture, PutError> {
         let needed = ProducerCore::<Token>::held_len(&user_record);
-        let expiry = self.clock.instant(put_at.saturating_add(self.ttl));
-        let unsent = match self.room.take(needed, expiry).await {
-            Err(reason) => Some((ended, PutError::Rejected(user_record.into(), reason))),
-            Ok(place) => {
-                let token = Token::new(ended, place);
-                let put = Command::Put(user_record, token, put_at);
-                match self.commands.send(put) {
-                    Err(mpsc::error::SendError(Command::Put(user_record, token, _))) => {
-                        let stopped = PutError::Stopped(Some(user_record.into()));
-                        Some((token.into_ended(), stopped))
-                    }
-                    Ok(()) | Err(_) => None,
+        let inner = &*self.inner;
+        match inner.intake.room.try_take(needed) {
+            Ok(()) => {
+                let pushed = inner.intake.push(user_record, needed, inner.clock.now());
+                pushed.map_err(|user_record| PutError::Stopped(user_record.into()))
+            }
+            Err(no_room) => Err(rejected(user_record, no_room)),
+        }
+    }
+
+    /// Accepts a user record if there is room within that time.
+    ///
+    /// # Cancellation
+    ///
+    /// If this future is dropped before it returns, the user record is dropped
+    /// with it and is not sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_put`](Self::try_put), at the end of that time; also
+    /// [`RejectionReason::Expired`] if the time to live of the user record is
+    /// over before.
+    pub async fn put_within(
+        &self,
+        user_record: OwnedUserRecord,
+        time: Duration,
+    ) -> Result<DeliveryFuture, PutError> {
+        tokio::task::consume_budget().await;
+        let put_at = self.inner.clock.now();
+        self.accept(user_record, put_at, Some(time)).await
+    }
+
+    /// Accepts user records as soon as there is room for them, and returns the
+    /// futures of their deliveries, in the same order. It takes less time than
+    /// as many [`put`](Self::put)s, and does the same otherwise.
+    ///
+    /// # Cancellation
+    ///
+    /// If this future is dropped before it returns, the user records that are
+    /// accepted already are delivered; the others are dropped and not sent.
+    pub async fn put_batch(
+        &self,
+        user_records: impl IntoIterator<Item = OwnedUserRecord>,
+    ) -> Vec<DeliveryFuture> {
+        let inner = &*self.inner;
+        let mut user_records = user_records.into_iter();
+        let mut futures = Vec::with_capacity(user_records.size_hint().0);
+        loop {
+            tokio::task::consume_budget().await;
+            let sized = |user_record| {
+                let held_len = ProducerCore::<Token>::held_len(&user_record);
+                (user_record, held_len)
+            };
+            let batch: Vec<_> = user_records.by_ref().take(BATCH_LEN).map(sized).collect();
+            if batch.is_empty() {
+                return futures;
+            }
+            let held_len = batch.iter().map(|&(_, held_len)| held_len);
+            let needed = held_len.fold(0, usize::saturating_add);
+            let mut rest = batch;
+            if inner.intake.room.try_take(needed).is_ok() {
+                let put_at = inner.clock.now();
+                match inner.intake.push_all(rest, put_at, &mut futures) {
+                    Ok(()) => continue,
+                    Err(closed) => rest = closed,
                 }
             }
-        };
-        if let Some((ended, error)) = unsent {
-            // This function still holds the receiver.
-            let _is_sent = ended.send(Err(error));
+            for (user_record, _) in rest {
+                futures.push(self.put(user_record).await);
+            }
         }
-        DeliveryFuture { end }
+    }
+
+    async fn accept(
+        &self,
+        user_record: OwnedUserRecord,
+        put_at: Duration,
+        time: Option<Duration>,
+    ) -> Result<DeliveryFuture, PutError> {
+        let needed = ProducerCore::<Token>::held_len(&user_record);
+        let inner = &*self.inner;
+        let expiry = put_at.saturating_add(inner.ttl);
+        let until = time.map_or(expiry, |time| put_at.saturating_add(time).min(expiry));
+        let until = inner.clock.instant(until);
+        match inner.intake.wait_for_room(needed, until).await {
+            Ok(()) => {
+                let pushed = inner.intake.push(user_record, needed, put_at);
+                pushed.map_err(|user_record| PutError::Stopped(user_record.into()))
+            }
+            Err(NoRoom::Rejected(RejectionReason::BufferFull { .. }))
+                if inner.clock.now() >= expiry =>
+            {
+                let expired = RejectionReason::Expired;
+                Err(PutError::Rejected(user_record.into(), expired))
+            }
+            Err(no_room) => Err(rejected(user_record, no_room)),
+        }
     }
 
     /// Sends what waits for company, and waits until all user records whose
-    /// puts have returned have ended.
+    /// puts have returned have ended. Returns at once if the producer has
+    /// stopped.
+    ///
+    /// # Cancellation
+    ///
+    /// If this future is dropped, the flush happens all the same.
     pub async fn flush(&self) {
-        let (ended, end) = oneshot::channel();
-        if self.commands.send(Command::Flush(ended)).is_ok() {
-            // Without an answer, the worker is gone, and so is what it held.
-            let _is_ended = end.await;
+        // Without an answer, the task has ended, and so has all that it held.
+        let _is_ended = self.inner.intake.ask(Command::Flush).await;
+    }
+
+    /// Accepts no more user records, waits until all that were accepted have
+    /// ended, and returns the final counters. Without a service, that takes
+    /// until the time to live of all is over
+    /// ([`ProducerSettings::with_ttl`](crate::ProducerSettings::with_ttl)); to
+    /// wait less, use [`shutdown_within`](Self::shutdown_within).
+    ///
+    /// Puts that wait for room, and later ones, return [`PutError::Stopped`]. The
+    /// same goes for all handles.
+    ///
+    /// # Cancellation
+    ///
+    /// Nothing happens before the first poll. If this future is dropped after
+    /// that, the producer stays closed and goes on until everything has ended. It
+    /// may be called again.
+    pub async fn close(&self) -> ProducerCounters {
+        self.inner.intake.close();
+        self.ended().await;
+        self.counters()
+    }
+
+    /// [Closes](Self::close) the producer; what has not ended after that time is
+    /// given up and returned, together with the final counters.
+    ///
+    /// A user record that is given up also ends its
+    /// [`DeliveryFuture`](crate::producer::DeliveryFuture), with the same
+    /// [`Failure`]. If two handles shut down at once, each user record is
+    /// returned to one of them.
+    ///
+    /// # Cancellation
+    ///
+    /// Nothing happens before the first poll. If this future is dropped before
+    /// the time is over, the producer stays closed, gives up nothing and goes on
+    /// until everything has ended. It may be called again. What was given up and
+    /// not returned is returned by the next call.
+    pub async fn shutdown_within(&self, time: Duration) -> Shutdown {
+        let inner = &*self.inner;
+        inner.intake.close();
+        if tokio::time::timeout(time, self.ended()).await.is_err() {
+            inner.intake.give_up();
+            self.ended().await;
+        }
+        Shutdown {
+            undelivered: inner.intake.take_undelivered(),
+            counters: self.counters(),
         }
     }
 
-    /// Waits until all user records that were put have ended, and stops. Without
-    /// a service, that is when the time to live of all is over
-    /// ([`ProducerSettings::with_ttl`]).
-    pub async fn shutdown(self) {
-        drop(self.commands);
-        if let Err(error) = self.worker.await {
-            tracing::error!(%error, "producer ended early");
+    /// Waits until the task has ended.
+    async fn ended(&self) {
+        let mut ended = self.inner.ended.clone();
+        // Nothing is ever sent; the sender is dropped.
+        while ended.changed().await.is_ok() {}
+    }
+
+    /// Returns the state in numbers: counters, gauges, errors by code, and
+    /// histograms. The producer's task makes it when it is asked, after the puts
+    /// that have returned. Of a producer that has stopped, it is that of the end.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping this future changes nothing.
+    pub async fn snapshot(&self) -> ProducerSnapshot {
+        let intake = &self.inner.intake;
+        match intake.ask(Command::Snapshot).await {
+            Ok(snapshot) => snapshot,
+            Err(_ended) => {
+                self.ended().await;
+                intake.last()
+            }
         }
+    }
+
+    /// Returns what is held for each open shard, in the order of their hash keys;
+    /// nothing if the producer has stopped.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping this future changes nothing.
+    pub async fn shard_snapshots(&self) -> Vec<ShardSnapshot> {
+        let answer = self.inner.intake.ask(Command::ShardSnapshots).await;
+        answer.unwrap_or_default()
     }
 
     /// What was done so far.
     #[must_use]
     pub fn counters(&self) -> ProducerCounters {
-        *self.counters.borrow()
+        self.inner.intake.counters()
     }
 }
 
-/// The end of a user record that was put.
-#[derive(Debug)]
-#[must_use = "it says whether the user record was delivered"]
-pub struct DeliveryFuture {
-    end: oneshot::Receiver<Result<Delivery, PutError>>,
-}
-
-impl Future for DeliveryFuture {
-    type Output = Result<Delivery, PutError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let end = Pin::new(&mut self.end).poll(context);
-        end.map(|end| end.unwrap_or(Err(PutError::Stopped(None))))
+fn rejected(user_record: OwnedUserRecord, no_room: NoRoom) -> PutError {
+    match no_room {
+        NoRoom::Rejected(reason) => PutError::Rejected(user_record.into(), reason),
+        NoRoom::Closed => PutError::Stopped(user_record.into()),
     }
-}
-
-/// A user record that is not known to be delivered.
-#[derive(Clone, Debug, Error)]
-#[non_exhaustive]
-pub enum PutError {
-    /// It was never accepted, and nothing was sent.
-    #[error("user record was rejected")]
-    Rejected(Box<OwnedUserRecord>, #[source] RejectionReason),
-    /// It was accepted and then given up.
-    #[error(transparent)]
-    Failed(Box<Failure>),
-    /// The producer is not running any longer, because its runtime was shut
-    /// down. Holds the user record if it was not on its way yet.
-    #[error("producer has stopped")]
-    Stopped(Option<Box<OwnedUserRecord>>),
-}
-
-/// Differs from process to process and from call to call.
-fn random_seed() -> u64 {
-    use core::hash::{BuildHasher as _, Hasher as _};
-    let state = std::collections::hash_map::RandomState::new();
-    state.build_hasher().finish()
 }

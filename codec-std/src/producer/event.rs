@@ -82,14 +82,17 @@ pub struct Delivery {
 }
 
 /// A user record that was accepted and then given up.
-#[derive(Clone, Error)]
-#[error("user record was given up after {} attempts", attempts.count())]
+///
+/// As an error, it says how often the user record was sent and why it was given
+/// up; its [source](core::error::Error::source) is the
+/// [outcome](crate::producer::AttemptOutcome) of the last attempt, if there was
+/// one.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Failure {
     /// The user record, as it was pushed.
     pub user_record: OwnedUserRecord,
     /// Why.
-    #[source]
     pub reason: FailureReason,
     /// The attempts to deliver it.
     pub attempts: Attempts,
@@ -102,6 +105,28 @@ impl fmt::Debug for Failure {
             .field("reason", &self.reason)
             .field("attempts", &self.attempts)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let attempts = match self.attempts.count() {
+            0 => return write!(f, "user record was given up unsent ({})", self.reason),
+            1 => "1 attempt",
+            count => &format!("{count} attempts"),
+        };
+        write!(
+            f,
+            "user record was given up after {attempts} ({})",
+            self.reason
+        )
+    }
+}
+
+impl core::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        let last = self.attempts.last()?;
+        Some(&last.outcome)
     }
 }
 
@@ -137,4 +162,8 @@ pub enum FailureReason {
     /// ([`UnfitForRaw`](crate::producer::UnfitForRaw)).
     #[error("cannot be sent raw, on a stream that distributes records itself")]
     CannotGoRaw,
+    /// The producer was stopped before it was delivered
+    /// ([`ProducerCore::give_up_all`](crate::producer::ProducerCore::give_up_all)).
+    #[error("producer stopped")]
+    Stopped,
 }

@@ -1,29 +1,30 @@
 //! Room for user records, in bytes, on their whole way: from the caller through
-//! the channel and the core to the event.
+//! the queue and the core to the event.
 
-use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, TryAcquireError};
 use tokio::time::Instant;
 
 use crate::shards::RejectionReason;
+
+/// Why there is no room.
+#[derive(Debug)]
+pub(super) enum NoRoom {
+    /// The user record may be put again, unless it can never fit.
+    Rejected(RejectionReason),
+    /// The producer takes no more user records.
+    Closed,
+}
 
 /// A bounded number of bytes. Those who wait for some get them in the order in
 /// which they came.
 #[derive(Debug)]
 pub(super) struct Room {
     len: usize,
-    bytes: Arc<Semaphore>,
+    bytes: Semaphore,
     waiting: AtomicUsize,
-    is_short: Notify,
-}
-
-/// Bytes that are taken, until this is dropped.
-#[derive(Debug)]
-pub(super) struct Place {
-    _bytes: OwnedSemaphorePermit,
 }
 
 impl Room {
@@ -31,54 +32,81 @@ impl Room {
         let len = len.min(Semaphore::MAX_PERMITS);
         Self {
             len,
-            bytes: Arc::new(Semaphore::new(len)),
+            bytes: Semaphore::new(len),
             waiting: AtomicUsize::new(0),
-            is_short: Notify::new(),
         }
     }
 
-    /// Waits for so many bytes, but not beyond `expiry`.
-    ///
-    /// # Errors
-    ///
-    /// [`RejectionReason::LargerThanBuffer`] at once,
-    /// [`RejectionReason::Expired`] when the time is over.
+    /// Takes that many bytes, until they are [given back](Self::give_back).
+    pub(super) fn try_take(&self, needed: usize) -> Result<(), NoRoom> {
+        let count = self.count(needed)?;
+        match self.bytes.try_acquire_many(count) {
+            Ok(bytes) => {
+                bytes.forget();
+                Ok(())
+            }
+            Err(TryAcquireError::NoPermits) => {
+                let available = self.bytes.available_permits();
+                let reason = RejectionReason::BufferFull { needed, available };
+                Err(NoRoom::Rejected(reason))
+            }
+            Err(TryAcquireError::Closed) => Err(NoRoom::Closed),
+        }
+    }
+
+    /// Waits for that many bytes, but not beyond `until`; none is far away.
+    /// `on_short` is called when it begins to wait.
     pub(super) async fn take(
         &self,
         needed: usize,
-        expiry: Option<Instant>,
-    ) -> Result<Place, RejectionReason> {
+        until: Option<Instant>,
+        on_short: impl FnOnce(),
+    ) -> Result<(), NoRoom> {
+        let no_room = match self.try_take(needed) {
+            Err(NoRoom::Rejected(full @ RejectionReason::BufferFull { .. })) => full,
+            other => return other,
+        };
+        let _waiting = Waiting::new(self);
+        on_short();
+        let bytes = self.bytes.acquire_many(self.count(needed)?);
+        let far = Duration::from_secs(u64::from(u32::MAX));
+        let until = until.or_else(|| Instant::now().checked_add(far));
+        let bytes = match until {
+            Some(until) => tokio::time::timeout_at(until, bytes).await,
+            None => Ok(bytes.await),
+        };
+        match bytes {
+            Ok(Ok(bytes)) => {
+                bytes.forget();
+                Ok(())
+            }
+            Ok(Err(_closed)) => Err(NoRoom::Closed),
+            Err(_elapsed) => Err(NoRoom::Rejected(no_room)),
+        }
+    }
+
+    fn count(&self, needed: usize) -> Result<u32, NoRoom> {
         let limit = self.len;
         let count = u32::try_from(needed).ok().filter(|_| needed <= limit);
-        let Some(count) = count else {
-            return Err(RejectionReason::LargerThanBuffer { needed, limit });
-        };
-        if let Ok(bytes) = Arc::clone(&self.bytes).try_acquire_many_owned(count) {
-            return Ok(Place { _bytes: bytes });
+        let too_large = RejectionReason::LargerThanBuffer { needed, limit };
+        count.ok_or(NoRoom::Rejected(too_large))
+    }
+
+    /// Gives back bytes that were taken.
+    pub(super) fn give_back(&self, len: usize) {
+        if len > 0 {
+            self.bytes.add_permits(len);
         }
-        let _waiting = Waiting::new(self);
-        let bytes = Arc::clone(&self.bytes).acquire_many_owned(count);
-        let far = Duration::from_secs(u64::from(u32::MAX));
-        let expiry = expiry.or_else(|| Instant::now().checked_add(far));
-        let bytes = match expiry {
-            Some(expiry) => tokio::time::timeout_at(expiry, bytes).await.ok(),
-            None => Some(bytes.await),
-        };
-        // The semaphore is never closed.
-        let bytes = bytes.and_then(Result::ok);
-        bytes
-            .map(|bytes| Place { _bytes: bytes })
-            .ok_or(RejectionReason::Expired)
+    }
+
+    /// Ends all waiting, now and later.
+    pub(super) fn close(&self) {
+        self.bytes.close();
     }
 
     /// True if somebody waits.
     pub(super) fn is_short(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
-    }
-
-    /// Waits until somebody has to wait.
-    pub(super) async fn becomes_short(&self) {
-        self.is_short.notified().await;
     }
 }
 
@@ -88,7 +116,6 @@ struct Waiting<'a>(&'a Room);
 impl<'a> Waiting<'a> {
     fn new(room: &'a Room) -> Self {
         room.waiting.fetch_add(1, Ordering::Relaxed);
-        room.is_short.notify_one();
         Self(room)
     }
 }

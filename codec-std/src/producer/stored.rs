@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use core::time::Duration;
 
+use crate::producer::attempt::{Attempt, AttemptOutcome};
 use crate::producer::sealed::Sealed;
 
 /// A Kinesis record that the service stored, and where.
@@ -13,4 +14,20 @@ pub(super) struct Stored<T> {
     pub(super) answered_at: Duration,
     pub(super) shard_id: Arc<str>,
     pub(super) sequence_number: Arc<str>,
+}
+
+impl<T> Stored<T> {
+    /// The Kinesis record, and the attempt, which counts as one that did not
+    /// deliver.
+    pub(super) fn into_parts(self) -> (Sealed<T>, Attempt) {
+        let attempt = Attempt {
+            sent_at: self.sent_at,
+            answered_at: self.answered_at,
+            outcome: AttemptOutcome::WrongShard {
+                shard_id: self.shard_id,
+                sequence_number: self.sequence_number,
+            },
+        };
+        (self.sealed, attempt)
+    }
 }

@@ -1,351 +1,329 @@
 //! The task that owns the core of a running producer.
 //!
-//! Requests are tasks of their own, and so are listings.
+//! It works in bounded steps and lets other tasks of the runtime run between
+//! them. Requests and listings are tasks of their own.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::time::Duration;
 use std::collections::HashMap;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
-use crate::producer::backoff::SplitMix;
+use crate::producer::clock::Clock;
 use crate::producer::core::ProducerCore;
-use crate::producer::counters::ProducerCounters;
-use crate::producer::distribution::DistributionAnswer;
-use crate::producer::driver::{OnNotice, PutError};
-use crate::producer::event::{Delivery, Notice, ProducerEvent};
+use crate::producer::delivery::End;
+use crate::producer::epochs::Epochs;
+use crate::producer::event::{FailureReason, Notice, ProducerEvent};
+use crate::producer::hooks::Hooks;
+use crate::producer::intake::{Command, Intake, Orders, Token};
+use crate::producer::listing::{Listing, Pauses, list};
+#[cfg(feature = "metrics")]
+use crate::producer::meter::Meter;
+use crate::producer::put_error::PutError;
 use crate::producer::request::{PutRequest, PutResult, RequestFailure, RequestId};
-use crate::producer::room::{Place, Room};
-use crate::producer::stream_client::{ListShardsError, StreamClient};
-use crate::shards::Shard;
-use crate::write::OwnedUserRecord;
+use crate::producer::service::{ListShardsError, StreamService};
+use crate::producer::tally::Tally;
+use crate::producer::timed::Timed;
 
 /// How long a closed shard is remembered after it is no longer listed.
 const KEEP_CLOSED: Duration = Duration::from_secs(15 * 60);
-/// Pauses between listings: the first, and the longest.
-pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// User records taken from the channel before requests are looked at.
-const COMMANDS_AT_ONCE: usize = 256;
+/// What a step does at most: puts taken over, and user records ended.
+const STEP_LEN: usize = 256;
 
-/// The time since the producer started.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
-    started_at: Instant,
-}
-
-impl Clock {
-    pub(super) fn start() -> Self {
-        Self {
-            started_at: Instant::now(),
-        }
-    }
-
-    pub(super) fn now(&self) -> Duration {
-        self.started_at.elapsed()
-    }
-
-    /// The instant of a time; none if it is too far away.
-    pub(super) fn instant(&self, at: Duration) -> Option<Instant> {
-        self.started_at.checked_add(at)
-    }
-}
-
-type Ended = oneshot::Sender<Result<Delivery, PutError>>;
+type Answer = (Duration, Result<Vec<PutResult>, RequestFailure>);
 
 #[derive(Debug)]
-pub(super) enum Command {
-    /// A user record and when it was put.
-    Put(OwnedUserRecord, Token, Duration),
-    Flush(oneshot::Sender<()>),
-}
-
-/// What goes through the core with a user record.
-#[derive(Debug)]
-pub(super) struct Token {
-    ended: Ended,
-    /// Flushes before it.
-    epoch: u64,
-    /// Its bytes are free when the token is dropped.
-    _place: Place,
-}
-
-impl Token {
-    pub(super) const fn new(ended: Ended, place: Place) -> Self {
-        Self {
-            ended,
-            epoch: 0,
-            _place: place,
-        }
-    }
-
-    pub(super) fn into_ended(self) -> Ended {
-        self.ended
-    }
-}
-
-type Answer = Result<Vec<PutResult>, RequestFailure>;
-
-/// What was found out about the stream.
-struct Listing {
-    requested_at: Duration,
-    shards: Result<Vec<Shard>, ListShardsError>,
-    distribution: Result<DistributionAnswer, RequestFailure>,
-}
-
-pub(super) struct Worker {
-    stream: StreamClient,
+pub(super) struct Worker<S> {
+    stream: Timed<S>,
     core: ProducerCore<Token>,
     clock: Clock,
-    random: SplitMix,
-    room: Arc<Room>,
+    intake: Arc<Intake>,
+    /// Taken from the intake, not yet in the core.
+    commands: VecDeque<Command>,
     requests: JoinSet<Answer>,
     request_ids: HashMap<Id, RequestId>,
     /// At most one task.
     listing: JoinSet<Listing>,
-    /// Listings in a row that did not help.
-    fruitless_listings: u32,
+    pauses: Pauses,
+    /// The last listing did not help.
+    is_listing_fruitless: bool,
     /// The last listing did not say how the stream distributes records.
     asks_again: bool,
-    epoch: u64,
-    /// How many user records of each epoch have not ended.
-    held: BTreeMap<u64, u64>,
-    /// Who waits for all of an epoch and of those before.
-    flushes: Vec<(u64, oneshot::Sender<()>)>,
-    counters: watch::Sender<ProducerCounters>,
-    on_notice: Option<OnNotice>,
+    epochs: Epochs,
+    /// Bytes of user records that have ended, which the room does not have yet.
+    freed: usize,
+    tally: Tally,
+    hooks: Hooks,
+    gives_up: bool,
+    #[cfg(feature = "metrics")]
+    meter: Meter,
+    /// Dropped when the task has ended, after everything else.
+    _running: watch::Sender<()>,
 }
 
-impl Worker {
+impl<S: StreamService> Worker<S> {
     pub(super) fn new(
-        stream: StreamClient,
+        stream: Timed<S>,
         core: ProducerCore<Token>,
         clock: Clock,
-        random: SplitMix,
-        room: Arc<Room>,
-        counters: watch::Sender<ProducerCounters>,
-        on_notice: Option<OnNotice>,
+        pauses: Pauses,
+        intake: Arc<Intake>,
+        hooks: Hooks,
+        running: watch::Sender<()>,
     ) -> Self {
         Self {
+            #[cfg(feature = "metrics")]
+            meter: Meter::new(stream.stream()),
             stream,
             core,
             clock,
-            random,
-            room,
+            intake,
+            commands: VecDeque::new(),
             requests: JoinSet::new(),
             request_ids: HashMap::new(),
             listing: JoinSet::new(),
-            fruitless_listings: 0,
+            pauses,
+            is_listing_fruitless: false,
             asks_again: false,
-            epoch: 0,
-            held: BTreeMap::new(),
-            flushes: Vec::new(),
-            counters,
-            on_notice,
+            epochs: Epochs::default(),
+            freed: 0,
+            tally: Tally::default(),
+            hooks,
+            gives_up: false,
+            _running: running,
         }
     }
 
-    pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
-        let room = Arc::clone(&self.room);
-        let mut is_open = true;
+    pub(super) async fn run(mut self) {
+        let intake = Arc::clone(&self.intake);
         loop {
-            self.pump();
-            if !is_open && self.core.buffered_count() == 0 {
+            let is_moving = self.step();
+            if !is_moving && self.core.buffered_count() == 0 && intake.is_over() {
                 break;
             }
-            let timeout = self.core.poll_timeout();
-            let timeout = timeout.and_then(|at| self.clock.instant(at));
+            let timeout = self.timeout();
             tokio::select! {
-                command = commands.recv(), if is_open => {
-                    is_open = command.is_some();
-                    let mut next = command;
-                    for _ in 0..COMMANDS_AT_ONCE {
-                        let Some(command) = next else { break };
-                        self.take(command);
-                        next = commands.try_recv().ok();
-                    }
-                    if let Some(command) = next {
-                        self.take(command);
+                biased;
+                Some(answer) = self.requests.join_next_with_id() => {
+                    self.answered(answer);
+                    while let Some(answer) = self.requests.try_join_next_with_id() {
+                        self.answered(answer);
                     }
                 }
-                Some(answer) = self.requests.join_next_with_id() => self.answered(answer),
                 Some(listing) = self.listing.join_next() => self.listed(listing),
-                () = room.becomes_short() => {}
-                () = sleep_until(timeout) => {}
-            }
-            if !is_open {
-                self.core.flush();
+                () = tokio::task::yield_now(), if is_moving => {}
+                () = intake.changed(), if !is_moving => {}
+                () = sleep_until(timeout), if !is_moving => {}
             }
         }
-        tracing::debug!(stream = &**self.stream.stream(), "stop");
+        self.tally.warn(Duration::MAX);
+        tracing::debug!("stop");
     }
 
-    fn take(&mut self, command: Command) {
-        match command {
-            Command::Put(user_record, mut token, put_at) => {
-                token.epoch = self.epoch;
-                let held = self.held.entry(self.epoch).or_default();
-                *held = held.saturating_add(1);
-                let pushed = self.core.push(user_record, token, put_at, self.clock.now());
-                if let Err(rejected) = pushed {
-                    let reason = rejected.reason;
-                    tracing::debug!(%reason, "user record rejected");
-                    let error = PutError::Rejected(rejected.user_record.into(), reason);
-                    self.end(rejected.token, Err(error));
-                }
-            }
-            Command::Flush(ended) => {
-                self.core.flush();
-                self.flushes.push((self.epoch, ended));
-                self.epoch = self.epoch.saturating_add(1);
-            }
-        }
+    fn timeout(&self) -> Option<Instant> {
+        let at = [
+            self.core.poll_timeout(),
+            self.tally.due_at(),
+            #[cfg(feature = "metrics")]
+            self.meter.due_at(),
+        ];
+        let at = at.into_iter().flatten().min();
+        at.and_then(|at| self.clock.instant(at))
     }
 
-    fn end(&mut self, token: Token, end: Result<Delivery, PutError>) {
-        let epoch = token.epoch;
-        // Callers who do not care have dropped the future.
-        let _is_awaited = token.into_ended().send(end);
-        if let Some(held) = self.held.get_mut(&epoch) {
-            *held = held.saturating_sub(1);
-            if *held == 0 {
-                self.held.remove(&epoch);
+    /// Does a bounded part of what can be done without waiting. Returns true if
+    /// there may be more: nothing else would wake the task for it.
+    fn step(&mut self) -> bool {
+        let orders = self.intake.take(&mut self.commands);
+        let now = self.clock.now();
+        let mut is_moving = self.take_commands(now);
+        self.obey(orders, now);
+        // While there is more of a reshard or of expiries, others run in between.
+        let is_working = self.core.step(now);
+        is_moving |= is_working;
+        while !is_working && let Some(request) = self.core.poll_request(now) {
+            is_moving = true;
+            if !self.send(request) {
+                break;
             }
         }
-    }
-
-    /// Does all that can be done without waiting.
-    fn pump(&mut self) {
-        if self.room.is_short() {
-            // Nobody waits for company while somebody waits for room.
-            self.core.flush();
-        }
-        let mut is_moving = true;
-        // Until nothing moves: if a request or an event were left over, nothing
-        // would wake the task for it.
-        while is_moving {
-            is_moving = false;
-            while let Some(request) = self.core.poll_request(self.clock.now()) {
-                self.send(request);
-                is_moving = true;
-            }
-            // Before anybody learns of an end and reads what led to it.
-            self.counters.send_replace(self.core.counters());
-            while let Some(event) = self.core.poll_event() {
-                match event {
-                    ProducerEvent::Delivered { token, delivery } => self.end(token, Ok(delivery)),
-                    ProducerEvent::Failed { token, failure } => {
-                        tracing::warn!(reason = %failure.reason, attempts = failure.attempts.count(), "user record given up");
-                        self.end(token, Err(PutError::Failed(failure.into())));
-                    }
-                    ProducerEvent::Notice(notice) => self.notice(&notice),
-                }
-                is_moving = true;
-            }
-        }
-        let oldest_held = self.held.first_key_value().map(|(&epoch, _)| epoch);
-        let is_over = |epoch: u64| oldest_held.is_none_or(|held| held > epoch);
-        let flushes = core::mem::take(&mut self.flushes);
-        for (epoch, ended) in flushes {
-            if is_over(epoch) {
-                // Callers who do not wait any longer have dropped the future.
-                let _is_awaited = ended.send(());
-            } else {
-                self.flushes.push((epoch, ended));
-            }
-        }
+        // Before anybody learns of an end and reads what led to it.
+        self.intake.report(self.core.counters());
+        is_moving |= self.take_events();
+        self.intake.room.give_back(core::mem::take(&mut self.freed));
+        self.epochs.tell();
+        self.tally.warn(now);
+        #[cfg(feature = "metrics")]
+        self.measure(is_moving, now);
         let wants_listing = self.core.wants_refresh() || self.asks_again;
         if wants_listing && self.listing.is_empty() {
             self.list();
         }
+        is_moving
     }
 
-    fn notice(&self, notice: &Notice) {
-        tracing::warn!(stream = &**self.stream.stream(), %notice, "notice");
-        if let Some(on_notice) = &self.on_notice {
-            on_notice.call(notice);
+    #[cfg(feature = "metrics")]
+    fn measure(&mut self, is_moving: bool, now: Duration) {
+        if is_moving || self.core.buffered_count() > 0 {
+            self.meter.touch();
+        }
+        if self.meter.due_at().is_some_and(|due_at| due_at <= now) {
+            self.meter.report(self.core.snapshot(now), now);
         }
     }
 
-    fn send(&mut self, request: PutRequest) {
+    fn take_commands(&mut self, now: Duration) -> bool {
+        for _ in 0..STEP_LEN {
+            match self.commands.pop_front() {
+                Some(Command::Put(user_record, mut token, put_at)) => {
+                    token.epoch = self.epochs.add();
+                    if let Err(rejected) = self.core.push(user_record, token, put_at, now) {
+                        let user_record = rejected.user_record.into();
+                        let error = PutError::Rejected(user_record, rejected.reason);
+                        self.end(rejected.token, Err(error));
+                    }
+                }
+                Some(Command::Flush(ended)) => {
+                    self.core.flush();
+                    self.epochs.flush(ended);
+                }
+                // Callers who do not wait any longer have dropped the receiver.
+                Some(Command::Snapshot(answer)) => {
+                    let _is_awaited = answer.send(self.core.snapshot(now));
+                }
+                Some(Command::ShardSnapshots(answer)) => {
+                    let shards = self.core.shard_snapshots(now).collect();
+                    let _is_awaited = answer.send(shards);
+                }
+                None => return false,
+            }
+        }
+        true
+    }
+
+    fn obey(&mut self, orders: Orders, now: Duration) {
+        self.gives_up |= orders.gives_up;
+        // What is in the queue goes through the core first.
+        if !self.commands.is_empty() {
+            return;
+        }
+        if orders.is_closed || self.intake.room.is_short() {
+            // Nobody waits for company while somebody waits for room or the end.
+            self.core.flush();
+        }
+        if self.gives_up {
+            self.requests.abort_all();
+            self.core.give_up_all(now);
+        }
+    }
+
+    /// Makes a request; false if others should run before the next one.
+    fn send(&mut self, request: PutRequest) -> bool {
         let PutRequest { id, records, .. } = request;
         tracing::trace!(?id, records = records.len(), "put");
+        let (clock, is_small) = (self.clock, records.len() < STEP_LEN);
         let put = self.stream.clone().put_records(records);
-        let task = self.requests.spawn(put);
+        let put = async move {
+            let answer = put.await;
+            (clock.now(), answer)
+        };
+        let task = self.requests.spawn(put.in_current_span());
         self.request_ids.insert(task.id(), id);
+        is_small
+    }
+
+    /// Ends user records; true if there may be more.
+    fn take_events(&mut self) -> bool {
+        let mut has_moved = false;
+        for _ in 0..STEP_LEN {
+            let Some(event) = self.core.poll_event() else {
+                return has_moved;
+            };
+            has_moved = true;
+            self.take_event(event);
+        }
+        true
+    }
+
+    fn take_event(&mut self, event: ProducerEvent<Token>) {
+        match event {
+            ProducerEvent::Delivered { token, delivery } => self.end(token, Ok(delivery)),
+            ProducerEvent::Failed { token, failure } => {
+                self.tally.given_up(&failure);
+                if self.gives_up && failure.reason == FailureReason::Stopped {
+                    self.intake.report_undelivered(failure.clone());
+                }
+                self.end(token, Err(PutError::Failed(failure.into())));
+            }
+            ProducerEvent::Notice(notice) => self.notice(&notice),
+        }
+    }
+
+    fn end(&mut self, token: Token, end: End) {
+        if let Err(error) = &end {
+            self.hooks.failure(error);
+        }
+        self.freed = self.freed.saturating_add(token.held_len);
+        self.epochs.end(token.epoch);
+        token.ending.end(end);
+    }
+
+    fn notice(&self, notice: &Notice) {
+        tracing::warn!(%notice, "notice");
+        self.hooks.notice(notice);
     }
 
     fn answered(&mut self, answer: Result<(Id, Answer), JoinError>) {
-        let (task, answer) = match answer {
-            Ok((task, answer)) => (task, answer),
+        let (task, (answered_at, answer)) = match answer {
+            Ok(answer) => answer,
             Err(error) => {
                 let failure = RequestFailure::NoAnswer(error.to_string().into());
-                (error.id(), Err(failure))
+                (error.id(), (self.clock.now(), Err(failure)))
             }
         };
         let Some(id) = self.request_ids.remove(&task) else {
             return;
         };
-        let before = self.core.counters();
-        let now = self.clock.now();
         let taken = match answer {
-            Ok(results) => self.core.handle_answer(id, results, now),
+            Ok(results) => self.core.handle_answer(id, results, answered_at),
             Err(failure) => {
-                tracing::warn!(?id, %failure, "request failed");
-                self.core.handle_failure(id, failure, now)
+                tracing::debug!(?id, %failure, "request failed");
+                self.tally.request_failed(&failure);
+                self.core.handle_failure(id, failure, answered_at)
             }
         };
         if taken.is_err() {
-            tracing::error!(?id, "answer to no request");
-        }
-        let after = self.core.counters();
-        let retries = after.retries.saturating_sub(before.retries);
-        let wrong_shard = after.wrong_shard.saturating_sub(before.wrong_shard);
-        if retries > 0 {
-            tracing::debug!(?id, retries, wrong_shard, "records to be sent again");
+            // It was given up before.
+            tracing::debug!(?id, "answer to no request");
         }
     }
 
     fn list(&mut self) {
-        let doublings = self.fruitless_listings.min(16);
-        let longest = SHORTEST_PAUSE.saturating_mul(1_u32.checked_shl(doublings).unwrap_or(1));
-        let pause = match self.fruitless_listings {
-            0 => Duration::ZERO,
-            _ => self.random.up_to(longest.min(LONGEST_PAUSE)),
+        let pause = match self.is_listing_fruitless {
+            true => self.pauses.next(),
+            false => Duration::ZERO,
         };
-        self.fruitless_listings = self.fruitless_listings.saturating_add(1);
+        self.is_listing_fruitless = true;
         let (stream, clock) = (self.stream.clone(), self.clock);
-        self.listing.spawn(async move {
+        let listing = async move {
             tokio::time::sleep(pause).await;
-            let requested_at = clock.now();
-            let (shards, distribution) = tokio::join!(stream.list_shards(), stream.distribution());
-            Listing {
-                requested_at,
-                shards,
-                distribution,
-            }
-        });
+            list(&stream, clock).await
+        };
+        self.listing.spawn(listing.in_current_span());
     }
 
     fn listed(&mut self, listing: Result<Listing, JoinError>) {
         let now = self.clock.now();
-        let Ok(Listing {
-            requested_at,
-            shards,
-            distribution,
-        }) = listing
-        else {
-            return;
-        };
-        self.asks_again = distribution.is_err();
-        if let Ok(answer) = &distribution {
+        let Ok(listing) = listing else { return };
+        self.asks_again = listing.distribution.is_err();
+        if let Ok(answer) = &listing.distribution {
             self.core.set_distribution(answer, now);
         }
-        let stream = &**self.stream.stream();
-        let map = shards.and_then(|shards| {
+        let map = listing.shards.and_then(|shards| {
             let map = self.core.map().refreshed(shards, now, KEEP_CLOSED);
             map.map_err(ListShardsError::from)
         });
@@ -353,21 +331,52 @@ impl Worker {
             Ok(map) => {
                 let diff = self.core.map().diff(&map);
                 let (opened, closed) = (diff.opened.len(), diff.closed.len());
-                tracing::info!(stream, opened, closed, "shards listed");
-                self.core.replace_map(map, requested_at, now);
+                tracing::info!(opened, closed, "shards listed");
+                self.core.replace_map(map, listing.requested_at, now);
                 if !self.core.wants_refresh() && !self.asks_again {
-                    self.fruitless_listings = 0;
+                    self.is_listing_fruitless = false;
+                    self.pauses.reset();
                 }
             }
             // While a stream reshards, there may be no map for a moment.
             Err(error) => {
-                let cause: &(dyn core::error::Error + 'static) = &error;
-                tracing::warn!(stream, error = cause, "shards not listed");
+                self.tally.listing_failed(&error);
                 if let ListShardsError::Service(failure) = &error {
                     self.core.handle_listing_failure(failure, now);
                 }
             }
         }
+    }
+}
+
+/// The runtime drops the task if it is shut down before the producer: whatever
+/// has not ended goes back to its caller.
+impl<S> Drop for Worker<S> {
+    fn drop(&mut self) {
+        let mut commands = self.intake.end();
+        for command in self.commands.drain(..).chain(commands.drain(..)) {
+            if let Command::Put(user_record, token, _) = command {
+                let error = PutError::Stopped(user_record.into());
+                self.hooks.failure(&error);
+                token.ending.end(Err(error));
+            }
+        }
+        // The core keeps its time: the runtime's clock may be gone.
+        self.core.give_up_all(Duration::ZERO);
+        self.intake.report(self.core.counters());
+        while let Some(event) = self.core.poll_event() {
+            if let ProducerEvent::Failed { token, failure } = event {
+                let error = PutError::Failed(failure.into());
+                self.hooks.failure(&error);
+                token.ending.end(Err(error));
+            } else if let ProducerEvent::Delivered { token, delivery } = event {
+                token.ending.end(Ok(delivery));
+            }
+        }
+        let last = self.core.snapshot(Duration::ZERO);
+        #[cfg(feature = "metrics")]
+        self.meter.report(last.clone(), Duration::ZERO);
+        self.intake.report_last(last);
     }
 }
 

@@ -113,7 +113,7 @@ async fn main() -> anyhow::Result<()> {
     put(&producer, 0..USER_RECORDS / 2).await?;
     server.reshard(0).await?;
     put(&producer, USER_RECORDS / 2..USER_RECORDS).await?;
-    producer.shutdown().await;
+    producer.close().await;
 
     let mut checkpoints = Checkpoints::new();
     let mut processed: HashMap<String, u32> = HashMap::new();

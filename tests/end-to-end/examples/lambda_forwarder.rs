@@ -96,7 +96,7 @@ async fn main() -> anyhow::Result<()> {
     println!("{}", serde_json::to_string(&answer)?);
     anyhow::ensure!(answer.is_empty(), "not all is stored");
 
-    producer.shutdown().await;
+    producer.close().await;
 
     let read = read(&server).await?;
     let twice = read.values().filter(|&&times| times >= 2).count();

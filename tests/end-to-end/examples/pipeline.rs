@@ -36,15 +36,16 @@ async fn main() -> anyhow::Result<()> {
         .await?;
 
     let is_done = AtomicBool::new(false);
+    let handle = producer.clone();
     let produce = async {
         let mut deliveries = Vec::new();
         for number in 0..USER_RECORDS {
             let sensor = number % SENSORS;
             let reading = format!("{sensor}/{number}/21.5");
             let user_record = OwnedUserRecord::new(format!("sensor-{sensor}"), reading);
-            deliveries.push(producer.put(user_record).await);
+            deliveries.push(handle.put(user_record).await);
             if (number + 1) % (USER_RECORDS / 10) == 0 {
-                let counters = producer.counters();
+                let counters = handle.counters();
                 println!(
                     "{:5.1} s  {} put, {} delivered, {} records, {} sent again",
                     start.elapsed().as_secs_f32(),
@@ -56,7 +57,7 @@ async fn main() -> anyhow::Result<()> {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
-        producer.flush().await;
+        handle.flush().await;
         is_done.store(true, Ordering::Relaxed);
         deliveries
     };
@@ -80,8 +81,8 @@ async fn main() -> anyhow::Result<()> {
             }
         }
     }
-    let counters = producer.counters();
-    producer.shutdown().await;
+    let end = producer.shutdown_within(Duration::from_secs(20)).await;
+    let (counters, numbers) = (end.counters, producer.snapshot().await);
 
     let consumed = server.consume().await?;
     println!(
@@ -92,6 +93,15 @@ async fn main() -> anyhow::Result<()> {
     println!("{:>9} splits and merges", reshards?);
     println!("{:>9} user records delivered", delivered);
     println!("{:>9} given back", given_back);
+    println!("{:>9} undelivered at the deadline", end.undelivered.len());
+    for (code, count) in &numbers.errors {
+        println!("{count:>9} errors: {code}");
+    }
+    for percent in [50, 99] {
+        let bound = numbers.request_latency.percentile(percent);
+        let bound = bound.unwrap_or(Duration::MAX).as_millis();
+        println!("{bound:>9} ms at most for {percent} % of the requests");
+    }
     println!(
         "{:>9} aggregates that a split had cut, sent again",
         counters.wrong_shard

@@ -157,7 +157,7 @@ async fn main() -> anyhow::Result<()> {
     put(&producer, 0..USER_RECORDS / 2).await;
     server.reshard(0).await?;
     put(&producer, USER_RECORDS / 2..USER_RECORDS).await;
-    producer.shutdown().await;
+    producer.close().await;
 
     let mut numbers = HashSet::new();
     while numbers.len() < usize::try_from(USER_RECORDS)? {

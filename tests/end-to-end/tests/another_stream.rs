@@ -88,7 +88,7 @@ async fn on_a_stream_that_distributes_itself_all_goes_raw_and_needs_no_key() {
     let tagged = user_record(0).with_tag("tag", None);
     let rejected = producer.put(tagged).await.await.unwrap_err();
     assert!(matches!(rejected, PutError::Rejected(..)), "{rejected:?}");
-    producer.shutdown().await;
+    producer.close().await;
     assert_eq!(
         *notices.lock().unwrap(),
         [Notice::DistributionChanged(Distribution::Auto)]
@@ -139,7 +139,7 @@ async fn a_switch_in_both_directions_loses_nothing() {
     assert_eq!(counters.distribution_changes, 4);
     assert!(counters.raw_records >= 600, "{counters:?}");
     assert!(counters.records > counters.raw_records, "{counters:?}");
-    producer.shutdown().await;
+    producer.close().await;
     check(&server, deliveries).await;
 }
 
@@ -172,7 +172,7 @@ async fn without_the_permission_to_ask_the_answers_decide() {
     let counters = producer.counters();
     assert!(counters.distribution_denied > 1, "{counters:?}");
     assert!(counters.raw_records >= 128, "{counters:?}");
-    producer.shutdown().await;
+    producer.close().await;
     let notices = notices.lock().unwrap().clone();
     let [Notice::DistributionDenied(_), changes @ ..] = &notices[..] else {
         panic!("{notices:?}");
@@ -201,7 +201,7 @@ async fn a_stream_that_was_created_again_has_other_shards_of_the_same_names() {
         deliveries.push(producer.put(user_record(number)).await);
     }
     producer.flush().await;
-    producer.shutdown().await;
+    producer.close().await;
     assert!(matches!(
         &notices.lock().unwrap()[..],
         [Notice::StreamNotFound(_)]
@@ -222,7 +222,7 @@ async fn an_idle_producer_notices_a_stream_that_was_created_again() {
     for number in 0..400 {
         deliveries.push(producer.put(user_record(number)).await);
     }
-    producer.shutdown().await;
+    producer.close().await;
     check(&server, deliveries).await;
 }
 

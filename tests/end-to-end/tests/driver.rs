@@ -10,9 +10,10 @@ use core::time::Duration;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use kinesis_agg::aws_sdk::SdkStream;
 use kinesis_agg::producer::{
     AttemptOutcome, DeliveryFuture, FailureReason, ListShardsError, Notice, Producer,
-    ProducerSettings, PutError, RequestFailure, list_shards,
+    ProducerSettings, PutError, RequestFailure, StreamService as _,
 };
 use kinesis_agg::shards::RejectionReason;
 use kinesis_agg::write::Limits;
@@ -68,7 +69,8 @@ async fn a_listing_is_read_page_by_page_to_its_end() {
     for choice in 0..4 {
         server.reshard(choice).await.unwrap();
     }
-    let listed = list_shards(&server.client, STREAM, FOREVER).await.unwrap();
+    let stream = SdkStream::new(server.client.clone(), STREAM);
+    let listed = stream.list_shards().await.unwrap();
     let expected = server.shards().await.unwrap();
     assert!(expected.len() > 7);
     assert_eq!(listed.len(), expected.len());
@@ -85,7 +87,7 @@ async fn a_listing_is_read_page_by_page_to_its_end() {
             assert_eq!(delivery.attempt_count, 1);
         }
     }
-    ends(producer.shutdown()).await;
+    ends(producer.close()).await;
 }
 
 #[tokio::test]
@@ -136,7 +138,7 @@ async fn without_a_listing_the_other_shards_go_on_and_nothing_is_called_delivere
         })
         .await;
     }
-    ends(producer.shutdown()).await;
+    ends(producer.close()).await;
 }
 
 #[tokio::test]
@@ -164,7 +166,7 @@ async fn what_the_stream_does_not_take_comes_back_before_its_time_is_over() {
     assert_eq!(failure.reason, FailureReason::RejectedByService);
     assert_eq!(failure.user_record.data().len(), 2 << 20);
     ends(small).await.unwrap();
-    ends(producer.shutdown()).await;
+    ends(producer.close()).await;
 }
 
 /// With a server that does not answer: puts until one has to wait, and drops
@@ -209,22 +211,22 @@ async fn requests_without_an_answer_are_made_again_and_a_dropped_put_is_none() {
     assert_eq!(counters.user_records_in, put_count);
     assert_eq!(counters.user_records_delivered, put_count);
     check_all_are_there(&server, deliveries).await;
-    ends(producer.shutdown()).await;
+    ends(producer.close()).await;
 }
 
 #[tokio::test]
-async fn a_shutdown_waits_for_all_and_without_one_all_goes_on() {
-    for is_shut_down in [true, false] {
+async fn a_close_waits_for_all_and_without_one_all_goes_on() {
+    for is_closed in [true, false] {
         let server = Server::start(1, Faults::default(), false).await.unwrap();
         let producer = producer(&server, settings().with_max_buffered_len(10_000)).await;
         server.set_outage(Outage::PutRecordsHangs);
         let deliveries = put_until_full(&producer).await;
-        if is_shut_down {
-            let shutdown = tokio::spawn(producer.shutdown());
+        if is_closed {
+            let close = tokio::spawn(async move { producer.close().await });
             tokio::time::sleep(ms(400)).await;
-            assert!(!shutdown.is_finished());
+            assert!(!close.is_finished());
             server.set_outage(Outage::None);
-            ends(shutdown).await.unwrap();
+            ends(close).await.unwrap();
         } else {
             drop(producer);
             tokio::time::sleep(ms(400)).await;
@@ -268,7 +270,7 @@ async fn a_start_tries_again_what_passes_and_reports_at_once_what_does_not() {
     server.set_outage(Outage::None);
     let producer = started.await.unwrap();
     ends(producer.put(user_record(0)).await).await.unwrap();
-    ends(producer.shutdown()).await;
+    ends(producer.close()).await;
 }
 
 #[tokio::test]
@@ -299,7 +301,7 @@ async fn denied_access_is_a_notice_at_once_and_what_was_put_is_sent_when_it_is_m
     server.set_outage(Outage::None);
     let delivery = ends(delivery).await.unwrap();
     assert!(delivery.attempt_count > 2, "{delivery:?}");
-    ends(producer.shutdown()).await;
+    ends(producer.close()).await;
 }
 
 #[tokio::test]
@@ -326,7 +328,7 @@ async fn the_time_to_live_starts_with_the_put_and_a_put_that_waits_for_room_expi
             other => panic!("{other:?}"),
         }
     }
-    ends(producer.shutdown()).await;
+    ends(producer.close()).await;
     // A request in flight may take its 300 ms beyond the time to live.
     let took = start.elapsed();
     assert!(took < ms(4_000), "{took:?} for a time to live of 1 s");
@@ -374,5 +376,5 @@ async fn large_puts_wait_for_room_from_the_first_byte_on() {
     for delivery in deliveries {
         ends(delivery).await.unwrap();
     }
-    ends(producer.shutdown()).await;
+    ends(producer.close()).await;
 }

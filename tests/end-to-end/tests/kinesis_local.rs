@@ -8,8 +8,9 @@ use std::collections::{HashMap, HashSet};
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::types::{ScalingType, ShardIteratorType, StreamStatus};
+use kinesis_agg::aws_sdk::SdkStream;
 use kinesis_agg::producer::{
-    AttemptOutcome, FailureReason, Producer, ProducerSettings, PutError, list_shards,
+    AttemptOutcome, FailureReason, Producer, ProducerSettings, PutError, StreamService as _,
 };
 use kinesis_agg::write::Limits;
 use kinesis_agg::{HashKey, OwnedUserRecord, RecordAggregator, ShardMap, deaggregate};
@@ -63,8 +64,8 @@ impl Stream {
     }
 
     async fn map(&self) -> ShardMap {
-        let shards = list_shards(&self.client, self.name, LONG).await.unwrap();
-        ShardMap::new(shards).unwrap()
+        let stream = SdkStream::new(self.client.clone(), self.name);
+        ShardMap::new(stream.list_shards().await.unwrap()).unwrap()
     }
 
     async fn first_iterator(&self, shard_id: &str) -> Option<String> {
@@ -162,7 +163,7 @@ async fn the_largest_record_of_a_stream_is_one_aggregate_and_comes_back_whole() 
         let delivery = delivery.await.unwrap();
         assert_eq!(delivery.sub_sequence_number, place);
     }
-    producer.shutdown().await;
+    producer.close().await;
 
     let iterator = stream.first_iterator("shardId-000000000000").await;
     let read = stream.client.get_records().set_shard_iterator(iterator);
@@ -258,7 +259,7 @@ async fn shards_keep_their_parents_and_lead_a_consumer_to_all_user_records() {
     for delivery in deliveries {
         delivery.await.unwrap();
     }
-    producer.shutdown().await;
+    producer.close().await;
 
     // As the KCL: a shard that ended names its children, which come after all
     // of their parents.
@@ -319,8 +320,8 @@ async fn more_shards_than_a_page_has_are_all_listed() {
     let page = page.send().await.unwrap();
     assert!(page.next_token.is_some() && page.shards().len() < 250);
     for stream_or_arn in [stream.name, &arn] {
-        let listed = list_shards(&stream.client, stream_or_arn, LONG).await;
-        let listed = listed.unwrap();
+        let listed = SdkStream::new(stream.client.clone(), stream_or_arn);
+        let listed = listed.list_shards().await.unwrap();
         assert_eq!(listed.len(), 251);
         let map = ShardMap::new(listed).unwrap();
         assert_eq!(map.open_shards().len(), 249);
@@ -335,5 +336,5 @@ async fn more_shards_than_a_page_has_are_all_listed() {
         let delivery = producer.put(user_record).await.await.unwrap();
         assert_eq!(delivery.shard_id, *shard.id());
     }
-    producer.shutdown().await;
+    producer.close().await;
 }

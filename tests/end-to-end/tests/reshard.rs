@@ -80,7 +80,7 @@ async fn run(run: Run) {
             panic!("user record {number}: {error}");
         }
     }
-    producer.shutdown().await;
+    producer.close().await;
     let consumed = server.consume().await.unwrap();
     println!(
         "{put_count} user records, {} reshards, {} faults injected; {} records read, \

@@ -1,18 +1,4 @@
-//! Records of the AWS SDK for Rust. Feature `aws-sdk`, not on by default.
-//!
-//! | From | To | How |
-//! |---|---|---|
-//! | [`Record`], borrowed | user records, borrowed | it is an [`EnclosingRecord`] |
-//! | [`Record`], owned | [`KinesisRecord`] | [`From`]; the data's memory is taken over |
-//! | [`OwnedAggregate`] | [`PutRecordsRequestEntry`] | [`TryFrom`]; the data's memory is taken over |
-//!
-//! Nothing copies data. A user record that has to outlive the call shares the
-//! memory of its [`Record`]:
-//! [`Delivered::into_owned`](crate::Delivered::into_owned).
-//!
-//! A stream with automatic record distribution needs no partition keys and
-//! supports no aggregation: there, [`EnclosingRecord::partition_key`] can be
-//! none, and aggregates should not be put.
+//! Records of the SDK in, entries of a request out.
 
 use aws_sdk_kinesis::error::BuildError;
 use aws_sdk_kinesis::primitives::Blob;
@@ -20,6 +6,7 @@ use aws_sdk_kinesis::types::{PutRecordsRequestEntry, Record};
 use bytes::Bytes;
 
 use crate::kinesis_record::{EnclosingRecord, KinesisRecord, SharedData};
+use crate::producer::PutRecord;
 use crate::write::OwnedAggregate;
 
 impl EnclosingRecord for Record {
@@ -55,17 +42,31 @@ impl From<Record> for KinesisRecord {
     }
 }
 
-/// What to put. The SDK's builder can fail for lack of data, which an aggregate
-/// has.
+/// The entry of a PutRecords request. The SDK's builder can fail for lack of
+/// data, which an aggregate has.
 impl TryFrom<OwnedAggregate> for PutRecordsRequestEntry {
     type Error = BuildError;
 
     fn try_from(aggregate: OwnedAggregate) -> Result<Self, BuildError> {
         let (data, partition_key, explicit_hash_key) = aggregate.into_parts();
+        Self::try_from(PutRecord {
+            data,
+            partition_key: Some(partition_key),
+            explicit_hash_key,
+        })
+    }
+}
+
+/// The entry of a PutRecords request. The SDK's builder can fail for lack of
+/// data, which a record has.
+impl TryFrom<PutRecord> for PutRecordsRequestEntry {
+    type Error = BuildError;
+
+    fn try_from(record: PutRecord) -> Result<Self, BuildError> {
         Self::builder()
-            .data(Blob::from_maybe_shared(data))
-            .partition_key(partition_key)
-            .set_explicit_hash_key(explicit_hash_key.map(|hash_key| hash_key.to_string()))
+            .data(Blob::from_maybe_shared(record.data))
+            .set_partition_key(record.partition_key)
+            .set_explicit_hash_key(record.explicit_hash_key.map(|key| key.to_string()))
             .build()
     }
 }

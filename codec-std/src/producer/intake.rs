@@ -1,0 +1,271 @@
+//! What the handles of a producer and its task share.
+//!
+//! Puts are appended to a queue under a short lock, and the task takes all of
+//! the queue at once. Only the first put of a queue wakes the task.
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use crate::producer::counters::ProducerCounters;
+use crate::producer::delivery::{DeliveryFuture, Ending, Slots};
+use crate::producer::event::Failure;
+use crate::producer::numbers::{ProducerSnapshot, ShardSnapshot};
+use crate::producer::room::{NoRoom, Room};
+use crate::write::OwnedUserRecord;
+
+/// A queue as short as this keeps its memory.
+const MIN_CAPACITY: usize = 1_024;
+
+#[derive(Debug)]
+pub(super) enum Command {
+    /// A user record and when it was put.
+    Put(OwnedUserRecord, Token, Duration),
+    Flush(oneshot::Sender<()>),
+    Snapshot(oneshot::Sender<ProducerSnapshot>),
+    ShardSnapshots(oneshot::Sender<Vec<ShardSnapshot>>),
+}
+
+/// What goes through the core with a user record.
+#[derive(Debug)]
+pub(super) struct Token {
+    pub(super) ending: Ending,
+    /// Its bytes in the room.
+    pub(super) held_len: usize,
+    /// Flushes before it.
+    pub(super) epoch: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Intake {
+    pub(super) room: Room,
+    queue: Mutex<Queue>,
+    wake: Notify,
+    reports: Mutex<Reports>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    commands: VecDeque<Command>,
+    slots: Slots,
+    /// No put is accepted any longer.
+    is_closed: bool,
+    /// What has not ended yet is to be given up.
+    gives_up: bool,
+    /// The task has ended.
+    has_ended: bool,
+}
+
+/// What the task leaves for the handles.
+#[derive(Debug)]
+struct Reports {
+    counters: ProducerCounters,
+    /// Given up by a shutdown and not yet returned by one.
+    undelivered: Vec<Failure>,
+    /// Of the end, once the task has ended.
+    last: ProducerSnapshot,
+}
+
+/// What the task is to do beside the commands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Orders {
+    pub(super) is_closed: bool,
+    pub(super) gives_up: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Intake {
+    pub(super) fn new(room_len: usize, first: ProducerSnapshot) -> Self {
+        Self {
+            room: Room::new(room_len),
+            queue: Mutex::new(Queue {
+                commands: VecDeque::new(),
+                slots: Slots::new(),
+                is_closed: false,
+                gives_up: false,
+                has_ended: false,
+            }),
+            wake: Notify::new(),
+            reports: Mutex::new(Reports {
+                counters: first.counters,
+                undelivered: Vec::new(),
+                last: first,
+            }),
+        }
+    }
+
+    /// Appends a user record that has room already, or returns it if the
+    /// producer is closed.
+    pub(super) fn push(
+        &self,
+        user_record: OwnedUserRecord,
+        held_len: usize,
+        put_at: Duration,
+    ) -> Result<DeliveryFuture, OwnedUserRecord> {
+        let mut queue = lock(&self.queue);
+        if queue.is_closed {
+            drop(queue);
+            self.room.give_back(held_len);
+            return Err(user_record);
+        }
+        let is_first = queue.commands.is_empty();
+        let future = queue.put(user_record, held_len, put_at);
+        drop(queue);
+        if is_first {
+            self.wake.notify_one();
+        }
+        Ok(future)
+    }
+
+    /// Appends user records that have room already, or returns them if the
+    /// producer is closed.
+    pub(super) fn push_all(
+        &self,
+        user_records: Vec<(OwnedUserRecord, usize)>,
+        put_at: Duration,
+        futures: &mut Vec<DeliveryFuture>,
+    ) -> Result<(), Vec<(OwnedUserRecord, usize)>> {
+        let mut queue = lock(&self.queue);
+        if queue.is_closed {
+            drop(queue);
+            let held_len = user_records.iter().map(|&(_, held_len)| held_len);
+            self.room.give_back(held_len.fold(0, usize::saturating_add));
+            return Err(user_records);
+        }
+        let is_first = queue.commands.is_empty();
+        for (user_record, held_len) in user_records {
+            futures.push(queue.put(user_record, held_len, put_at));
+        }
+        drop(queue);
+        if is_first {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Appends a question; the receiver returns its answer, or an error when the
+    /// task has ended.
+    pub(super) fn ask<A>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<A>) -> Command,
+    ) -> oneshot::Receiver<A> {
+        let (answer, answered) = oneshot::channel();
+        let mut queue = lock(&self.queue);
+        if !queue.has_ended {
+            queue.commands.push_back(command(answer));
+        }
+        drop(queue);
+        self.wake.notify_one();
+        answered
+    }
+
+    /// Accepts no put any longer. Who waits for room waits no longer.
+    pub(super) fn close(&self) {
+        lock(&self.queue).is_closed = true;
+        self.room.close();
+        self.wake.notify_one();
+    }
+
+    /// Closes, and has everything given up that has not ended.
+    pub(super) fn give_up(&self) {
+        lock(&self.queue).gives_up = true;
+        self.close();
+    }
+
+    /// Waits for room until then; the task flushes meanwhile.
+    pub(super) async fn wait_for_room(
+        &self,
+        needed: usize,
+        until: Option<Instant>,
+    ) -> Result<(), NoRoom> {
+        let wake = || self.wake.notify_one();
+        self.room.take(needed, until, wake).await
+    }
+
+    /// Waits until something was appended, or there are orders, or somebody
+    /// waits for room.
+    pub(super) async fn changed(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Moves all commands to the end of an empty queue, which gives its memory
+    /// in exchange.
+    pub(super) fn take(&self, commands: &mut VecDeque<Command>) -> Orders {
+        if commands.capacity() > MIN_CAPACITY && commands.is_empty() {
+            commands.shrink_to(commands.capacity() / 2);
+        }
+        let mut queue = lock(&self.queue);
+        if commands.is_empty() {
+            core::mem::swap(&mut queue.commands, commands);
+        }
+        Orders {
+            is_closed: queue.is_closed,
+            gives_up: queue.gives_up,
+        }
+    }
+
+    /// True once nothing is in the queue and nothing can come.
+    pub(super) fn is_over(&self) -> bool {
+        let queue = lock(&self.queue);
+        queue.is_closed && queue.commands.is_empty()
+    }
+
+    /// Closes because the task ends, and returns what it has not taken.
+    pub(super) fn end(&self) -> VecDeque<Command> {
+        self.room.close();
+        let mut queue = lock(&self.queue);
+        queue.is_closed = true;
+        queue.has_ended = true;
+        core::mem::take(&mut queue.commands)
+    }
+
+    pub(super) fn report(&self, counters: ProducerCounters) {
+        lock(&self.reports).counters = counters;
+    }
+
+    pub(super) fn report_undelivered(&self, failure: Failure) {
+        lock(&self.reports).undelivered.push(failure);
+    }
+
+    pub(super) fn report_last(&self, snapshot: ProducerSnapshot) {
+        lock(&self.reports).last = snapshot;
+    }
+
+    /// The snapshot of the end, once the task has ended.
+    pub(super) fn last(&self) -> ProducerSnapshot {
+        lock(&self.reports).last.clone()
+    }
+
+    pub(super) fn counters(&self) -> ProducerCounters {
+        lock(&self.reports).counters
+    }
+
+    pub(super) fn take_undelivered(&self) -> Vec<Failure> {
+        core::mem::take(&mut lock(&self.reports).undelivered)
+    }
+}
+
+impl Queue {
+    fn put(
+        &mut self,
+        user_record: OwnedUserRecord,
+        held_len: usize,
+        put_at: Duration,
+    ) -> DeliveryFuture {
+        let (ending, future) = self.slots.pair();
+        let token = Token {
+            ending,
+            held_len,
+            epoch: 0,
+        };
+        self.commands
+            .push_back(Command::Put(user_record, token, put_at));
+        future
+    }
+}

@@ -1,0 +1,47 @@
+//! Why a user record that was put is not known to be delivered.
+
+use alloc::boxed::Box;
+
+use thiserror::Error;
+
+use crate::producer::event::Failure;
+use crate::shards::RejectionReason;
+use crate::write::OwnedUserRecord;
+
+/// A user record that is not known to be delivered, and why.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum PutError {
+    /// It was never accepted, and nothing was sent.
+    #[error("user record was rejected")]
+    Rejected(Box<OwnedUserRecord>, #[source] RejectionReason),
+    /// It was accepted and then given up. Its
+    /// [source](core::error::Error::source) is what went wrong in the last
+    /// attempt.
+    #[error(transparent)]
+    Failed(Box<Failure>),
+    /// It was never accepted, and nothing was sent: the producer has been closed,
+    /// or its runtime has been shut down.
+    #[error("producer has stopped")]
+    Stopped(Box<OwnedUserRecord>),
+}
+
+impl PutError {
+    /// The user record.
+    #[must_use]
+    pub fn user_record(&self) -> &OwnedUserRecord {
+        match self {
+            Self::Rejected(user_record, _) | Self::Stopped(user_record) => user_record,
+            Self::Failed(failure) => &failure.user_record,
+        }
+    }
+
+    /// The user record, as it was put.
+    #[must_use]
+    pub fn into_user_record(self) -> OwnedUserRecord {
+        match self {
+            Self::Rejected(user_record, _) | Self::Stopped(user_record) => *user_record,
+            Self::Failed(failure) => failure.user_record,
+        }
+    }
+}

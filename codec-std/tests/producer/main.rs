@@ -1,0 +1,595 @@
+//! The running producer on a stream in memory, in tokio's paused time. Protects
+//! what callers rely on: nothing is lost, each accepted user record is reported
+//! once, and whoever stops waiting changes nothing for the others.
+
+extern crate alloc;
+
+mod stream;
+
+use alloc::sync::Arc;
+use core::error::Error;
+use core::time::Duration;
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+
+use kinesis_agg::OwnedUserRecord;
+use kinesis_agg::producer::{
+    DeliveryFuture, FailureReason, Producer, ProducerBuilder, ProducerSettings, PutError,
+};
+use kinesis_agg::shards::RejectionReason;
+use kinesis_agg::write::Limits;
+use stream::{Faults, MemoryStream, Random};
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn id_of(user_record: &OwnedUserRecord) -> String {
+    String::from_utf8(user_record.data().to_vec()).unwrap()
+}
+
+fn user_record(key: &str, number: u64) -> OwnedUserRecord {
+    OwnedUserRecord::new(key, format!("{key}/{number}"))
+}
+
+fn paused<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    runtime.unwrap().block_on(future)
+}
+
+/// What all handles of a run learn.
+#[derive(Default)]
+struct Ledger {
+    /// Puts that returned a future.
+    accepted: HashSet<String>,
+    /// Puts that were dropped before they returned.
+    cancelled: HashSet<String>,
+    /// Handed back by the put itself.
+    handed_back: HashSet<String>,
+    delivered: HashSet<String>,
+    /// Ends of futures that were awaited, other than deliveries.
+    failed: HashMap<String, PutError>,
+    /// What the hook saw.
+    hooked: HashMap<String, u64>,
+    /// Of the user records that were given up by a shutdown.
+    undelivered: Vec<String>,
+}
+
+type Shared = Arc<Mutex<Ledger>>;
+
+/// Puts in all ways, and awaits, keeps or drops the futures.
+async fn put_some(producer: Producer, ledger: Shared, name: u64, mut random: Random) {
+    let mut kept: Vec<(String, DeliveryFuture)> = Vec::new();
+    let mut number = 0;
+    for _ in 0..random.below(120) {
+        let key = format!("{name}-{}", random.below(4));
+        let mut next = || {
+            number += 1;
+            user_record(&key, number)
+        };
+        let mut accepted = Vec::new();
+        match random.below(10) {
+            0 => {
+                let batch: Vec<_> = (0..random.below(150)).map(|_| next()).collect();
+                let ids: Vec<_> = batch.iter().map(id_of).collect();
+                accepted = ids
+                    .into_iter()
+                    .zip(producer.put_batch(batch).await)
+                    .collect();
+            }
+            1 => {
+                let put = next();
+                let id = id_of(&put);
+                match producer.try_put(put) {
+                    Ok(future) => accepted.push((id, future)),
+                    Err(error) => {
+                        assert_eq!(id_of(&error.into_user_record()), id);
+                        ledger.lock().unwrap().handed_back.insert(id);
+                    }
+                }
+            }
+            2 => {
+                let put = next();
+                let id = id_of(&put);
+                match producer.put_within(put, random.ms(200)).await {
+                    Ok(future) => accepted.push((id, future)),
+                    Err(error) => {
+                        assert_eq!(id_of(&error.into_user_record()), id);
+                        ledger.lock().unwrap().handed_back.insert(id);
+                    }
+                }
+            }
+            3 => {
+                let put = next();
+                let id = id_of(&put);
+                match tokio::time::timeout(random.ms(20), producer.put(put)).await {
+                    Ok(future) => accepted.push((id, future)),
+                    Err(_) => {
+                        ledger.lock().unwrap().cancelled.insert(id);
+                    }
+                }
+            }
+            4 => {
+                let _ = tokio::time::timeout(random.ms(100), producer.flush()).await;
+            }
+            5 => tokio::time::sleep(random.ms(150)).await,
+            _ => {
+                let put = next();
+                let id = id_of(&put);
+                accepted.push((id, producer.put(put).await));
+            }
+        }
+        for (id, future) in accepted {
+            ledger.lock().unwrap().accepted.insert(id.clone());
+            match random.below(4) {
+                0 => drop(future),
+                _ => kept.push((id, future)),
+            }
+        }
+        if random.percent(10) {
+            await_all(&ledger, kept.drain(..)).await;
+        }
+    }
+    await_all(&ledger, kept.into_iter()).await;
+}
+
+async fn await_all(ledger: &Shared, kept: impl Iterator<Item = (String, DeliveryFuture)>) {
+    for (id, future) in kept {
+        let end = future.await;
+        let mut ledger = ledger.lock().unwrap();
+        match end {
+            Ok(_) => assert!(ledger.delivered.insert(id)),
+            Err(error) => {
+                assert_eq!(id_of(error.user_record()), id);
+                assert!(ledger.failed.insert(id, error).is_none());
+            }
+        }
+    }
+}
+
+/// Closes now and then without waiting for the end, and shuts down.
+async fn stop(
+    producer: Producer,
+    ledger: Shared,
+    mut random: Random,
+) -> kinesis_agg::producer::Shutdown {
+    tokio::time::sleep(random.ms(4_000)).await;
+    for _ in 0..random.below(3) {
+        let wait = random.ms(300);
+        if random.percent(50) {
+            let _ = tokio::time::timeout(wait, producer.close()).await;
+        } else {
+            let shutdown = producer.shutdown_within(random.ms(600));
+            if let Ok(end) = tokio::time::timeout(wait, shutdown).await {
+                take_undelivered(&ledger, &end);
+            }
+        }
+    }
+    let end = producer.shutdown_within(random.ms(10_000)).await;
+    take_undelivered(&ledger, &end);
+    end
+}
+
+fn take_undelivered(ledger: &Shared, end: &kinesis_agg::producer::Shutdown) {
+    let ids = end
+        .undelivered
+        .iter()
+        .map(|failure| id_of(&failure.user_record));
+    ledger.lock().unwrap().undelivered.extend(ids);
+}
+
+async fn run(seed: u64) {
+    let mut random = Random::new(seed);
+    let mut faults = Faults::default();
+    if random.percent(80) {
+        faults = Faults {
+            rejected: random.below(30),
+            failed: random.below(15),
+            lost: random.below(10),
+            denied: random.below(10),
+            hangs: random.below(5),
+            panics: random.below(3),
+            short: random.below(5),
+            latency: random.below(200),
+        };
+    }
+    let shards = u32::try_from(1 + random.below(5)).unwrap();
+    let stream = MemoryStream::new(shards, faults, random.next());
+    let ledger = Shared::default();
+    let limits = Limits::new().with_max_count(1 + usize::try_from(random.below(40)).unwrap());
+    let settings = ProducerSettings::new()
+        .with_limits(limits.unwrap())
+        .with_max_age(random.ms(200))
+        .with_max_buffered_len(3_000 << random.below(8))
+        .with_backoff(ms(5), ms(200))
+        .with_max_silence(random.ms(5_000))
+        .with_ttl(ms(500) + random.ms(8_000));
+    let hooked = Arc::clone(&ledger);
+    let producer = ProducerBuilder::new(stream.clone())
+        .settings(settings)
+        .request_timeout(ms(150) + random.ms(500))
+        .seed(seed)
+        .on_failure(move |error| {
+            let mut ledger = hooked.lock().unwrap();
+            *ledger.hooked.entry(id_of(error.user_record())).or_default() += 1;
+        })
+        .start()
+        .await;
+    // Without a listing in the start timeout there is nothing to test.
+    let Ok(producer) = producer else { return };
+    let puts: Vec<_> = (0..1 + random.below(3))
+        .map(|name| {
+            let random = Random::new(random.next());
+            tokio::spawn(put_some(
+                producer.clone(),
+                Arc::clone(&ledger),
+                name,
+                random,
+            ))
+        })
+        .collect();
+    let reshards = tokio::spawn({
+        let (stream, mut random) = (stream.clone(), Random::new(random.next()));
+        async move {
+            for _ in 0..random.below(6) {
+                tokio::time::sleep(random.ms(1_000)).await;
+                stream.reshard();
+            }
+            if random.percent(50) {
+                stream.set_faults(Faults::default());
+            }
+        }
+    });
+    let end = stop(producer, Arc::clone(&ledger), Random::new(random.next())).await;
+    for put in puts {
+        put.await.unwrap();
+    }
+    reshards.await.unwrap();
+    check(&stream, &ledger.lock().unwrap(), &end.counters);
+}
+
+fn check(
+    stream: &MemoryStream,
+    ledger: &Ledger,
+    counters: &kinesis_agg::producer::ProducerCounters,
+) {
+    let consumed = stream.consume();
+    for id in ledger.cancelled.union(&ledger.handed_back) {
+        assert!(!consumed.ids.contains(id), "{id} was sent");
+        assert!(!ledger.accepted.contains(id));
+    }
+    for id in &ledger.delivered {
+        assert!(
+            consumed.ids.contains(id),
+            "{id} was reported and is not there"
+        );
+        assert!(!ledger.hooked.contains_key(id), "{id} has two ends");
+    }
+    for (id, count) in &ledger.hooked {
+        assert_eq!(*count, 1, "{id} was reported more than once");
+    }
+    for (id, error) in &ledger.failed {
+        assert!(
+            ledger.hooked.contains_key(id),
+            "{id}: the hook did not see {error}"
+        );
+    }
+    // Nothing is lost: nobody waited for some of them.
+    for id in &ledger.accepted {
+        let is_reported = ledger.hooked.contains_key(id);
+        assert!(is_reported || consumed.ids.contains(id), "{id} is lost");
+    }
+    let undelivered: HashSet<_> = ledger.undelivered.iter().collect();
+    assert_eq!(undelivered.len(), ledger.undelivered.len());
+    for (id, error) in &ledger.failed {
+        let is_stopped =
+            matches!(error, PutError::Failed(failure) if failure.reason == FailureReason::Stopped);
+        assert_eq!(undelivered.contains(id), is_stopped, "{id}");
+    }
+    let ended = counters.user_records_delivered + counters.user_records_failed;
+    assert_eq!(counters.user_records_in, ended);
+    assert_eq!(consumed.out_of_order, [""; 0]);
+}
+
+/// `PRODUCER_SEEDS` sets how many; `PRODUCER_FIRST_SEED` where to begin.
+#[test]
+fn nothing_is_lost_and_each_accepted_user_record_is_reported_once() {
+    let of = |name, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
+    let (first, count): (u64, u64) = (of("PRODUCER_FIRST_SEED", 0), of("PRODUCER_SEEDS", 200));
+    std::panic::set_hook(Box::new(|info| {
+        // The client's panics are part of the test.
+        if info.payload().downcast_ref() != Some(&"a client that panics") {
+            eprintln!("{info}");
+        }
+    }));
+    for seed in first..first + count {
+        let run = std::panic::catch_unwind(|| paused(run(seed)));
+        assert!(run.is_ok(), "seed {seed}");
+    }
+}
+
+async fn producer(stream: &MemoryStream, settings: ProducerSettings) -> Producer {
+    let builder = ProducerBuilder::new(stream.clone()).settings(settings);
+    builder.seed(1).start().await.unwrap()
+}
+
+fn denied() -> Faults {
+    Faults {
+        denied: 100,
+        ..Faults::default()
+    }
+}
+
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+#[test]
+fn an_error_names_its_last_cause_and_gives_the_user_record_back() {
+    paused(async {
+        let stream = MemoryStream::new(1, denied(), 1);
+        let settings = ProducerSettings::new().with_ttl(ms(2_000));
+        let producer = producer(&stream, settings).await;
+        let error = producer.put(user_record("key", 1)).await.await.unwrap_err();
+        let text = chain(&error);
+        assert!(
+            text.starts_with("user record was given up after ")
+                && text.ends_with(
+                    " attempts (expired): access denied: \
+                     AccessDeniedException: not authorized to put"
+                ),
+            "{text}"
+        );
+        assert_eq!(error.into_user_record(), user_record("key", 1));
+    });
+}
+
+#[test]
+fn a_full_buffer_gives_the_user_record_back_at_once_in_time_or_when_it_expires() {
+    paused(async {
+        let stream = MemoryStream::new(1, denied(), 1);
+        let settings = ProducerSettings::new()
+            .with_ttl(ms(2_000))
+            .with_max_buffered_len(2_000);
+        let producer = producer(&stream, settings).await;
+        let mut accepted = 0;
+        let error = loop {
+            match producer.try_put(user_record("key", accepted)) {
+                Ok(_future) => accepted += 1,
+                Err(error) => break error,
+            }
+        };
+        let full = |error: &PutError| {
+            matches!(
+                error,
+                PutError::Rejected(_, RejectionReason::BufferFull { needed, available })
+                    if needed > available
+            )
+        };
+        assert!(full(&error) && accepted > 0, "{error:?}");
+        let start = tokio::time::Instant::now();
+        let rejected = error.into_user_record();
+        let error = producer.put_within(rejected, ms(50)).await.unwrap_err();
+        assert!(full(&error), "{error:?}");
+        assert_eq!(start.elapsed(), ms(50));
+        // Others wait before it, and all of them wait for as long as those hold.
+        let error = producer
+            .put_within(error.into_user_record(), ms(100_000))
+            .await;
+        assert!(error.is_ok(), "there is room when the others have expired");
+        let large = OwnedUserRecord::new("key", vec![0; 3_000]);
+        let error = producer.try_put(large).unwrap_err();
+        let PutError::Rejected(large, RejectionReason::LargerThanBuffer { .. }) = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(large.data().len(), 3_000);
+    });
+}
+
+#[test]
+fn who_waits_for_room_when_the_producer_is_closed_gets_the_user_record_back() {
+    paused(async {
+        let stream = MemoryStream::new(1, denied(), 1);
+        let settings = ProducerSettings::new().with_max_buffered_len(1_000);
+        let producer = producer(&stream, settings).await;
+        let _first = producer.put(user_record("key", 0)).await;
+        let waiting = tokio::spawn({
+            let producer = producer.clone();
+            async move { producer.put(user_record("key", 1)).await.await }
+        });
+        tokio::time::sleep(ms(100)).await;
+        assert!(!waiting.is_finished());
+        let closing = tokio::time::timeout(ms(1), producer.close()).await;
+        assert!(closing.is_err(), "one has not ended");
+        for error in [
+            waiting.await.unwrap().unwrap_err(),
+            producer.put(user_record("key", 1)).await.await.unwrap_err(),
+            producer.try_put(user_record("key", 1)).unwrap_err(),
+            producer
+                .put_batch([user_record("key", 1)])
+                .await
+                .remove(0)
+                .await
+                .unwrap_err(),
+        ] {
+            assert!(matches!(error, PutError::Stopped(_)), "{error:?}");
+            assert_eq!(error.into_user_record(), user_record("key", 1));
+        }
+        let end = producer.shutdown_within(ms(200)).await;
+        assert_eq!(end.undelivered.len(), 1);
+        assert_eq!(end.undelivered[0].user_record, user_record("key", 0));
+        assert_eq!(end.counters.user_records_failed, 1);
+        // A flush of a producer that has stopped ends.
+        producer.flush().await;
+    });
+}
+
+#[test]
+fn a_shutdown_that_is_dropped_gives_nothing_up() {
+    paused(async {
+        let stream = MemoryStream::new(1, denied(), 1);
+        let producer = producer(&stream, ProducerSettings::new()).await;
+        let delivery = producer.put(user_record("key", 0)).await;
+        let shutdown = producer.shutdown_within(ms(500));
+        assert!(tokio::time::timeout(ms(100), shutdown).await.is_err());
+        tokio::time::sleep(ms(1_000)).await;
+        stream.set_faults(Faults::default());
+        delivery.await.unwrap();
+        assert_eq!(producer.close().await.user_records_delivered, 1);
+    });
+}
+
+/// Protects callers in another runtime from waiting for ever.
+#[test]
+fn what_a_dropped_runtime_had_goes_back_to_the_callers() {
+    let stream = MemoryStream::new(1, denied(), 1);
+    let seen = Arc::new(Mutex::new(0));
+    let sink = Arc::clone(&seen);
+    let (producer, sent) = paused(async {
+        let builder = ProducerBuilder::new(stream.clone());
+        let builder = builder.on_failure(move |_| *sink.lock().unwrap() += 1);
+        let producer = builder.start().await.unwrap();
+        let sent = producer.put(user_record("key", 0)).await;
+        tokio::time::sleep(ms(1_000)).await;
+        let _queued = producer.put(user_record("key", 1)).await;
+        (producer, sent)
+    });
+    let error = paused(sent).unwrap_err();
+    let PutError::Failed(failure) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(failure.reason, FailureReason::Stopped);
+    assert_eq!(failure.user_record, user_record("key", 0));
+    assert_eq!(*seen.lock().unwrap(), 2);
+    let late = paused(async { producer.put(user_record("key", 2)).await.await });
+    assert!(matches!(late, Err(PutError::Stopped(_))));
+}
+
+#[test]
+fn a_hook_that_panics_stops_nothing() {
+    paused(async {
+        let stream = MemoryStream::new(1, denied(), 1);
+        let producer = ProducerBuilder::new(stream.clone())
+            .settings(ProducerSettings::new().with_ttl(ms(300)))
+            .on_failure(|_| panic!("a client that panics"))
+            .on_notice(|_| panic!("a client that panics"))
+            .start()
+            .await
+            .unwrap();
+        producer.put(user_record("key", 0)).await.await.unwrap_err();
+        stream.set_faults(Faults::default());
+        producer.put(user_record("key", 1)).await.await.unwrap();
+        producer.close().await;
+    });
+}
+
+/// Protects from a wake-up for each put: a batch is one aggregate.
+#[test]
+fn the_last_handle_closes_and_what_was_put_is_sent() {
+    paused(async {
+        let stream = MemoryStream::new(1, Faults::default(), 1);
+        let producer = producer(&stream, ProducerSettings::new()).await;
+        let batch: Vec<_> = (0..1_000)
+            .map(|number| user_record("key", number))
+            .collect();
+        let mut futures = producer.put_batch(batch).await;
+        drop(producer);
+        let last = futures.pop().unwrap().await.unwrap();
+        assert_eq!(last.sub_sequence_number, 999);
+        drop(futures);
+        assert_eq!(stream.consume().ids.len(), 1_000);
+        assert_eq!(stream.requests(), 1);
+    });
+}
+
+#[test]
+fn a_snapshot_shows_what_is_held_and_what_failed() {
+    paused(async {
+        let stream = MemoryStream::new(2, denied(), 1);
+        let producer = producer(&stream, ProducerSettings::new()).await;
+        let put = user_record("key", 0);
+        let delivery = producer.put(put).await;
+        tokio::time::sleep(ms(1_000)).await;
+        let snapshot = producer.snapshot().await;
+        assert_eq!(
+            (snapshot.buffered_count, snapshot.oldest_age.is_some()),
+            (1, true)
+        );
+        assert!(snapshot.errors["AccessDenied"] > 1, "{snapshot:?}");
+        let shards = producer.shard_snapshots().await;
+        let waiting: usize = shards.iter().map(|shard| shard.waiting_count).sum();
+        assert_eq!((shards.len(), waiting + snapshot.records_in_flight), (2, 1));
+        stream.set_faults(Faults::default());
+        delivery.await.unwrap();
+        producer.close().await;
+        let last = producer.snapshot().await;
+        assert_eq!(
+            (last.buffered_count, last.counters.user_records_delivered),
+            (0, 1)
+        );
+        assert_eq!(last.request_latency.count(), last.counters.requests);
+        assert!(producer.shard_snapshots().await.is_empty());
+    });
+}
+
+#[cfg(feature = "metrics")]
+#[test]
+fn the_metrics_add_up_and_the_gauges_end_at_nothing() {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    // The recorder gives each increment once.
+    let mut sums: HashMap<String, f64> = HashMap::new();
+    let mut take = || {
+        for (key, _, _, value) in snapshotter.snapshot().into_vec() {
+            let key = key.key();
+            assert!(key.labels().any(|label| label.value() == "memory"));
+            let sum = sums.entry(key.name().to_owned()).or_default();
+            match value {
+                DebugValue::Counter(more) => *sum += f64::from(u32::try_from(more).unwrap()),
+                DebugValue::Gauge(now) => *sum = now.into_inner(),
+                DebugValue::Histogram(times) => {
+                    *sum += times.iter().map(|_| 1.0).sum::<f64>();
+                }
+            }
+        }
+        sums.clone()
+    };
+    let counters = metrics::with_local_recorder(&recorder, || {
+        paused(async {
+            let stream = MemoryStream::new(2, denied(), 1);
+            let settings = ProducerSettings::new().with_ttl(ms(4_000));
+            let producer = producer(&stream, settings).await;
+            let batch = (0..100).map(|number| user_record("key", number));
+            let lost = producer.put_batch(batch).await;
+            tokio::time::sleep(ms(2_500)).await;
+            assert_eq!(take()["kinesis_agg_producer_buffered_user_records"], 100.0);
+            drop(lost);
+            tokio::time::sleep(ms(5_000)).await;
+            assert_eq!(take()["kinesis_agg_producer_buffered_user_records"], 0.0);
+            stream.set_faults(Faults::default());
+            producer.put(user_record("key", 100)).await.await.unwrap();
+            producer.close().await
+        })
+    });
+    let sums = take();
+    let of = |name: &str| sums[&format!("kinesis_agg_producer_{name}")];
+    let float = |count: u64| f64::from(u32::try_from(count).unwrap());
+    assert_eq!(
+        (of("user_records_in"), of("user_records_failed")),
+        (101.0, 100.0)
+    );
+    assert_eq!(of("requests"), float(counters.requests));
+    assert_eq!(of("request_latency_seconds"), float(counters.requests));
+    assert_eq!(of("errors"), float(counters.requests - 1));
+    assert_eq!(of("oldest_age_seconds"), 0.0);
+}
