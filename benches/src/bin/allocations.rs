@@ -10,7 +10,7 @@ use kinesis_agg_tests::counting::{Counting, allocations};
 static ALLOCATOR: Counting = Counting;
 
 fn main() {
-    println!("Allocations in one run, memory that is used again already there:\n");
+    println!("Allocations in one run, with buffers reused:\n");
     println!("| What | Ours | Peers |\n|---|---|---|");
     for scenario in scenarios().iter().filter(|it| it.guarded.is_some()) {
         let mut contestants = scenario.contest().contestants;
