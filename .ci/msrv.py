@@ -1,9 +1,8 @@
-"""The `rust-version` that our crates state holds for what they depend on.
+"""Checks that no dependency needs a newer Rust than the `rust-version` of our crates.
 
-Clippy (incompatible_msrv) holds our own code to it. An adapter to somebody
-else's crate may need a newer Rust than the crate that it is a feature of: it
-says so in `package.metadata.feature-rust-version`, and only as much newer as
-it needs.
+Clippy (incompatible_msrv) checks our own code. A feature that adapts to another crate
+may need a newer Rust than our crate itself. `package.metadata.feature-rust-version`
+states that version, which must be no newer than the feature needs.
 """
 
 import json
@@ -28,7 +27,7 @@ members = {p["name"]: p for p in metadata["packages"] if p["source"] is None}
 
 
 def dependencies(name, *features):
-    """What the crate alone is built with; no other member's features, no tests."""
+    """Returns the crate's dependencies, without other members' features and tests."""
     tree = subprocess.check_output(
         ["cargo", "tree", "--locked", "-p", name, "-e", "normal,build", "--prefix=none"]
         + ["--format={p}", "--features=" + ",".join(features)],
@@ -56,14 +55,14 @@ for name in sorted(PUBLISHED & members.keys()):
     newer = (package["metadata"] or {}).get("feature-rust-version", {})
     for feature in newer.keys() - package["features"].keys():
         faults.append(f"{name} has no feature {feature}")
-    # What takes no exception keeps to the crate's own.
+    # Features without an exception must support the crate's own version.
     usual = [feature for feature in package["features"] if feature not in newer]
     faults += check(name, stated, dependencies(name, *usual))
     for feature, stated in newer.items():
         found = dependencies(name, feature)
         faults += check(f"{name}/{feature}", stated, found)
         if all(version(p["rust_version"]) < version(stated) for p in found):
-            faults.append(f"{name}/{feature} states {stated}, more than it needs")
+            faults.append(f"{name}/{feature} states {stated}, which is newer than it needs")
 for fault in faults:
     print(fault)
 sys.exit(bool(faults))

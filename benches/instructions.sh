@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# Instructions per unit (user record, key) of our side of each guarded scenario,
-# held against benches/instructions.txt; fails where one grew by over 5 %.
-# `--update` writes the file anew.
+# Counts our instructions per unit (user record or key) in each guarded scenario,
+# compares them with benches/instructions.txt, and fails if one grew by over 5 %.
+# `--update` rewrites the file.
 #
-# Counted under valgrind as the difference between three runs and one, so that
-# making the input and getting warm are not in it. Counts belong to a compiler:
-# with another one than the file names, a growth is told and is no failure.
+# The count is half the difference between three runs and one under valgrind, so
+# that it excludes building the input and warming up. Counts depend on the
+# compiler: with a compiler other than the one named in the file, growth is
+# reported but does not fail.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 baseline=benches/instructions.txt
 limit_percent=5
 
 if ! command -v valgrind >/dev/null; then
-    echo "no valgrind here: instructions not counted"
+    echo "valgrind is not installed: instructions are not counted"
     exit "${REQUIRE_VALGRIND:-0}"
 fi
 cargo build --quiet --release --locked -p kinesis-agg-benches --bin instructions
@@ -33,7 +34,7 @@ done)
 
 if [ "${1:-}" = --update ]; then
     {
-        echo "# Instructions per unit on x86-64, by benches/instructions.sh --update"
+        echo "# Instructions per unit on x86-64, written by benches/instructions.sh --update"
         echo "# $compiler"
         echo "$counts"
     } >"$baseline"
@@ -43,19 +44,19 @@ fi
 
 baseline_compiler=$(sed -n '2s/^# //p' "$baseline")
 awk -v limit="$limit_percent" -v same="$([ "$compiler" = "$baseline_compiler" ] && echo 1 || echo 0)" \
-    -v compilers="$baseline_compiler there, $compiler here" '
+    -v compilers="baseline: $baseline_compiler, here: $compiler" '
     /^#/ { next }
     NR == FNR { before[$1] = $2; next }
     {
         if (!($1 in before)) { printf "%-16s %8.1f  not in the baseline\n", $1, $2; failed = 1; next }
         percent = ($2 / before[$1] - 1) * 100
-        verdict = percent > limit ? "GREW" : percent < -limit ? "shrank: update the baseline" : ""
+        verdict = percent > limit ? "GREW" : percent < -limit ? "shrank: run benches/instructions.sh --update" : ""
         if (percent > limit) failed = 1
         printf "%-16s %8.1f  was %8.1f  %+6.1f %%  %s\n", $1, $2, before[$1], percent, verdict
         seen[$1] = 1
     }
     END {
-        for (name in before) if (!(name in seen)) { print name " is gone"; failed = 1 }
-        if (failed && !same) { print "another compiler than the baseline is for (" compilers "): no failure"; failed = 0 }
+        for (name in before) if (!(name in seen)) { print name " is in the baseline, but no longer a scenario"; failed = 1 }
+        if (failed && !same) { print "not a failure, because the compiler differs (" compilers ")"; failed = 0 }
         exit failed
     }' "$baseline" - <<<"$counts"

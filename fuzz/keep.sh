@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# `fuzz/keep.sh TARGET [DIRECTORY...]`: adds what the fuzzer found in these
-# directories to the kept corpus, then keeps as few inputs as reach all of the
-# code that all of them reach.
+# `fuzz/keep.sh TARGET [DIRECTORY...]`: adds the inputs in these directories to the
+# kept corpus, then reduces the corpus to the fewest inputs that reach the same code.
 #
-# `rule-*` stay for what they show, whatever they reach.
+# Inputs named `rule-*` are kept whatever code they reach, because each of them
+# tests a specific rule.
 set -euo pipefail
 cd "$(dirname "$0")"
 target=$1

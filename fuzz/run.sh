@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Runs each target for SECONDS (default 30) from the kept corpus; fails on any
-# finding. `fuzz/run.sh SECONDS TARGET...`: these targets alone.
+# `fuzz/run.sh [SECONDS [TARGET...]]`: runs each target (default: all) for SECONDS
+# (default 30), starting from the kept corpus. Fails if a target does.
 #
-# With FUZZ_SEED the inputs that are tried are the same each time, so that CI fails
-# for a change and not for luck; long runs are to do without.
+# FUZZ_SEED makes the fuzzer try the same inputs each time, so that CI fails only
+# because of a change. Leave it unset for long runs.
 #
-# With FUZZ_CODEC_ALONE=1 the codec is built without its feature `fast`; only the
-# targets that need nothing but the codec exist then.
+# FUZZ_CODEC_ALONE=1 builds the codec without its feature `fast`, and runs only the
+# targets that need nothing but the codec.
 #
-# What the fuzzer finds stays out of the tree: new inputs are thrown away, a
-# failing one is kept in fuzz/artifacts, which git ignores.
+# Nothing that the fuzzer finds changes the repository: new inputs are discarded, and
+# failing inputs are written to fuzz/artifacts, which git ignores.
 set -euo pipefail
 cd "$(dirname "$0")"
 seconds=${1:-30}
@@ -24,7 +24,7 @@ fi
 [ $# -gt 0 ] || set -- "${targets[@]}"
 corpus=$(mktemp -d)
 trap 'rm -rf "$corpus"' EXIT
-# The codec has no unsafe code: an address sanitizer would only cost time.
+# The codec has no unsafe code, so an address sanitizer would only cost time.
 cargo +nightly fuzz build --sanitizer none "${features[@]}"
 for target; do
     printf '\n== fuzz %s, %s s\n' "$target" "$seconds"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts the seeds into corpus/, from the fixtures of the tests. Files that are
-# there stay; `keep.sh` takes out what is not needed.
+# Writes seeds made from the test fixtures to corpus/. Other files there stay;
+# `keep.sh` removes the inputs that are not needed.
 set -euo pipefail
 cd "$(dirname "$0")"
 cargo run --locked --quiet --example seed

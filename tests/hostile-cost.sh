@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# What hostile input costs, in instructions (callgrind): twice the input may cost
-# twice as much. Time would say the same only on a quiet machine.
+# Measures the cost of hostile input in instructions (callgrind) and checks how it
+# grows when the input is doubled. Instructions are measured instead of time, because
+# they do not depend on the load of the machine.
 #
-# The rules: parsing is linear, and so is iteration with as many slots as keys; a
-# look-up takes at most ceil(keys / slots) steps, so that with a fixed number of
-# slots it is linear in the keys; keys in order of first use need no slots.
-# Putting the parts of a message in order in a full buffer takes n log n. A key index
-# of three bytes costs more than one of two, so that keys that jump are as many as
-# make nearly all indices so long. A writer's look-up compares a bounded number of
-# keys, also if they were chosen to collide.
+# Parsing is linear, and so is iteration with as many slots as keys. A look-up takes at
+# most ceil(keys / slots) steps, so with a fixed number of slots it is linear in the
+# number of keys. Keys in order of first use need no slots. Reordering the parts of a
+# message in a full buffer takes n log n. A key index of three bytes costs more than one
+# of two, so the cases with jumping keys have enough keys that nearly all indices take
+# three bytes. A writer's look-up compares a bounded number of keys, even if they were
+# chosen to collide.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if ! command -v valgrind >/dev/null; then
@@ -29,7 +30,7 @@ printf '%-28s %9s %14s %14s %6s\n' input n 'instructions n' 'for 2n' growth
 while read -r case n limit; do
     once=$(instructions "$case" "$n")
     twice=$(instructions "$case" $((2 * n)))
-    # Fewer than one for each n: the counter did not see the code.
+    # Fewer than n instructions mean that the counter missed the code.
     verdict=$(awk -v a="$once" -v b="$twice" -v n="$n" -v limit="$limit" \
         'BEGIN { printf "%.2f %s", b / a, (a < n || b / a > limit) ? "too-much" : "" }')
     read -r growth verdict <<<"$verdict"
@@ -55,12 +56,12 @@ write-chosen-keys 500 2.2
 aggregator 20000 2.2
 CASES
 
-# A check that cannot fail proves nothing: without slots, keys in adversarial
-# order are quadratic, as the documentation says.
+# The control: with one slot, keys in adversarial order take quadratic time, as
+# documented. If the measurement does not show that, it cannot detect a regression.
 once=$(instructions quadratic-control 1000)
 twice=$(instructions quadratic-control 2000)
 if [ $((twice)) -lt $((3 * once)) ]; then
-    echo "hostile cost: the control does not grow" >&2
+    echo "hostile cost: quadratic-control should grow quadratically, but does not" >&2
     failed=1
 fi
 exit "$failed"

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Runs the tests of the codec, of kinesis-agg and of kinesis-agg-tests on a
-# big-endian machine of 32 bits (PowerPC, in QEMU), then those that need nothing
-# but the codec without its features, `fast` included. Checks that the codec
-# compiles where usize has 16 bits (MSP430).
+# Runs the tests of the codec, of kinesis-agg and of kinesis-agg-tests on a 32-bit
+# big-endian machine (PowerPC, in QEMU), and those that need only the codec again with
+# all of its features off, including `fast`. Checks that the codec compiles where usize
+# has 16 bits (MSP430).
 #
-# The compiler is Debian's: it comes with the sources of its libraries, which
-# -Zbuild-std builds for targets that no toolchain here has.
+# Uses Debian's compiler, because Debian packages the sources of the standard library,
+# which -Zbuild-std compiles for targets without a prebuilt one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-# A folder of its own: the workspace's may belong to another compiler.
+# Its own target folder, because another compiler may have filled the workspace's.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/portability
 export DEBIAN_FRONTEND=noninteractive
 
@@ -17,15 +17,16 @@ if ! dpkg --status "${packages[@]}" >/dev/null 2>&1; then
     apt-get -qq update
     apt-get -qq -o DPkg::Lock::Timeout=400 install -y --no-install-recommends "${packages[@]}" >/dev/null
 fi
-# Debian's cargo would else take the rustc that comes first in PATH.
+# Without RUSTC, Debian's cargo would use the first rustc in PATH.
 export RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc
 export CARGO_TARGET_POWERPC_UNKNOWN_LINUX_GNU_LINKER=powerpc-linux-gnu-gcc
 export CARGO_TARGET_POWERPC_UNKNOWN_LINUX_GNU_RUNNER="qemu-ppc -L /usr/powerpc-linux-gnu"
 
-# QEMU runs what is optimized a little ten times faster; nobody debugs it.
+# Slightly optimized code runs ten times faster in QEMU.
 export CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0
 
-# What `cargo test` with these arguments passes on PowerPC; never nothing.
+# Prints how many tests `cargo test` with these arguments passes on PowerPC. Fails if
+# none ran.
 passed() {
     local output count
     if ! output=$(/usr/bin/cargo test --quiet --locked "$@" -Zbuild-std --target powerpc-unknown-linux-gnu); then
@@ -48,5 +49,5 @@ for with in "" fast "$features" "fast,$features"; do
     /usr/bin/cargo check --quiet --locked -p kinesis-agg-codec --no-default-features --features "$with" \
         -Zbuild-std=core --target msp430-none-elf
 done
-echo "portability: $all tests pass on 32-bit big-endian PowerPC, $bare of them also without the codec's features;" \
+echo "portability: $all tests pass on 32-bit big-endian PowerPC, and $bare without the codec's features;" \
     "the codec compiles for 16-bit MSP430 with and without fast"

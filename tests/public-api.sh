@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# The public API of the published libraries is what tests/public-api holds: a
-# change of it is seen in review, and named in CHANGELOG.md.
+# Compares the public API of the published libraries with tests/public-api, so that
+# every change of it is reviewed and recorded in CHANGELOG.md.
 #
-# `--bless` writes the files anew.
+# `--bless` rewrites the files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target_dir=${CARGO_TARGET_DIR:-$PWD/target}
-# Its own folder: an unstable output of rustdoc, which stable has under this name only.
+# rustdoc's JSON output is unstable; RUSTC_BOOTSTRAP enables it on a stable compiler.
+# Builds with it use their own target folder.
 export RUSTC_BOOTSTRAP=1
 failed=0
 for crate in kinesis-agg-codec kinesis-agg; do
@@ -17,7 +18,7 @@ for crate in kinesis-agg-codec kinesis-agg; do
     if [ "${1:-}" = --bless ]; then
         printf '%s\n' "$found" >"tests/public-api/$crate.txt"
     elif ! diff -u "tests/public-api/$crate.txt" - <<<"$found"; then
-        echo "public API: $crate changed; if that is meant, tests/public-api.sh --bless" >&2
+        echo "public API: $crate changed; if that is intended, run tests/public-api.sh --bless" >&2
         failed=1
     fi
 done

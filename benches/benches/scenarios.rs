@@ -1,5 +1,5 @@
-//! The table of scenarios under criterion: `cargo bench -p kinesis-agg-benches`,
-//! with words of a scenario's name to run only that.
+//! Runs the table of scenarios under criterion: `cargo bench -p kinesis-agg-benches`.
+//! Pass part of a scenario's name to run only the scenarios that contain it.
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};

@@ -1,4 +1,4 @@
-//! Batches of blobs, as a GetRecords answer holds them.
+//! Batches of blobs, such as a `GetRecords` response holds.
 
 use crate::input::{Shape, below};
 
@@ -9,7 +9,8 @@ const USER_RECORD: Shape = Shape {
     explicit_hash_keys: false,
 };
 
-/// A blob of about `len` bytes: user records of 100 bytes, one key for nine.
+/// Returns a blob of about `len` bytes: user records of 100 bytes, one key per nine
+/// of them.
 fn blob_of_about(len: usize) -> Vec<u8> {
     let record_count = (len / 111).max(1);
     Shape {
@@ -48,7 +49,7 @@ pub(crate) fn two_hundred_of_50_kilobytes() -> Blobs {
     of_lens((0..200).map(|_| 50_000))
 }
 
-/// From 1 kB to 1 MB, long and short in no order, 10 MB in all.
+/// Blobs of 1 kB to 1 MB in mixed order, 10 MB in total.
 pub(crate) fn ragged() -> Blobs {
     let mut left = 10_000_000_usize;
     let lens = (0..).map_while(|n| {

@@ -1,22 +1,23 @@
-//! What is measured: contestants that do one piece of work, ours first.
+//! The types that describe a benchmark: scenarios, contests and contestants.
 
 use alloc::borrow::Cow;
 use core::fmt;
 
 use crate::input::Shape;
 
-/// What our time is held against.
+/// A bound for the ratio of a peer's time to ours.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "not published")]
 pub enum Target {
-    /// Peer time / our time is to be this or more.
+    /// Peer time / our time must be at least this.
     AtLeast(f64),
-    /// Peer time / our time is to be this or less: growth.
+    /// Peer time / our time must be at most this. Used for growth, where the peer
+    /// is our own code with more input.
     AtMost(f64),
 }
 
 impl Target {
-    /// True if the ratio is as it should be.
+    /// Returns true if the ratio meets the target.
     #[must_use]
     pub fn is_met(self, ratio: f64) -> bool {
         match self {
@@ -35,16 +36,16 @@ impl fmt::Display for Target {
     }
 }
 
-/// Somebody who does the work.
+/// A contestant: one implementation of the work.
 pub struct Contestant {
-    /// Who, and how.
+    /// The library, and how it is used.
     pub name: &'static str,
-    /// User records, or whatever else is counted, that one run is about.
+    /// The number of user records, or of other units, that one run processes.
     pub unit_count: usize,
-    /// What our time is held against; ours has none.
+    /// The target for our time against this peer; our own contestant has none.
     pub target: Option<Target>,
-    /// False for who does less (a digest alone) or the same for another number
-    /// of user records (growth), so that the checksum is another.
+    /// False if the contestant does less work (a digest only) or processes another
+    /// number of user records (growth), so that its checksum differs from ours.
     pub is_same_work: bool,
     run: Box<dyn FnMut() -> u64>,
 }
@@ -56,22 +57,24 @@ impl fmt::Debug for Contestant {
 }
 
 impl Contestant {
-    /// Does the work once; returns a checksum of what was touched.
+    /// Does the work once. Returns a checksum of the bytes that it touched, or of
+    /// the lengths that it wrote.
     pub fn run(&mut self) -> u64 {
         (self.run)()
     }
 }
 
-/// Ours, then the peers.
+/// The contestants of a scenario.
 #[derive(Debug)]
 pub struct Contest {
     unit_count: usize,
-    /// At least ours.
+    /// Our contestant first, then the peers.
     pub contestants: Vec<Contestant>,
 }
 
 impl Contest {
-    /// A contest about `unit_count` user records a run.
+    /// Creates a contest whose runs process `unit_count` units each, with our
+    /// contestant.
     pub(crate) fn new(
         name: &'static str,
         unit_count: usize,
@@ -102,7 +105,7 @@ impl Contest {
         self
     }
 
-    /// A peer that does the same.
+    /// Adds a peer that does the same work.
     pub(crate) fn against(
         self,
         name: &'static str,
@@ -114,8 +117,8 @@ impl Contest {
         self.with(name, unit_count, true, target, run)
     }
 
-    /// What nobody who does all of the work can be much faster than. Our time
-    /// is to be at most `at_most` times this one.
+    /// Adds a lower bound: a part of the work that every contestant has to do. Our
+    /// time must be at most `at_most` times this one.
     pub(crate) fn against_floor(
         self,
         name: &'static str,
@@ -127,7 +130,8 @@ impl Contest {
         self.with(name, unit_count, false, target, run)
     }
 
-    /// Ours on more: the time a unit is to grow to at most `at_most` times.
+    /// Adds our own code with more input. Its time per unit must be at most
+    /// `at_most` times that of our first contestant.
     pub(crate) fn growing(
         self,
         name: &'static str,
@@ -139,34 +143,34 @@ impl Contest {
     }
 }
 
-/// A cell of the grid.
+/// A cell of the grid: a metric and the shape of the user records.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "not published")]
 pub struct Cell {
-    /// What is measured; the scenario's name starts with it.
+    /// The operation that is measured; the scenario's name starts with it.
     pub metric: &'static str,
-    /// The user records.
+    /// The number and the shape of the user records.
     pub shape: Shape,
 }
 
-/// Makes the contest of a cell of the grid.
+/// Creates the contest of a cell of the grid.
 pub(crate) type MakeCell = fn(Shape) -> Contest;
 
-/// How a scenario makes its contest.
+/// How a scenario creates its contest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Work {
     Row(fn() -> Contest),
     Cell(Cell, MakeCell),
 }
 
-/// A line of the table, or a cell of the grid.
+/// A row of the table, or a cell of the grid.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// What is done, and to what.
+    /// The operation and its input.
     pub name: Cow<'static, str>,
-    /// What is counted: the unit of [`Contestant::unit_count`].
+    /// The unit of [`Contestant::unit_count`].
     pub unit: &'static str,
-    /// A short name without blanks if its instructions are guarded.
+    /// A short name without spaces, if `instructions.sh` guards its instruction count.
     pub guarded: Option<&'static str>,
     pub(crate) work: Work,
 }
@@ -177,7 +181,7 @@ impl Scenario {
         self
     }
 
-    /// The cell of the grid that this is, if it is one.
+    /// Returns the cell of the grid, or `None` for a row of the table.
     #[must_use]
     pub fn cell(&self) -> Option<Cell> {
         match self.work {
@@ -186,7 +190,7 @@ impl Scenario {
         }
     }
 
-    /// Makes the input and gets everybody ready.
+    /// Builds the input and the contestants.
     #[must_use]
     pub fn contest(&self) -> Contest {
         match self.work {

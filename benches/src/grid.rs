@@ -1,5 +1,5 @@
-//! The grid: small and large data, few and many keys, without and with explicit
-//! hash keys, so that a slow combination is seen.
+//! The grid: combinations of data sizes and key counts, with and without explicit
+//! hash keys, to find slow combinations that no row of the table measures.
 
 use alloc::borrow::Cow;
 
@@ -11,15 +11,18 @@ use crate::ours;
 use crate::peers::{self, message_of};
 use crate::table::{RECORD, ours_encoding, peer_encoding, walk_beside_two};
 
-/// Bytes that a cell's blob has at most.
+/// The maximum length of a cell's blob, in bytes.
 const MAX_BLOB_LEN: usize = 8 << 20;
-/// User records of a cell, if they fit and no more are needed to use every key.
+/// The number of user records in a cell, unless they do not fit in
+/// [`MAX_BLOB_LEN`] or more are needed to use every key.
 const RECORD_COUNT: usize = 9_000;
 const KEY_COUNTS: [usize; 4] = [1, 100, 1_000, 30_000];
 
-/// The length of a data field of 128 bytes takes a byte more than that of one of
-/// 127 bytes, and its record's length does so a few bytes before: each size
-/// around there is measured.
+/// Returns the data sizes to measure.
+///
+/// The length of 128 bytes of data takes one more byte to encode than that of 127
+/// bytes, and the length of the enclosing record grows a few bytes earlier, so
+/// each size around that point is included.
 fn data_lens() -> impl Iterator<Item = usize> {
     let large = [200, 1_000, 16_000, 17_000, 100_000];
     [0, 16, 100].into_iter().chain(120..=130).chain(large)
@@ -31,8 +34,8 @@ const METRICS: [(&str, MakeCell); 3] = [
     ("grid encode", encode),
 ];
 
-/// All cells of the grid; those that differ in nothing but the size of their data
-/// follow each other, smallest first.
+/// Returns all cells of the grid. Cells that differ only in their data size are
+/// adjacent, smallest first.
 #[must_use]
 pub fn grid() -> Vec<Scenario> {
     let mut scenarios = Vec::new();
@@ -48,7 +51,8 @@ pub fn grid() -> Vec<Scenario> {
     scenarios
 }
 
-/// `None` if there would be more keys than user records.
+/// Returns the shape of a cell, or `None` if there would be more keys than user
+/// records.
 fn shape(data_len: usize, key_count: usize, explicit_hash_keys: bool) -> Option<Shape> {
     let shape = Shape {
         record_count: RECORD_COUNT.max(key_count),
@@ -87,7 +91,7 @@ fn scenario(cell: Cell, contest: MakeCell) -> Scenario {
     }
 }
 
-/// The number with a comma before each group of three digits; up to 999,999.
+/// Formats a number up to 999,999 with a comma as thousands separator.
 fn grouped(number: usize) -> String {
     match number {
         0..1_000 => number.to_string(),
@@ -96,7 +100,7 @@ fn grouped(number: usize) -> String {
 }
 
 fn walk(shape: Shape) -> Contest {
-    // With larger data it is enough not to be slower than a peer.
+    // With larger data, the target is only not to be slower than a peer.
     let targets = match shape.data_len {
         0..=1_000 => [2.2, 3.0],
         _ => [1.0, 1.0],
@@ -104,8 +108,8 @@ fn walk(shape: Shape) -> Contest {
     walk_beside_two(shape, shape.blob(), targets.map(Some))
 }
 
-/// The check of all of the message that comes before the walk. The peers have
-/// none apart: they decode the message.
+/// Measures the validation of the message that precedes a walk. The peers have no
+/// separate validation; they decode the message.
 fn check(shape: Shape) -> Contest {
     let blob = shape.blob();
     let for_quick = blob.clone();
@@ -121,7 +125,7 @@ fn check(shape: Shape) -> Contest {
         })
 }
 
-/// The digest is not computed.
+/// Measures encoding without the digest.
 fn encode(shape: Shape) -> Contest {
     let quick_protobuf = peer_encoding(shape, peers::quick_protobuf::encode);
     let prost_bytes = peer_encoding(shape, peers::prost::shared::encode);

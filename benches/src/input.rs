@@ -1,45 +1,46 @@
-//! The input: the same in every run and on every machine.
+//! The input of the benchmarks, which is the same in every run and on every machine.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
 use kinesis_agg_codec::{HashKey, NewUserRecord, RecordTags, SectionWriter};
 
-/// What the user records of a scenario are like.
+/// The number and the shape of the user records in a scenario.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "not published")]
 pub struct Shape {
-    /// User records.
+    /// The number of user records.
     pub record_count: usize,
-    /// Bytes of data of each.
+    /// The length of the data of each user record, in bytes.
     pub data_len: usize,
-    /// Distinct partition keys of 36 bytes; user records name them in no order
-    /// that a cache or a predictor could learn.
+    /// The number of distinct partition keys, of 36 bytes each. User records refer
+    /// to them in pseudorandom order, which caches and branch predictors cannot
+    /// learn.
     pub key_count: usize,
-    /// Whether each has one of 16 explicit hash keys.
+    /// Whether each user record has one of 16 explicit hash keys.
     pub explicit_hash_keys: bool,
 }
 
-/// A user record to be.
+/// The input for one user record.
 #[derive(Clone, Debug)]
 pub(crate) struct UserRecordInput {
-    /// 36 bytes, as a UUID in text.
+    /// 36 bytes, formatted like a UUID.
     pub(crate) partition_key: String,
-    /// One of 16, or none.
+    /// One of 16 keys, or none.
     pub(crate) explicit_hash_key: Option<HashKey>,
-    /// Bytes without a pattern.
+    /// Pseudorandom bytes.
     pub(crate) data: Bytes,
 }
 
 impl UserRecordInput {
-    /// As the writers take it.
+    /// Borrows the user record as the type that the writers accept.
     pub(crate) fn borrow(&self) -> NewUserRecord<'_> {
         NewUserRecord::new(&self.partition_key, &self.data)
             .with_explicit_hash_key(self.explicit_hash_key)
     }
 }
 
-/// A number that depends on every bit of `seed` (the finalizer of SplitMix64).
+/// Returns a number that depends on every bit of `seed` (the finalizer of SplitMix64).
 pub(crate) fn mix(seed: u64) -> u64 {
     let mut bits = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -56,7 +57,7 @@ pub(crate) fn to_u64(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-/// The n-th partition key.
+/// Returns the n-th partition key.
 pub(crate) fn partition_key(n: usize) -> String {
     let [high, low] = [mix(to_u64(n)), mix(!to_u64(n))];
     let digits = format!("{high:016x}{low:016x}");
@@ -65,25 +66,26 @@ pub(crate) fn partition_key(n: usize) -> String {
 }
 
 impl Shape {
-    /// Upper bound of the bytes that a user record takes in a blob.
+    /// Returns an upper bound of the length of a user record in a blob.
     const fn max_record_len(&self) -> usize {
         self.data_len + 20
     }
 
-    /// Upper bound of the bytes of a blob that are not user records.
+    /// Returns an upper bound of the length of all else in a blob.
     const fn max_overhead_len(&self) -> usize {
         self.key_count * 40 + 16 * 40 + 64
     }
 
-    /// The number of such user records that certainly fit a blob of `len` bytes.
+    /// Returns a number of user records that is certain to fit in a blob of `len`
+    /// bytes.
     pub(crate) const fn record_count_in(&self, len: usize) -> usize {
         len.saturating_sub(self.max_overhead_len()) / self.max_record_len()
     }
 
-    /// The user records.
+    /// Returns the user records.
     pub(crate) fn user_records(&self) -> Vec<UserRecordInput> {
         let user_records = (0..self.record_count).map(|n| {
-            // Each key comes up once before any comes again, and not in the order of the table.
+            // Use each key once before repeating any, and not in the order of the table.
             let key = match n < self.key_count {
                 true => n * 1_000_003 % self.key_count,
                 false => below(n, self.key_count),
@@ -101,11 +103,11 @@ impl Shape {
         user_records.collect()
     }
 
-    /// All of them in one blob, however long.
+    /// Returns one blob with all user records, however long it is.
     ///
     /// # Panics
     ///
-    /// If that is more than 4 GiB.
+    /// If the blob would be larger than 4 GiB.
     pub(crate) fn blob(&self) -> Vec<u8> {
         let user_records = self.user_records();
         let mut partition_keys = HashMap::new();
@@ -135,7 +137,8 @@ impl Shape {
     }
 }
 
-/// What was touched: both ends and the length of whatever is handed out.
+/// A checksum of what a reader returned: the first byte, the last byte and the
+/// length of each key and of the data.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Touched(u64);
 

@@ -1,19 +1,20 @@
-//! kinesis-agg beside what else could be picked: the same work on the same
-//! bytes.
+//! Benchmarks of kinesis-agg against its alternatives: the same work on the same
+//! bytes, in one run.
 //!
-//! [`scenarios`] is the table of what is measured; the scoreboard, the criterion
+//! [`scenarios`] is the table of what is measured. The scoreboard, the criterion
 //! benches, the instruction counts and the test that all contestants do the same
-//! work use it. [`grid`] adds scenarios over many data sizes and numbers of keys
-//! for the scoreboard and the test.
+//! work use it. [`grid`] adds scenarios over many data sizes and key counts for the
+//! scoreboard and the test.
 
-// Where the code that micropb generates looks for it.
+// The code that micropb generates refers to it by this path.
 extern crate alloc;
 
 mod batches;
 mod contest;
 mod grid;
 mod input;
-// The same file, so that it can be measured with narrower lanes than this processor has.
+// Included from codec-std, so that it can be measured with narrower lanes than those
+// that codec-std would choose on this processor.
 #[path = "../../codec-std/src/digests/md5_lanes.rs"]
 mod md5_lanes;
 mod ours;

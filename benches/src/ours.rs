@@ -1,4 +1,4 @@
-//! Our side, as its documentation tells to use it.
+//! Our contestants, which use the crates as their documentation recommends.
 
 use fearless_simd::Level;
 use kinesis_agg::{Deaggregator, RecordAggregator};
@@ -35,23 +35,24 @@ fn walk_checked(parsed: Parsed<'_>, slots: &mut Vec<ReadSlot>, touched: &mut Tou
     }
 }
 
-/// The codec, the digest off.
+/// Walks a blob with the codec, without checking the digest.
 pub(crate) fn walk(blob: &[u8], slots: &mut Vec<ReadSlot>, touched: &mut Touched) {
     walk_checked(parse_without_digest(blob).unwrap(), slots, touched);
 }
 
-/// The codec's check, the digest off: counts user records and keys.
+/// Validates a blob with the codec, without checking the digest. Returns the number
+/// of user records and keys.
 pub(crate) fn check(blob: &[u8]) -> usize {
     let aggregated = aggregated(parse_without_digest(blob).unwrap());
     aggregated.record_count() + aggregated.key_count()
 }
 
-/// The codec.
+/// Verifies and walks a blob with the codec.
 pub(crate) fn verify(blob: &[u8], slots: &mut Vec<ReadSlot>, touched: &mut Touched) {
     walk_checked(parse(blob).unwrap(), slots, touched);
 }
 
-/// What `kinesis_agg` does with a batch on a processor without AVX-512.
+/// Does what `kinesis_agg` does with a batch on a processor without AVX-512.
 pub(crate) fn verify_with_avx2(
     blobs: &[Vec<u8>],
     slots: &mut Vec<ReadSlot>,
@@ -73,7 +74,7 @@ pub(crate) fn verify_with_avx2(
     }
 }
 
-/// Lanes of AVX2 where there are wider ones; elsewhere whatever there is.
+/// Returns the AVX2 lanes if the processor has AVX2, and otherwise its default lanes.
 fn avx2() -> Md5Many {
     let level = Level::new();
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
@@ -81,14 +82,15 @@ fn avx2() -> Md5Many {
     Md5Many::from_level(level)
 }
 
-/// `kinesis_agg`, one Kinesis record after the other.
+/// Reads one Kinesis record with `kinesis_agg`.
 pub(crate) fn deaggregate(blob: &Vec<u8>, deaggregator: &mut Deaggregator, touched: &mut Touched) {
     for delivered in deaggregator.deaggregate_one(blob) {
         touch(delivered.user_record().unwrap(), touched);
     }
 }
 
-/// `kinesis_agg`, all Kinesis records of an answer.
+/// Reads all Kinesis records of a `GetRecords` response with `kinesis_agg`, digests
+/// ahead.
 pub(crate) fn deaggregate_at_once(blobs: &[Vec<u8>], touched: &mut Touched) {
     let deaggregator = Deaggregator::new().with_digests_ahead(true);
     for delivered in deaggregator.into_deaggregated(blobs) {
@@ -96,7 +98,7 @@ pub(crate) fn deaggregate_at_once(blobs: &[Vec<u8>], touched: &mut Touched) {
     }
 }
 
-/// The codec's writer with two slots a key.
+/// The codec's writer, with two slots per key.
 #[derive(Debug)]
 pub(crate) struct Writer(AggregateWriter<Vec<u8>, KeySlots<Vec<WriteSlot>>>);
 
@@ -116,20 +118,20 @@ impl Writer {
         }
     }
 
-    /// Bytes of the message; its digest is not computed.
+    /// Encodes without the digest. Returns the length of the message.
     pub(crate) fn encode(&mut self, user_records: &[UserRecordInput]) -> usize {
         self.push_all(user_records);
         self.0.finish_unsealed().unwrap().message().len()
     }
 
-    /// Bytes of the blob.
+    /// Encodes with the digest. Returns the length of the blob.
     pub(crate) fn encode_sealed(&mut self, user_records: &[UserRecordInput]) -> usize {
         self.push_all(user_records);
         self.0.finish().unwrap().data().len()
     }
 }
 
-/// `kinesis_agg`, into one aggregate; returns its length.
+/// Writes one aggregate with `kinesis_agg`. Returns its length.
 pub(crate) fn aggregate(
     aggregator: &mut RecordAggregator,
     user_records: &[UserRecordInput],

@@ -1,4 +1,4 @@
-//! The scenarios, each with everybody who takes part.
+//! The scenarios and their contestants.
 
 use alloc::borrow::Cow;
 
@@ -14,14 +14,14 @@ use crate::input::{Shape, Touched, UserRecordInput, partition_key, to_u64};
 use crate::ours::{self, Writer};
 use crate::peers::{self, message_of, verified_message_of};
 
-/// What is counted, see [`Scenario::unit`].
+/// A unit, see [`Scenario::unit`].
 pub(crate) const RECORD: &str = "user record";
 const KEY: &str = "key";
 
-/// What the targets are about.
+/// The shape that most targets apply to.
 const MAIN: Shape = shape(9_000, 100, 1_000);
 
-/// All scenarios, in the order of the scoreboard.
+/// Returns all scenarios, in the order of the scoreboard.
 #[must_use]
 pub const fn scenarios() -> &'static [Scenario] {
     SCENARIOS
@@ -44,7 +44,7 @@ const SCENARIOS: &[Scenario] = &[
     row("walk 100,000 x 100 B, 100,000 keys", RECORD, || {
         walk(shape(100_000, 100, 100_000), &NO_TARGETS)
     })
-    // Each user record brings a key of its own along, to be read as often as itself.
+    // Each user record has its own key, so a reader reads as many keys as user records.
     .guarded("walk-many-keys"),
     row(
         "walk 9,000 x 100 B, 1,000 keys, 16 explicit hash keys",
@@ -168,7 +168,7 @@ const fn with_explicit_hash_keys(shape: Shape) -> Shape {
     }
 }
 
-/// Runs `walk` over the blob, with a new checksum.
+/// Returns a run that calls `walk` with a new checksum.
 fn walking(mut walk: impl FnMut(&mut Touched) + 'static) -> impl FnMut() -> u64 + 'static {
     move || {
         let mut touched = Touched::default();
@@ -177,8 +177,8 @@ fn walking(mut walk: impl FnMut(&mut Touched) + 'static) -> impl FnMut() -> u64 
     }
 }
 
-/// At least as many times the time of ours: quick-protobuf, prost `Bytes`,
-/// prost `Vec`.
+/// Minimum ratios of the times of quick-protobuf, prost `Bytes` and prost `Vec` to
+/// ours.
 type WalkTargets = [Option<f64>; 3];
 const WALK_TARGETS: WalkTargets = [Some(3.5), Some(8.0), Some(18.0)];
 const NO_TARGETS: WalkTargets = [None; 3];
@@ -214,7 +214,7 @@ fn walk(shape: Shape, targets: &WalkTargets) -> Contest {
         )
 }
 
-/// Beside quick-protobuf and prost `Bytes`, with a target for each.
+/// A walk against quick-protobuf and prost `Bytes`, with a target for each.
 pub(crate) fn walk_beside_two(shape: Shape, blob: Vec<u8>, targets: [Option<f64>; 2]) -> Contest {
     let [quick_protobuf, prost_bytes] = targets;
     let for_quick = blob.clone();
@@ -329,7 +329,7 @@ pub(crate) fn ours_encoding(shape: Shape) -> impl FnMut() -> u64 + 'static {
     move || to_u64(writer.encode(&user_records))
 }
 
-/// A peer that encodes into memory that is used again.
+/// A peer that encodes into a reused buffer.
 pub(crate) fn peer_encoding(
     shape: Shape,
     encode: fn(&[UserRecordInput], &mut Vec<u8>),
@@ -391,7 +391,7 @@ fn hash_keys() -> Contest {
     })
 }
 
-/// Ours with ever more of something.
+/// Our contestant, then our own code with the larger shapes in `more`.
 fn growing<R: FnMut() -> u64 + 'static>(
     ours: fn(Shape) -> R,
     first: Shape,

@@ -1,5 +1,5 @@
-//! Everybody in a contest touches the same bytes. Protects the scoreboard from
-//! a peer that is slow because it does more, or fast because it does less.
+//! All contestants of a scenario touch the same bytes. Protects the scoreboard from
+//! comparing us with a peer that does more or less work than we do.
 
 use kinesis_agg_benches::{Scenario, grid, scenarios};
 
@@ -9,7 +9,7 @@ fn assert_same_work(scenario: &Scenario) {
     for contestant in &mut contestants {
         if contestant.is_same_work {
             let name = (&*scenario.name, contestant.name);
-            // Twice: memory that is used again does not change it.
+            // Run twice, because reused buffers must not change the result.
             assert_eq!(contestant.run(), expected, "{name:?}");
             assert_eq!(contestant.run(), expected, "{name:?}");
         }
@@ -21,8 +21,8 @@ fn all_contestants_do_the_same_work() {
     scenarios().iter().for_each(assert_same_work);
 }
 
-/// Without data, on both sides of where lengths take another byte, and large; few
-/// keys and as many as there can be.
+/// Samples the grid: empty data, data on both sides of the size where lengths take
+/// another byte, and large data, with few keys and with the most keys.
 #[test]
 fn all_contestants_do_the_same_work_in_the_grid() {
     let mut count = 0;
@@ -36,7 +36,7 @@ fn all_contestants_do_the_same_work_in_the_grid() {
             count += 1;
         }
     }
-    // Of each, three metrics without and with explicit hash keys.
+    // Four shapes, three metrics, with and without explicit hash keys.
     assert_eq!(count, 4 * 3 * 2);
 }
 

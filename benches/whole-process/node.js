@@ -1,9 +1,9 @@
-// The work of kinesis-agg's command line with aws-kinesis-agg: JSON lines in, JSON lines out.
+// Does the work of the kinesis-agg command with aws-kinesis-agg: JSON lines in, JSON lines out.
 "use strict";
 const readline = require("readline");
 const agg = require("aws-kinesis-agg");
 
-// A write for each line would be a system call for each.
+// Output is buffered, because writing each line would take one system call per line.
 const BUFFER_LEN = 1 << 16;
 let buffer = "";
 const flush = () => {

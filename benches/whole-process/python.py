@@ -1,4 +1,4 @@
-"""The work of kinesis-agg's command line with aws_kinesis_agg: JSON lines in, JSON lines out."""
+"""Does the work of the kinesis-agg command with aws_kinesis_agg: JSON lines in, JSON lines out."""
 
 import base64
 import json

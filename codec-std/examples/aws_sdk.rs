@@ -1,4 +1,4 @@
-//! The AWS SDK's records in, its entries out; without a network.
+//! Converts between the AWS SDK's types and user records, without a network.
 //!
 //! ```sh
 //! cargo run --example aws_sdk --features aws-sdk
@@ -10,7 +10,7 @@ use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, Record};
 use kinesis_agg::{OwnedUserRecord, RecordAggregator, deaggregate};
 
-/// What `client.put_records().set_records(Some(entries))` takes.
+/// Returns the entries for `client.put_records().set_records(Some(entries))`.
 fn entries() -> Result<Vec<PutRecordsRequestEntry>, Box<dyn Error>> {
     let mut entries = Vec::new();
     let mut aggregator = RecordAggregator::new();
@@ -26,7 +26,7 @@ fn entries() -> Result<Vec<PutRecordsRequestEntry>, Box<dyn Error>> {
     Ok(entries)
 }
 
-/// What `client.get_records()` returns, in `records()`.
+/// Returns records like those in the output of `client.get_records()`.
 fn records(entries: Vec<PutRecordsRequestEntry>) -> Result<Vec<Record>, Box<dyn Error>> {
     let records = entries.into_iter().enumerate().map(|(n, entry)| {
         let record = Record::builder()

@@ -1,12 +1,12 @@
-//! A Lambda function that reads a stream: the same as the sample function of the
-//! Python module, with its bulk and its lazy handler.
+//! A Lambda function that reads a stream: a port of the Python module's sample function,
+//! with its bulk and its lazy handler.
 //!
 //! ```sh
 //! cargo run --example lambda_kinesis --features lambda [event.json]
 //! ```
 //!
-//! prints the user records of the event as the Python module yields them, and the
-//! answers of the handlers. `tests/lambda` runs the same on `lambda_runtime`.
+//! Prints the user records of the event as the Python module yields them, and the
+//! responses of the handlers. `tests/lambda` runs the same handlers on `lambda_runtime`.
 
 use core::error::Error;
 
@@ -17,14 +17,14 @@ use kinesis_agg::lambda::{BatchItemFailures, EventRecord, KinesisEvent, UserReco
 fn lambda_bulk_handler(event: &KinesisEvent) -> String {
     let user_records: Vec<_> = event.user_records().collect();
     for user_record in &user_records {
-        // The data is decoded already; base64 is in the event only.
+        // The data is already decoded from base64.
         let _payload: &[u8] = user_record.data();
         // TODO: process each record
     }
     format!("Successfully processed {} records.", user_records.len())
 }
 
-/// Deaggregates one record after the other, and answers which ones failed.
+/// Deaggregates one record after the other. Returns the ones that failed.
 fn lambda_lazy_handler(
     event: &KinesisEvent,
     mut process: impl FnMut(&Delivered<'_, EventRecord>) -> Result<(), Box<dyn Error>>,
@@ -34,7 +34,7 @@ fn lambda_lazy_handler(
         if let Err(error) = process(&user_record) {
             eprintln!("{:?}: {error}", user_record.sequence_number());
             failures.push(&user_record);
-            // Lambda calls again with this record and all later ones.
+            // Lambda calls the function again with this record and all later ones.
             break;
         }
     }

@@ -1,4 +1,4 @@
-//! A Lambda function that sums up tumbling windows.
+//! A Lambda function that counts the bytes in tumbling windows.
 //!
 //! ```sh
 //! cargo run --example lambda_time_window --features lambda
@@ -15,7 +15,7 @@ struct Sums {
 }
 
 fn handler(event: &TimeWindowEvent) -> Result<TimeWindowAnswer, serde_json::Error> {
-    // The first invocation of a window has an empty state, or none.
+    // In the first invocation of a window, the state is empty or missing.
     let mut sums: Sums = serde_json::from_str(event.state().get()).unwrap_or_default();
     for user_record in event.user_records() {
         sums.bytes += user_record.data().len();

@@ -1,16 +1,16 @@
-//! Makes a stream's archive into aggregates for another stream: reads JSON
-//! lines, as a bucket of S3 has them, and aggregates them again, shard by shard.
+//! Replays the archive of a stream to another stream: reads JSON lines, such as an
+//! archive in S3, and aggregates the user records again, shard by shard.
 //!
 //! ```sh
 //! cargo run --example replay --features lambda [archive.ndjson [shards]]
 //! ```
 //!
-//! A line is a Kinesis record or a user record: `data` in base64, and
-//! `partitionKey` and `explicitHashKey` where it is no aggregate. Which it is
-//! tells its data. A line that cannot be replayed ends the run, by its number.
+//! A line is a Kinesis record or a user record: `data` in base64 and, unless the data is
+//! an aggregate, `partitionKey` and an optional `explicitHashKey`. The run ends at the
+//! first line that cannot be replayed, with an error that states its number.
 //!
-//! Prints what PutRecords would get. Then reads it back as a consumer of each
-//! shard that drops an aggregate for one user record of another shard's.
+//! Prints the records that PutRecords would get. Then reads them like a consumer of each
+//! shard that drops an aggregate if any of its user records belongs to another shard.
 
 use core::error::Error;
 use core::num::NonZeroU32;
@@ -25,7 +25,7 @@ use kinesis_agg::{
     ShardedAggregator, deaggregate,
 };
 
-/// Shards of about the same size. For a real stream, ListShards returns them.
+/// Returns shards of about the same size. For a real stream, call ListShards.
 fn even_shards(count: NonZeroU32) -> Result<ShardMap, Box<dyn Error>> {
     let count = count.get();
     let step = u128::MAX / u128::from(count);
@@ -42,10 +42,11 @@ fn even_shards(count: NonZeroU32) -> Result<ShardMap, Box<dyn Error>> {
     Ok(ShardMap::new(shards)?)
 }
 
-/// The user record, to be written again with its keys and tags.
+/// Returns the user record with its keys and tags, to write it again.
 fn again(delivered: &Delivered<'_, EventRecord>) -> Result<OwnedUserRecord, Box<dyn Error>> {
     let user_record = OwnedUserRecord::try_from(delivered)?;
-    // A line that is not an aggregate can have a key of its own, which no event has.
+    // A line that is not an aggregate may have an explicit hash key, which records of events
+    // never have.
     let explicit_hash_key = match delivered.enclosing().field("explicitHashKey") {
         Some(text) if delivered.user_record().is_none() => {
             serde_json::from_str::<Option<String>>(text.get())?
@@ -62,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = args.next().unwrap_or_else(|| default.to_owned());
     let shard_count = args.next().unwrap_or_else(|| "3".to_owned()).parse()?;
 
-    // What waits is bounded by the shards: an aggregate each.
+    // At most one aggregate per shard is buffered, so no other limit is needed.
     let limits = ShardedLimits::new().with_max_buffered_len(usize::MAX);
     let mut aggregator = ShardedAggregator::new(even_shards(shard_count)?, limits);
     let mut aggregates: Vec<ShardAggregate> = Vec::new();
@@ -72,9 +73,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let record: EventRecord = serde_json::from_str(&line?).map_err(|e| at_line(e.into()))?;
         for delivered in deaggregate(&[record]) {
             let user_record = again(&delivered).map_err(at_line)?;
-            // In a file, nothing becomes due: only a full aggregate is complete.
+            // The time never advances, so an aggregate is complete only when it is full.
             let full = aggregator.push(user_record, (), Duration::ZERO);
-            aggregates.extend(full.map_err(|refused| at_line(refused.reason.into()))?);
+            aggregates.extend(full.map_err(|rejected| at_line(rejected.reason.into()))?);
             count += 1;
         }
     }
@@ -84,7 +85,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for complete in &aggregates {
         let aggregate = &complete.aggregate;
         println!(
-            "{}: {} user records, {} bytes, under {:?}",
+            "{}: {} user records, {} bytes, partition key {:?}",
             complete.shard_id,
             aggregate.record_count(),
             aggregate.data().len(),
@@ -97,7 +98,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut consumer = Deaggregator::new().with_filter(shard.hash_key_range());
         read += consumer.deaggregate_one(aggregate.data()).count();
     }
-    println!("{count} user records replayed, {read} of them seen by the shards' consumers");
+    println!("{count} user records replayed, {read} of them read by the shards' consumers");
     if read != count {
         return Err("user records are missing".into());
     }

@@ -4,11 +4,11 @@ use alloc::sync::Arc;
 
 use bytes::Bytes;
 
-/// A record of a Kinesis stream, as some API delivers it.
+/// A record of a Kinesis stream, in the type of some API.
 ///
-/// Implement it for the record type of the API that you read with. Reading
-/// needs the data; the keys are reported with records that are not aggregated,
-/// and the sequence number makes checkpoints.
+/// Implement this trait for the record type of the API that you read with. Reading
+/// needs only the data. The keys are reported for records that are not aggregated, and
+/// the sequence number is needed for checkpoints.
 pub trait EnclosingRecord {
     /// Returns the data: an aggregate, or the data of one plain user record.
     fn data(&self) -> &[u8];
@@ -18,8 +18,8 @@ pub trait EnclosingRecord {
         None
     }
 
-    /// Returns the explicit hash key that the Kinesis record was put with, if
-    /// known. The service does not deliver it.
+    /// Returns the explicit hash key of the Kinesis record, if known. The service does
+    /// not return it to consumers.
     fn explicit_hash_key(&self) -> Option<&str> {
         None
     }
@@ -34,11 +34,10 @@ pub trait EnclosingRecord {
 /// outlive it without a copy of the data
 /// ([`Delivered::into_owned`](crate::Delivered::into_owned)).
 ///
-/// Each user record that is made owned keeps a clone of its Kinesis record. If
-/// cloning your type allocates, read from `Arc`s of it: `Arc<R>` implements this
-/// trait, too.
+/// Each owned item keeps a clone of its Kinesis record. If cloning your type allocates,
+/// wrap it in an `Arc`: `Arc<R>` implements this trait as well.
 pub trait SharedData: EnclosingRecord + Clone {
-    /// Returns the data of [`EnclosingRecord::data`] without copying it.
+    /// Returns the same data as [`EnclosingRecord::data`], without copying it.
     fn shared_data(&self) -> Bytes;
 }
 
@@ -111,14 +110,14 @@ impl SharedData for Bytes {
     }
 }
 
-/// A Kinesis record that belongs to no particular API.
+/// A Kinesis record, independent of any API.
 ///
 /// With the feature `serde`, it is serialized as a struct.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[expect(
     clippy::exhaustive_structs,
-    reason = "built as a literal; has all that a put or a get knows"
+    reason = "built as a literal; has every field that a put or a get knows"
 )]
 pub struct KinesisRecord {
     /// The data.

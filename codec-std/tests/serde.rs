@@ -1,4 +1,5 @@
-//! What is serialized comes back as it was.
+//! Serialized values deserialize to the same values. Protects stored checkpoints and
+//! records from changing when they are read back.
 
 use kinesis_agg::{
     ExtendedSequenceNumber, HashKey, KinesisRecord, OwnedUserRecord, SequenceNumber,
@@ -13,7 +14,7 @@ fn round_trip<T: Serialize + DeserializeOwned + PartialEq + core::fmt::Debug>(va
 }
 
 #[test]
-fn a_checkpoint_is_its_text() {
+fn a_checkpoint_serializes_as_text() {
     let checkpoint: ExtendedSequenceNumber = "42:7".parse().unwrap();
     assert_eq!(round_trip(&checkpoint), r#""42:7""#);
     assert_eq!(round_trip(&checkpoint.sequence_number), r#""42""#);
@@ -33,7 +34,7 @@ fn a_checkpoint_is_its_text() {
 }
 
 #[test]
-fn owned_records_are_structs() {
+fn owned_records_serialize_as_structs() {
     let user_record = OwnedUserRecord::new("key", vec![0, 255])
         .with_explicit_hash_key(HashKey::MAX)
         .with_tag("unit", Some("C"))

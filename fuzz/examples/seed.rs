@@ -1,5 +1,5 @@
-//! Writes the seeds of the corpora: what the fixtures of the tests hold, in the
-//! form that each target reads. See `seed.sh`.
+//! Writes the seeds of the corpora: the test fixtures, in the form that each target
+//! reads. See `seed.sh`.
 
 use std::fs;
 use std::path::Path;
@@ -8,8 +8,9 @@ use kinesis_agg_codec::{Frame, HashKey};
 use kinesis_agg_tests::fixtures::{self, SplitMix64};
 use kinesis_agg_tests::wire;
 
-/// Messages for each rule of `Explained`, and for numbers at their limits, which
-/// reach no code that others do not.
+/// Returns messages for each rule of `Explained` and for values at their limits.
+/// They are listed here because they reach no code that other inputs do not reach,
+/// so the fuzzer would not keep them.
 fn rules() -> Vec<(String, Vec<u8>)> {
     let tag = |wire_type: u64| wire::varint(9 << 3 | wire_type);
     let groups =
@@ -68,7 +69,7 @@ fn rules() -> Vec<(String, Vec<u8>)> {
     rules
 }
 
-/// Longer seeds make every run slow.
+/// The maximum length of a seed, in bytes. Longer seeds make every run slow.
 const LONGEST: usize = 4096;
 
 fn main() {
@@ -128,7 +129,8 @@ fn main() {
         seed("decode", &name, &[&[2], &message[..]].concat());
     }
 
-    // Inputs that are taken apart have no form that fixtures could be put into.
+    // The structured inputs of these targets cannot be made from fixtures, so they start from
+    // random bytes.
     let mut random = SplitMix64(1);
     for target in [
         "decode",
@@ -143,7 +145,7 @@ fn main() {
             let mut bytes: Vec<u8> = (0..len / 8)
                 .flat_map(|_| random.next().to_le_bytes())
                 .collect();
-            // The first byte says how the rest is read.
+            // An odd first byte selects the structured form in targets that have several forms.
             bytes[0] |= 1;
             seed(target, &format!("random-{place}"), &bytes);
         }

@@ -1,4 +1,4 @@
-//! Any steps with a `RecordAggregator` do what the model of the tests says.
+//! Runs arbitrary steps on a `RecordAggregator` and compares it with the tests' model.
 
 use arbitrary::{Arbitrary, Unstructured};
 use kinesis_agg::codec::MAGIC;
@@ -23,7 +23,7 @@ struct Set {
 #[derive(Arbitrary, Debug)]
 enum Do {
     Push(UserRecord),
-    /// One that makes the largest Kinesis record that there can be, or nearly.
+    /// Pushes a user record whose Kinesis record is of the maximum size or close to it.
     PushLargest(UserRecord, i8),
     PushTimes(UserRecord, u8),
     Flush,
@@ -36,7 +36,7 @@ enum Do {
 struct UserRecord {
     partition_key: Key,
     explicit_hash_key: Option<u128>,
-    /// From a small range, so that keys come again.
+    /// Takes the hash key from a small range, so that keys repeat.
     is_hash_key_small: bool,
     data: Data,
     tag: Option<(String, Option<String>)>,
@@ -101,8 +101,8 @@ impl UserRecord {
         }
     }
 
-    /// With data so long that the Kinesis record has `size` bytes, in one of
-    /// its forms.
+    /// Returns the user record with data such that its Kinesis record differs from the
+    /// maximum size by about `distance` bytes.
     fn of_size(&self, settings: &Settings, distance: i8) -> OwnedUserRecord {
         let owned = self.owned();
         let key = owned.partition_key().unwrap_or_default();
@@ -117,11 +117,11 @@ impl UserRecord {
     }
 }
 
-/// Kinesis records of more bytes make the model slow; the buffer grows thrice
-/// before, and lengths take three bytes.
+/// The maximum size of a Kinesis record, in bytes. Larger ones make the model slow;
+/// up to this size the buffer grows three times and lengths take up to three bytes.
 const LARGEST: u16 = 17_000;
 
-/// Settings, then steps; see the source.
+/// Reads settings and steps from the input, and runs them.
 pub fn check(input: &[u8]) {
     let Ok(input) = Input::arbitrary_take_rest(Unstructured::new(input)) else {
         return;
@@ -130,7 +130,7 @@ pub fn check(input: &[u8]) {
     let mut settings = first.clone();
     let mut steps = Vec::new();
     for step in input.steps {
-        // The model encodes everything at each step: that many are quick.
+        // The model encodes everything at each step, so more steps would be slow.
         if steps.len() > 60 {
             break;
         }

@@ -1,5 +1,5 @@
-//! What a consumer is given of a shard, through every combination of settings,
-//! against a list of what the codec finds, filtered by hand.
+//! Reads a shard with any combination of `Deaggregator` settings, and compares the
+//! result with the codec's output, filtered independently.
 
 use core::cmp::Ordering;
 
@@ -22,9 +22,9 @@ struct Input {
     is_malformed_left_out: bool,
     is_digested_ahead: bool,
     is_owned: bool,
-    /// Kinesis records of one call.
+    /// The number of Kinesis records per call.
     batch_len: u8,
-    /// What some of the Kinesis records have instead of a good sequence number.
+    /// Replacements for the sequence numbers of some Kinesis records.
     odd_sequence_numbers: Vec<(u8, Option<Sequence>)>,
     batch: Batch,
 }
@@ -45,10 +45,10 @@ struct Checkpoint {
 
 #[derive(Arbitrary, Debug)]
 enum Sequence {
-    /// That of a Kinesis record.
+    /// The sequence number of a Kinesis record.
     Of(u8),
     Small(u8),
-    /// More digits than any integer has.
+    /// Up to 138 digits: more than any integer type holds, and more than are valid.
     Long(u8, u8),
     Zeros(u8, u8),
     Sentinel(u8),
@@ -78,7 +78,7 @@ impl Sequence {
     }
 }
 
-/// What is to be seen of an item. Of a user record: its partition key and its
+/// The observable parts of an item. `user_record` holds the partition key and the
 /// hash key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Seen {
@@ -105,7 +105,7 @@ impl Seen {
         }
     }
 
-    /// The same through an owned item.
+    /// Reads the same parts from an owned item.
     fn of_owned(item: Delivered<'_, KinesisRecord>) -> Self {
         let item = item.into_owned();
         let user_record = item.is_aggregated().then(|| {
@@ -124,7 +124,7 @@ impl Seen {
     }
 }
 
-/// All that the codec finds in a Kinesis record.
+/// Returns everything that the codec finds in a Kinesis record.
 fn all_in(record_index: usize, record: &KinesisRecord) -> Vec<Seen> {
     let whole = |is_malformed| Seen {
         record_index,
@@ -162,7 +162,8 @@ fn all_in(record_index: usize, record: &KinesisRecord) -> Vec<Seen> {
     }
 }
 
-/// Where a sequence number stands: among the KCL's words, then as a number.
+/// Returns the order of a sequence number: by its place among the KCL's sentinel
+/// words, then by number. `None` if it is invalid.
 fn rank(text: &str) -> Option<(u8, BigUint)> {
     let words = ["AT_TIMESTAMP", "TRIM_HORIZON", "LATEST", "", "SHARD_END"];
     if let Some(place) = words.iter().position(|word| *word == text) {
@@ -192,7 +193,7 @@ impl Observer for Observed {
     }
 }
 
-/// Settings, then Kinesis records; see the source.
+/// Reads settings and Kinesis records from the input, and runs them.
 pub fn check(input: &[u8]) {
     if let Ok(input) = Input::arbitrary_take_rest(Unstructured::new(input)) {
         run(&input);
@@ -229,7 +230,7 @@ fn run(input: &Input) {
         assert_eq!(position.to_string().parse(), Ok(position.clone()));
         Some((position, rank?))
     });
-    // How a Kinesis record stands to the checkpoint.
+    // Compares a Kinesis record's sequence number with the checkpoint.
     let order = |place: usize| match &checkpoint {
         None => Ordering::Greater,
         Some((_, checkpoint)) => {
@@ -295,7 +296,7 @@ fn run(input: &Input) {
             });
         }
         assert!(reading.next().is_none());
-        // The whole batch is done, whatever was delivered of it.
+        // The checkpoint covers the whole batch, whatever was delivered of it.
         let last = batch.last().unwrap().sequence_number.as_deref();
         match (reading.checkpoint(), last) {
             (Ok(None), None) => {}

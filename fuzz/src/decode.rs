@@ -1,5 +1,6 @@
-//! Any bytes are plain, aggregated or malformed, the same each time, by the
-//! rules of the format; what an aggregate holds can be written again.
+//! Parses arbitrary bytes. The outcome (plain, aggregated or malformed) must be the
+//! one that the format requires, the same each time, and the content of an
+//! aggregate must survive being written again.
 
 use arbitrary::{Arbitrary as _, Unstructured};
 use kinesis_agg_codec::{
@@ -15,8 +16,8 @@ use crate::message::Message as MadeUp;
 use crate::reference::Message;
 use crate::{hash_key, reference};
 
-/// First byte 0: a blob. Otherwise a message, see [`message_of`], that is
-/// framed under its right digest.
+/// Checks a blob. If the first byte is 0, the rest is the blob; otherwise the input
+/// stands for a message, see [`message_of`], that is framed with its correct digest.
 pub fn check(input: &[u8]) {
     match input {
         [0, blob @ ..] => check_blob(blob),
@@ -24,8 +25,8 @@ pub fn check(input: &[u8]) {
     }
 }
 
-/// The message that `input` stands for: by its first byte as it is, or made up
-/// field by field.
+/// Returns the message that `input` stands for: if its first byte is even, the rest
+/// as is, and otherwise a message that is made up field by field.
 #[must_use]
 pub fn message_of(input: &[u8]) -> Vec<u8> {
     match input.split_first() {
@@ -38,7 +39,7 @@ pub fn message_of(input: &[u8]) -> Vec<u8> {
     }
 }
 
-/// All that there is to say of a blob.
+/// The outcome of parsing a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Said {
     Plain(PlainReason),
@@ -103,7 +104,7 @@ fn check_blob(blob: &[u8]) {
     delivered::check(blob, &said);
 }
 
-/// What the format's document owes this blob.
+/// Returns the outcome that the format document requires for this blob.
 fn expected(blob: &[u8]) -> Said {
     let Some(framed) = blob.strip_prefix(&MAGIC) else {
         return Said::Plain(PlainReason::NoMagic);
@@ -117,7 +118,7 @@ fn expected(blob: &[u8]) -> Said {
     }
     match (reference::read(message), parse(blob)) {
         (Ok(message), _) => Said::Aggregated(message),
-        // An error cannot be made elsewhere; its parts are compared instead.
+        // Only the codec can construct its error, so the parts are compared instead.
         (Err(fault), Err(error)) => {
             assert_eq!((error.kind(), error.offset()), fault);
             Said::Malformed(error)
@@ -128,7 +129,7 @@ fn expected(blob: &[u8]) -> Said {
 
 fn check_aggregated(blob: &[u8], message: &Message) {
     let Ok(Parsed::Aggregated(aggregated)) = parse(blob) else {
-        unreachable!("it was aggregated a moment ago");
+        unreachable!("the same blob was aggregated when parsed before");
     };
     assert_eq!(aggregated.record_count(), message.user_records.len());
     let mut by_default = aggregated.user_records();
@@ -152,7 +153,7 @@ fn check_aggregated(blob: &[u8], message: &Message) {
         let read = read_with_slots(&aggregated, slot_count);
         assert_eq!(read, message.user_records, "{slot_count} slots");
     }
-    // Slots that another blob has used.
+    // Slots that were used for another blob.
     let other = reseal(
         &[
             wire::partition_key(b"").repeat(7),
@@ -163,7 +164,7 @@ fn check_aggregated(blob: &[u8], message: &Message) {
     let mut slots = vec![ReadSlot::default(); key_count.max(7)];
     drop(read_in(&kinesis_agg_tests::aggregated(&other), &mut slots));
     assert_eq!(read_in(&aggregated, &mut slots), message.user_records);
-    // A walk in a message that is not its own: nonsense, no panic.
+    // A cursor over the wrong blob may return nonsense but must not panic.
     for wrong in [&[], &blob[..blob.len() / 2], &blob[1..], &other] {
         let mut walk = aggregated
             .user_records_in([ReadSlot::default(); 2])
@@ -216,8 +217,8 @@ fn check_user_record(blob: &[u8], user_record: &UserRecord<'_>) {
     delivered::check_owned(user_record);
 }
 
-/// A view goes into a buffer that has no byte more than it takes, and in one
-/// that has one byte less it does not.
+/// Checks that an aggregate can be written into a buffer of exactly its length, and
+/// not into one that is a byte shorter.
 fn check_written_again(message: &Message) {
     let position = |table: &[Vec<u8>], key: &[u8]| {
         let index = table.iter().position(|entry| entry == key).unwrap();
@@ -281,7 +282,7 @@ fn check_written_again(message: &Message) {
         Err(EncodeError::Full { needed, limit } | EncodeError::TooLarge { needed, limit, .. }) => {
             assert!(needed > limit && limit == u32::try_from(len - 1).unwrap());
         }
-        // A frame that does not fit even without a part in it.
+        // Nothing was pushed, so nothing could be rejected.
         Ok(()) if written.is_empty() => {}
         other => panic!("{other:?}"),
     }
@@ -291,7 +292,7 @@ fn push_all<B: AsRef<[u8]> + AsMut<[u8]>>(
     writer: &mut SectionWriter<B>,
     message: &Message,
 ) -> Result<(), EncodeError> {
-    // Keys late and early in turn: the order between the parts is free.
+    // Add keys of both tables in turn, because the order between the tables is free.
     let mut partition_keys = Vec::new();
     let mut explicit_hash_keys = Vec::new();
     let mut explicit = message.explicit_hash_keys.iter();

@@ -1,4 +1,5 @@
-//! What `kinesis_agg` makes of blobs and user records, beside what the codec says.
+//! Compares what `kinesis_agg` returns for blobs and user records with what the codec
+//! returns.
 
 use bytes::Bytes;
 use kinesis_agg::read::KeyBytes;
@@ -9,7 +10,8 @@ use kinesis_agg_tests::Read;
 
 use crate::decode::Said;
 
-/// Owned, a user record is the same, or unfit for a reason that the codec has, too.
+/// Checks that an owned copy of a user record equals it, or that the conversion fails
+/// with the error that the codec returns.
 pub(crate) fn check_owned(user_record: &UserRecord<'_>) {
     match OwnedUserRecord::try_from(user_record) {
         Ok(owned) => {
@@ -33,7 +35,7 @@ pub(crate) fn check_owned(user_record: &UserRecord<'_>) {
     }
 }
 
-/// What `kinesis_agg` delivers of a blob is what the codec says of it.
+/// Checks that `kinesis_agg` delivers the content that the codec found in a blob.
 pub(crate) fn check(blob: &[u8], said: &Said) {
     let records = [Bytes::copy_from_slice(blob)];
     let mut deaggregator = Deaggregator::new();

@@ -1,5 +1,5 @@
-//! The same message through three decoders. Each disagreement is explained by
-//! a rule of the format, see [`Explained`], or is a bug.
+//! Reads the same message with three decoders. Each disagreement is either explained
+//! by a rule of the format, see [`Explained`], or a bug.
 
 use kinesis_agg_codec::{DecodeErrorKind, Parsed, parse};
 use kinesis_agg_tests::reseal;
@@ -9,12 +9,13 @@ use crate::explained::{Explained, repair};
 use crate::peers::{PEERS, Peer, Verdict};
 use crate::{decode, reference};
 
-/// A message, see [`decode::message_of`].
+/// Checks the message that the input stands for, see [`decode::message_of`].
 pub fn check(input: &[u8]) {
     drop(explanations(input));
 }
 
-/// Checks a message; returns which peers disagreed, and why.
+/// Checks a message. Returns the peers that disagreed, each with a rule that explains
+/// it.
 #[must_use]
 pub fn explanations(input: &[u8]) -> Vec<(&'static str, Explained)> {
     let message = decode::message_of(input);
@@ -41,10 +42,10 @@ fn compare(peer: &Peer, message: &[u8]) -> Vec<Explained> {
     let name = peer.name;
     assert!(
         !all.found.is_empty(),
-        "nothing explains {name}: {theirs:?}, ours: {ours:?}"
+        "{name} disagrees and no rule explains it: {theirs:?}, ours: {ours:?}"
     );
     let repaired = if all.message.is_empty() {
-        // Nothing is left but what every decoder makes of nothing.
+        // Every decoder reads an empty message as an empty aggregate.
         Verdict::Valid(reference::Message::default())
     } else {
         self::ours(&all.message)
@@ -52,18 +53,18 @@ fn compare(peer: &Peer, message: &[u8]) -> Vec<Explained> {
     let theirs = (peer.read)(&all.message);
     assert!(
         agree(&repaired, &theirs, all.is_whole),
-        "more than {:?} explains {name}: {theirs:?}, ours: {repaired:?}",
+        "{name} disagrees even without {:?}: {theirs:?}, ours: {repaired:?}",
         all.found
     );
-    // What is only written otherwise has to say the same.
+    // A repair that changes only the encoding must not change what we read.
     if !all.found.iter().any(|explained| explained.is_stricter()) {
         assert_eq!(repaired, ours, "without {:?}", all.found);
     }
     all.found.into_iter().collect()
 }
 
-/// Where a required field is missing before a structural fault, we say the
-/// one, others the other.
+/// Returns true if two verdicts agree. If a required field is missing and a structural
+/// fault follows, we report the missing field and the peers report the fault.
 fn agree(ours: &Verdict, theirs: &Verdict, is_whole: bool) -> bool {
     ours == theirs || (*ours == Verdict::Missing && *theirs == Verdict::Unreadable && !is_whole)
 }

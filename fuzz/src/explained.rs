@@ -1,8 +1,8 @@
-//! Why another decoder may read a message differently, each by a rule of the
-//! format: where the condition holds, and the message without it.
+//! The rules of the format by which another decoder may read a message differently.
 //!
-//! An explanation is no excuse. It says what to change in the message so that
-//! the condition is gone and nothing else, and then both decoders have to agree.
+//! Each rule recognizes its condition in a message and can remove it without changing
+//! anything else. Both decoders must then agree on the repaired message, so a rule
+//! cannot hide an unrelated disagreement.
 
 use std::collections::BTreeSet;
 
@@ -13,34 +13,34 @@ use kinesis_agg_tests::wire;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Explained {
     /// "Varint longer than needed, up to 10 bytes: valid; spare bits of the
-    /// tenth byte dropped for values." Others refuse them. Without: the bits
-    /// are cleared.
+    /// tenth byte dropped for values." Others reject them. Repair: clears the
+    /// bits.
     SpareBitsOfTenthByte,
-    /// "Tag beyond 32 bits: malformed." Others drop the bits. Without: the bits
-    /// are cleared.
+    /// "Tag beyond 32 bits: malformed." Others drop the bits. Repair: clears the
+    /// bits.
     TagBeyond32Bits,
-    /// "Tag in more than 5 bytes: malformed." Others take it. Without: the tag
-    /// takes as few bytes as it can.
+    /// "Tag in more than 5 bytes: malformed." Others accept it. Repair: encodes
+    /// the tag in as few bytes as possible.
     TagBeyondFiveBytes,
-    /// "Length that does not fit: malformed." Others drop the bits that their
-    /// integers do not have. Without: the bits are cleared.
+    /// "Length that does not fit: malformed." Others drop the bits that do not fit
+    /// in their integers. Repair: clears the bits.
     LengthThatDoesNotFit,
-    /// "Field number 0: malformed." Others skip the field. Without: it has
-    /// another number that nobody knows.
+    /// "Field number 0: malformed." Others skip the field. Repair: gives it another
+    /// unknown number.
     FieldNumberZero,
-    /// "Unknown fields, groups too: skipped." Others refuse groups. Without:
-    /// the group is gone.
+    /// "Unknown fields, groups too: skipped." Others reject groups. Repair: removes
+    /// the group.
     Group,
-    /// "Groups nested up to 100 levels." Others refuse a field in the innermost
-    /// one. Without: the field is gone.
+    /// "Groups nested up to 100 levels." Others reject a field in the innermost
+    /// one. Repair: removes the field.
     FieldInInnermostGroup,
     /// "Known field number with another wire type: an unknown field." Others
-    /// refuse it. Without: the field is gone.
+    /// reject it. Repair: removes the field.
     OtherWireType,
 }
 
 impl Explained {
-    /// The rule makes a message malformed that others read.
+    /// Returns true if the rule makes a message malformed that others accept.
     #[must_use]
     pub fn is_stricter(self) -> bool {
         matches!(
@@ -53,19 +53,19 @@ impl Explained {
     }
 }
 
-/// A message without what explanations are for.
+/// A message from which the conditions of some rules were removed.
 #[derive(Debug)]
 pub struct Repaired {
     /// The message.
     pub message: Vec<u8>,
-    /// What was found and removed.
+    /// The rules whose conditions were found and removed.
     pub found: BTreeSet<Explained>,
-    /// The message has no structural fault but those that were removed.
+    /// Whether the message has no other structural fault.
     pub is_whole: bool,
 }
 
-/// Removes from a message what these explanations are for. From the first other
-/// fault on it stays as it is.
+/// Removes the conditions of these rules from a message. From the first other fault
+/// on, the message is left unchanged.
 #[must_use]
 pub fn repair(message: &[u8], explanations: &[Explained]) -> Repaired {
     let mut repair = Repair {
@@ -80,7 +80,7 @@ pub fn repair(message: &[u8], explanations: &[Explained]) -> Repaired {
     }
 }
 
-/// Whose field numbers are known.
+/// The kind of message, which decides the known field numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
     Top,
@@ -89,7 +89,7 @@ enum Level {
 }
 
 impl Level {
-    /// The wire type that a field number is known with.
+    /// Returns the wire type of a known field number.
     fn wire_type(self, field_number: u64) -> Option<u64> {
         match (self, field_number) {
             (Self::Top, 1..=3) | (Self::Record, 3 | 4) | (Self::Tag, 1 | 2) => Some(2),
@@ -98,7 +98,7 @@ impl Level {
         }
     }
 
-    /// What is in the field, if that is a message.
+    /// Returns the kind of message in a field, if the field holds a message.
     fn message(self, field_number: u64) -> Option<Self> {
         match (self, field_number) {
             (Self::Top, 3) => Some(Self::Record),
@@ -107,7 +107,7 @@ impl Level {
         }
     }
 
-    /// How many messages enclose its fields.
+    /// Returns the number of messages that enclose this one.
     fn depth(self) -> usize {
         match self {
             Self::Top => 0,
@@ -122,16 +122,16 @@ struct Repair<'e> {
     found: BTreeSet<Explained>,
 }
 
-/// A field as it shall be, and what follows it.
+/// A repaired field and the input after it.
 struct Field<'a> {
     repaired: Vec<u8>,
     rest: &'a [u8],
-    /// The number, if this ends a group.
+    /// The field number, if this ends a group.
     ended: Option<u64>,
     is_whole: bool,
 }
 
-/// A varint as it stands there.
+/// A varint as it is encoded in the input.
 struct Varint<'a> {
     bytes: &'a [u8],
     value: u128,
@@ -154,7 +154,7 @@ fn low_bits(value: u128, bits: u32) -> u64 {
 }
 
 impl Repair<'_> {
-    /// True if the condition may be removed; then it is noted.
+    /// Records the condition and returns true if it may be removed.
     fn removes(&mut self, explained: Explained) -> bool {
         let may = self.explanations.contains(&explained);
         if may {
@@ -185,8 +185,8 @@ impl Repair<'_> {
         (repaired, true)
     }
 
-    /// `level`: none in a group. `depth`: messages and groups around the field.
-    /// `None` at a fault.
+    /// Repairs a field. `level` is `None` in a group; `depth` counts the messages and
+    /// groups around the field. Returns `None` at a fault.
     fn field<'a>(
         &mut self,
         input: &'a [u8],
@@ -269,7 +269,7 @@ impl Repair<'_> {
             }
             _ => return None,
         };
-        // Known by its number, and not by its type.
+        // The number is known, but with another wire type.
         if known.is_some() && !is_known && self.removes(Explained::OtherWireType) {
             return whole(Vec::new(), rest);
         }
@@ -280,7 +280,7 @@ impl Repair<'_> {
         whole(repaired, rest)
     }
 
-    /// A group behind its first tag, its last tag included.
+    /// Repairs a group after its start tag, up to and including its end tag.
     fn group<'a>(
         &mut self,
         input: &'a [u8],
@@ -304,7 +304,7 @@ impl Repair<'_> {
         }
     }
 
-    /// A tag as it shall be, its value, and what follows.
+    /// Returns the repaired tag, its value, and the rest of the input.
     fn tag<'a>(&mut self, input: &'a [u8]) -> Option<(Vec<u8>, u64, &'a [u8])> {
         let tag = varint(input)?;
         let mut value = low_bits(tag.value, 32);
@@ -330,7 +330,7 @@ impl Repair<'_> {
         Some((bytes, value, tag.rest))
     }
 
-    /// A length as it shall be, its value, and what follows.
+    /// Returns the repaired length, its value, and the rest of the input.
     fn len<'a>(&mut self, input: &'a [u8], is_known: bool) -> Option<(Vec<u8>, usize, &'a [u8])> {
         let len = varint(input)?;
         let value = low_bits(len.value, if is_known { 32 } else { 64 });

@@ -1,4 +1,4 @@
-//! Hash keys as decimal text, as numbers and as digests of partition keys.
+//! Checks hash keys as decimal text, as numbers and as digests of partition keys.
 
 use arbitrary::{Arbitrary, Unstructured};
 #[cfg(feature = "std")]
@@ -15,7 +15,7 @@ enum Input {
     Range(u128, u128, u128),
 }
 
-/// A number near one where something could change.
+/// A number near a boundary.
 #[derive(Arbitrary, Debug)]
 struct Near {
     base: Base,
@@ -30,7 +30,7 @@ enum Base {
     Largest,
 }
 
-/// Decimal text with something around it.
+/// A decimal number with other bytes around it.
 #[derive(Arbitrary, Debug)]
 struct Decorated {
     before: Vec<u8>,
@@ -40,7 +40,8 @@ struct Decorated {
     after: Vec<u8>,
 }
 
-/// First byte even: the rest is text. Otherwise an [`Input`].
+/// Checks an input. If the first byte is even, the rest is text; otherwise it is an
+/// [`Input`].
 pub fn check(input: &[u8]) {
     match input.split_first() {
         Some((mode, rest)) if mode % 2 == 1 => {
@@ -85,7 +86,7 @@ impl Near {
 impl Decorated {
     fn text(&self) -> Vec<u8> {
         let digits = BigUint::from(self.number.number());
-        // Beyond the largest number there are some, too.
+        // Also produce numbers beyond the largest hash key.
         let digits = match self.number.base {
             Base::Largest => digits + BigUint::from(u64::from(self.zeros)),
             _ => digits,
@@ -97,7 +98,7 @@ impl Decorated {
     }
 }
 
-/// The number that a blob's explicit hash key stands for: "ASCII digits with an
+/// Returns the number of an explicit hash key in a blob: "ASCII digits with an
 /// optional `+`, untrimmed; all else fails".
 #[must_use]
 pub fn reading(text: &[u8]) -> Option<u128> {
@@ -120,14 +121,15 @@ fn read(text: &[u8]) -> Result<u128, HashKeyError> {
     u128::try_from(number).map_err(|_| HashKeyError::OutOfRange)
 }
 
-/// Digest of a partition key as a number, by another MD5.
+/// Returns the digest of a partition key as a number, computed by another MD5
+/// implementation than the codec's.
 #[must_use]
 pub fn md5(partition_key: &[u8]) -> u128 {
     let digest = BigUint::from_bytes_be(&md5::compute(partition_key).0);
     u128::try_from(digest).unwrap()
 }
 
-/// Parts of a text, many at once.
+/// Checks the digests of many parts of a text, computed in one call.
 #[cfg(feature = "std")]
 fn check_many(text: &[u8]) {
     let step = (text.len() / 11).max(1);
@@ -135,7 +137,7 @@ fn check_many(text: &[u8]) {
         let (start, end) = text.split_at(middle);
         [start, end]
     });
-    // Sometimes so long that lanes take one message after the other.
+    // Some inputs are so long that a lane processes several messages.
     let times = match text {
         [b'0'..=b'9', times, ..] => usize::from(times % 64),
         _ => 1,
@@ -162,7 +164,7 @@ fn check_text(text: &[u8]) {
     }
 }
 
-/// Text as a producer gives it: "ASCII white space around is trimmed".
+/// Checks the parsing of text from a producer: "ASCII white space around is trimmed".
 fn check_given(text: &str) {
     let is_space = |c: char| [' ', '\t', '\n', '\r', '\u{c}'].contains(&c);
     let before = text.len() - text.trim_start_matches(is_space).len();

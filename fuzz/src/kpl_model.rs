@@ -1,21 +1,23 @@
-//! What a writer has to write, from lists and without a buffer.
+//! A model of the writer that computes the expected blob from lists, without a buffer.
 
 use std::rc::Rc;
 
 use kinesis_agg_codec::{HashKey, MAGIC, OuterKey};
 use kinesis_agg_tests::{Owned, reseal, wire};
 
-/// User records, and the tables that they make.
+/// User records and their key tables.
 #[derive(Clone, Debug)]
 pub struct Model {
     user_records: Vec<Rc<Owned>>,
-    /// Indices of the partition key and of the explicit hash key of each.
+    /// The indices of the partition key and of the explicit hash key of each user
+    /// record.
     indices: Vec<(u64, Option<u64>)>,
-    /// Keys of both tables, as they came.
+    /// The keys of both tables, in the order in which they were added.
     keys: Vec<Rc<Key>>,
-    /// Places in `keys` that a look-up finds.
+    /// The positions in `keys` that a look-up finds.
     remembered: Vec<usize>,
-    /// Keys beyond these are stored again at each use.
+    /// The number of keys that can be remembered. Further keys are stored again at each
+    /// use.
     slot_count: usize,
     keys_len: usize,
     records_len: usize,
@@ -28,12 +30,12 @@ struct Key {
     text: String,
 }
 
-/// A key as a user record names it.
+/// A user record's reference to a key.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyUse {
-    /// Its place in its table.
+    /// The index of the key in its table.
     pub index: u64,
-    /// The user record is the first that names it.
+    /// Whether this user record is the first to use the key.
     pub is_new: bool,
 }
 
@@ -44,7 +46,7 @@ enum Table {
 }
 
 impl Model {
-    /// An empty one of a writer that remembers so many keys.
+    /// Creates the model of an empty writer that remembers up to `slot_count` keys.
     #[must_use]
     pub fn new(slot_count: usize) -> Self {
         Self {
@@ -58,25 +60,25 @@ impl Model {
         }
     }
 
-    /// One that holds a user record alone.
+    /// Creates a model with one user record.
     #[must_use]
     pub fn alone(user_record: &Rc<Owned>) -> Self {
         Self::new(0).with(user_record)
     }
 
-    /// One without user records.
+    /// Returns the model without its user records.
     #[must_use]
     pub fn cleared(&self) -> Self {
         Self::new(self.slot_count)
     }
 
-    /// The user records so far.
+    /// Returns the user records.
     #[must_use]
     pub fn user_records(&self) -> &[Rc<Owned>] {
         &self.user_records
     }
 
-    /// With one user record more.
+    /// Returns the model with one more user record.
     #[must_use]
     pub fn with(&self, user_record: &Rc<Owned>) -> Self {
         let mut with = self.clone();
@@ -99,7 +101,7 @@ impl Model {
         with
     }
 
-    /// The index of a key in its table, where it is put if it is not found.
+    /// Returns the index of a key in its table, and adds the key if it is not found.
     fn index(&mut self, table: Table, text: String) -> u64 {
         let wanted = Key { table, text };
         let mut remembered = self.remembered.iter();
@@ -125,7 +127,7 @@ impl Model {
         keys.flat_map(|key| entry(key.text.as_bytes())).collect()
     }
 
-    /// The blob.
+    /// Returns the blob.
     #[must_use]
     pub fn blob(&self) -> Vec<u8> {
         let mut message = [
@@ -141,8 +143,7 @@ impl Model {
         reseal(&message)
     }
 
-    /// The user records with their key indices, and whether those keys are new
-    /// there.
+    /// Returns the user records with their key references.
     pub fn uses(&self) -> impl Iterator<Item = (&Owned, KeyUse, Option<KeyUse>)> {
         let (mut partition_keys, mut explicit_hash_keys) = (0, 0);
         let use_of = |index: u64, count: &mut u64| {
@@ -159,8 +160,8 @@ impl Model {
         })
     }
 
-    /// The blob of a writer without a buffer: each key right before the record
-    /// that first uses it.
+    /// Returns the blob of a writer without a buffer, where each key comes right before
+    /// the record that first uses it.
     #[must_use]
     pub fn streamed(&self) -> Vec<u8> {
         let mut message = Vec::new();
@@ -179,19 +180,19 @@ impl Model {
         reseal(&message)
     }
 
-    /// The length of the blob.
+    /// Returns the length of the blob.
     #[must_use]
     pub fn blob_len(&self) -> usize {
         MAGIC.len() + self.keys_len + self.records_len + 16
     }
 
-    /// The length of the blob and of its keys once more.
+    /// Returns the length of the blob plus the length of its key entries.
     #[must_use]
     pub fn roomy_len(&self) -> usize {
         self.blob_len() + self.keys_len
     }
 
-    /// What the Kinesis record is put under.
+    /// Returns the partition key and the explicit hash key of the Kinesis record.
     #[must_use]
     pub fn outer(&self, outer_key: OuterKey) -> (&str, Option<HashKey>) {
         let first = &self.user_records[0];
@@ -207,14 +208,14 @@ impl Model {
         }
     }
 
-    /// The length of the Kinesis record: the blob, and the outer partition key.
+    /// Returns the size of the Kinesis record: the blob plus the outer partition key.
     #[must_use]
     pub fn size(&self, outer_key: OuterKey) -> usize {
         self.blob_len() + self.outer(outer_key).0.len()
     }
 }
 
-/// A record of a message.
+/// Encodes a record of a message.
 fn record(user_record: &Owned, partition_key: u64, explicit_hash_key: Option<u64>) -> Vec<u8> {
     let mut body = wire::number(1, partition_key);
     if let Some(index) = explicit_hash_key {
@@ -229,7 +230,7 @@ fn record(user_record: &Owned, partition_key: u64, explicit_hash_key: Option<u64
     wire::bytes(3, &body)
 }
 
-/// The length of a field whose content has that many bytes.
+/// Returns the encoded length of a field whose content has `len` bytes.
 fn field_len(len: usize) -> usize {
     1 + wire::varint(u64::try_from(len).unwrap()).len() + len
 }

@@ -1,8 +1,8 @@
-//! The fuzz targets, as plain functions over the fuzzer's bytes: each returns,
-//! or panics because a promise was broken.
+//! The fuzz targets, as plain functions of the fuzzer's bytes. A target panics if a
+//! guarantee is broken.
 //!
-//! `fuzz_targets/` hands them to libFuzzer; the tests here run them over the
-//! kept corpus, without it.
+//! `fuzz_targets/` passes them to libFuzzer. The tests here run them over the kept
+//! corpus, without libFuzzer.
 
 extern crate alloc;
 
@@ -24,16 +24,17 @@ pub mod reference;
 pub mod round_trip;
 pub mod streamed;
 
-/// The messages of `kinesis_agg::arbitrary`, which are there without that crate, too.
+/// The messages of `kinesis_agg::arbitrary`, included here so that they are also
+/// available without that crate.
 #[path = "../../codec-std/src/arbitrary/message.rs"]
-#[expect(dead_code, reason = "the crate uses more of it")]
+#[expect(dead_code, reason = "only `kinesis_agg` uses all of it")]
 mod message;
 
-/// A target: its name, which is that of its corpus, and what it does with an
-/// input.
+/// A target: its name, which is also the name of its corpus, and the function that
+/// checks an input.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All targets; without the feature `std`, those that need nothing but the codec.
+/// All targets. Without the feature `std`, only those that need nothing but the codec.
 pub const TARGETS: &[Target] = &[
     ("decode", decode::check),
     ("round_trip", round_trip::check),
@@ -54,7 +55,7 @@ mod tests {
 
     use super::*;
 
-    /// The kept corpus of a target, by file name.
+    /// Returns the kept corpus of a target, sorted by file name.
     fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("corpus")
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn every_target_takes_its_kept_corpus() {
+    fn every_target_accepts_its_kept_corpus() {
         for &(target, check) in TARGETS {
             for (name, input) in corpus(target) {
                 println!("{target}/{name}");
@@ -83,10 +84,10 @@ mod tests {
         }
     }
 
-    /// Made-up shards without a fuzzer: bytes without a pattern are enough for them.
+    /// Reads shards made from random bytes, without a fuzzer.
     #[cfg(feature = "std")]
     #[test]
-    fn the_consumer_takes_bytes_without_a_pattern() {
+    fn the_consumer_accepts_random_bytes() {
         let mut random = kinesis_agg_tests::fixtures::SplitMix64(7);
         for len in 0..1_500_usize {
             let input: Vec<u8> = (0..len).map(|_| random.next().to_le_bytes()[0]).collect();
@@ -94,7 +95,8 @@ mod tests {
         }
     }
 
-    /// An explanation that no input needs would hide the first bug that does.
+    /// Protects the differential target: an explanation that no input needs could
+    /// hide a bug.
     #[test]
     fn every_explanation_is_needed_by_the_kept_corpus() {
         let mut needed: Vec<_> = corpus("differential")

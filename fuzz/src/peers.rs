@@ -1,5 +1,5 @@
-//! Two other decoders of `proto/aggregated_record.proto`, which share nothing
-//! with the codec.
+//! Two other decoders of `proto/aggregated_record.proto`, which share no code with the
+//! codec.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
@@ -13,7 +13,7 @@ use quick_protobuf::{BytesReader, MessageRead};
 use crate::explained::Explained;
 use crate::reference::{Message, look_up};
 
-/// What a decoder says of a message.
+/// The result of decoding a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Valid.
@@ -22,7 +22,7 @@ pub enum Verdict {
     Missing,
     /// An index is outside its table.
     Index(DecodeErrorKind),
-    /// No protobuf.
+    /// Not valid protobuf.
     Unreadable,
 }
 
@@ -31,13 +31,13 @@ pub enum Verdict {
 pub struct Peer {
     /// Its name.
     pub name: &'static str,
-    /// What it says.
+    /// Decodes a message.
     pub read: fn(&[u8]) -> Verdict,
-    /// Where it keeps to other rules.
+    /// The rules that it does not follow.
     pub explanations: &'static [Explained],
 }
 
-/// All of them.
+/// All peers.
 pub const PEERS: &[Peer] = &[
     Peer {
         name: "prost",
@@ -62,8 +62,8 @@ pub const PEERS: &[Peer] = &[
     },
 ];
 
-/// The message, all fields optional: neither decoder is relied on for
-/// `required`. Text is bytes: prost would refuse what is not UTF-8.
+/// The message, with all fields optional, so that neither decoder is relied on for
+/// `required`. Text fields are bytes, because prost rejects text that is not UTF-8.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Raw {
     #[prost(bytes = "vec", repeated, tag = "1")]
@@ -95,7 +95,7 @@ struct RawTag {
 }
 
 impl Raw {
-    /// What protobuf leaves to its user: required fields, and the indices.
+    /// Checks what protobuf leaves to its user: required fields and indices.
     fn judge(self) -> Verdict {
         let mut message = Message {
             partition_keys: self.partition_keys,
@@ -198,8 +198,10 @@ impl<'a> MessageRead<'a> for RawTag {
     }
 }
 
-/// A field that ends behind its message makes its reader run past that
-/// message's end, where subtractions panic: it cannot read such a message.
+/// Decodes with quick-protobuf.
+///
+/// If a field extends beyond the end of its message, quick-protobuf reads past that
+/// end and panics at a subtraction. A panic counts as unreadable.
 fn read_by_quick_protobuf(message: &[u8]) -> Verdict {
     let mut reader = BytesReader::from_bytes(message);
     guarded(|| Raw::from_reader(&mut reader, message).map_or(Verdict::Unreadable, Raw::judge))
@@ -210,8 +212,8 @@ thread_local! {
     static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs what may panic. libFuzzer's panic hook ends the process before any
-/// panic could be caught, so it must not hear of these.
+/// Runs a function that may panic, and returns `None` if it does. libFuzzer's panic
+/// hook would abort the process before the panic could be caught, so it is bypassed.
 fn guarded<T>(run: impl FnOnce() -> T) -> Option<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

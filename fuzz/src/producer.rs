@@ -1,10 +1,11 @@
-//! A producer between a caller and a stream that may answer anything: each
-//! token ends once, as delivered only in a shard that has all of its aggregate;
-//! and the sharded aggregator alone, from which nothing is lost either.
+//! Drives a producer between a caller and a stream that may answer anything. Each
+//! token must end exactly once, and a user record may end as delivered only if the
+//! shard that stored it owns the hash keys of its whole aggregate. Also drives the
+//! sharded aggregator alone, which must not lose user records either.
 //!
-//! What is checked knows the user records by their tokens, which are their
-//! data, and the shards by the world that the input makes. It is told nothing
-//! by the producer but what the producer hands out.
+//! The checks identify user records by their tokens, which their data starts with,
+//! and know the shards from [`World`], which the input controls. From the producer
+//! they use only what it hands out.
 
 use core::slice;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -45,7 +46,7 @@ struct Settings {
     backoff: [u8; 2],
     rate: Option<[u8; 2]>,
     seed: u64,
-    /// At the end, the shards are listed when that is asked for.
+    /// Whether, at the end, a shard listing arrives when the producer asks for one.
     is_listed_at_end: bool,
 }
 
@@ -58,14 +59,15 @@ enum Step {
     FlushShard(u8),
     Poll,
     Answer(u8, Vec<Reply>),
-    /// One that says the same of all records.
+    /// Answers with the same reply for all records.
     AnswerAll(u8, Reply),
     Fail(u8, bool),
-    /// To a request that is not in flight any more.
+    /// Answers a request that is no longer in flight.
     AnswerAgain(Vec<Reply>),
     Split(u8, u8),
     Merge(u8),
-    /// A listing so many reshards old, remembered for that long.
+    /// Provides a listing: how many reshards old it is, and how many milliseconds
+    /// closed shards are remembered.
     Refresh(u8, u8),
 }
 
@@ -76,20 +78,20 @@ struct UserRecord {
     len: u8,
 }
 
-/// What is said of a record, true or not.
+/// The reply for one record, which may be a lie.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 enum Reply {
     Stored,
     Rejected,
-    /// In whatever shard there ever was.
+    /// Stored in any shard that has ever existed.
     StoredIn(u8),
     StoredNowhere,
 }
 
-/// The shards of all times.
+/// All shards that have ever existed.
 struct World {
     ranges: HashMap<Arc<str>, HashKeyRange>,
-    /// What a listing had after each reshard.
+    /// The listing after each reshard.
     listings: Vec<Vec<Shard>>,
 }
 
@@ -135,7 +137,8 @@ impl World {
         self.listings.push(listing);
     }
 
-    /// At a hash key that user records have, where there is one.
+    /// Splits a shard at one of the hash keys of the user records, if it can be split
+    /// there.
     fn split(&mut self, which: u8, at: u8) {
         let open = self.open();
         let parent = &open[usize::from(which) % open.len()];
@@ -172,7 +175,7 @@ impl World {
     }
 }
 
-/// Few of them, in all parts of the ring.
+/// Returns one of 16 hash keys, spread over the whole range.
 fn hash_key(which: u8) -> HashKey {
     let which = u128::from(which % 16);
     HashKey::new(which << 124 | which)
@@ -205,7 +208,7 @@ impl Settings {
 
     fn core(&self) -> ProducerSettings {
         let settings = ProducerSettings::new()
-            // A listing comes when the input says so.
+            // Listings arrive only as steps of the input.
             .with_max_silence(Duration::MAX)
             .with_refresh_interval(Duration::MAX)
             .with_limits(self.limits())
@@ -229,7 +232,7 @@ impl Settings {
     }
 }
 
-/// Settings, then steps; see the source.
+/// Reads settings and steps from the input, and runs them.
 pub fn check(input: &[u8]) {
     let Ok(input) = Input::arbitrary_take_rest(Unstructured::new(input)) else {
         return;
@@ -252,7 +255,7 @@ pub fn check(input: &[u8]) {
     }
 }
 
-/// What a caller knows of what was pushed, and not ended yet.
+/// A user record that was pushed and has not ended yet, as its caller knows it.
 #[derive(Debug)]
 struct Pushed {
     user_record: OwnedUserRecord,
@@ -276,13 +279,13 @@ fn user_record(token: u32, input: UserRecord) -> OwnedUserRecord {
     OwnedUserRecord::new(key, data).with_explicit_hash_key(input.hash_key.map(hash_key))
 }
 
-/// What a consumer gets.
+/// Returns what a consumer reads.
 fn consume(data: &bytes::Bytes) -> Vec<OwnedDelivered<bytes::Bytes>> {
     let records = [data.clone()];
     let read: Vec<_> = deaggregate(&records).map(Delivered::into_owned).collect();
     assert!(
         read.iter().all(OwnedDelivered::is_aggregated),
-        "no aggregate"
+        "the data is not an aggregate"
     );
     read
 }
@@ -303,7 +306,7 @@ fn key_of(record: &PutRecord) -> &str {
     record.partition_key.as_deref().unwrap()
 }
 
-/// Where the service puts it.
+/// Returns the hash key by which the service chooses the shard.
 fn outer_hash_key(partition_key: &str, explicit_hash_key: Option<HashKey>) -> HashKey {
     explicit_hash_key.unwrap_or_else(|| HashKey::of_partition_key(partition_key.as_bytes()))
 }
@@ -317,7 +320,7 @@ struct Aggregator {
     now: Duration,
     waiting: BTreeMap<u32, Pushed>,
     next_token: u32,
-    /// The last token that was handed out of each hash key.
+    /// The last token that was handed out for each hash key.
     handed_out: HashMap<HashKey, u32>,
 }
 
@@ -331,7 +334,7 @@ impl Aggregator {
             max_age: millis(settings.max_age),
             limit: settings.max_buffered_len.into(),
             world,
-            // Such that it can go back.
+            // Not zero, so that time can go backwards.
             now: Duration::from_secs(1),
             waiting: BTreeMap::new(),
             next_token: 0,
@@ -353,7 +356,7 @@ impl Aggregator {
                 let mut waiting = self.waiting.values();
                 assert!(waiting.all(|pushed| pushed.at + self.max_age > self.now));
             }
-            // Time goes back, which is nobody's promise and nobody's loss.
+            // Time goes backwards: callers should avoid that, but no user record may be lost.
             Step::Poll => self.now -= self.now.min(Duration::from_millis(3)),
             Step::Flush => {
                 for complete in self.aggregator.flush_all() {
@@ -392,9 +395,9 @@ impl Aggregator {
         let needed = waiting_len(&user_record);
         let available = self.limit - self.buffered_len();
         match self.aggregator.push(user_record.clone(), token, self.now) {
-            Err(refused) => {
-                assert_eq!((refused.user_record, refused.token), (user_record, token));
-                let expected = match refused.reason {
+            Err(rejected) => {
+                assert_eq!((rejected.user_record, rejected.token), (user_record, token));
+                let expected = match rejected.reason {
                     RejectionReason::Unfit(error) => {
                         assert!(!error.is_full() && needed <= available);
                         return;
@@ -406,7 +409,7 @@ impl Aggregator {
                     _ => RejectionReason::BufferFull { needed, available },
                 };
                 assert!(needed > available);
-                assert_eq!(refused.reason, expected);
+                assert_eq!(rejected.reason, expected);
             }
             Ok(complete) => {
                 assert!(needed <= available);
@@ -438,10 +441,11 @@ impl Aggregator {
             .hash_key_range();
         let mut hash_keys = Vec::new();
         for (token, read) in tokens.into_iter().zip(&read) {
-            let pushed = self.waiting.remove(&token).expect("waits, and once");
+            let pushed = self.waiting.remove(&token);
+            let pushed = pushed.expect("a token that waits and is handed out only once");
             check_read(read, &pushed.user_record);
             let hash_key = pushed.hash_key();
-            assert!(range.contains(hash_key), "it spans two shards");
+            assert!(range.contains(hash_key), "an aggregate spans two shards");
             if let Some(before) = self.handed_out.insert(hash_key, token) {
                 assert!(before < token, "out of order");
             }
@@ -471,8 +475,8 @@ impl Aggregator {
     }
 }
 
-/// "The bytes that each would take in an aggregate of its own, and those of
-/// its token."
+/// Returns the buffered length of a user record, as documented: the length of an
+/// aggregate that holds only this user record, plus the size of its token.
 fn waiting_len(user_record: &OwnedUserRecord) -> usize {
     let new = kinesis_agg::write::NewUserRecord::new(
         user_record.partition_key().unwrap_or_default(),
@@ -488,7 +492,7 @@ fn check_size(aggregate: &OwnedAggregate, limits: Limits) {
     assert!((1..=limits.max_count()).contains(&aggregate.record_count()));
 }
 
-/// What was said to be stored.
+/// A record that a reply reported as stored.
 struct Stored {
     shard_id: Arc<str>,
     tokens: Vec<u32>,
@@ -508,14 +512,14 @@ struct Core {
     world: World,
     now: Duration,
     next_token: u32,
-    /// Every user record that has not ended.
+    /// The user records that have not ended.
     open: BTreeMap<u32, Pushed>,
     hash_keys: HashMap<u32, HashKey>,
-    /// How often each was sent.
+    /// How often each user record was sent.
     sent: HashMap<u32, usize>,
     in_flight: Vec<(RequestId, Vec<PutRecord>)>,
     answered: Option<RequestId>,
-    /// By their sequence numbers, which are their places here.
+    /// Records reported as stored; the index of each is its sequence number.
     stored: Vec<Stored>,
 }
 
@@ -525,8 +529,8 @@ impl Core {
         let map = ShardMap::new(world.now().to_vec()).unwrap();
         let start = Duration::ZERO;
         let mut core = ProducerCore::new(map, start, settings.core(), settings.seed);
-        // The replies lie about places, and are not to be taken for a stream that
-        // distributes records itself.
+        // The replies may name wrong shards. The producer must not conclude that the
+        // service distributes the records itself.
         core.set_distribution(&DistributionAnswer::Known(Distribution::ByKey), start);
         Self {
             core,
@@ -573,9 +577,9 @@ impl Core {
                     self.answer(id, &records, replies);
                 }
             }
-            Step::Fail(which, is_refused) => {
+            Step::Fail(which, is_rejected) => {
                 if let Some((id, _)) = self.choose(which) {
-                    let failure = match is_refused {
+                    let failure = match is_rejected {
                         true => RequestFailure::Rejected("no".into()),
                         false => RequestFailure::NoAnswer("nobody".into()),
                     };
@@ -617,10 +621,10 @@ impl Core {
                 self.hash_keys.insert(token, user_record.hash_key());
                 self.open.insert(token, Pushed { user_record, at });
             }
-            Err(refused) => {
-                assert_eq!((refused.user_record, refused.token), (user_record, token));
-                if matches!(refused.reason, RejectionReason::BufferFull { .. }) {
-                    assert!(!self.open.is_empty(), "full of nothing");
+            Err(rejected) => {
+                assert_eq!((rejected.user_record, rejected.token), (user_record, token));
+                if matches!(rejected.reason, RejectionReason::BufferFull { .. }) {
+                    assert!(!self.open.is_empty(), "an empty buffer is full");
                 }
             }
         }
@@ -658,21 +662,24 @@ impl Core {
             let read = consume(&record.data);
             let tokens: Vec<_> = read.iter().map(token_of).collect();
             for (token, read) in tokens.iter().zip(&read) {
-                // What has ended is not sent again.
+                // A user record that has ended must not be sent again.
                 check_read(read, &self.open[token].user_record);
                 let hash_key = self.hash_keys[token];
                 let before = self.open.range(..token);
                 let mut before = before.filter(|(_, pushed)| pushed.hash_key() == hash_key);
                 assert!(
                     before.all(|(earlier, _)| tokens.contains(earlier)),
-                    "overtaken"
+                    "a user record overtakes an earlier one with the same hash key"
                 );
             }
             assert!(tokens.windows(2).all(|pair| {
                 self.hash_keys[&pair[0]] != self.hash_keys[&pair[1]] || pair[0] < pair[1]
             }));
             let keys = self.keys_of(record);
-            assert!(on_their_way.is_disjoint(&keys), "in flight twice");
+            assert!(
+                on_their_way.is_disjoint(&keys),
+                "a hash key is in flight twice"
+            );
             on_their_way.extend(keys);
         }
     }
@@ -699,7 +706,7 @@ impl Core {
         replies: impl Iterator<Item = Reply>,
     ) {
         let replies: Vec<_> = replies.take(40).collect();
-        // With too few or too many, the answer counts for none of them.
+        // With too few or too many results, the producer must not use any of them.
         let results = replies.iter().enumerate().map(|(place, reply)| {
             let record = records.get(place).unwrap_or(&records[0]);
             let hash_key = outer_hash_key(key_of(record), record.explicit_hash_key);
@@ -731,12 +738,12 @@ impl Core {
         self.core.handle_answer(id, results, self.now).unwrap();
     }
 
-    /// Takes what has ended.
+    /// Polls and checks the events.
     fn end(&mut self) {
         while let Some(event) = self.core.poll_event() {
             match event {
                 ProducerEvent::Delivered { token, delivery } => {
-                    self.open.remove(&token).expect("ends once");
+                    self.open.remove(&token).expect("a token that ends once");
                     let place: usize = delivery.sequence_number.parse().unwrap();
                     let stored = &self.stored[place];
                     assert_eq!(stored.shard_id, delivery.shard_id);
@@ -744,13 +751,14 @@ impl Core {
                     assert_eq!(stored.tokens[place], token);
                     let range = self.world.ranges[&delivery.shard_id];
                     for token in &stored.tokens {
-                        assert!(range.contains(self.hash_keys[token]), "a consumer drops it");
+                        let is_kept = range.contains(self.hash_keys[token]);
+                        assert!(is_kept, "a consumer would drop the aggregate");
                     }
                     assert_eq!(delivery.attempt_count, self.sent[&token]);
                     assert!(delivery.attempt_count <= self.max_attempts);
                 }
                 ProducerEvent::Failed { token, failure } => {
-                    let pushed = self.open.remove(&token).expect("ends once");
+                    let pushed = self.open.remove(&token).expect("a token that ends once");
                     assert_eq!(failure.user_record, pushed.user_record);
                     let sent = self.sent.get(&token).copied().unwrap_or_default();
                     assert_eq!(failure.attempts.count(), sent);
@@ -764,7 +772,7 @@ impl Core {
                             failure.attempts.last().unwrap().outcome,
                             AttemptOutcome::RequestFailed(RequestFailure::Rejected(_))
                         )),
-                        other => panic!("it did fit: {other}"),
+                        other => panic!("unexpected failure: {other}"),
                     }
                 }
                 ProducerEvent::Notice(notice) => panic!("{notice}"),
@@ -782,10 +790,12 @@ impl Core {
         assert_eq!(counters.user_records_in, ended + open);
     }
 
-    /// The stream is well from now on, and everything ends, be it by its time.
+    /// Stores everything from now on, and checks that all user records end, if only
+    /// because they expire.
     fn finish(&mut self) {
         for _ in 0..10_000 {
-            // An answer takes time, or what is sent again without a pause would never be too old.
+            // Answers take time. Otherwise, user records that are retried without a pause
+            // would never expire.
             self.now += Duration::from_millis(1);
             while let Some((id, records)) = self.choose(0) {
                 let replies = records.iter().map(|_| Reply::Stored);
@@ -803,14 +813,14 @@ impl Core {
             }
             if self.in_flight.is_empty() {
                 let at = self.core.poll_timeout();
-                self.now = self.now.max(at.expect("it waits for nothing"));
+                self.now = self.now.max(at.expect("a timeout while user records wait"));
             }
         }
-        panic!("it does not end: {:?}", self.open.keys());
+        panic!("user records do not end: {:?}", self.open.keys());
     }
 
-    /// After all pauses nothing that has ended is in the way of what comes. A
-    /// shard pauses after a failure also if that was the last attempt.
+    /// Checks that, after all pauses, user records that have ended do not block new
+    /// ones. A shard pauses after a failure even if that was the last attempt.
     fn probe(&mut self) {
         for hash_key in 0..16 {
             self.now += Duration::from_secs(10);
@@ -823,7 +833,8 @@ impl Core {
             let is_taken = !self.open.is_empty();
             if is_taken && !self.has_rate && self.ttl > Duration::ZERO {
                 self.poll();
-                assert!(!self.in_flight.is_empty(), "a lane is blocked");
+                let is_sent = !self.in_flight.is_empty();
+                assert!(is_sent, "a user record that has ended blocks a new one");
             }
             while let Some((id, _)) = self.choose(0) {
                 let failure = RequestFailure::NoAnswer("the end".into());

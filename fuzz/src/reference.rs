@@ -1,14 +1,14 @@
-//! The format's reading rules once more, as directly as they can be written:
-//! recursion, `u128`, vectors. Says of every message what it holds, or the
-//! first fault with its place.
+//! A second implementation of the format's reading rules, written as directly as
+//! possible: with recursion, `u128` and vectors. Returns the content of a message, or
+//! its first fault and the offset of the fault.
 
 use kinesis_agg_codec::{DecodeErrorKind, MAGIC, RequiredField, limits};
 use kinesis_agg_tests::Read;
 
-/// A fault and its offset from the blob's start.
+/// A fault and its offset from the start of the blob.
 pub type Fault = (DecodeErrorKind, usize);
 
-/// A message that is valid.
+/// The content of a valid message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
     /// The partition key table.
@@ -19,10 +19,10 @@ pub struct Message {
     pub user_records: Vec<Read>,
 }
 
-/// What is left of one message.
+/// The rest of a message.
 struct Input<'a> {
     rest: &'a [u8],
-    /// Offset of its end.
+    /// The offset of the end of the message.
     end: usize,
 }
 
@@ -59,7 +59,7 @@ impl<'a> Input<'a> {
         Err((DecodeErrorKind::VarintTooLong { limit }, field))
     }
 
-    /// The low 64 bits: spare ones are dropped.
+    /// Reads a varint and drops the bits beyond 64.
     fn value(&mut self, field: usize) -> Result<u64, Fault> {
         let value = self.varint(field, limits::MAX_VARINT_LEN)?;
         Ok(u64::try_from(value & u128::from(u64::MAX)).unwrap())
@@ -82,7 +82,7 @@ impl<'a> Input<'a> {
         Ok(Self { rest, end })
     }
 
-    /// Offset, field number and wire type of the next field.
+    /// Returns the offset, the field number and the wire type of the next field.
     fn field(&mut self) -> Result<(usize, u32, u32), Fault> {
         let offset = self.offset();
         let tag = self.varint(offset, limits::MAX_TAG_LEN)?;
@@ -96,7 +96,7 @@ impl<'a> Input<'a> {
         Ok((offset, tag >> 3, tag & 7))
     }
 
-    /// `levels`: how deep groups may still nest here.
+    /// Skips a field. `levels` is how deep groups may still nest here.
     fn skip(&mut self, field: (usize, u32, u32), levels: usize) -> Result<(), Fault> {
         let (offset, field_number, wire_type) = field;
         match wire_type {
@@ -170,12 +170,12 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Reads a message that is framed behind the magic.
+/// Reads a message that follows the magic.
 ///
 /// # Errors
 ///
-/// The first structural fault in the order of the bytes, else the first index
-/// outside its table in the order of the records.
+/// Returns the first structural fault in byte order. If there is none, returns the
+/// first index outside its table, in the order of the records.
 pub fn read(message: &[u8]) -> Result<Message, Fault> {
     let mut input = Input {
         rest: message,
@@ -217,7 +217,7 @@ pub fn read(message: &[u8]) -> Result<Message, Fault> {
     Ok(read)
 }
 
-/// The key at `index`, or how many there are.
+/// Returns the key at `index`, or the number of keys if the index is outside the table.
 pub(crate) fn look_up(table: &[Vec<u8>], index: u64) -> Result<Vec<u8>, u64> {
     usize::try_from(index)
         .ok()

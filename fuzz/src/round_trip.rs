@@ -1,6 +1,6 @@
-//! Whatever is pushed into an `AggregateWriter` is refused with the right
-//! numbers or comes out of the reader again, in the bytes and sizes that
-//! [`Model`] says.
+//! Pushes user records into an `AggregateWriter`. Each is either rejected with the
+//! right error or read back unchanged, and all bytes and sizes must equal those of
+//! [`Model`].
 
 use std::rc::Rc;
 
@@ -40,14 +40,15 @@ struct Settings {
 enum Step {
     Push(UserRecord),
     PushTimes(UserRecord, u8),
-    /// Into a buffer that is as long as the aggregate and this.
+    /// Moves to a buffer whose length differs from the aggregate's by this much.
     MoveTo(i8),
     MoveToAny(BufferLen),
     Finish,
     FinishUnsealed,
     Clear,
     Set(Settings),
-    /// Limits that the last user record just meets, or just does not.
+    /// Sets a size limit that this user record just meets or just exceeds, then pushes
+    /// it.
     SetLimitAt(UserRecord, i8),
 }
 
@@ -61,10 +62,10 @@ struct UserRecord {
 
 #[derive(Arbitrary, Debug)]
 enum Text {
-    /// Few of them, so that they come again.
+    /// One of a few keys, so that keys repeat.
     Known(u8),
     Free(String),
-    /// At the edges of a varint and of what the service takes.
+    /// A length near the boundary of a varint or near the service's limit.
     Repeated(u8, Edge),
 }
 
@@ -84,9 +85,9 @@ enum Data {
 #[derive(Arbitrary, Debug)]
 enum Edge {
     Any(u8),
-    /// 2^(7k), and a little less or more.
+    /// Near 2^(7k).
     Varint(u8, i8),
-    /// The longest partition key, and a little less or more.
+    /// Near the length of the longest partition key.
     Key(i8),
 }
 
@@ -108,7 +109,8 @@ impl Text {
                 [usize::from(key % 8)]
             .to_owned(),
             Self::Free(text) => text.clone(),
-            // One, two and three bytes to a UTF-16 code unit, and four to two.
+            // Characters of one, two and three UTF-8 bytes per UTF-16 code unit, and of four
+            // bytes per two code units.
             Self::Repeated(which, edge) => {
                 let c = ["k", "\u{e9}", "\u{20ac}", "\u{1f600}"][usize::from(which % 4)];
                 c.repeat(edge.len().min(2000))
@@ -176,7 +178,7 @@ impl Settings {
 
 type Writer = AggregateWriter<Vec<u8>, KeySlots<Vec<WriteSlot>>>;
 
-/// A writer, and what it should hold.
+/// A writer and its model.
 struct Pair {
     writer: Writer,
     model: Model,
@@ -185,15 +187,15 @@ struct Pair {
     outer_key: OuterKey,
 }
 
-/// Settings, then steps; see the source.
+/// Reads settings and steps from the input, and runs them.
 pub fn check(input: &[u8]) {
     if let Ok(input) = Input::arbitrary_take_rest(Unstructured::new(input)) {
         run(input);
     }
 }
 
-/// A new writer in the memory of one that was dropped with user records in it,
-/// under the keys of [`Text::Known`] and the numbers of [`Number::Small`].
+/// Creates a writer from the buffer and slots of one that held user records with the
+/// keys of [`Text::Known`] and the numbers of [`Number::Small`].
 fn interrupted(capacity: usize, slot_count: usize) -> Writer {
     let slots = KeySlots::new(vec![WriteSlot::EMPTY; slot_count]);
     let mut dropped = AggregateWriter::with_key_lookup(vec![0xa5; capacity], slots);
@@ -201,7 +203,7 @@ fn interrupted(capacity: usize, slot_count: usize) -> Writer {
         let key = Text::Known(known ^ 5).string();
         let user_record = NewUserRecord::new(&key, b"dropped")
             .with_explicit_hash_key(HashKey::new(u128::from(known)));
-        // What fits.
+        // The buffer may be too small for all of them.
         let _ = dropped.try_push(&user_record);
     }
     let (buffer, slots) = dropped.into_parts();
@@ -219,7 +221,7 @@ fn run(input: Input) {
         outer_key: OuterKey::FirstUserRecord,
     };
     pair.set(&input.settings);
-    // More than a varint of one byte can count.
+    // More than fit in a varint of one byte.
     let mut pushes_left = 300_u16;
     for step in input.steps.into_iter().take(60) {
         match step {
@@ -267,7 +269,7 @@ impl Pair {
     fn set(&mut self, settings: &Settings) {
         self.limits = settings.limits();
         self.outer_key = settings.outer_key();
-        // Through a clone, which has to be the same.
+        // Continue with a clone, which must behave the same.
         let writer = self.writer.clone();
         self.writer = writer
             .with_limits(self.limits)
@@ -275,7 +277,8 @@ impl Pair {
         assert_eq!(self.writer.limits(), self.limits);
     }
 
-    /// Bytes needed and allowed, where these are fewer.
+    /// Checks the size of the aggregate. Returns the bytes needed and allowed as the
+    /// error.
     fn check_size(&self, model: &Model) -> Result<(), (u32, u32)> {
         let max_size = usize::try_from(self.limits.max_size()).unwrap();
         for (needed, limit) in [
@@ -289,7 +292,7 @@ impl Pair {
         Ok(())
     }
 
-    /// What a push has to say.
+    /// Returns the expected result of a push.
     fn verdict(&self, user_record: &Rc<Owned>) -> Result<(), EncodeError> {
         let utf16_len = user_record.partition_key.encode_utf16().count();
         match utf16_len {
@@ -359,7 +362,7 @@ impl Pair {
         );
     }
 
-    /// Drops the user records, or the writer with them.
+    /// Clears the writer, or replaces it by a new one with the same buffer and slots.
     fn clear(&mut self) {
         if self.model.user_records().len().is_multiple_of(2) {
             self.writer.clear();

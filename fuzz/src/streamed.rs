@@ -1,5 +1,5 @@
-//! What a `StreamWriter` writes of the same user records: the same fields in
-//! another order, all of them or, if its sink fails, the start of them.
+//! Checks a `StreamWriter` with the same user records: it writes the same fields in
+//! another order, or, if its sink fails, a prefix of them.
 
 use kinesis_agg_codec::{
     ByteSink, EncodeError, ExplicitHashKeyIndex, Limits, PartitionKeyIndex, StreamError,
@@ -9,7 +9,7 @@ use kinesis_agg_tests::{aggregated, read_with_slots};
 
 use crate::kpl_model::Model;
 
-/// Takes every call but one.
+/// A sink that fails at one call and accepts all others.
 #[derive(Debug)]
 struct Failing {
     calls: usize,
@@ -69,7 +69,7 @@ fn write(
     Ok((writer.finish()?, partition_keys[0]))
 }
 
-/// Streams the user records of a model that has some.
+/// Streams the user records of a model, which must not be empty.
 pub fn check(model: &Model) {
     let blob = model.streamed();
     let mut whole = writer(None);
@@ -90,14 +90,15 @@ pub fn check(model: &Model) {
     limit(model, &blob);
 }
 
-/// At one of the calls, which the blob itself chooses; then, cleared, anew.
+/// Lets the sink fail at one call, chosen by the last bytes of the blob, then clears
+/// the writer and writes again.
 fn fail(model: &Model, blob: &[u8], calls: usize) {
     let chosen = usize::from(blob[blob.len() - 1]) << 8 | usize::from(blob[blob.len() - 2]);
     let mut failing = writer(Some(1 + chosen % calls));
     let failed = write(&mut failing, model);
     assert_eq!(failed, Err(StreamError::Sink(Broken)));
     assert!(failing.is_poisoned());
-    // The sink would take it, and is not asked.
+    // The sink would accept the bytes, but a poisoned writer does not call it.
     assert_eq!(write(&mut failing, model), Err(StreamError::Poisoned));
     assert_eq!(failing.finish(), Err(StreamError::Poisoned));
     failing.clear();
@@ -108,7 +109,7 @@ fn fail(model: &Model, blob: &[u8], calls: usize) {
     assert_eq!(again, blob);
 }
 
-/// A byte less than it takes, and the last user record is refused.
+/// Checks that a limit of one byte less than needed rejects the last user record.
 fn limit(model: &Model, blob: &[u8]) {
     let user_records = model.user_records().iter();
     let longest = user_records.map(|user_record| user_record.partition_key.len());
@@ -127,7 +128,7 @@ fn limit(model: &Model, blob: &[u8]) {
     assert_eq!(tight.record_count(), model.user_records().len() - 1);
     let written = usize::try_from(tight.encoded_len()).unwrap() - 16;
     let taken = tight.into_sink().taken;
-    // Nothing at all is written before the first key is taken.
+    // Nothing is written, not even the magic, before the first key is accepted.
     assert!(taken.len() == written || (taken.is_empty() && written == 4));
     assert!(blob.starts_with(&taken));
 }

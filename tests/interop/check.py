@@ -1,7 +1,8 @@
-"""Our command line tool against AWS's Python and Node modules, both ways.
+"""Tests our command line tool against AWS's Python and Node modules, in both directions.
 
-check.py TOOL TWIN PYTHON NODE: the programs; TWIN is the example lambda_kinesis,
-NODE finds the module by NODE_PATH.
+check.py TOOL TWIN PYTHON NODE: paths of the programs. TWIN is the example
+lambda_kinesis, our port of the Python module's sample function. NODE finds its module
+through NODE_PATH.
 """
 
 import base64
@@ -16,7 +17,7 @@ CASES = 300
 
 
 class Random:
-    """SplitMix64, as in the fixtures."""
+    """SplitMix64, the generator of the fixtures."""
 
     def __init__(self, seed):
         self.state = seed
@@ -33,7 +34,7 @@ class Random:
         return items[self.below(len(items))]
 
 
-# What a case is about; what is known to be wrong elsewhere has a kind of its own.
+# The kinds of cases. Each known fault of the modules has a kind of its own.
 KINDS = [
     "keys",
     "explicit hash keys",
@@ -58,7 +59,7 @@ def case(number):
         }.get(kind, f"key-{n}")
         hash_key = None
         if kind == "explicit hash keys" or kind == "some explicit hash keys" and n % 2:
-            # Too large to be taken for an array's index by JavaScript.
+            # Too large for JavaScript to treat as an array index.
             hash_key = str((1 + random.below(5)) * 18446744073709551617)
         if kind == "small explicit hash keys":
             hash_key = str(random.below(50))
@@ -111,7 +112,7 @@ def event_record(data):
 
 
 def ours(data):
-    """What our event output is, and the user records in it."""
+    """Returns the event output of our tool, and the user records in it."""
     lines = tool("deaggregate", "--to", "event", lines=[event_record(data)])
     for place, line in enumerate(lines):
         assert line["kinesis"]["subSequenceNumber"] == place
@@ -124,15 +125,18 @@ def plain(records, hash_key="explicitHashKey"):
 
 
 def invents(records):
-    """What Python and Node read where a user record has no explicit hash key
-    and another has: the first of the table."""
+    """Returns what Python and Node read.
+
+    If only some user records have an explicit hash key, they give the first one in the
+    table to the others.
+    """
     hash_keys = [hash_key for _, hash_key, _ in records if hash_key is not None]
     first = hash_keys[0] if hash_keys else None
     return [(key, hash_key or first, data) for key, hash_key, data in records]
 
 
 def reorders(keys):
-    """JavaScript's order of an object's names: integers first, by value."""
+    """Maps keys to keys in JavaScript's order of properties: integers first, by value."""
     first_use = list(dict.fromkeys(key for key in keys if key is not None))
     integers = [key for key in first_use if key.isdigit() and int(key) < 2**32 - 1]
     others = [key for key in first_use if key not in integers]
@@ -140,7 +144,7 @@ def reorders(keys):
 
 
 def rekeys(records):
-    """What Node writes: indices by first use into tables in JavaScript's order."""
+    """Returns what Node writes: indices in order of first use, tables in JavaScript's."""
     keys = reorders(key for key, _, _ in records)
     hash_keys = reorders(hash_key for _, hash_key, _ in records)
     return [(keys[key], hash_keys.get(hash_key), data) for key, hash_key, data in records]
@@ -155,7 +159,8 @@ seen = dict.fromkeys(["invents", "rekeys"], 0)
 def check(what, number, got, expected):
     global passed
     if got != expected:
-        sys.exit(f"case {number} ({KINDS[number % len(KINDS)]}), {what}: {got}, not {expected}")
+        kind = KINDS[number % len(KINDS)]
+        sys.exit(f"case {number} ({kind}), {what}: got {got}, expected {expected}")
     passed += 1
 
 
@@ -166,7 +171,7 @@ for number in range(CASES):
     events, read = ours(aggregate["data"])
     check("ours to ours", number, read, records)
 
-    # Ours to theirs. Both invent explicit hash keys; ours are absent.
+    # They read our bytes. Both invent explicit hash keys that our bytes do not have.
     yielded = python(decode=[event_record(aggregate["data"])])
     check("ours to Python", number, plain(r["kinesis"] for r in yielded), invents(records))
     if invents(records) != records:
@@ -174,10 +179,10 @@ for number in range(CASES):
     else:
         check("our event output and Python's", number, events, yielded)
     yielded = node(decode=[event_record(aggregate["data"])])
-    # Node says undefined where it has none.
+    # Node returns undefined if there is no explicit hash key.
     check("ours to Node", number, plain(yielded, "explicitPartitionKey"), invents(records))
 
-    # Theirs to ours: the very bytes, save what Node writes under other keys.
+    # We read their bytes, which equal ours unless Node writes wrong keys.
     theirs = python(encode=given)
     check("Python's bytes", number, theirs, aggregate["data"])
     check("Python to ours", number, ours(theirs)[1], records)
@@ -186,13 +191,13 @@ for number in range(CASES):
     check("Node to ours", number, ours(theirs)[1], written)
     if written != records:
         seen["rekeys"] += 1
-        # Not our reading: Python reads the same wrong keys in Node's bytes.
+        # The fault is not in our reader: Python reads the same wrong keys from Node's bytes.
         read = plain(r["kinesis"] for r in python(decode=[event_record(theirs)]))
         check("Node to Python", number, read, invents(written))
     else:
         check("Node's bytes", number, theirs, aggregate["data"])
 
-# The twin of the Python module's sample function, on the fixtures' events.
+# Our port of the Python module's sample function, with the events of the fixtures.
 fixtures = json.loads((HERE / "../fixtures/events.json").read_text())
 samples = [case["event"] for case in fixtures["events"] if "Records" in case["event"]]
 samples.append({"Records": [c["record"] for c in fixtures["records"] if "kinesis" in c["record"]]})
@@ -207,8 +212,8 @@ for number, sample in enumerate(samples):
     told = f"Successfully processed {len(yielded)} records."
     check("the bulk twin's answer", number, words, told)
 
-# Within 20 bytes of 1 MiB, Python hands out an aggregate without user records
-# and loses the one; ours says that it is too large.
+# Within 20 bytes of 1 MiB, Python returns an aggregate without user records and loses
+# the user record. Our tool reports that it is too large.
 OVERHEAD = 33
 for length, is_lost in [((1 << 20) - OVERHEAD - 1, False), ((1 << 20) - OVERHEAD + 1, True)]:
     check("Python near 1 MiB", 0, python(push=length), [0] if is_lost else [1])
@@ -219,7 +224,7 @@ for length, is_lost in [((1 << 20) - OVERHEAD - 1, False), ((1 << 20) - OVERHEAD
     check("ours near 1 MiB", 0, len(ended.stdout.splitlines()), 0 if is_lost else 1)
     check("ours near 1 MiB", 0, "the limit is" in ended.stderr, is_lost)
 
-# Node counts a key's UTF-16 units, the service its bytes.
+# Node counts the UTF-16 code units of a key, but the service counts its bytes.
 key = "\u00fc" * 256
 length = (1 << 20) - 300
 check("Node's UTF-16 units", 0, node(push={"key": key, "length": length}) > 1 << 20, True)
@@ -229,6 +234,6 @@ check("our bytes", 0, (ended.returncode, "the limit is" in ended.stderr), (1, Tr
 
 for fault, count in seen.items():
     assert count > 10, (fault, count)
-print(f"{CASES} inputs; Python and Node invented explicit hash keys in {seen['invents']},")
-print(f"Node wrote user records under other keys in {seen['rekeys']}; ours did not")
+print(f"{CASES} inputs: Python and Node invented explicit hash keys in {seen['invents']},")
+print(f"and Node wrote wrong keys in {seen['rekeys']}; our tool did neither")
 print(f"interop: {passed} passed, 0 failed")

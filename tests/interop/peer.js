@@ -1,4 +1,4 @@
-// AWS's Node module behind one line of JSON in, one out; see peer.py.
+// Runs AWS's Node module: reads requests and writes responses as lines of JSON, see peer.py.
 'use strict';
 const readline = require('readline');
 const agg = require('aws-kinesis-agg');

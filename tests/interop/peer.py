@@ -1,8 +1,9 @@
-"""AWS's Python module behind one line of JSON in, one out.
+"""Runs AWS's Python module: reads requests and writes responses as lines of JSON.
 
-{"encode": [{"partitionKey", "explicitHashKey", "data"}, ...]} -> a Kinesis record
+{"encode": [{"partitionKey", "explicitHashKey", "data"}, ...]} -> the data of a Kinesis record
 {"decode": [event record, ...]} -> what the module yields
-{"push": length} -> user records in what the module hands out for one of that length
+{"push": length} -> for each aggregate that the module returns when one user record of
+    that length is pushed, the number of its user records
 """
 
 import base64

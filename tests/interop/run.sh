@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Our bytes through AWS's Python and Node modules and theirs through ours.
+# Reads our bytes with AWS's Python and Node modules, and theirs with our tool.
 #
-# Installs the modules below the target folder, once.
+# Installs the modules in the target folder if they are missing.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
@@ -10,7 +10,7 @@ mkdir -p "$peers"
 
 if ! "$peers/venv/bin/python" -c 'import aws_kinesis_agg, google.protobuf, six' 2>/dev/null; then
     python3 -m venv "$peers/venv"
-    # six: the module imports it and does not say so.
+    # The module imports six, but does not declare it as a dependency.
     "$peers/venv/bin/pip" install -q --disable-pip-version-check \
         aws_kinesis_agg==1.2.3 protobuf==7.36.2 six==1.17.0
 fi

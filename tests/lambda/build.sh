@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# From source to the zip that Lambda takes: build.sh x86_64|arm64 [bulk|lazy]
+# Builds the zip file to deploy on Lambda: build.sh x86_64|arm64 [bulk|lazy]
 #
-# Prints the zip's path. The program is static (musl) and runs on every image;
-# LIBC=gnu links against this machine's glibc instead, which must not be newer
-# than the image's. Cargo's own variables (a linker, flags) have their effect;
-# CARGO names another cargo, CARGO_ARGS more for it.
+# Prints the path of the zip file. The program is linked statically (musl) and runs on
+# every image. LIBC=gnu links against this machine's glibc instead, which must not be
+# newer than the image's. Cargo's own environment variables (linker, flags) apply.
+# CARGO selects another cargo, and CARGO_ARGS adds arguments to it.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -18,7 +18,7 @@ arm64) target=aarch64-unknown-linux-${LIBC:-musl} ;;
     ;;
 esac
 
-# A static program of nothing but Rust needs no other linker than rustc's own.
+# rust-lld, which comes with rustc, is enough to link a static program without C code.
 linker=CARGO_TARGET_$(tr a-z- A-Z_ <<<"$target")_LINKER
 if [ "${LIBC:-musl}" = musl ] && [ -z "${!linker:-}" ]; then
     export "$linker=rust-lld"
@@ -36,7 +36,7 @@ import zipfile
 
 program, path = sys.argv[1:]
 with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
-    # The file's mode goes along: Lambda runs it.
+    # `write` keeps the file mode, so that Lambda can execute the program.
     out.write(program, "bootstrap")
 PY
 echo "$zip"

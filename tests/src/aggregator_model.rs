@@ -1,11 +1,11 @@
-//! A model of `RecordAggregator` that knows nothing of buffers: it holds the
-//! user records in a list and makes each Kinesis record anew.
+//! A model of `RecordAggregator` without buffers: it holds the user records in a list
+//! and encodes each Kinesis record from scratch.
 
 use kinesis_agg::codec::limits;
 use kinesis_agg::write::{Limits, LoneUserRecord, OuterKey};
 use kinesis_agg::{KinesisRecord, OwnedAggregate, OwnedUserRecord, RecordAggregator, deaggregate};
 
-/// What a consumer gets out of what the aggregator handed out.
+/// Returns the user records that a consumer reads from an aggregate.
 #[must_use]
 pub fn consume(aggregate: &OwnedAggregate) -> Vec<OwnedUserRecord> {
     let records = [KinesisRecord::from(aggregate.clone())];
@@ -14,28 +14,28 @@ pub fn consume(aggregate: &OwnedAggregate) -> Vec<OwnedUserRecord> {
         .collect()
 }
 
-/// Bytes of the Kinesis record, as the service counts.
+/// Returns the size of the Kinesis record in bytes, as the service counts it.
 #[must_use]
 pub fn size(aggregate: &OwnedAggregate) -> usize {
     aggregate.data().len() + aggregate.partition_key().len()
 }
 
-/// How an aggregator is set.
+/// The settings of an aggregator.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "made by literal in tests")]
 pub struct Settings {
-    /// Bytes of the largest Kinesis record.
+    /// The maximum size of a Kinesis record, in bytes.
     pub max_size: u32,
-    /// User records in the largest aggregate.
+    /// The maximum number of user records in an aggregate.
     pub max_count: usize,
-    /// What aggregates are put under.
+    /// The partition key of aggregates.
     pub outer_key: OuterKey,
     /// The form of a lone user record.
     pub lone: LoneUserRecord,
 }
 
 impl Settings {
-    /// A new aggregator with these settings.
+    /// Creates an aggregator with these settings.
     #[must_use]
     pub fn aggregator(&self) -> RecordAggregator {
         self.set(RecordAggregator::new())
@@ -49,8 +49,8 @@ impl Settings {
             .with_lone_user_record(self.lone)
     }
 
-    /// The Kinesis record that these user records make, by the rules of the
-    /// format's section on writing and a fresh writer.
+    /// Returns the Kinesis record of these user records, encoded by a new writer without
+    /// limits.
     #[must_use]
     pub fn kinesis_record(&self, user_records: &[OwnedUserRecord]) -> OwnedAggregate {
         let everything = Settings {
@@ -71,7 +71,7 @@ impl Settings {
     }
 }
 
-/// What is done with an aggregator.
+/// An operation on an aggregator.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "made by literal in tests")]
 pub enum Step {
@@ -83,20 +83,20 @@ pub enum Step {
     TakeBack,
     /// `clear`
     Clear,
-    /// `flush`, then other settings.
+    /// `flush`, then a change of the settings.
     Set(Settings),
 }
 
-/// Takes steps with an aggregator and with the model.
+/// Runs steps on an aggregator and on the model.
 ///
 /// # Panics
 ///
-/// If they differ: if anything is lost, reordered or twice, or a size is not
-/// exact.
+/// Panics if they differ: if a user record is lost, reordered or duplicated, or a size
+/// is not exact.
 pub fn run(settings: Settings, steps: impl IntoIterator<Item = Step>) {
     let mut settings = settings;
     let mut aggregator = settings.aggregator();
-    // The user records that are buffered, all the model there is.
+    // The buffered user records are the whole state of the model.
     let mut buffered: Vec<OwnedUserRecord> = Vec::new();
     for step in steps {
         match step {
@@ -143,7 +143,7 @@ fn push(
         (1..=256).contains(&key_len) && settings.may_go(core::slice::from_ref(&user_record));
     let mut joined = buffered.clone();
     joined.push(user_record.clone());
-    // One that only goes raw goes alone.
+    // A user record that fits only in raw form cannot join others in an aggregate.
     let wrapped = Settings {
         lone: LoneUserRecord::Wrapped,
         ..settings.clone()
@@ -186,12 +186,12 @@ fn flush(
     buffered.clear();
 }
 
-/// Pushes all user records; everything that was taken comes out of a consumer
-/// again.
+/// Pushes all user records and checks that a consumer reads all those that were
+/// accepted.
 ///
 /// # Panics
 ///
-/// If not.
+/// Panics if it does not.
 pub fn run_through(settings: &Settings, user_records: impl IntoIterator<Item = OwnedUserRecord>) {
     let mut aggregator = settings.aggregator();
     let mut taken = Vec::new();
@@ -207,7 +207,8 @@ pub fn run_through(settings: &Settings, user_records: impl IntoIterator<Item = O
     }
     consumed.extend(aggregator.flush().iter().flat_map(consume));
     if settings.lone == LoneUserRecord::Raw && settings.outer_key != OuterKey::FirstUserRecord {
-        // Raw, the explicit hash key is the outer one, which is always there.
+        // A raw user record has the outer explicit hash key, which is always present with
+        // these outer keys.
         assert_eq!(consumed.len(), taken.len());
         for (consumed, taken) in consumed.iter().zip(&taken) {
             assert_eq!(consumed.hash_key(), taken.hash_key());

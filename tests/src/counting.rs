@@ -1,28 +1,28 @@
-//! An allocator that counts. A test that wants to know installs it:
+//! An allocator that counts allocations. A test that needs it installs it with
 //! `#[global_allocator] static ALLOCATOR: Counting = Counting;`
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
 use std::alloc::System;
 
-/// The system's allocator, and a count for each thread.
+/// The system's allocator with a count per thread.
 #[derive(Debug)]
-#[expect(clippy::exhaustive_structs, reason = "a static is made of it")]
+#[expect(clippy::exhaustive_structs, reason = "constructed in a static")]
 pub struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-    /// Wraps: memory can be freed by another thread than the one that allocated it.
+    /// May wrap, because a thread may free memory that another thread allocated.
     static LIVE: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: every call is handed on to the system's allocator as it is.
+// SAFETY: every call is forwarded unchanged to the system's allocator.
 #[expect(unsafe_code, reason = "only an allocator can count allocations")]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         LIVE.set(LIVE.get().wrapping_add(layout.size()));
-        // SAFETY: the caller's promises are those that the system's allocator asks for.
+        // SAFETY: the caller upholds the contract, which is the system allocator's contract.
         unsafe { System.alloc(layout) }
     }
 
@@ -33,16 +33,16 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Allocations of this thread while `run` ran.
+/// Returns the number of allocations of this thread during `run`.
 pub fn allocations(run: impl FnOnce()) -> u64 {
     let before = ALLOCATIONS.get();
     run();
     ALLOCATIONS.get() - before
 }
 
-/// Bytes that this thread has allocated and not freed. Only the wrapping
-/// difference of two calls means something: the thread may have freed memory that
-/// another one allocated.
+/// Returns the number of bytes that this thread has allocated and not freed. Only the
+/// wrapping difference of two calls is meaningful, because the thread may have freed
+/// memory that another one allocated.
 #[must_use]
 pub fn live_len() -> usize {
     LIVE.get()

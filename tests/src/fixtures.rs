@@ -1,4 +1,4 @@
-//! The files of `fixtures/`; its README explains their columns.
+//! Reads the files in `fixtures/`; its README explains their columns.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn lines<T: DeserializeOwned>(file: &str, count: usize) -> Vec<T> {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
         .collect();
-    assert_eq!(lines.len(), count, "a fixture was lost or added: {file}");
+    assert_eq!(lines.len(), count, "fixtures were added or removed: {file}");
     lines
 }
 
@@ -55,56 +55,56 @@ fn number_option<'de, D: serde::Deserializer<'de>>(
         .transpose()
 }
 
-/// What the case owes the consumer.
+/// The class of a case, which decides the expected outcome.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::exhaustive_enums, reason = "the classes of the fixtures")]
 pub enum Class {
-    /// Plain.
+    /// The blob is plain.
     NotAggregated,
-    /// Structurally wrong.
+    /// The message has a structural fault.
     Malformed,
-    /// Exactly the KCL's user records.
+    /// The blob holds exactly the KCL's user records.
     Records,
-    /// An index outside its table.
+    /// A record has an index outside its table.
     BadIndex,
-    /// Keys that are no text.
+    /// Some keys are not valid UTF-8.
     InvalidUtf8,
-    /// Explicit hash keys that are no number.
+    /// Some explicit hash keys are not numbers.
     EhkNotANumber,
-    /// Explicit hash keys of 2^128 or more.
+    /// Some explicit hash keys are 2^128 or more.
     EhkOutOfRange,
-    /// Aggregated and empty.
+    /// The blob is aggregated, without user records.
     NoRecords,
-    /// The protobuf runtimes differ.
+    /// The protobuf runtimes disagree about the message.
     RuntimesDisagree,
 }
 
 /// A line of `decode.jsonl`.
 #[derive(Debug, Deserialize)]
 pub struct DecodeCase {
-    /// Its name.
+    /// The name of the case.
     pub id: String,
-    /// What is owed.
+    /// The class of the case.
     pub class: Class,
     /// The blob.
     #[serde(rename = "input_hex", deserialize_with = "unhex")]
     pub blob: Vec<u8>,
-    /// What the KCL yields.
+    /// The KCL's output.
     pub kcl: Consumer,
-    /// What C++ protobuf reads; only where the digest is good.
+    /// What C++ protobuf reads; present only if the digest is right.
     pub cpp_protobuf_3_21_12: Option<Message>,
 }
 
-/// What a consumer yields.
+/// A consumer's output.
 #[derive(Debug, Deserialize)]
 pub struct Consumer {
-    /// User records; none if the blob was handed through.
+    /// The user records; empty if the blob was passed through.
     #[serde(default)]
     pub records: Vec<DecodedRecord>,
 }
 
-/// A user record of a consumer.
+/// A user record that a consumer returned.
 #[derive(Debug, Deserialize)]
 pub struct DecodedRecord {
     /// The partition key.
@@ -114,7 +114,7 @@ pub struct DecodedRecord {
     /// The data.
     #[serde(rename = "data_hex", deserialize_with = "unhex")]
     pub data: Vec<u8>,
-    /// The place in the aggregate.
+    /// The position in the aggregate.
     pub sub_sequence: u64,
 }
 
@@ -122,9 +122,9 @@ pub struct DecodedRecord {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Message {
-    /// It is one.
+    /// Whether it can be parsed.
     pub parses: bool,
-    /// All required fields are there.
+    /// Whether all required fields are present.
     pub initialized: bool,
     /// The partition key table.
     #[serde(rename = "partition_keys_hex", deserialize_with = "unhex_all")]
@@ -148,22 +148,22 @@ pub struct MessageRecord {
     /// `data`.
     #[serde(rename = "data_hex", deserialize_with = "unhex")]
     pub data: Vec<u8>,
-    /// How many `tags`.
+    /// The number of `tags`.
     pub tags: usize,
 }
 
-/// All of `decode.jsonl`.
+/// Returns all lines of `decode.jsonl`.
 #[must_use]
 pub fn decode_cases() -> Vec<DecodeCase> {
     lines("decode.jsonl", 573)
 }
 
-/// A user record that is to be written, its explicit hash key as text.
+/// A user record to write, with its explicit hash key as text.
 #[derive(Debug)]
 pub struct Given {
     /// The partition key.
     pub partition_key: String,
-    /// The explicit hash key as somebody typed it.
+    /// The explicit hash key, as a user may type it.
     pub explicit_hash_key: Option<String>,
     /// The data.
     pub data: Vec<u8>,
@@ -172,41 +172,40 @@ pub struct Given {
 /// A line of `encode.jsonl`.
 #[derive(Debug)]
 pub struct EncodeCase {
-    /// Its name.
+    /// The name of the case.
     pub id: String,
-    /// What is to be written.
+    /// The user records to write.
     pub user_records: Vec<Given>,
-    /// What the KPL wrote.
+    /// The KPL's output.
     pub kpl: Option<Output>,
-    /// What the Python module wrote, if it was not long.
+    /// The Python module's output, unless it was too long to record.
     pub python: Option<Vec<u8>>,
-    /// What the Node module wrote, if it was not long.
+    /// The Node module's output, unless it was too long to record.
     pub node: Option<Vec<u8>>,
-    /// What the Kinesis record is put under.
+    /// The keys of the Kinesis record.
     pub outer: Outer,
-    /// The KPL sends the one user record raw.
+    /// Whether the KPL sends the only user record raw.
     pub is_raw_in_kpl: bool,
-    /// The KPL refuses a user record.
-    pub is_refused_by_kpl: bool,
+    /// Whether the KPL rejects a user record.
+    pub is_rejected_by_kpl: bool,
 }
 
-/// What peers put the Kinesis record under: partition key and explicit hash
-/// key.
+/// The partition key and the explicit hash key that peers give the Kinesis record.
 #[derive(Debug, Deserialize)]
 pub struct Outer {
-    /// The KPL.
+    /// The KPL's keys.
     pub kpl: Option<(String, String)>,
-    /// The Python module.
+    /// The Python module's keys.
     pub python: Option<(String, Option<String>)>,
 }
 
-/// What a peer wrote.
+/// A peer's output.
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "the forms of the fixtures")]
 pub enum Output {
     /// The blob.
     Blob(Vec<u8>),
-    /// Length and SHA-256 of a long one.
+    /// The length and the SHA-256 of a long blob.
     Hash(usize, Vec<u8>),
 }
 
@@ -251,7 +250,7 @@ impl From<EncodeRecord> for Given {
         let data = match (record.data_hex, record.data_rep) {
             (Some(data), None) => data,
             (None, Some(repeated)) => vec![repeated.byte; repeated.len],
-            _ => panic!("data in none or both of its forms"),
+            _ => panic!("a record needs either data_hex or data_rep"),
         };
         Self {
             partition_key: record.partition_key,
@@ -261,7 +260,7 @@ impl From<EncodeRecord> for Given {
     }
 }
 
-/// All of `encode.jsonl`.
+/// Returns all lines of `encode.jsonl`.
 #[must_use]
 pub fn encode_cases() -> Vec<EncodeCase> {
     lines("encode.jsonl", 61)
@@ -270,7 +269,7 @@ pub fn encode_cases() -> Vec<EncodeCase> {
             let user_records: Vec<Given> = match (line.records, line.generator) {
                 (Some(records), None) => records.into_iter().map(Given::from).collect(),
                 (None, Some(generator)) => generator.user_records(),
-                _ => panic!("{}: records in none or both of their forms", line.id),
+                _ => panic!("{}: a line needs either records or gen", line.id),
             };
             assert_eq!(user_records.len(), line.n, "{}", line.id);
             let hash = line.kpl_len.zip(line.kpl_sha256);
@@ -286,13 +285,13 @@ pub fn encode_cases() -> Vec<EncodeCase> {
                 node: line.node_hex,
                 outer: line.outer,
                 is_raw_in_kpl: line.kpl_single.is_some(),
-                is_refused_by_kpl: line.kpl_error.is_some(),
+                is_rejected_by_kpl: line.kpl_error.is_some(),
             }
         })
         .collect()
 }
 
-/// `sm64-v1`: user records from a seed.
+/// The generator `sm64-v1`, which makes user records from a seed.
 #[derive(Deserialize)]
 struct Generator {
     kind: String,
@@ -328,8 +327,8 @@ impl Generator {
     }
 }
 
-/// The random numbers of the fixtures, and of tests that want the same ones
-/// each time.
+/// The random number generator of the fixtures, also used by tests that need the same
+/// numbers each time.
 #[derive(Clone, Debug)]
 pub struct SplitMix64(
     /// The seed.
@@ -337,8 +336,8 @@ pub struct SplitMix64(
 );
 
 impl SplitMix64 {
-    /// The next number.
-    #[expect(clippy::should_implement_trait, reason = "it never ends")]
+    /// Returns the next number.
+    #[expect(clippy::should_implement_trait, reason = "it has no last number")]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = self.0;
@@ -357,7 +356,7 @@ pub struct HashKeyCase {
     pub hash_key: String,
 }
 
-/// All of `hashkeys.jsonl`.
+/// Returns all lines of `hashkeys.jsonl`.
 #[must_use]
 pub fn hash_key_cases() -> Vec<HashKeyCase> {
     lines("hashkeys.jsonl", 64)
@@ -366,7 +365,7 @@ pub fn hash_key_cases() -> Vec<HashKeyCase> {
 /// A line of `range.jsonl`.
 #[derive(Debug, Deserialize)]
 pub struct RangeCase {
-    /// Its name.
+    /// The name of the case.
     pub id: String,
     /// The blobs of a batch.
     #[serde(rename = "inputs_hex", deserialize_with = "unhex_all")]
@@ -381,19 +380,19 @@ pub struct RangeCase {
     pub kcl: Within,
 }
 
-/// What the KCL delivers of a batch.
+/// What the KCL delivers for a batch.
 #[derive(Debug, Deserialize)]
 pub struct Within {
-    /// In order.
+    /// The records, in order.
     pub records: Vec<WithinRecord>,
 }
 
-/// A user record that the KCL delivers, or a Kinesis record as it is.
+/// A user record that the KCL delivers, or a plain Kinesis record.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub struct WithinRecord {
-    /// The place of its blob in the batch.
+    /// The position of its blob in the batch.
     pub input: usize,
-    /// It came in an aggregate.
+    /// Whether it comes from an aggregate.
     pub aggregated: bool,
     /// The partition key.
     pub partition_key: String,
@@ -402,11 +401,11 @@ pub struct WithinRecord {
     /// The data.
     #[serde(rename = "data_hex", deserialize_with = "unhex")]
     pub data: Vec<u8>,
-    /// The place in the aggregate.
+    /// The position in the aggregate.
     pub sub_sequence: u64,
 }
 
-/// All of `range.jsonl`.
+/// Returns all lines of `range.jsonl`.
 #[must_use]
 pub fn range_cases() -> Vec<RangeCase> {
     lines("range.jsonl", 29)
@@ -415,18 +414,18 @@ pub fn range_cases() -> Vec<RangeCase> {
 /// A line of `limits.jsonl`.
 #[derive(Debug, Deserialize)]
 pub struct LimitCase {
-    /// Its name.
+    /// The name of the case.
     pub id: String,
-    /// What is to be written.
+    /// The user records to write.
     pub input: Vec<LimitInput>,
 }
 
-/// User records of one kind.
+/// A number of similar user records.
 #[derive(Debug, Deserialize)]
 pub struct LimitInput {
-    /// How many.
+    /// The number of user records.
     pub count: usize,
-    /// The partition key; `{i}` is the running number.
+    /// The partition key, in which `{i}` stands for the running number.
     pub partition_key: String,
     /// The explicit hash key.
     pub explicit_hash_key: Option<String>,
@@ -434,21 +433,21 @@ pub struct LimitInput {
     pub zero_bytes: usize,
 }
 
-/// All of `limits.jsonl`.
+/// Returns all lines of `limits.jsonl`.
 #[must_use]
 pub fn limit_cases() -> Vec<LimitCase> {
     lines("limits.jsonl", 21)
 }
 
-/// A Kinesis record that the KPL made.
+/// A Kinesis record that the KPL wrote.
 #[derive(Debug, Deserialize)]
 pub struct KplCase {
-    /// Its name.
+    /// The name of the case.
     pub id: String,
-    /// Its data.
+    /// The data of the Kinesis record.
     #[serde(rename = "input_hex", deserialize_with = "unhex")]
     pub blob: Vec<u8>,
-    /// It holds user records.
+    /// Whether it is an aggregate.
     pub aggregated: bool,
     /// The user records that were put.
     pub expected_records: Vec<KplRecord>,
@@ -466,7 +465,7 @@ pub struct KplRecord {
     pub data: Vec<u8>,
 }
 
-/// All of `kpl.json`.
+/// Returns all Kinesis records in `kpl.json`.
 #[must_use]
 pub fn kpl_cases() -> Vec<KplCase> {
     #[derive(Deserialize)]
@@ -478,19 +477,19 @@ pub fn kpl_cases() -> Vec<KplCase> {
     fixtures
 }
 
-/// `events.json`: what the Python module yields.
+/// The content of `events.json`: events and what the Python module yields for them.
 #[derive(Debug, Deserialize)]
 pub struct Events {
     /// Single records.
     pub records: Vec<EventRecordCase>,
-    /// Events, with their envelope.
+    /// Events with their envelopes.
     pub events: Vec<EventCase>,
 }
 
 /// A record of an event.
 #[derive(Debug, Deserialize)]
 pub struct EventRecordCase {
-    /// Its name.
+    /// The name of the case.
     pub id: String,
     /// The JSON of the record.
     pub record: Box<RawValue>,
@@ -501,19 +500,19 @@ pub struct EventRecordCase {
 /// An event.
 #[derive(Debug, Deserialize)]
 pub struct EventCase {
-    /// Its name.
+    /// The name of the case.
     pub id: String,
     /// The JSON of the event.
     pub event: Box<RawValue>,
-    /// How much the Python module yields.
+    /// The number of records that the Python module yields.
     pub python_output_count: Option<usize>,
-    /// What it yields first.
+    /// The first record that it yields.
     pub python_output_first: Option<Box<RawValue>>,
-    /// What it yields last.
+    /// The last record that it yields.
     pub python_output_last: Option<Box<RawValue>>,
 }
 
-/// All of `events.json`.
+/// Returns the content of `events.json`.
 #[must_use]
 pub fn events() -> Events {
     let events: Events = serde_json::from_str(&text("events.json")).unwrap();
@@ -521,7 +520,7 @@ pub fn events() -> Events {
     events
 }
 
-/// JSON without white space between its tokens; all else as it was written.
+/// Returns JSON text without white space between its tokens, and otherwise unchanged.
 #[must_use]
 pub fn compact(json: &RawValue) -> String {
     let mut in_string = false;
@@ -543,14 +542,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn compact_takes_white_space_between_tokens_only() {
+    fn compact_removes_white_space_only_between_tokens() {
         let json: Box<RawValue> =
             serde_json::from_str(r#"{ "a b\" c" : [1.50, "\\" , " \\\" "] }"#).unwrap();
         assert_eq!(compact(&json), r#"{"a b\" c":[1.50,"\\"," \\\" "]}"#);
     }
 
     #[test]
-    fn the_generator_is_that_of_the_fixtures() {
+    fn the_generator_gives_the_numbers_of_the_fixtures() {
         let mut random = SplitMix64(1000);
         assert_eq!(
             [(); 3].map(|()| random.next()),

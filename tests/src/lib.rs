@@ -1,8 +1,8 @@
-//! What the tests share: fixtures, a small protobuf writer, user records that
-//! own their bytes.
+//! Code shared by the tests: fixtures, a minimal protobuf encoder, user records that own
+//! their bytes, and models.
 #![expect(
     clippy::missing_panics_doc,
-    reason = "a helper of tests panics in order to fail them"
+    reason = "test helpers panic to fail the test"
 )]
 
 extern crate alloc;
@@ -20,13 +20,13 @@ use kinesis_agg_codec::{
     UserRecord, parse,
 };
 
-/// Frames a message, whatever it holds, under its right digest.
+/// Frames a message, valid or not, with its correct digest.
 #[must_use]
 pub fn reseal(message: &[u8]) -> Vec<u8> {
     [&MAGIC, message, &Digest::of(message).to_bytes()].concat()
 }
 
-/// The view of a blob that has to be aggregated.
+/// Returns the view of a blob, which must be aggregated.
 #[must_use]
 pub fn aggregated(blob: &[u8]) -> AggregatedRecord<'_> {
     match parse(blob) {
@@ -35,8 +35,7 @@ pub fn aggregated(blob: &[u8]) -> AggregatedRecord<'_> {
     }
 }
 
-/// A user record as it was read, with all that can be read of it but its hash
-/// key.
+/// A user record that was read, with everything except its hash key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read {
     /// The partition key's bytes.
@@ -47,7 +46,7 @@ pub struct Read {
     pub data: Vec<u8>,
     /// Key and value of each tag.
     pub tags: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-    /// The place in the aggregate.
+    /// The position in the aggregate.
     pub sub_sequence_number: u64,
 }
 
@@ -72,15 +71,14 @@ impl From<&UserRecord<'_>> for Read {
     }
 }
 
-/// All user records of a view, read through that many key slots; checks on the
-/// way that the iterator says exactly how many are left, and that its end is
-/// one for good.
+/// Reads all user records of a view with `slot_count` key slots. Also checks that the
+/// iterator's length is exact and that it stays at its end.
 #[must_use]
 pub fn read_with_slots(aggregated: &AggregatedRecord<'_>, slot_count: usize) -> Vec<Read> {
     read_in(aggregated, &mut vec![ReadSlot::default(); slot_count])
 }
 
-/// As [`read_with_slots`], through slots that may be dirty.
+/// Like [`read_with_slots`], but with slots that may hold old content.
 #[must_use]
 pub fn read_in(aggregated: &AggregatedRecord<'_>, slots: &mut [ReadSlot]) -> Vec<Read> {
     let mut user_records = aggregated.user_records_in(slots);
@@ -95,7 +93,7 @@ pub fn read_in(aggregated: &AggregatedRecord<'_>, slots: &mut [ReadSlot]) -> Vec
     read
 }
 
-/// A user record to be written, which owns its bytes.
+/// A user record to write, which owns its bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Owned {
     /// The partition key.
@@ -109,7 +107,7 @@ pub struct Owned {
 }
 
 impl Owned {
-    /// The user record in the codec's form; `tags` are [`Self::tag_list`].
+    /// Borrows the user record as the codec's type; `tags` must be [`Self::tag_list`].
     #[must_use]
     pub fn borrow<'a>(&'a self, tags: &'a [RecordTag<'a>]) -> NewUserRecord<'a> {
         NewUserRecord::new(&self.partition_key, &self.data)
@@ -117,7 +115,7 @@ impl Owned {
             .with_tags(tags.into())
     }
 
-    /// The tags in the codec's form.
+    /// Returns the tags as the codec's type.
     #[must_use]
     pub fn tag_list(&self) -> Vec<RecordTag<'_>> {
         self.tags
@@ -129,7 +127,7 @@ impl Owned {
             .collect()
     }
 
-    /// What is to be read again.
+    /// Returns the user record as a reader must return it.
     #[must_use]
     pub fn to_read(&self, sub_sequence_number: usize) -> Read {
         Read {
@@ -151,7 +149,7 @@ impl Owned {
     }
 }
 
-/// What is to be read of an aggregate of these user records.
+/// Returns the user records that a reader must return for an aggregate of these.
 #[must_use]
 pub fn expected(user_records: &[Owned]) -> Vec<Read> {
     user_records
@@ -161,7 +159,7 @@ pub fn expected(user_records: &[Owned]) -> Vec<Read> {
         .collect()
 }
 
-/// The message that a blob frames.
+/// Returns the message of a blob.
 #[must_use]
 pub fn message_of(blob: &[u8]) -> &[u8] {
     &blob[MAGIC.len()..blob.len() - 16]

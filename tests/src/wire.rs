@@ -1,6 +1,6 @@
-//! Protobuf by hand, independent of the codec.
+//! A minimal protobuf encoder, independent of the codec.
 
-/// A varint in as few bytes as possible.
+/// Encodes a varint in as few bytes as possible.
 #[must_use]
 pub fn varint(value: u64) -> Vec<u8> {
     let mut rest = value;
@@ -16,32 +16,32 @@ pub fn varint(value: u64) -> Vec<u8> {
     }
 }
 
-/// A varint field.
+/// Encodes a varint field.
 #[must_use]
 pub fn number(field_number: u64, value: u64) -> Vec<u8> {
     [varint(field_number << 3), varint(value)].concat()
 }
 
-/// A length-delimited field.
+/// Encodes a length-delimited field.
 #[must_use]
 pub fn bytes(field_number: u64, body: &[u8]) -> Vec<u8> {
     let len = u64::try_from(body.len()).unwrap();
     [&varint(field_number << 3 | 2), &varint(len), body].concat()
 }
 
-/// An entry of the partition key table.
+/// Encodes an entry of the partition key table.
 #[must_use]
 pub fn partition_key(key: &[u8]) -> Vec<u8> {
     bytes(1, key)
 }
 
-/// An entry of the explicit hash key table.
+/// Encodes an entry of the explicit hash key table.
 #[must_use]
 pub fn explicit_hash_key(key: &[u8]) -> Vec<u8> {
     bytes(2, key)
 }
 
-/// A record in the KPL's order of fields.
+/// Encodes a record, with its fields in the KPL's order.
 #[must_use]
 pub fn record(partition_key: u64, explicit_hash_key: Option<u64>, data: &[u8]) -> Vec<u8> {
     let mut body = number(1, partition_key);

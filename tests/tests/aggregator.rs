@@ -1,5 +1,5 @@
-//! `RecordAggregator` against a model that knows nothing of buffers: nothing is
-//! lost, reordered or twice, and every size is exact.
+//! Compares `RecordAggregator` with a model without buffers. Protects senders from lost,
+//! reordered or duplicated user records and from sizes that are not exact.
 
 use kinesis_agg::codec::{MAGIC, limits};
 use kinesis_agg::write::EncodeError;
@@ -74,12 +74,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn every_step_does_what_the_model_says(settings in settings(), steps in steps()) {
+    fn every_step_matches_the_model(settings in settings(), steps in steps()) {
         aggregator_model::run(settings, steps);
     }
 
     #[test]
-    fn what_goes_in_comes_out(
+    fn a_consumer_reads_every_accepted_user_record(
         settings in settings(),
         user_records in prop::collection::vec(user_record(), 0..80),
     ) {
@@ -88,7 +88,7 @@ proptest! {
 }
 
 #[test]
-fn outer_keys_are_those_of_the_first_user_record_or_of_the_kpl() {
+fn outer_keys_follow_the_first_user_record_or_the_kpl() {
     let lone = NewUserRecord::new("key", b"data");
     let keyed = NewUserRecord::new("key", b"data").with_explicit_hash_key(HashKey::new(7));
     let md5 = HashKey::of_partition_key(b"key");
@@ -158,7 +158,7 @@ fn outer_keys_are_those_of_the_first_user_record_or_of_the_kpl() {
 }
 
 #[test]
-fn a_lone_user_record_is_wrapped_all_the_same_where_raw_would_change_it() {
+fn a_lone_user_record_is_wrapped_if_sending_it_raw_would_change_it() {
     let tagged = OwnedUserRecord::new("key", "data").with_tag("tag", None);
     let magic = OwnedUserRecord::new("key", MAGIC.to_vec());
     for user_record in [tagged, magic] {
@@ -168,9 +168,9 @@ fn a_lone_user_record_is_wrapped_all_the_same_where_raw_would_change_it() {
     }
 }
 
-/// The largest user record is judged in the form that it goes in.
+/// The size of a user record is checked in the form, raw or wrapped, in which it is sent.
 #[test]
-fn the_largest_user_record_goes_and_one_byte_more_does_not() {
+fn the_largest_user_record_is_accepted_and_one_byte_more_is_rejected() {
     let max = usize::try_from(limits::DEFAULT_MAX_SIZE).unwrap();
     for (form, overhead) in [
         (LoneUserRecord::Raw, 1),
@@ -187,10 +187,10 @@ fn the_largest_user_record_goes_and_one_byte_more_does_not() {
             assert_eq!(consume(&before), core::slice::from_ref(&small));
             assert_eq!(aggregator.record_count(), 1);
 
-            let refused = aggregator.push(&too_large).unwrap_err();
+            let rejected = aggregator.push(&too_large).unwrap_err();
             assert!(
-                matches!(refused.reason, EncodeError::TooLarge { .. }),
-                "{refused}"
+                matches!(rejected.reason, EncodeError::TooLarge { .. }),
+                "{rejected}"
             );
 
             let largest = aggregator.push(&small).unwrap().unwrap();
@@ -205,7 +205,7 @@ fn the_largest_user_record_goes_and_one_byte_more_does_not() {
 }
 
 #[test]
-fn tags_come_out_as_they_were_put() {
+fn tags_are_read_back_unchanged() {
     let tagged = OwnedUserRecord::new("a", "data")
         .with_tag("unit", Some("C"))
         .with_tag("raw", None);
@@ -222,19 +222,19 @@ fn tags_come_out_as_they_were_put() {
     assert_eq!(consume(&aggregate), [tagged]);
 }
 
-/// Protects logs from user data.
+/// Protects user data from being logged.
 #[test]
-fn a_refusal_is_printed_without_the_user_record() {
-    let refused = RecordAggregator::new()
+fn debug_output_of_a_push_error_omits_the_user_record() {
+    let rejected = RecordAggregator::new()
         .push(OwnedUserRecord::new("", "secret"))
         .unwrap_err();
-    let printed = format!("{refused:?}");
+    let printed = format!("{rejected:?}");
     assert_eq!(printed, "PushError { reason: EmptyPartitionKey, .. }");
 }
 
-/// Protects a log from user data and from an entry for each key.
+/// Protects user data from being logged, and logs from an entry for each key.
 #[test]
-fn printed_an_aggregator_counts_its_user_records() {
+fn debug_output_of_an_aggregator_omits_its_user_records() {
     let mut aggregator = RecordAggregator::new();
     for key in ["a", "b", "a"] {
         aggregator.push(OwnedUserRecord::new(key, "")).unwrap();
@@ -245,9 +245,9 @@ fn printed_an_aggregator_counts_its_user_records() {
     assert!(!printed.contains('['), "{printed}");
 }
 
-/// With one key an aggregate, no shard boundary can lie in one.
+/// An aggregate with a single key cannot span a shard boundary.
 #[test]
-fn an_aggregator_of_one_key_mixes_none() {
+fn an_aggregator_with_one_key_never_mixes_keys() {
     for lone in [LoneUserRecord::Wrapped, LoneUserRecord::Raw] {
         let limits = Limits::new().with_max_size(90).unwrap();
         let mut aggregator = RecordAggregator::new()
@@ -258,7 +258,7 @@ fn an_aggregator_of_one_key_mixes_none() {
         let mut completed = Vec::new();
         for n in 0..300_usize {
             let len = match n % 29 {
-                // Fits raw only, or not at all.
+                // 70 bytes fit only raw, and 100 do not fit.
                 0 => 70,
                 1 => 100,
                 n => n,

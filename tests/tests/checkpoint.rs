@@ -1,5 +1,5 @@
-//! Going on from a checkpoint. Protects that a consumer that stops anywhere,
-//! also inside an aggregate, sees every user record once.
+//! Resuming from a checkpoint. A consumer that stops anywhere, even inside an aggregate,
+//! must see every user record exactly once.
 
 use kinesis_agg::read::SequenceNumberError;
 use kinesis_agg::{
@@ -9,12 +9,12 @@ use kinesis_agg::{
 use kinesis_agg_tests::reseal;
 use proptest::prelude::*;
 
-/// What a Kinesis record holds.
+/// The content of a Kinesis record.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Plain,
     Malformed,
-    /// That many user records, none included.
+    /// The number of user records, which may be 0.
     Aggregate(u8),
 }
 
@@ -35,7 +35,7 @@ fn data(kind: Kind) -> bytes::Bytes {
 }
 
 fn shard(kinds: &[(Kind, u128)]) -> Vec<KinesisRecord> {
-    // Behind what 128 bits hold, as real ones are.
+    // Like real sequence numbers, these do not fit in 128 bits.
     let mut number = u128::MAX / 2;
     let records = kinds.iter().map(|&(kind, gap)| {
         number += gap + 1;
@@ -65,10 +65,10 @@ fn kinds() -> impl Strategy<Value = Vec<(Kind, u128)>> {
 }
 
 proptest! {
-    /// Stopping after any of them and starting anew, with the Kinesis record of
-    /// the checkpoint or with everything, delivers the rest and no more.
+    /// A consumer that stops after any user record and starts again, either from the
+    /// Kinesis record of the checkpoint or from the beginning, gets exactly the rest.
     #[test]
-    fn every_stop_goes_on_without_loss_or_repeat(kinds in kinds()) {
+    fn resuming_after_any_user_record_neither_loses_nor_repeats(kinds in kinds()) {
         let records = shard(&kinds);
         let all: Vec<_> = deaggregate(&records).map(|d| seen(&d)).collect();
         let order = |w: &[Seen]| w[0].0 < w[1].0;
@@ -94,7 +94,7 @@ proptest! {
 }
 
 #[test]
-fn before_all_records_nothing_is_skipped_and_behind_them_everything() {
+fn sentinels_before_all_records_skip_nothing_and_shard_end_skips_everything() {
     let records = shard(&[(Kind::Aggregate(3), 0), (Kind::Plain, 5)]);
     for (word, count) in [
         ("AT_TIMESTAMP", 4),
@@ -110,15 +110,15 @@ fn before_all_records_nothing_is_skipped_and_behind_them_everything() {
         let mut deaggregator = Deaggregator::new().resume_after(checkpoint.clone());
         let mut rest = deaggregator.deaggregate(&records);
         assert_eq!(rest.by_ref().count(), count, "{word}");
-        // Never before the one that it resumed after.
+        // The new checkpoint is never before the one that was resumed from.
         let end = rest.checkpoint().unwrap().unwrap();
         assert!(end >= checkpoint && end.is_after_record() == (word != "SHARD_END"));
     }
 }
 
-/// Once too often, rather than never.
+/// Protects such records from being lost: they may be delivered twice, but never skipped.
 #[test]
-fn what_has_no_number_to_compare_is_delivered() {
+fn records_without_a_valid_sequence_number_are_delivered() {
     let mut records = shard(&[(Kind::Aggregate(2), 0), (Kind::Aggregate(2), 0)]);
     records[0].sequence_number = None;
     records[1].sequence_number = Some("x".into());
@@ -133,10 +133,10 @@ fn what_has_no_number_to_compare_is_delivered() {
     assert_eq!(reading.checkpoint(), Err(error));
 }
 
-/// A consumer that stores the iterator's checkpoint loses nothing, wherever it
-/// stops, and gets over Kinesis records of which nothing is delivered.
+/// A consumer that stores the iterator's checkpoint loses nothing wherever it stops, and
+/// makes progress past Kinesis records of which nothing is delivered.
 #[test]
-fn the_checkpoint_covers_what_was_left_out_and_skipped() {
+fn the_checkpoint_covers_records_that_were_left_out_or_skipped() {
     let records = shard(&[
         (Kind::Aggregate(3), 0),
         (Kind::Aggregate(0), 0),
@@ -181,7 +181,8 @@ fn the_checkpoint_covers_what_was_left_out_and_skipped() {
         HashKeyFilter::WholeAggregate(nothing),
         HashKeyFilter::PerUserRecord(nothing),
     ] {
-        // After the second user record of the last, which is left out as a whole.
+        // Resume after the second user record of the last aggregate, which is left out
+        // entirely.
         let mut deaggregator = Deaggregator::new()
             .with_filter(filter)
             .resume_after(within(4, 1).unwrap());
@@ -195,7 +196,7 @@ fn the_checkpoint_covers_what_was_left_out_and_skipped() {
         assert_eq!(counters.user_records_skipped, 2);
         assert_eq!(counters.user_records_left_out, 2);
         assert_eq!((counters.plain, counters.aggregated), (0, 1));
-        // And from there on.
+        // Resume from the new checkpoint.
         deaggregator.set_checkpoint(after(4));
         let mut reading = deaggregator.deaggregate(&records);
         assert!(reading.next().is_none());
@@ -203,10 +204,9 @@ fn the_checkpoint_covers_what_was_left_out_and_skipped() {
     }
 }
 
-/// What is delivered last of a Kinesis record can be resumed after with
-/// AFTER_SEQUENCE_NUMBER.
+/// Such a checkpoint can be used with AFTER_SEQUENCE_NUMBER.
 #[test]
-fn the_last_user_record_s_checkpoint_is_after_the_record() {
+fn the_checkpoint_of_the_last_user_record_is_after_its_kinesis_record() {
     let records = shard(&[
         (Kind::Aggregate(2), 0),
         (Kind::Plain, 0),

@@ -1,6 +1,6 @@
-//! Blobs of the real KPL, cut short and changed byte by byte. Protects against
-//! panics, against user records out of a damaged blob, and against slices and
-//! offsets outside it.
+//! Parses blobs of the real KPL that were truncated or changed byte by byte. Protects
+//! consumers from panics, from user records read from a corrupted blob, and from slices
+//! and offsets outside the blob.
 
 use kinesis_agg_codec::{AggregatedRecord, MAGIC, Parsed, PlainReason, parse};
 use kinesis_agg_tests::fixtures::kpl_cases;
@@ -40,8 +40,8 @@ fn every_prefix_is_plain() {
     }
 }
 
-/// All other values where there is time for them, else one bit, the high bit
-/// and all bits changed.
+/// Returns the changes to try on each byte: all of them for a short blob, and otherwise
+/// the lowest bit, the highest bit and all bits, to save time.
 fn changes(blob: &[u8]) -> Vec<u8> {
     if blob.len() <= 500 {
         (1..=255).collect()
@@ -51,7 +51,7 @@ fn changes(blob: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn every_changed_byte_makes_it_plain() {
+fn a_blob_with_any_changed_byte_is_plain() {
     for blob in blobs() {
         let mut damaged = blob.clone();
         for place in 0..blob.len() {
@@ -74,7 +74,7 @@ fn is_within(part: &[u8], whole: &[u8]) -> bool {
     whole.start <= part.start && part.end <= whole.end
 }
 
-/// Walks over all there is.
+/// Reads and checks everything in a view.
 fn check_view(view: &AggregatedRecord<'_>, message: &[u8]) {
     let mut count = 0;
     for user_record in view.user_records() {
@@ -91,7 +91,7 @@ fn check_view(view: &AggregatedRecord<'_>, message: &[u8]) {
                     .is_none_or(|value| is_within(value.as_bytes(), message))
             );
         }
-        // A changed digit is no hash key, which is an answer, too.
+        // If a digit was changed, this may be an error, but must not panic.
         let _ = user_record.hash_key();
         count += 1;
     }
@@ -100,9 +100,9 @@ fn check_view(view: &AggregatedRecord<'_>, message: &[u8]) {
     assert_eq!(keys, view.key_count());
 }
 
-/// Both outcomes have to come up, or this tests less than it says.
+/// Both outcomes must occur, to show that the changes reach both.
 #[test]
-fn a_changed_byte_under_a_right_digest_is_valid_or_malformed() {
+fn a_changed_byte_with_a_correct_digest_is_valid_or_malformed() {
     for blob in blobs() {
         let mut message = message_of(&blob).to_vec();
         let (mut valid, mut malformed) = (0, 0);
@@ -125,12 +125,13 @@ fn a_changed_byte_under_a_right_digest_is_valid_or_malformed() {
             }
             message[place] = intact;
         }
-        assert!(valid > 0 && malformed > 0, "{valid} valid, {malformed} not");
+        let counts = format!("{valid} valid, {malformed} malformed");
+        assert!(valid > 0 && malformed > 0, "{counts}");
     }
 }
 
 #[test]
-fn a_prefix_of_the_message_under_a_right_digest_is_valid_or_malformed() {
+fn a_prefix_of_the_message_with_a_correct_digest_is_valid_or_malformed() {
     for blob in blobs() {
         let message = message_of(&blob);
         let (mut valid, mut malformed) = (0, 0);
@@ -148,6 +149,7 @@ fn a_prefix_of_the_message_under_a_right_digest_is_valid_or_malformed() {
                 }
             }
         }
-        assert!(valid > 0 && malformed > 0, "{valid} valid, {malformed} not");
+        let counts = format!("{valid} valid, {malformed} malformed");
+        assert!(valid > 0 && malformed > 0, "{counts}");
     }
 }

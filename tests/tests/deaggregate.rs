@@ -1,7 +1,7 @@
-//! What a consumer gets, for one Kinesis record and for batches of them. Protects
-//! that nothing is lost on the way from the codec, that every outcome can be
-//! seen, that a malformed aggregate is never delivered in part, and that what is
-//! made owned says the same in the same memory.
+//! What a consumer gets for single Kinesis records and for batches. Nothing that the
+//! codec finds may be lost, every outcome must be visible, a malformed aggregate must
+//! never be delivered in part, and owned items must equal the borrowed ones without
+//! copying their data.
 
 extern crate alloc;
 
@@ -41,7 +41,7 @@ fn fixtures() -> Vec<KinesisRecord> {
         .collect()
 }
 
-/// What is to be delivered of one Kinesis record, by the codec's word alone.
+/// Returns what must be delivered for one Kinesis record, according to the codec.
 fn expected(record: &KinesisRecord) -> (Outcome, Vec<Option<Read>>) {
     match parse(&record.data) {
         Ok(Parsed::Aggregated(aggregated)) => {
@@ -58,7 +58,7 @@ fn expected(record: &KinesisRecord) -> (Outcome, Vec<Option<Read>>) {
     }
 }
 
-/// Checks all that can be asked of what was delivered, and of it made owned.
+/// Checks all accessors of a delivered item and of its owned form.
 fn check(delivered: &Delivered<'_, KinesisRecord>, outcome: Outcome, read: Option<&Read>) {
     let enclosing = delivered.enclosing();
     let key = |key: KeyBytes<'_>| key.as_bytes().to_vec();
@@ -133,7 +133,7 @@ fn check_owned(owned: &OwnedDelivered<KinesisRecord>, borrowed: &Delivered<'_, K
     assert_eq!(owned.clone().into_data(), borrowed.data());
 }
 
-/// Everything that the observer saw.
+/// An observer that stores everything it is given.
 #[derive(Clone, Debug, Default)]
 struct Seen(Vec<(usize, Vec<u8>, Outcome)>);
 
@@ -144,7 +144,7 @@ impl Observer for Seen {
 }
 
 #[test]
-fn each_record_alone_through_new_and_through_used_memory() {
+fn a_single_record_reads_the_same_with_new_and_with_reused_buffers() {
     let mut deaggregator = Deaggregator::new();
     for (index, record) in fixtures().iter().enumerate() {
         let (outcome, expected) = expected(record);
@@ -165,7 +165,7 @@ fn each_record_alone_through_new_and_through_used_memory() {
 }
 
 #[test]
-fn a_batch_delivers_all_of_all_in_order_and_shows_every_outcome() {
+fn a_batch_delivers_everything_in_order_and_reports_every_outcome() {
     let records = fixtures();
     let mut deaggregator = Deaggregator::new().with_observer(Seen::default());
     let mut batch = deaggregator.deaggregate(&records);
@@ -175,7 +175,7 @@ fn a_batch_delivers_all_of_all_in_order_and_shows_every_outcome() {
             let delivered = batch.next().unwrap();
             assert_eq!(delivered.record_index(), index);
             check(&delivered, outcome, read.as_ref());
-            // Not before its turn.
+            // The observer is not called before the record is reached.
             assert_eq!(batch.deaggregator().observer().0.len(), index + 1);
         }
     }
@@ -206,7 +206,7 @@ fn a_batch_delivers_all_of_all_in_order_and_shows_every_outcome() {
 }
 
 #[test]
-fn a_malformed_record_is_an_error_for_who_asks_and_is_named() {
+fn checked_returns_an_error_that_names_the_malformed_record() {
     let records = fixtures();
     let is_malformed = |record: &KinesisRecord| parse(&record.data).is_err();
     let first = records.iter().position(is_malformed).unwrap();
@@ -255,7 +255,7 @@ fn a_malformed_record_can_be_left_out_and_is_counted_and_observed() {
 }
 
 #[test]
-fn a_malformed_record_says_where_in_words() {
+fn the_error_text_of_a_malformed_record_states_the_record_and_the_offset() {
     let data = kinesis_agg_tests::reseal(&[0x0a, 1, b'a', 0x1a, 5, 0x08, 7, 0x1a, 1, b'x']);
     let records = [record(&data, 42)];
     let known = deaggregate(&records).next().unwrap().checked().unwrap_err();
@@ -277,9 +277,9 @@ fn a_malformed_record_says_where_in_words() {
     assert_eq!(unknown.to_string(), "record 0 is malformed");
 }
 
-/// An aggregate in an aggregate is data (KCL behaviour).
+/// The KCL does not deaggregate it either.
 #[test]
-fn user_data_that_is_a_blob_is_not_opened() {
+fn an_aggregate_inside_an_aggregate_is_data() {
     let inner = kinesis_agg_tests::reseal(&[0x0a, 1, b'a', 0x1a, 5, 0x08, 0, 0x1a, 1, b'x']);
     let mut aggregator = RecordAggregator::new();
     aggregator.push(NewUserRecord::new("key", &inner)).unwrap();
@@ -291,7 +291,7 @@ fn user_data_that_is_a_blob_is_not_opened() {
 }
 
 #[test]
-fn data_alone_is_a_kinesis_record() {
+fn bytes_without_metadata_are_a_kinesis_record() {
     fn outcome<R: EnclosingRecord>(record: R) -> Outcome {
         let records = [record];
         let delivered = deaggregate(&records).next().unwrap();
@@ -311,9 +311,9 @@ fn data_alone_is_a_kinesis_record() {
     assert_eq!(outcome(bytes), plain);
 }
 
-/// Protects those who hand on a reference or share a Kinesis record.
+/// Protects callers that pass a reference to a Kinesis record or share it.
 #[test]
-fn a_reference_to_a_kinesis_record_says_the_same() {
+fn a_reference_to_a_kinesis_record_behaves_like_the_record() {
     fn check<R: EnclosingRecord>(by_reference: &R) {
         assert_eq!(by_reference.data(), b"plain");
         assert_eq!(by_reference.partition_key(), Some("outer"));
@@ -332,9 +332,9 @@ fn a_reference_to_a_kinesis_record_says_the_same() {
     assert_eq!(records[0].shared_data().as_ptr(), memory);
 }
 
-/// What was read is written again with the keys and tags that it had.
+/// A user record keeps its keys and tags when it is read and written again.
 #[test]
-fn what_was_read_can_be_written() {
+fn a_user_record_that_was_read_can_be_written_again() {
     let user_record = OwnedUserRecord::new("key", "data")
         .with_explicit_hash_key(HashKey::new(9))
         .with_tag("unit", Some("C"));
@@ -375,8 +375,8 @@ fn what_was_read_can_be_written() {
     );
 }
 
-/// Protects who reserves memory by it: no more comes than the upper bound says,
-/// no less than the lower.
+/// Protects callers that reserve memory by the size hint: the number of items must be
+/// within its bounds.
 #[test]
 fn size_hints_hold_at_each_step() {
     let records = fixtures();
@@ -397,9 +397,9 @@ fn size_hints_hold_at_each_step() {
     }
 }
 
-/// The types that a consumer keeps have names, and can go to another thread.
+/// The types that a consumer stores can be named, and can be sent to another thread.
 #[test]
-fn a_consumer_holds_its_deaggregator_and_its_items_in_fields() {
+fn a_consumer_can_store_its_deaggregator_and_its_items_in_fields() {
     #[derive(Debug)]
     struct Consumer {
         deaggregator: Deaggregator<Seen>,

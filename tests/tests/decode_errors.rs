@@ -1,6 +1,6 @@
-//! Every kind of malformed message, in literal bytes, with its exact offset.
-//! Protects what an operator is told, and that a fault anywhere refuses the
-//! whole blob.
+//! Every kind of malformed message, in literal bytes, with its exact offset. Protects the
+//! diagnostics that an operator sees, and consumers from user records of a blob that is
+//! malformed anywhere.
 
 use kinesis_agg_codec::DecodeErrorKind::{
     self, BlobTooLong, ExplicitHashKeyIndex, InvalidTag, LengthOverrun, MismatchedEndGroup,
@@ -9,11 +9,11 @@ use kinesis_agg_codec::DecodeErrorKind::{
 use kinesis_agg_codec::{Parsed, RequiredField, parse, parse_without_digest};
 use kinesis_agg_tests::{aggregated, reseal, wire};
 
-/// A message, what is wrong with it and at which byte of the blob, of which
-/// the message is at byte 4.
+/// A message, the kind of its fault, and the offset of the fault in the blob. The message
+/// starts at byte 4 of the blob.
 type Case = (&'static [u8], DecodeErrorKind, usize);
 
-/// The bytes end within a field: at the end of the message around it.
+/// The bytes end within a field. The offset is the end of the enclosing message.
 const TRUNCATED: &[Case] = &[
     (b"\x80", Truncated, 5),
     (b"\x0a\x01a\x0a", Truncated, 8),
@@ -40,7 +40,7 @@ const TRUNCATED: &[Case] = &[
     ),
 ];
 
-/// A varint of more bytes than it may have: at the field's tag.
+/// A varint has too many bytes. The offset is that of the field's tag.
 const VARINT_TOO_LONG: &[Case] = &[
     // A value.
     (
@@ -74,7 +74,7 @@ const VARINT_TOO_LONG: &[Case] = &[
         VarintTooLong { limit: 10 },
         8,
     ),
-    // A tag, at whatever level.
+    // A tag, at each level.
     (
         b"\x0a\x01a\x8a\x80\x80\x80\x80\0\x01a",
         VarintTooLong { limit: 5 },
@@ -93,7 +93,7 @@ const VARINT_TOO_LONG: &[Case] = &[
     (b"\x2b\xac\x80\x80\x80\x80\0", VarintTooLong { limit: 5 }, 5),
 ];
 
-/// Tags that no field has: at the tag.
+/// The tag is invalid. The offset is that of the tag.
 const INVALID_TAG: &[Case] = &[
     (b"\0", InvalidTag { tag: 0 }, 4),
     (b"\x0a\x01a\x02\0", InvalidTag { tag: 2 }, 7),
@@ -126,7 +126,7 @@ const INVALID_TAG: &[Case] = &[
     ),
 ];
 
-/// A length beyond what its message has left: at the field's tag.
+/// A length exceeds the rest of its message. The offset is that of the field's tag.
 const LENGTH_OVERRUN: &[Case] = &[
     (
         b"\x0a\x05a",
@@ -202,7 +202,7 @@ const LENGTH_OVERRUN: &[Case] = &[
         },
         10,
     ),
-    // An unknown field, by itself and in a group.
+    // An unknown field, outside and inside a group.
     (
         b"\x2a\x02x",
         LengthOverrun {
@@ -221,7 +221,7 @@ const LENGTH_OVERRUN: &[Case] = &[
     ),
 ];
 
-/// Ends of groups: at the end's tag.
+/// The end of a group is wrong. The offset is that of its tag.
 const GROUPS: &[Case] = &[
     (b"\x2c", UnexpectedEndGroup { field_number: 5 }, 4),
     (b"\x0a\x01a\x0c", UnexpectedEndGroup { field_number: 1 }, 7),
@@ -236,7 +236,7 @@ const GROUPS: &[Case] = &[
         UnexpectedEndGroup { field_number: 2 },
         12,
     ),
-    // A group does not reach out of its record.
+    // A group cannot extend beyond its record.
     (
         b"\x2b\x1a\x01\x2c\x2c\x2c",
         UnexpectedEndGroup { field_number: 5 },
@@ -286,7 +286,8 @@ const TAG_KEY: DecodeErrorKind = MissingField {
     field: RequiredField::TagKey,
 };
 
-/// Required fields: at the tag of the message that lacks one.
+/// A required field is missing. The offset is that of the tag of the message that lacks
+/// it.
 const MISSING: &[Case] = &[
     (b"\x0a\x01a\x1a\x02\x1a\0", PARTITION_KEY_INDEX, 7),
     (b"\x0a\x01a\x1a\0", PARTITION_KEY_INDEX, 7),
@@ -321,7 +322,7 @@ const fn explicit_hash_key_index(index: u64, count: u64) -> DecodeErrorKind {
     ExplicitHashKeyIndex { index, count }
 }
 
-/// Indices outside their tables: at the tag of the index.
+/// An index is outside its table. The offset is that of the index field's tag.
 const INDICES: &[Case] = &[
     (b"\x1a\x04\x08\0\x1a\0", partition_key_index(0, 0), 6),
     (
@@ -334,7 +335,7 @@ const INDICES: &[Case] = &[
         partition_key_index(1, 1),
         11,
     ),
-    // Explicit hash keys are no partition keys.
+    // Explicit hash keys do not count as partition keys.
     (
         b"\x0a\x01a\x12\x01\x37\x1a\x04\x08\x01\x1a\0",
         partition_key_index(1, 1),
@@ -350,7 +351,7 @@ const INDICES: &[Case] = &[
         explicit_hash_key_index(1, 1),
         17,
     ),
-    // 2^32 is not 0, nor is 2^64 - 1 less than that.
+    // 2^32 must not be truncated to 0, and 2^64 - 1 must not wrap.
     (
         b"\x0a\x01a\x1a\x08\x08\x80\x80\x80\x80\x10\x1a\0",
         partition_key_index(1 << 32, 1),
@@ -366,19 +367,19 @@ const INDICES: &[Case] = &[
         explicit_hash_key_index(u64::MAX, 1),
         14,
     ),
-    // Of an index given twice, the last counts.
+    // If an index is given twice, the last one is used.
     (
         b"\x0a\x01a\x1a\x06\x08\0\x08\x01\x1a\0",
         partition_key_index(1, 1),
         11,
     ),
-    // The table may follow.
+    // The table may follow the record.
     (
         b"\x1a\x04\x08\x02\x1a\0\x0a\x01a\x0a\x01b",
         partition_key_index(2, 2),
         6,
     ),
-    // Faults in record order.
+    // The first fault in record order is reported.
     (
         b"\x0a\x01a\x1a\x04\x08\0\x1a\0\x1a\x04\x08\x07\x1a\0\x1a\x04\x08\x08\x1a\0",
         partition_key_index(7, 1),
@@ -389,7 +390,7 @@ const INDICES: &[Case] = &[
         explicit_hash_key_index(3, 0),
         11,
     ),
-    // Structural faults come before all index faults.
+    // Structural faults are reported before index faults.
     (
         b"\x1a\x04\x08\x05\x1a\0\x2c",
         UnexpectedEndGroup { field_number: 5 },
@@ -398,11 +399,11 @@ const INDICES: &[Case] = &[
     (b"\x1a\x04\x08\x05\x1a\0\x1a\x02\x08\0", DATA, 10),
 ];
 
-/// Structural faults in the order of the bytes.
+/// The first structural fault in byte order is reported.
 const ORDER: &[Case] = &[
     (b"\x2c\0", UnexpectedEndGroup { field_number: 5 }, 4),
     (b"\0\x2c", InvalidTag { tag: 0 }, 4),
-    // What is missing is known at the record's end.
+    // A missing field is known only at the end of the record.
     (b"\x1a\x03\x08\0\0", InvalidTag { tag: 0 }, 8),
     (b"\x1a\x02\x08\0\0", DATA, 4),
 ];
@@ -419,7 +420,7 @@ const ALL: &[&[Case]] = &[
 ];
 
 #[test]
-fn a_fault_has_its_kind_and_offset() {
+fn each_fault_is_reported_with_its_kind_and_offset() {
     for &(message, kind, offset) in ALL.iter().copied().flatten() {
         let blob = reseal(message);
         match parse(&blob) {
@@ -457,21 +458,21 @@ fn groups_nest_up_to_100_levels_enclosing_messages_included() {
     }
 }
 
-/// Offsets have 32 bits. The memory is claimed, but only its start is touched.
+/// Offsets have 32 bits. The buffer is allocated, but only its start is touched.
 #[cfg(target_pointer_width = "64")]
 #[test]
-fn a_blob_beyond_32_bits_is_refused_before_it_is_read() {
+fn a_blob_beyond_32_bits_is_rejected_before_it_is_read() {
     let mut blob = vec![0; (1 << 32) + 16];
     blob[..4].copy_from_slice(&kinesis_agg_codec::MAGIC);
     let error = parse_without_digest(&blob).unwrap_err();
     assert_eq!((error.kind(), error.offset()), (BlobTooLong, 0));
-    // One byte less is read, and found to start with field number 0.
+    // A blob that is one byte shorter is parsed; its message starts with field number 0.
     let error = parse_without_digest(&blob[..blob.len() - 1]).unwrap_err();
     assert_eq!((error.kind(), error.offset()), (InvalidTag { tag: 0 }, 4));
 }
 
 #[test]
-fn a_wrong_digest_is_no_fault_and_a_fault_needs_no_right_one() {
+fn a_wrong_digest_makes_a_blob_plain_and_faults_are_found_without_it() {
     for &(message, kind, offset) in ALL.iter().copied().flatten() {
         let mut blob = reseal(message);
         *blob.last_mut().unwrap() ^= 1;

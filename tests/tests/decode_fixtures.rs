@@ -1,6 +1,6 @@
-//! What real consumers and protobuf runtimes did with 573 blobs, and what we
-//! owe for each. Protects the three outcomes, and that no user record is lost,
-//! changed or invented.
+//! Compares the outcome for 573 blobs with that of real consumers and protobuf runtimes.
+//! Protects consumers from wrong outcomes, and from user records that are lost, changed
+//! or invented.
 
 use kinesis_agg_codec::{
     DecodeError, DecodeErrorKind, Digest, Frame, HashKey, HashKeyError, KeyBytes, MAGIC, Parsed,
@@ -16,8 +16,8 @@ enum Verdict {
     Aggregated(Vec<Read>),
 }
 
-/// Reads a blob through each number of slots, each way to parse; all have to
-/// agree.
+/// Reads a blob with several numbers of slots and with each parse function, all of which
+/// must agree.
 fn verdict(case: &DecodeCase) -> Verdict {
     let parsed = parse(&case.blob);
     let verdict = match parsed {
@@ -54,7 +54,7 @@ fn plain_reason(blob: &[u8]) -> PlainReason {
     }
 }
 
-/// The KCL's user records; it does not show tags.
+/// Returns the KCL's user records, which have no tags.
 fn of_kcl(kcl: &Consumer) -> Vec<Read> {
     let user_records = kcl.records.iter().map(|record| Read {
         partition_key: record.partition_key.clone().unwrap().into_bytes(),
@@ -78,8 +78,8 @@ fn entry(table: &[Vec<u8>], index: u64) -> Option<&Vec<u8>> {
     table.get(usize::try_from(index).ok()?)
 }
 
-/// The user records of a message that C++ protobuf read, or the first index
-/// that is outside its table.
+/// Returns the user records of a message that C++ protobuf read, or the first index that
+/// is outside its table.
 fn of_message(message: &Message) -> Result<Vec<Read>, DecodeErrorKind> {
     let len = |table: &[Vec<u8>]| u64::try_from(table.len()).unwrap();
     let records = (0..).zip(&message.records);
@@ -110,12 +110,12 @@ fn of_message(message: &Message) -> Result<Vec<Read>, DecodeErrorKind> {
     user_records.collect()
 }
 
-/// The rule of `format.md`, section 2, where runtimes disagree; `None` for
-/// valid.
+/// Returns the fault that the format rules require for a case in which the protobuf
+/// runtimes disagree, or `None` if the case is valid.
 fn rule(id: &str) -> Option<DecodeErrorKind> {
     Some(match id {
-        // A length may be longer than it needs to be, as any varint; spare bits of the tenth byte
-        // are dropped.
+        // A length, like any varint, may have more bytes than it needs. Spare bits of the tenth
+        // byte are dropped.
         "varint_nonminimal/len-6bytes"
         | "varint_nonminimal/len-7bytes"
         | "varint_overlong/index-10b-last7e"
@@ -128,7 +128,7 @@ fn rule(id: &str) -> Option<DecodeErrorKind> {
             index: u64::MAX,
             count: 1,
         },
-        // Tags: five bytes, 32 bits.
+        // Tags have at most five bytes and 32 bits.
         "varint_nonminimal/tag-7b" => DecodeErrorKind::VarintTooLong { limit: 5 },
         "varint_overlong/tag-f536870912" => DecodeErrorKind::InvalidTag {
             tag: (1 << 29) << 3 | 2,
@@ -136,7 +136,7 @@ fn rule(id: &str) -> Option<DecodeErrorKind> {
         "varint_overlong/tag-f1073741823" => DecodeErrorKind::InvalidTag {
             tag: ((1 << 30) - 1) << 3 | 2,
         },
-        // Lengths have to fit.
+        // Lengths must fit.
         "varint_overlong/len-2^63+1" => DecodeErrorKind::LengthOverrun {
             claimed: (1 << 63) + 1,
             available: 8,
@@ -153,7 +153,7 @@ fn rule(id: &str) -> Option<DecodeErrorKind> {
     })
 }
 
-/// The kind of the error that a case has to be.
+/// Checks that a case is malformed, and returns the kind of the error.
 fn malformed(case: &DecodeCase) -> DecodeErrorKind {
     match verdict(case) {
         Verdict::Malformed(error) => {
@@ -164,7 +164,8 @@ fn malformed(case: &DecodeCase) -> DecodeErrorKind {
     }
 }
 
-/// The user records that a case has to have, their keys those of C++ protobuf.
+/// Checks that a case is aggregated and has the content that C++ protobuf reads, and
+/// returns its user records.
 fn lossless(case: &DecodeCase) -> Vec<Read> {
     let Verdict::Aggregated(read) = verdict(case) else {
         panic!("{}: {:?}", case.id, verdict(case));
@@ -196,9 +197,9 @@ fn lossless(case: &DecodeCase) -> Vec<Read> {
     read
 }
 
-/// What asking each user record for its hash key yields, compared with the
-/// rule: ASCII digits that may follow a `+`. (The KCL also takes `-0` and
-/// digits of other scripts.)
+/// Returns the hash key error of each user record, and compares the hash keys with the
+/// rule: an optional `+`, then ASCII digits. (The KCL also accepts `-0` and digits of
+/// other scripts.)
 fn hash_key_errors(case: &DecodeCase) -> Vec<Option<HashKeyError>> {
     let view = aggregated(&case.blob);
     let errors = view.user_records().map(|user_record| {
@@ -213,7 +214,7 @@ fn hash_key_errors(case: &DecodeCase) -> Vec<Option<HashKeyError>> {
 }
 
 #[test]
-fn every_blob_gets_what_it_is_owed() {
+fn every_blob_has_its_expected_outcome() {
     let cases = decode_cases();
     for case in &cases {
         let id = &case.id;
@@ -242,7 +243,8 @@ fn every_blob_gets_what_it_is_owed() {
                     ),
                     "{id}: {kind:?}"
                 );
-                // What is missing, a runtime that does not enforce `required` reads.
+                // A runtime that does not enforce `required` parses a message in which a
+                // field is missing.
                 let message = case.cpp_protobuf_3_21_12.as_ref().unwrap();
                 assert_eq!(
                     matches!(kind, DecodeErrorKind::MissingField { .. }),

@@ -1,5 +1,5 @@
-//! Digests of many at once against the codec's, one by one. Protects that lanes
-//! change the time that something takes and nothing else: run with and without
+//! Compares digests of many messages at once with the codec's, computed one by one. Lanes
+//! must change only the time, and never a result. CI runs these tests with and without
 //! the feature `simd`.
 
 use kinesis_agg::codec::Digest;
@@ -13,7 +13,7 @@ use kinesis_agg_tests::fixtures::decode_cases;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// Lengths on both sides of every change of the number of blocks, and others.
+/// Lengths on both sides of each change in the number of blocks, and others.
 fn len() -> impl Strategy<Value = usize> {
     prop_oneof![
         4 => 0..130_usize,
@@ -22,7 +22,7 @@ fn len() -> impl Strategy<Value = usize> {
     ]
 }
 
-/// Messages of these lengths, no two alike.
+/// Returns messages of these lengths that are all different.
 fn messages(lens: &[usize]) -> Vec<Vec<u8>> {
     let message = |(place, &len): (usize, &usize)| {
         let byte = |at: usize| {
@@ -47,19 +47,19 @@ proptest! {
     })]
 
     #[test]
-    fn many_digests_are_those_of_one_after_the_other(lens in vec(len(), 0..70)) {
+    fn digests_of_many_messages_equal_those_computed_one_by_one(lens in vec(len(), 0..70)) {
         let messages = messages(&lens);
         prop_assert_eq!(digests::of(&messages), one_by_one(&messages));
     }
 
     #[test]
-    fn so_are_many_of_one_length(len in len(), count in 0..70_usize) {
+    fn digests_of_many_messages_of_one_length_equal_those_computed_one_by_one(len in len(), count in 0..70_usize) {
         let messages = messages(&vec![len; count]);
         prop_assert_eq!(digests::of(&messages), one_by_one(&messages));
     }
 
     #[test]
-    fn aggregates_that_are_flushed_together_are_those_flushed_alone(
+    fn aggregates_flushed_together_equal_those_flushed_alone(
         fills in vec((0..3_usize, len()), 0..20),
         kpl in any::<bool>(),
         raw in any::<bool>(),
@@ -80,7 +80,7 @@ proptest! {
         }).collect();
         let mut alone: Vec<RecordAggregator> = Vec::new();
         for aggregator in &mut aggregators {
-            // Taken back and pushed again: the same user records.
+            // Take the user records back and push them into both aggregators.
             let mut copy = RecordAggregator::new();
             if kpl {
                 copy = copy.with_outer_key(OuterKey::Kpl);
@@ -101,7 +101,7 @@ proptest! {
     }
 
     #[test]
-    fn aggregates_that_are_finished_later_are_those_finished_at_once(
+    fn aggregates_finished_later_equal_those_finished_immediately(
         fills in vec((0..5_u8, 0..200_usize), 0..60),
         max_size in 60..600_u32,
         max_count in 1..9_usize,
@@ -116,7 +116,7 @@ proptest! {
         let (mut expected, mut complete) = (Vec::new(), Vec::new());
         for (key, len) in fills {
             let user_record = OwnedUserRecord::new(format!("key-{key}"), vec![b'x'; len]);
-            // What the memory was used for before does not matter.
+            // What the spare aggregator was used for before must not matter.
             let spare = || {
                 let mut spare = RecordAggregator::new().with_outer_key(OuterKey::Kpl);
                 spare.push(OwnedUserRecord::new("spare", "x")).unwrap();
@@ -140,7 +140,7 @@ proptest! {
 }
 
 #[test]
-fn every_length_up_to_some_blocks() {
+fn digests_are_correct_for_every_length_up_to_several_blocks() {
     let lens: Vec<_> = (0..300).collect();
     let messages = messages(&lens);
     let expected = one_by_one(&messages);
@@ -151,17 +151,17 @@ fn every_length_up_to_some_blocks() {
 }
 
 #[test]
-fn hash_keys_are_those_of_one_after_the_other() {
+fn hash_keys_of_many_keys_equal_those_computed_one_by_one() {
     let keys: Vec<_> = (0..300).map(|n| "k".repeat(n % 90)).collect();
     let hash_key = |key: &String| HashKey::of_partition_key(key.as_bytes());
     let expected: Vec<_> = keys.iter().map(hash_key).collect();
     assert_eq!(hash_keys_of(&keys), expected);
 }
 
-/// All fixtures in a batch: plain ones, damaged ones and malformed ones among
-/// the others.
+/// Reads all fixtures in one batch, with plain, corrupted and malformed blobs among
+/// them.
 #[test]
-fn digests_ahead_change_nothing_that_is_delivered() {
+fn digests_ahead_do_not_change_what_is_delivered() {
     let blobs: Vec<_> = decode_cases().into_iter().map(|case| case.blob).collect();
     let seen = |delivered: Delivered<'_, Vec<u8>>| {
         (
@@ -177,14 +177,14 @@ fn digests_ahead_change_nothing_that_is_delivered() {
     assert!(delivered == expected);
 
     let digests = digests::of_blobs(blobs.iter().map(Vec::as_slice));
-    // Too few, too many, or some of them unknown.
+    // No digests, too few, as many as blobs, and too many.
     for known in [0, blobs.len() / 2, blobs.len(), blobs.len() + 7] {
         let digests = digests.iter().chain(&digests).copied().take(known);
         let mut deaggregator = Deaggregator::new();
         let delivered = deaggregator.deaggregate_with_digests(&blobs, digests);
         assert!(delivered.map(seen).eq(expected.iter().cloned()), "{known}");
     }
-    // A batch that ends early leaves no digest to the next one.
+    // The digests of a batch that ends early are not used for the next batch.
     let mut deaggregator = Deaggregator::new();
     deaggregator
         .deaggregate_with_digests(&blobs, digests)

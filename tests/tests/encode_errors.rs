@@ -1,5 +1,5 @@
-//! Every reason to refuse a user record, a key or an aggregate, at its edge.
-//! Protects that a refusal names the right reason and leaves no trace.
+//! Every reason to reject a user record, a key or an aggregate, tested at the boundary.
+//! The error must state the right reason, and the writer must stay unchanged.
 
 use kinesis_agg_codec::{
     AggregateWriter, EncodeError, EncodedPart, HashKey, KeySlots, LimitError, Limits,
@@ -26,7 +26,8 @@ fn too_large(needed: u32, limit: u32) -> EncodeError {
     }
 }
 
-/// Blob, outer partition key and outer explicit hash key, if it were finished.
+/// Returns the blob, the outer partition key and the outer explicit hash key that the
+/// writer would finish with.
 fn finished(writer: &Writer) -> Result<(Vec<u8>, String, Option<HashKey>), EncodeError> {
     writer.clone().finish().map(|aggregate| {
         let partition_key = aggregate.partition_key().to_owned();
@@ -38,18 +39,18 @@ fn finished(writer: &Writer) -> Result<(Vec<u8>, String, Option<HashKey>), Encod
     })
 }
 
-/// Pushes a user record that has to be refused, twice; the writer has to stand
-/// as before.
+/// Pushes a user record twice and checks that it is rejected each time, and that the
+/// writer does not change.
 #[track_caller]
-fn refuse(writer: &mut Writer, refused: &NewUserRecord<'_>, error: EncodeError) {
+fn reject(writer: &mut Writer, rejected: &NewUserRecord<'_>, error: EncodeError) {
     let before = (
         writer.encoded_len(),
         writer.record_count(),
         finished(writer),
     );
     for _ in 0..2 {
-        assert!(!writer.fits(refused));
-        assert_eq!(writer.try_push(refused), Err(error));
+        assert!(!writer.fits(rejected));
+        assert_eq!(writer.try_push(rejected), Err(error));
         let after = (
             writer.encoded_len(),
             writer.record_count(),
@@ -73,8 +74,8 @@ fn a_partition_key_has_1_to_256_utf16_units() {
         utf16_len,
         limit: limits::MAX_PARTITION_KEY_UTF16_LEN,
     };
-    // Of one, two, three and four bytes, the last being two units.
-    for (fits, refused, utf16_len) in [
+    // Characters of one, two, three and four UTF-8 bytes; the last has two code units.
+    for (fits, rejected, utf16_len) in [
         ("k".repeat(256), "k".repeat(257), 257),
         ("\u{e9}".repeat(256), "\u{e9}".repeat(257), 257),
         ("\u{ffff}".repeat(256), "\u{ffff}".repeat(300), 300),
@@ -90,22 +91,22 @@ fn a_partition_key_has_1_to_256_utf16_units() {
             if !is_first {
                 accept(&mut writer, &user_record("first"));
             }
-            refuse(
+            reject(
                 &mut writer,
                 &user_record(""),
                 EncodeError::EmptyPartitionKey,
             );
-            refuse(&mut writer, &user_record(&refused), too_long(utf16_len));
+            reject(&mut writer, &user_record(&rejected), too_long(utf16_len));
             accept(&mut writer, &user_record(&fits));
             accept(&mut writer, &user_record("k"));
         }
     }
 }
 
-/// What is wrong with a key does not depend on the room there is.
+/// The error for an invalid key must not depend on the space that is left.
 #[test]
-fn a_bad_key_is_refused_before_the_size_is_looked_at() {
-    refuse(
+fn an_invalid_key_is_rejected_before_the_size_is_checked() {
+    reject(
         &mut writer(0),
         &user_record(""),
         EncodeError::EmptyPartitionKey,
@@ -113,7 +114,7 @@ fn a_bad_key_is_refused_before_the_size_is_looked_at() {
 }
 
 #[test]
-fn a_buffer_is_full_to_the_byte() {
+fn a_buffer_can_be_filled_to_the_last_byte() {
     let first = user_record("a").with_explicit_hash_key(HashKey::MAX);
     let tags = [RecordTag {
         key: "k".into(),
@@ -140,12 +141,12 @@ fn a_buffer_is_full_to_the_byte() {
             assert_eq!(writer.capacity(), limit);
             let needed = u32::try_from(first_len).unwrap();
             if limit < needed {
-                refuse(&mut writer, &first, too_large(needed, limit));
+                reject(&mut writer, &first, too_large(needed, limit));
                 continue;
             }
             accept(&mut writer, &first);
             let needed = u32::try_from(first_len + second_len).unwrap();
-            refuse(&mut writer, &second, EncodeError::Full { needed, limit });
+            reject(&mut writer, &second, EncodeError::Full { needed, limit });
         }
         let mut writer = writer(first_len + second_len);
         accept(&mut writer, &first);
@@ -168,8 +169,8 @@ fn the_size_limit_counts_the_outer_partition_key() {
             writer(1000).with_limits(limits).with_outer_key(outer_key)
         };
         let size = blob_len + outer_len;
-        refuse(&mut sized(size - 1), &one, too_large(size, size - 1));
-        refuse(&mut sized(1), &one, too_large(size, 1));
+        reject(&mut sized(size - 1), &one, too_large(size, size - 1));
+        reject(&mut sized(1), &one, too_large(size, 1));
 
         let mut writer = sized(size);
         accept(&mut writer, &one);
@@ -177,12 +178,13 @@ fn the_size_limit_counts_the_outer_partition_key() {
             needed: size + 10,
             limit: size,
         };
-        refuse(&mut writer, &one, full);
-        // The outer key is the first one's, however long that of the refused record is.
+        reject(&mut writer, &one, full);
+        // The outer key is that of the first user record. That of the rejected one counts only
+        // when it is alone.
         let long = "k".repeat(40);
         let outer_len_alone = if outer_len == 5 { 40 } else { outer_len };
         let alone = 20 + 42 + 10 + outer_len_alone;
-        refuse(&mut writer, &user_record(&long), too_large(alone, size));
+        reject(&mut writer, &user_record(&long), too_large(alone, size));
 
         let mut writer = sized(size + 10);
         accept(&mut writer, &one);
@@ -191,7 +193,7 @@ fn the_size_limit_counts_the_outer_partition_key() {
 }
 
 #[test]
-fn the_count_limit_is_reached() {
+fn the_count_limit_is_enforced() {
     for limit in [1, 2, 3, 200] {
         let limits = Limits::new().with_max_count(limit).unwrap();
         let mut writer = writer(10_000).with_limits(limits);
@@ -201,8 +203,8 @@ fn the_count_limit_is_reached() {
         }
         let reached = EncodeError::CountReached { limit };
         assert!(reached.is_full());
-        refuse(&mut writer, &user_record("a"), reached);
-        // What would not fit the next aggregate either is not told to wait for it.
+        reject(&mut writer, &user_record("a"), reached);
+        // A user record that would not fit in the next aggregate either is not rejected as full.
         let data = [0; 10_000];
         let large = NewUserRecord::new("a", &data);
         let error = writer.try_push(&large).unwrap_err();
@@ -211,42 +213,42 @@ fn the_count_limit_is_reached() {
             "{error}"
         );
         assert!(!error.is_full());
-        refuse(&mut writer, &large, error);
-        // Finishing makes room.
+        reject(&mut writer, &large, error);
+        // After finishing, the next user record is accepted.
         assert_eq!(writer.finish().unwrap().record_count(), limit);
         accept(&mut writer, &user_record("a"));
     }
 }
 
-/// Alone, a user record has to bring its own partition key twice, into the
-/// table and as the outer key.
+/// In an aggregate with one user record, its partition key counts twice: in the table and
+/// as the outer key.
 #[test]
-fn what_does_not_fit_first_is_not_taken_second_either() {
+fn a_user_record_that_does_not_fit_alone_is_rejected_even_if_it_would_fit_second() {
     let long = "k".repeat(200);
     let needed = 20 + 203 + 10 + 200;
     let limits = Limits::new().with_max_size(needed - 1).unwrap();
     let too_large = too_large(needed, needed - 1);
     let second = user_record(&long);
-    refuse(&mut writer(1000).with_limits(limits), &second, too_large);
+    reject(&mut writer(1000).with_limits(limits), &second, too_large);
 
-    // Second, it would fit. But then nothing could take it if it had to be sent again alone.
+    // As the second user record, it would fit. But it could then never be resent alone.
     let mut writer = writer(1000).with_limits(limits);
     accept(&mut writer, &user_record("a"));
-    refuse(&mut writer, &second, too_large);
+    reject(&mut writer, &second, too_large);
     let mut full = writer.with_limits(limits.with_max_count(1).unwrap());
-    refuse(&mut full, &second, too_large);
+    reject(&mut full, &second, too_large);
 }
 
 #[test]
-fn limits_are_within_what_the_service_takes() {
+fn limits_must_be_within_those_of_the_service() {
     let limit = limits::LARGEST_MAX_SIZE;
     for max_size in [1, limits::DEFAULT_MAX_SIZE, limit] {
         let limits = Limits::new().with_max_size(max_size).unwrap();
         assert_eq!(limits.max_size(), max_size);
     }
     for max_size in [0, limit + 1, u32::MAX] {
-        let refused = LimitError::Size { max_size, limit };
-        assert_eq!(Limits::new().with_max_size(max_size), Err(refused));
+        let rejected = LimitError::Size { max_size, limit };
+        assert_eq!(Limits::new().with_max_size(max_size), Err(rejected));
     }
     assert_eq!(Limits::new().with_max_count(0), Err(LimitError::Count));
     assert_eq!(Limits::default().max_size(), 1_048_576);
@@ -266,18 +268,18 @@ fn an_aggregate_without_user_records_is_never_written() {
     assert_eq!((writer.record_count(), writer.encoded_len()), (0, 20));
 }
 
-/// Blob of a section writer, if it were finished.
+/// Returns the blob that a section writer would finish with.
 fn sections(writer: &SectionWriter<Vec<u8>>) -> Result<Vec<u8>, EncodeError> {
     writer.clone().finish().map(<[u8]>::to_vec)
 }
 
 #[test]
-fn the_section_writer_refuses_without_a_trace() {
+fn a_rejected_push_does_not_change_the_section_writer() {
     let mut other = SectionWriter::new(vec![0xa5; 100]);
     let pk0 = other.add_partition_key(b"a").unwrap();
     let pk1 = other.add_partition_key(b"a").unwrap();
     let ehk0 = other.add_explicit_hash_key(b"7").unwrap();
-    // Keys are none without a user record, and stay.
+    // An aggregate with keys but no user record is rejected, and the keys stay.
     assert_eq!(other.finish().err(), Some(EncodeError::Empty));
     assert_eq!(other.encoded_len(), 20 + 3 * 3);
 
@@ -307,7 +309,7 @@ fn the_section_writer_refuses_without_a_trace() {
         assert_eq!(writer.add_partition_key(&key), Err(error));
         assert_eq!(writer.add_explicit_hash_key(&key), Err(error));
     }
-    // A user record alone comes with its key.
+    // The size of a lone user record includes its key.
     let record_too_large = too_large(EncodedPart::UserRecord, 41);
     for (len, error) in [(4, full(41)), (11, full(48)), (12, record_too_large)] {
         assert_eq!(writer.push(key, None, &vec![0; len], tags()), Err(error));

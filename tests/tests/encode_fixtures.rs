@@ -1,6 +1,6 @@
-//! The bytes that the KPL writes for the same user records. Protects the wire
-//! order, the deduplication of keys, the outer keys and the writer's sizes, in
-//! a buffer with room and in one without a byte to spare.
+//! Compares blobs with those that the KPL writes for the same user records. Protects the
+//! order on the wire, the deduplication of keys, the outer keys and the sizes that the
+//! writer reports, in large buffers and in buffers of exactly the blob's length.
 
 #[cfg(feature = "std")]
 use kinesis_agg::RecordAggregator;
@@ -17,8 +17,8 @@ use sha2::{Digest as _, Sha256};
 
 type Writer = AggregateWriter<Vec<u8>, KeySlots<Vec<WriteSlot>>>;
 
-/// A writer into a dirty buffer that remembers all keys of `case`: with twice as
-/// many slots as keys of both kinds.
+/// Returns a writer with a dirty buffer that remembers all keys of `case`: it has twice
+/// as many slots as there are keys of both kinds.
 fn writer(case: &EncodeCase, buffer_len: usize) -> Writer {
     let slots = vec![WriteSlot::EMPTY; 4 * case.user_records.len()];
     AggregateWriter::with_key_lookup(vec![0xa5; buffer_len], KeySlots::new(slots))
@@ -56,9 +56,12 @@ fn outer(aggregate: &Aggregate<'_>) -> (String, Option<HashKey>) {
 }
 
 #[test]
-fn a_blob_is_the_kpls_to_the_byte() {
+fn blobs_equal_the_kpls_byte_for_byte() {
     let mut compared = 0;
-    for case in encode_cases().iter().filter(|case| !case.is_refused_by_kpl) {
+    for case in encode_cases()
+        .iter()
+        .filter(|case| !case.is_rejected_by_kpl)
+    {
         let id = &case.id;
         let user_records = parse_keys(&case.user_records).unwrap();
 
@@ -68,7 +71,7 @@ fn a_blob_is_the_kpls_to_the_byte() {
         let blob = roomy.finish().unwrap().data().to_vec();
         assert_eq!(blob.len(), encoded_len, "{id}");
 
-        // A user record that the KPL sends raw is wrapped as by the modules.
+        // We wrap a user record that the KPL sends raw, as the Python and Node modules do.
         if let Some(kpl) = &case.kpl {
             assert!(
                 is_written_by_kpl(&blob, kpl),
@@ -94,8 +97,11 @@ fn a_blob_is_the_kpls_to_the_byte() {
 }
 
 #[test]
-fn a_byte_less_refuses_the_last_user_record_and_keeps_the_others() {
-    for case in encode_cases().iter().filter(|case| !case.is_refused_by_kpl) {
+fn a_buffer_that_is_a_byte_too_short_rejects_only_the_last_user_record() {
+    for case in encode_cases()
+        .iter()
+        .filter(|case| !case.is_rejected_by_kpl)
+    {
         let id = &case.id;
         let user_records = parse_keys(&case.user_records).unwrap();
         let (last, others) = user_records.split_last().unwrap();
@@ -109,7 +115,7 @@ fn a_byte_less_refuses_the_last_user_record_and_keeps_the_others() {
         let mut writer = writer(case, usize::try_from(limit).unwrap());
         push_all(&mut writer, others);
         assert!(!writer.fits(last), "{id}");
-        let refused = if others.is_empty() {
+        let rejected = if others.is_empty() {
             let part = EncodedPart::UserRecord;
             EncodeError::TooLarge {
                 part,
@@ -119,18 +125,21 @@ fn a_byte_less_refuses_the_last_user_record_and_keeps_the_others() {
         } else {
             EncodeError::Full { needed, limit }
         };
-        assert_eq!(writer.try_push(last), Err(refused), "{id}");
+        assert_eq!(writer.try_push(last), Err(rejected), "{id}");
         let kept = writer.finish().map(|aggregate| aggregate.data().to_vec());
         assert_eq!(kept, others_blob, "{id}");
     }
 }
 
 #[test]
-fn what_the_kpl_refuses_is_refused() {
+fn user_records_that_the_kpl_rejects_are_rejected() {
     let cases = encode_cases();
-    let refused: Vec<_> = cases.iter().filter(|case| case.is_refused_by_kpl).collect();
-    assert_eq!(refused.len(), 2);
-    for case in refused {
+    let rejected: Vec<_> = cases
+        .iter()
+        .filter(|case| case.is_rejected_by_kpl)
+        .collect();
+    assert_eq!(rejected.len(), 2);
+    for case in rejected {
         match case.id.as_str() {
             "pklen-256-emoji-codepoints" => {
                 let mut writer = writer(case, 1 << 20);
@@ -153,9 +162,12 @@ fn what_the_kpl_refuses_is_refused() {
 }
 
 #[test]
-fn the_kinesis_record_is_put_under_the_keys_of_either_convention() {
+fn outer_keys_follow_the_convention_of_the_kpl_or_of_the_modules() {
     let mut compared = 0;
-    for case in encode_cases().iter().filter(|case| !case.is_refused_by_kpl) {
+    for case in encode_cases()
+        .iter()
+        .filter(|case| !case.is_rejected_by_kpl)
+    {
         let user_records = parse_keys(&case.user_records).unwrap();
         let key = |text: &str| text.parse::<HashKey>().unwrap();
 
@@ -175,13 +187,15 @@ fn the_kinesis_record_is_put_under_the_keys_of_either_convention() {
     assert_eq!(compared, 59);
 }
 
-/// The aggregator that grows writes the same bytes: protects its key index,
-/// which has no bound.
+/// Protects the unbounded key index of the aggregator with a growing buffer.
 #[cfg(feature = "std")]
 #[test]
 fn the_growing_aggregator_writes_the_kpls_bytes() {
     let mut compared = 0;
-    for case in encode_cases().iter().filter(|case| !case.is_refused_by_kpl) {
+    for case in encode_cases()
+        .iter()
+        .filter(|case| !case.is_rejected_by_kpl)
+    {
         let limits = Limits::new().with_max_size(LARGEST_MAX_SIZE).unwrap();
         let mut aggregator = RecordAggregator::new().with_limits(limits);
         for user_record in parse_keys(&case.user_records).unwrap() {
@@ -198,11 +212,14 @@ fn the_growing_aggregator_writes_the_kpls_bytes() {
     assert_eq!(compared, 58);
 }
 
-/// Protects a caller who makes room for the keys: in so much, records are moved
-/// once, and nothing of the length is guessed.
+/// Protects callers that allocate a buffer in which finishing moves the records only
+/// once: the length must be exact.
 #[test]
-fn roomy_is_the_length_with_the_keys_once_more() {
-    for case in encode_cases().iter().filter(|case| !case.is_refused_by_kpl) {
+fn roomy_len_is_the_blob_length_plus_the_length_of_the_keys() {
+    for case in encode_cases()
+        .iter()
+        .filter(|case| !case.is_rejected_by_kpl)
+    {
         let mut writer = writer(case, 1 << 20);
         push_all(&mut writer, &parse_keys(&case.user_records).unwrap());
         let roomy_len = writer.roomy_len();

@@ -1,6 +1,6 @@
-//! Events of Lambda, Firehose and Analytics against what AWS's Python module
-//! yields of them. Protects whoever ports a function line by line, and that
-//! answers name what the services gave.
+//! Compares events of Lambda, Firehose and Analytics with what AWS's Python module yields
+//! for them. Protects functions that are ported from that module, and services that match
+//! responses by the identifiers they sent.
 
 extern crate alloc;
 
@@ -16,10 +16,6 @@ use kinesis_agg_tests::fixtures::{compact, events};
 use kinesis_agg_tests::{message_of, reseal};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-
-/// Records whose Python output format.md rules otherwise. There is none: in
-/// each, every user record has an explicit hash key or the table is empty.
-const RULED_OTHERWISE: [&str; 0] = [];
 
 fn to_json(delivered: Delivered<'_, EventRecord>) -> String {
     serde_json::to_string(&UserRecordEvent::from(delivered)).unwrap()
@@ -37,9 +33,9 @@ fn event<T: serde::de::DeserializeOwned>(id: &str) -> T {
     serde_json::from_str(case.event.get()).unwrap()
 }
 
-/// Text for text: names, order, digits.
+/// The JSON text is equal, including the order of fields and the digits of numbers.
 #[test]
-fn user_records_have_the_python_module_s_shape_field_for_field() {
+fn user_records_equal_the_python_modules_output_field_for_field() {
     for case in events().records {
         let record: EventRecord = serde_json::from_str(case.record.get()).unwrap();
         let python: Vec<_> = case
@@ -47,20 +43,19 @@ fn user_records_have_the_python_module_s_shape_field_for_field() {
             .iter()
             .map(|json| compact(json))
             .collect();
-        assert!(!RULED_OTHERWISE.contains(&case.id.as_str()));
         assert_eq!(yielded(&record), python, "{}", case.id);
     }
 }
 
 #[test]
-fn records_come_out_as_they_came_in() {
+fn records_serialize_to_their_input() {
     for case in events().records {
         let record: EventRecord = serde_json::from_str(case.record.get()).unwrap();
         assert_eq!(
             serde_json::to_string(&record).unwrap(),
             compact(&case.record)
         );
-        // Also where a runtime parsed the event before.
+        // The same if a runtime has parsed the event before.
         let value: Value = serde_json::from_str(case.record.get()).unwrap();
         let parsed: EventRecord = serde_json::from_value(value.clone()).unwrap();
         assert_eq!(serde_json::to_value(&parsed).unwrap(), value);
@@ -81,9 +76,9 @@ fn the_sample_event_yields_what_the_python_module_does() {
     assert_eq!(with_envelope, compact(&case.event));
 }
 
-/// The records in the envelopes are those that stand alone.
+/// The records in the events are also fixtures of their own.
 #[test]
-fn events_of_transformations_yield_what_their_records_do() {
+fn transformation_events_yield_the_user_records_of_their_records() {
     let firehose: FirehoseEvent = event("firehose_transformation_event");
     let analytics: AnalyticsEvent = event("analytics_preprocessing_event");
     let python = |ids: &[&str]| -> Vec<String> {
@@ -117,7 +112,7 @@ fn events_of_transformations_yield_what_their_records_do() {
 }
 
 #[test]
-fn user_records_bring_the_metadata_of_their_record() {
+fn user_records_keep_the_metadata_of_their_record() {
     let event: KinesisEvent = event("java_sample_lambda_event");
     let last = event.user_records().last().unwrap();
     let record = last.enclosing();
@@ -136,7 +131,7 @@ fn user_records_bring_the_metadata_of_their_record() {
 }
 
 #[test]
-fn timestamps_go_on_as_they_came() {
+fn timestamps_are_passed_on_unchanged() {
     for written in [
         "1.5",
         "1518133507.063",
@@ -168,8 +163,8 @@ fn timestamps_go_on_as_they_came() {
     }
 }
 
-/// Where the Python and Node modules take the table's first, and lose what is
-/// not UTF-8.
+/// The Python and Node modules take the first explicit hash key in the table instead of
+/// none, and lose keys that are not UTF-8.
 #[test]
 fn keys_are_neither_invented_nor_replaced() {
     let message = [
@@ -189,9 +184,9 @@ fn keys_are_neither_invented_nor_replaced() {
     );
 }
 
-/// A `recordId` of another function's stays where it stood.
+/// A `recordId` field in a Lambda record has no special meaning and is not moved.
 #[test]
-fn a_kinesis_record_keeps_fields_of_transformations_apart() {
+fn fields_of_transformations_stay_in_place_in_a_kinesis_record() {
     let message = b"\x0a\x01a\x1a\x05\x08\x00\x1a\x01x";
     let data = serde_json::to_value(Base64(&reseal(message))).unwrap();
     let record = json!({"kinesis": {"recordId": "in", "data": data}, "recordId": "beside"});
@@ -214,7 +209,7 @@ impl serde::Serialize for Base64<'_> {
 }
 
 #[test]
-fn what_is_malformed_is_passed_through_as_it_came() {
+fn a_malformed_record_is_passed_through_unchanged() {
     let data = serde_json::to_value(Base64(&reseal(b"\x1a\x02\x08\x07"))).unwrap();
     let json = json!({"kinesis": {"data": data, "partitionKey": "p"}, "x": 1});
     let record: EventRecord = serde_json::from_value(json.clone()).unwrap();
@@ -227,11 +222,14 @@ fn what_is_malformed_is_passed_through_as_it_came() {
 }
 
 #[test]
-fn what_is_no_record_says_why() {
+fn the_error_for_an_invalid_record_states_the_reason() {
     for (json, why) in [
         (r#"{"kinesis":7}"#, "kinesis is not an object"),
-        (r#"{"kinesis":{}}"#, "no data in base64"),
-        (r#"{"kinesis":{"data":null}}"#, "no data in base64"),
+        (r#"{"kinesis":{}}"#, "no data: expected a string of base64"),
+        (
+            r#"{"kinesis":{"data":null}}"#,
+            "no data: expected a string of base64",
+        ),
         (r#"{"data":"A"}"#, "data is not base64 at byte 1"),
         (r#"{"data":"eA-="}"#, "data is not base64 at byte 2"),
         (r#"{"data":"eB=="}"#, "data is not base64 at byte 1"),
@@ -240,7 +238,7 @@ fn what_is_no_record_says_why() {
             r#"{"kinesisRecordMetadata":[],"data":""}"#,
             "kinesisRecordMetadata is not an object",
         ),
-        ("{}", "no data in base64"),
+        ("{}", "no data: expected a string of base64"),
         ("[]", "not a JSON object"),
     ] {
         let error = serde_json::from_str::<EventRecord>(json).unwrap_err();
@@ -284,7 +282,7 @@ fn failures_name_each_kinesis_record_once() {
 }
 
 #[test]
-fn a_window_hands_its_state_on_as_it_was_written() {
+fn the_state_of_a_time_window_is_passed_on_unchanged() {
     let mut json: Value = serde_json::from_str(events().events[0].event.get()).unwrap();
     let more = json!({
         "window": {"start": "2020-07-30T17:00:00Z", "end": "2020-07-30T17:05:00Z"},
@@ -314,10 +312,10 @@ fn a_window_hands_its_state_on_as_it_was_written() {
     assert!(last.records.is_empty() && last.is_final_invoke_for_window);
 }
 
-/// A user record in an aggregate has no `recordId`: the aggregate is answered
-/// for as one.
+/// A user record in an aggregate has no `recordId` of its own, so the response has one
+/// result for the whole aggregate.
 #[test]
-fn a_transformation_answers_once_for_each_record_id() {
+fn a_transformation_returns_one_result_per_record_id() {
     let event: AnalyticsEvent = event("analytics_preprocessing_event");
     let [aggregate, plain] = [0, 1].map(|place| &event.records[place]);
     let number = |d: &Delivered<'_, EventRecord>| (d.record_index(), d.sub_sequence_number());
@@ -341,7 +339,7 @@ fn a_transformation_answers_once_for_each_record_id() {
         }
     };
     use TransformationResult::{Dropped, Ok, ProcessingFailed};
-    // What they became, one behind the other.
+    // The outputs of an aggregate's user records are concatenated.
     check(&mut |d| Transformed::Ok(line(&d)), [(Ok, &all), (Ok, &one)]);
     check(
         &mut |d| match number(&d) {
@@ -351,7 +349,7 @@ fn a_transformation_answers_once_for_each_record_id() {
         },
         [(Ok, b"two+three"), (Dropped, b"")],
     );
-    // One that fails keeps the others back: the service keeps the whole.
+    // If one fails, the whole record fails, and the service keeps it.
     let mut asked = Vec::new();
     check(
         &mut |d| {
@@ -386,7 +384,7 @@ fn an_aggregate_without_user_records_is_dropped() {
 }
 
 #[test]
-fn metadata_is_told_apart_from_the_data_and_numbers_are_taken_as_written() {
+fn metadata_is_separate_from_other_fields_and_numbers_keep_their_text() {
     let json =
         r#"{"kinesis":{"partitionKey":12,"sequenceNumber":-7.50,"data":"eA==","x":null},"data":1}"#;
     let record: EventRecord = serde_json::from_str(json).unwrap();
@@ -400,7 +398,7 @@ fn metadata_is_told_apart_from_the_data_and_numbers_are_taken_as_written() {
     let names: Vec<_> = record.fields().filter_map(JsonField::name).collect();
     assert_eq!(names, ["data"]);
     assert_eq!(record.field("data").unwrap().get(), "1");
-    // Where the data stands beside the metadata, a field of that name in it is another.
+    // If the data is not in the metadata, a field `data` in the metadata is an ordinary field.
     let json = r#"{"recordId":"r","data":"eA==","kinesisRecordMetadata":{"data":2}}"#;
     let record: EventRecord = serde_json::from_str(json).unwrap();
     assert!(record.field("data").is_none());
@@ -409,7 +407,7 @@ fn metadata_is_told_apart_from_the_data_and_numbers_are_taken_as_written() {
     assert_eq!(record.metadata("data").unwrap().get(), "2");
 }
 
-/// A value of a sequence number, as odd as JSON allows.
+/// Unusual values of a sequence number that JSON allows.
 const ODD: [&str; 7] = [
     "7",
     "-1.50e400",
@@ -420,8 +418,8 @@ const ODD: [&str; 7] = [
     r#""\u0037""#,
 ];
 
-/// A record of each shape, with a value for the sequence number and fields of odd
-/// names where the shape has fields.
+/// Returns a record of each shape with this sequence number, and with fields of unusual
+/// names wherever the shape allows fields.
 fn odd_records(written: &str) -> [(RecordShape, String); 7] {
     let odd = r#""\ud800":1,"\u0061":2,"":3"#;
     let in_object = |name: &str| {
@@ -463,7 +461,7 @@ fn odd_records(written: &str) -> [(RecordShape, String); 7] {
 }
 
 #[test]
-fn odd_names_and_values_survive_in_every_shape() {
+fn unusual_names_and_values_are_kept_in_every_shape() {
     for written in ODD {
         for (shape, json) in odd_records(written) {
             let record: EventRecord = serde_json::from_str(&json).unwrap();
@@ -482,9 +480,9 @@ fn odd_names_and_values_survive_in_every_shape() {
     }
 }
 
-/// Also in the user records of an aggregate, beside which the fields stand.
+/// Fields beside the aggregate are also copied to its user records.
 #[test]
-fn odd_names_and_values_go_along_with_user_records() {
+fn unusual_names_and_values_are_kept_in_user_records() {
     let data = serde_json::to_string(&Base64(&reseal(b"\x0a\x01a\x1a\x05\x08\x00\x1a\x01x")));
     let data = data.unwrap();
     for written in ODD {
@@ -502,7 +500,7 @@ fn odd_names_and_values_go_along_with_user_records() {
 }
 
 #[test]
-fn the_last_value_of_a_name_counts_everywhere() {
+fn the_last_value_of_a_repeated_name_is_used() {
     for (json, once) in [
         (
             r#"{"kinesis":7,"kinesis":{"data":7,"data":"eA==","sequenceNumber":1,"sequenceNumber":2}}"#,
@@ -541,7 +539,7 @@ fn the_last_value_of_a_name_counts_everywhere() {
 }
 
 #[test]
-fn what_is_no_event_says_where_and_why() {
+fn the_error_for_an_invalid_event_states_the_place_and_the_reason() {
     let wrong = |name, expected| EventError::WrongType { name, expected };
     let record = |index, error| EventError::Record { index, error };
     for (json, error) in [
@@ -600,11 +598,11 @@ fn what_is_no_event_says_where_and_why() {
     assert!(
         error
             .to_string()
-            .contains("record 1 of the event: no data in base64")
+            .contains("record 1 of the event: no data: expected a string of base64")
     );
 }
 
-/// The array that AWS documents for Pipes.
+/// Returns a record of the array that AWS documents for Pipes.
 fn pipes_record(sequence_number: &str, data: &[u8]) -> Value {
     json!({
         "kinesisSchemaVersion": "1.0", "partitionKey": "1", "sequenceNumber": sequence_number,
@@ -617,7 +615,7 @@ fn pipes_record(sequence_number: &str, data: &[u8]) -> Value {
 }
 
 #[test]
-fn pipes_name_a_failure_by_event_id_and_yield_what_lambda_s_events_do() {
+fn pipes_events_report_failures_by_event_id_and_yield_the_same_as_lambda_events() {
     let aggregate = reseal(b"\x0a\x01a\x1a\x05\x08\x00\x1a\x01x");
     let event = json!([pipes_record("7", &aggregate), pipes_record("8", b"y")]);
     let event: PipesEvent = serde_json::from_value(event).unwrap();
@@ -728,7 +726,7 @@ fn the_records_of_every_document_are_found() {
         (format!(" \n{event}\n"), vec!["7", "7"]),
         ("[]".to_owned(), vec![]),
         (r#"{"Records":[]}"#.to_owned(), vec![]),
-        // A record, whatever else it has.
+        // An object with data is a record, whatever other fields it has.
         (format!(r#"{{"records":[],{}"#, &lambda[1..]), vec!["7"]),
         (
             format!(r#"{{"Records":[],"payload":"{{}}",{}"#, &bare[1..]),
@@ -748,7 +746,7 @@ fn the_records_of_every_document_are_found() {
 }
 
 #[test]
-fn documents_without_records_say_so() {
+fn the_error_for_a_document_without_records_states_the_reason() {
     let wrong = |name, expected| EventError::WrongType { name, expected };
     let no_data = |index| EventError::Record {
         index,
@@ -787,12 +785,12 @@ fn documents_without_records_say_so() {
     let document = EventDocument::parse(r#"[{"data":"-"},{"data":"eA=="}]"#).unwrap();
     let good: Vec<_> = document.into_iter().map(|record| record.is_ok()).collect();
     assert_eq!(good, [false, true]);
-    // However deep, it ends, and quickly.
+    // Deep nesting must neither overflow the stack nor take long.
     let deep = r#"{"SubscribeToShardEvent":"#.repeat(100_000) + "{}" + &"}".repeat(100_000);
     assert_eq!(read(&deep).unwrap_err(), no_data(0));
 }
 
-/// Firehose records, each with an aggregate of these lines.
+/// Returns an event of Firehose records, each of which holds an aggregate of these lines.
 fn firehose_event(aggregates: &[&[&str]]) -> FirehoseEvent {
     let record = |(index, lines): (usize, &&[&str])| {
         let mut message = b"\x0a\x01a".to_vec();
@@ -808,7 +806,7 @@ fn firehose_event(aggregates: &[&[&str]]) -> FirehoseEvent {
     serde_json::from_value(json!({"invocationId": "i", "records": records})).unwrap()
 }
 
-/// A line `key=value,rest` goes to that partition; other lines to none.
+/// Sends a line `key=value,rest` to that partition, and other lines to none.
 fn partitioned(delivered: &Delivered<'_, EventRecord>) -> Transformed {
     let line = str::from_utf8(delivered.data()).unwrap();
     match line.split_once(',') {
@@ -825,9 +823,9 @@ fn partitioned(delivered: &Delivered<'_, EventRecord>) -> Transformed {
     }
 }
 
-/// One result has one set of keys. An aggregate that wants two is kept back as a
-/// whole, for Firehose to keep: no user record goes to a partition that is not its
-/// own, and none is lost.
+/// A result has a single set of partition keys. An aggregate whose user records need
+/// different ones fails as a whole, so that Firehose keeps it: no user record may go to
+/// another's partition, and none may be lost.
 #[test]
 fn an_aggregate_goes_to_one_partition_or_fails_as_a_whole() {
     let event = firehose_event(&[
@@ -877,7 +875,7 @@ fn an_aggregate_goes_to_one_partition_or_fails_as_a_whole() {
         json["records"][5],
         json!({"recordId": "r5", "result": "Ok", "data": "MTI="})
     );
-    // What failed is whole.
+    // A failed record keeps all of its data.
     for (record, answered) in event.records.iter().zip(answer.records()) {
         if answered.result == ProcessingFailed {
             assert_eq!(answered.data, record.data());
@@ -886,10 +884,10 @@ fn an_aggregate_goes_to_one_partition_or_fails_as_a_whole() {
     }
 }
 
-/// Whatever the limit, the answer fits, and each record is answered, put again or
-/// failed.
+/// Whatever the limit, the response fits, and each record has its result, is returned to
+/// be put again, or fails.
 #[test]
-fn an_answer_fits_its_limit_and_the_rest_is_put_again() {
+fn an_answer_fits_its_limit_and_the_rest_is_returned_to_be_put_again() {
     let long = "x".repeat(100);
     let event = firehose_event(&[
         &["c=de,1"],

@@ -1,7 +1,8 @@
-//! The rule of `EncodeError::is_full`, over all small buffers and limits: after
-//! such a refusal, finishing (or clearing, where there are no user records),
-//! adding the keys again and pushing succeeds. And after another refusal for
-//! size, it does not. Protects senders from a loop that never ends.
+//! Tests the rule of `EncodeError::is_full` with all small buffers and limits. After an
+//! error for which it returns true, the caller can finish the aggregate (or clear it, if
+//! it has no user records), add the keys again, and push the user record successfully.
+//! After any other error about the size, that fails again. Protects senders from an
+//! endless loop.
 
 use core::convert::Infallible;
 
@@ -13,7 +14,7 @@ use kinesis_agg_codec::{
 const KEYS: [&str; 3] = ["a", "sensor-7", "a-key-that-is-long"];
 const NUMBERS: [Option<u128>; 3] = [None, Some(7), Some(u128::MAX)];
 
-/// All small combinations of keys, data and tags.
+/// Returns all combinations of a few keys, lengths of data and tags.
 fn user_records<'a>(tags: &'a [RecordTag<'a>], data: &'a [u8]) -> Vec<NewUserRecord<'a>> {
     let mut user_records = Vec::new();
     for key in KEYS {
@@ -49,7 +50,7 @@ fn with_all_pairs(mut run: impl FnMut(&NewUserRecord<'_>, &NewUserRecord<'_>)) {
 }
 
 #[test]
-fn an_aggregate_writer_accepts_after_finishing_what_was_full() {
+fn an_aggregate_writer_accepts_a_user_record_rejected_as_full_after_finishing() {
     let mut full = 0;
     with_all_pairs(|first, second| {
         for max_size in (30..150).step_by(7) {
@@ -91,9 +92,9 @@ enum Rejected {
     UserRecord(EncodeError),
 }
 
-/// What a section writer and a stream writer have in common.
+/// The common interface of a section writer and a stream writer.
 trait KeyedWriter {
-    /// Adds the keys and the user record. Both are rejected with the reason.
+    /// Adds the keys and the user record. The error says which of them was rejected.
     fn add_all(&mut self, user_record: &NewUserRecord<'_>) -> Result<(), Rejected>;
     /// Starts another aggregate.
     fn start_over(&mut self);
@@ -119,7 +120,7 @@ fn check(writer: &mut impl KeyedWriter, user_record: &NewUserRecord<'_>, full: &
     } else {
         assert!(matches!(error, EncodeError::TooLarge { .. }), "{error}");
         let (Err(Rejected::Key(again)) | Err(Rejected::UserRecord(again))) = again else {
-            panic!("{error}, and then accepted");
+            panic!("rejected as {error}, but accepted by an empty writer");
         };
         assert!(matches!(again, EncodeError::TooLarge { .. }), "{again}");
     }
@@ -149,7 +150,7 @@ impl KeyedWriter for SectionWriter<Vec<u8>> {
 }
 
 #[test]
-fn a_section_writer_accepts_after_finishing_what_was_full() {
+fn a_section_writer_accepts_a_user_record_rejected_as_full_after_finishing() {
     let mut full = 0;
     with_all_pairs(|first, second| {
         for buffer_len in (0..150).step_by(5) {
@@ -195,7 +196,7 @@ impl KeyedWriter for StreamWriter<Sink> {
 }
 
 #[test]
-fn a_stream_writer_accepts_after_finishing_what_was_full() {
+fn a_stream_writer_accepts_a_user_record_rejected_as_full_after_finishing() {
     let mut full = 0;
     with_all_pairs(|first, second| {
         for max_size in (1..150).step_by(5) {
@@ -211,10 +212,10 @@ fn a_stream_writer_accepts_after_finishing_what_was_full() {
     assert!(full > 10_000);
 }
 
-/// A user record that is refused although its keys were accepted, in every
-/// buffer and for every length: the rule without exceptions.
+/// If the keys were accepted before the user record was rejected, the rule has no
+/// exceptions. Tests every small buffer and length.
 #[test]
-fn a_user_record_that_is_full_fits_with_its_keys_alone() {
+fn a_user_record_rejected_as_full_fits_alone_with_its_keys() {
     let data = [0x5a; 64];
     let mut full = 0;
     for len in 0..data.len() {
@@ -280,8 +281,8 @@ fn a_user_record_that_is_full_fits_with_its_keys_alone() {
     assert!(full > 1000, "{full}");
 }
 
-/// An index is of one aggregate, even where the next has a key under the same
-/// number; the numbers that tell aggregates apart wrap after 65,535 of them.
+/// A key index is valid for one aggregate only, even if the next one has a key with the
+/// same index. The number that identifies aggregates wraps after 65,535 of them.
 #[test]
 fn an_index_of_an_earlier_aggregate_is_stale() {
     let mut writer = SectionWriter::new([0xa5; 64]);

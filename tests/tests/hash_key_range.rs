@@ -1,6 +1,6 @@
-//! The hash key range filter against what the KCL delivers. Protects that a
-//! consumer of one shard sees its own user records, and that nothing is left
-//! out without a trace.
+//! Compares the hash key range filter with what the KCL delivers. A consumer of one shard
+//! must see exactly its own user records, and everything that is left out must be counted
+//! and observed.
 
 use kinesis_agg::read::Deaggregated;
 use kinesis_agg::read::{KeyBytes, Observer};
@@ -12,15 +12,15 @@ use kinesis_agg::{
 use kinesis_agg_tests::fixtures::{RangeCase, SplitMix64, WithinRecord, range_cases};
 use kinesis_agg_tests::reseal;
 
-/// Lines where the rules differ from the KCL's answer, and why.
-const RULED_OTHERWISE: [(&str, Ruling); 3] = [
+/// Cases in which we deliberately differ from the KCL, and why.
+const DIFFERENCES: [(&str, Ruling); 3] = [
     // The KCL delivers the user records before the explicit hash key that is
-    // no number, and loses the rest.
+    // not a number, and loses the rest.
     ("bad-ehk-text", Ruling::LeftOut),
-    // The KCL casts the index to 32 bits and delivers under a wrong key.
+    // The KCL casts the index to 32 bits and delivers the user record with a wrong key.
     ("pk-2^32-index", Ruling::Malformed),
-    // The KCL takes a range that contains nothing.
-    ("three-ehk-12", Ruling::Refused),
+    // The KCL accepts a range whose end is before its start.
+    ("three-ehk-12", Ruling::Rejected),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +28,11 @@ enum Ruling {
     AsTheKcl,
     LeftOut,
     Malformed,
-    Refused,
+    Rejected,
 }
 
 fn ruling(case: &RangeCase) -> Ruling {
-    RULED_OTHERWISE
+    DIFFERENCES
         .iter()
         .find(|(id, _)| *id == case.id)
         .map_or(Ruling::AsTheKcl, |&(_, ruling)| ruling)
@@ -57,7 +57,7 @@ fn seen<R: EnclosingRecord>(delivered: &Delivered<'_, R>) -> WithinRecord {
     }
 }
 
-/// What was left out, in order.
+/// An observer that stores what was left out, in order.
 #[derive(Debug, Default)]
 struct LeftOut(Vec<WithinRecord>);
 
@@ -67,7 +67,7 @@ impl Observer for LeftOut {
     }
 }
 
-/// What is delivered, and what is left out, which is counted.
+/// Returns what is delivered and what is left out, and checks the count of the latter.
 fn read<R: EnclosingRecord>(
     filter: HashKeyFilter,
     records: &[R],
@@ -90,15 +90,15 @@ fn all(case: &RangeCase) -> Vec<WithinRecord> {
 }
 
 #[test]
-fn whole_aggregates_are_left_out_as_the_kcl_does_and_reported() {
+fn whole_aggregates_are_left_out_as_in_the_kcl_and_reported() {
     for case in range_cases() {
         let ruling = ruling(&case);
         let Ok(range) = range(&case) else {
-            assert_eq!(ruling, Ruling::Refused, "{}", case.id);
+            assert_eq!(ruling, Ruling::Rejected, "{}", case.id);
             continue;
         };
-        assert_ne!(ruling, Ruling::Refused, "{}", case.id);
-        // Where a range is given, this is the default.
+        assert_ne!(ruling, Ruling::Rejected, "{}", case.id);
+        // A range converts to the filter for whole aggregates.
         let (within, left_out) = read(range.into(), &case.blobs);
         let all = all(&case);
         match ruling {
@@ -110,16 +110,16 @@ fn whole_aggregates_are_left_out_as_the_kcl_does_and_reported() {
                 assert_eq!(within, all, "{}", case.id);
                 assert!(!within[0].aggregated && left_out.is_empty(), "{}", case.id);
             }
-            Ruling::AsTheKcl | Ruling::Refused => {
+            Ruling::AsTheKcl | Ruling::Rejected => {
                 assert_eq!(within, case.kcl.records, "{}", case.id);
-                // What is not within was left out: nothing is in neither.
+                // Every user record was either delivered or reported as left out.
                 let mut both = [within, left_out].concat();
                 both.sort_by_key(|seen| (seen.input, seen.sub_sequence));
                 assert_eq!(both, all, "{}", case.id);
             }
         }
     }
-    let named = RULED_OTHERWISE.map(|(id, _)| id);
+    let named = DIFFERENCES.map(|(id, _)| id);
     let cases = range_cases();
     assert!(named.iter().all(|id| cases.iter().any(|c| c.id == *id)));
 }
@@ -135,7 +135,7 @@ fn user_records_are_left_out_by_their_own_hash_keys() {
             match &case.effective_hash_keys[seen.input] {
                 Some(keys) => {
                     let place = usize::try_from(seen.sub_sequence).unwrap();
-                    // 2^128 is no hash key and lies in no range.
+                    // 2^128 is not a hash key and therefore in no range.
                     let key = keys[place].parse();
                     key.is_ok_and(|key: HashKey| range.contains(key))
                 }
@@ -148,7 +148,7 @@ fn user_records_are_left_out_by_their_own_hash_keys() {
     }
 }
 
-/// The same records one by one, in memory that was used before.
+/// Reads the same records one by one with reused buffers.
 #[test]
 fn one_record_is_filtered_as_in_a_batch() {
     for case in range_cases() {
@@ -167,7 +167,7 @@ fn one_record_is_filtered_as_in_a_batch() {
     }
 }
 
-/// Keys `a`, `b`, `c`; explicit hash keys 100, 200, 300.
+/// Returns an aggregate with keys `a`, `b`, `c` and explicit hash keys 100, 200, 300.
 fn three() -> Vec<u8> {
     range_cases().swap_remove(0).blobs.swap_remove(0)
 }
@@ -177,7 +177,7 @@ fn narrow(start: u128, end: u128) -> HashKeyRange {
 }
 
 #[test]
-fn what_is_not_aggregated_or_malformed_is_never_left_out() {
+fn plain_and_malformed_records_are_never_left_out() {
     let malformed = reseal(b"\x0a\x01a\x1a\x05\x08\x07\x1a\x01x");
     let records: [&[u8]; 3] = [b"plain", &malformed, b""];
     let nothing = narrow(7, 7);
@@ -195,7 +195,7 @@ fn what_is_not_aggregated_or_malformed_is_never_left_out() {
 }
 
 #[test]
-fn user_records_are_judged_when_they_are_reached() {
+fn user_records_are_filtered_when_they_are_reached() {
     let blobs = [three(), three()];
     let mut deaggregator = Deaggregator::new()
         .with_filter(HashKeyFilter::PerUserRecord(narrow(200, 200)))
@@ -217,9 +217,9 @@ fn user_records_are_judged_when_they_are_reached() {
     assert_eq!(observed, [(0, 0), (0, 2), (1, 0), (1, 2)]);
 }
 
-/// The verdict is on the aggregate, not on what is left of it.
+/// The filter for whole aggregates also considers user records before the checkpoint.
 #[test]
-fn a_checkpoint_does_not_hide_what_decides_about_the_aggregate() {
+fn skipped_user_records_still_decide_about_their_aggregate() {
     let records = [KinesisRecord {
         data: three().into(),
         sequence_number: Some("7".into()),
@@ -234,7 +234,7 @@ fn a_checkpoint_does_not_hide_what_decides_about_the_aggregate() {
     }
 }
 
-/// Every user record is on exactly one side of every border.
+/// For any border between two shards, each user record is delivered on exactly one side.
 #[test]
 fn two_shards_see_each_user_record_once() {
     let mut random = SplitMix64(41);

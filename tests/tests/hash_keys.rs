@@ -1,5 +1,5 @@
-//! Hash keys that the KPL, the KCL and AWS's aggregation module agree on.
-//! Protects which shard a user record belongs to.
+//! Hash keys on which the KPL, the KCL and AWS's aggregation module agree. Protects user
+//! records from being assigned to the wrong shard.
 
 use kinesis_agg_codec::{
     Digest, HashKey, HashKeyError, HashKeyRange, KeyBytes, NewUserRecord, Parsed, parse,
@@ -35,7 +35,7 @@ fn a_user_record_that_was_read_has_its_effective_hash_key() {
         assert_eq!(case.blobs.len(), case.effective_hash_keys.len());
         for (blob, hash_keys) in case.blobs.iter().zip(&case.effective_hash_keys) {
             let Some(hash_keys) = hash_keys else {
-                // No number as explicit hash key, or no partition key at all.
+                // Some explicit hash key is not a number, or the blob is not a valid aggregate.
                 if let Ok(Parsed::Aggregated(aggregated)) = parse(blob) {
                     assert!(aggregated.user_records().any(|r| r.hash_key().is_err()));
                 }
@@ -59,9 +59,9 @@ fn a_user_record_that_was_read_has_its_effective_hash_key() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Numbers of any length, on both sides of 2^128 and far beyond.
+    /// Numbers of up to 80 digits, on both sides of 2^128.
     #[test]
-    fn decimal_is_read_as_the_number_it_is(text in "[+]?(34028236692093846346337460743176821)?[0-9]{1,45}") {
+    fn decimal_text_parses_to_its_number(text in "[+]?(34028236692093846346337460743176821)?[0-9]{1,45}") {
         let expected = text.parse::<u128>().map_err(|_| HashKeyError::OutOfRange);
         let found = HashKey::from_decimal(text.as_bytes()).map(HashKey::to_u128);
         prop_assert_eq!(found, expected);
@@ -89,7 +89,7 @@ fn errors_say_what_is_wrong() {
     }
 }
 
-/// Protects what operators read and what consumers compare with.
+/// Protects log output and comparisons in consumers.
 #[test]
 fn keys_print_and_compare_as_text() {
     let decimal = HashKey::new(42).to_decimal();

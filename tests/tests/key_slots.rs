@@ -1,14 +1,15 @@
-//! Few key slots cost time, never correctness: every number of keys with every
-//! number of slots, records that refer to keys in any order, tables anywhere.
+//! Too few key slots may cost time, but never correctness. Tests every small number of
+//! keys with every small number of slots, with records that refer to keys in different
+//! orders and tables at different places in the message.
 
 use kinesis_agg_codec::ReadSlot;
 use kinesis_agg_tests::{Read, aggregated, read_in, reseal, wire};
 
-/// Orders in which records refer to `count` keys.
+/// Returns orders in which records refer to `count` keys.
 fn orders(count: usize) -> Vec<Vec<usize>> {
     let forward: Vec<_> = (0..count).collect();
     let backward: Vec<_> = (0..count).rev().collect();
-    // Away from where the last look-up ended, each time.
+    // Each look-up is far from the end of the last one.
     let zigzag = (0..count).map(|i| if i % 2 == 0 { i / 2 } else { count - 1 - i / 2 });
     // Each key after each other one, and after itself.
     let pairs = (0..count * count).flat_map(|i| [i / count, i % count]);
@@ -20,8 +21,7 @@ fn key(prefix: &str, index: usize) -> Vec<u8> {
     format!("{prefix}{index}").repeat(index).into_bytes()
 }
 
-/// Tables and records put together in different ways, the order within each
-/// kept.
+/// Combines tables and records in different ways, keeping the order within each.
 fn arrangements(
     partition_keys: &[Vec<u8>],
     explicit_hash_keys: &[Vec<u8>],
@@ -66,7 +66,7 @@ fn check(partition_keys: usize, explicit_hash_keys: usize, slots: &mut [ReadSlot
     let pks: Vec<_> = (0..partition_keys).map(|i| key("pk", i)).collect();
     let ehks: Vec<_> = (0..explicit_hash_keys).map(|i| key("7", i)).collect();
     let mut ehk_orders = orders(explicit_hash_keys);
-    // Not the same order in both tables.
+    // Use another order for explicit hash keys than for partition keys.
     ehk_orders.rotate_left(1);
     for (pk_order, ehk_order) in orders(partition_keys).iter().zip(&ehk_orders) {
         let mut ehk_indices = ehk_order.iter().cycle();
@@ -93,7 +93,7 @@ fn check(partition_keys: usize, explicit_hash_keys: usize, slots: &mut [ReadSlot
             .map(|key| wire::explicit_hash_key(key))
             .collect();
         for message in arrangements(&pk_table, &ehk_table, &records) {
-            // Without keys there is no message that could be aggregated.
+            // Without keys, the message is empty and the blob would not be aggregated.
             if message.is_empty() {
                 continue;
             }
@@ -114,7 +114,7 @@ fn check(partition_keys: usize, explicit_hash_keys: usize, slots: &mut [ReadSlot
 #[test]
 fn any_number_of_slots_finds_every_key() {
     for slot_count in 0..=13 {
-        // Used again and again, so dirty from the second blob on.
+        // The slots are reused, so they hold old content from the second blob on.
         let mut slots = [ReadSlot::default(); 13];
         for partition_keys in 0..=6 {
             for explicit_hash_keys in 0..=6 {
@@ -134,8 +134,8 @@ fn many_keys_are_found_through_few_slots() {
     }
 }
 
-/// Protects the bound that the docs give. A walk is handed a message of which
-/// nothing can be read that stands before the slot nearest to the key.
+/// Protects the documented bound on the cost of a look-up. All bytes before the slot
+/// nearest to the key are overwritten, so that a look-up from an earlier slot would fail.
 #[test]
 fn a_look_up_begins_at_the_nearest_slot() {
     let count = 12;

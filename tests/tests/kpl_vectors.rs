@@ -1,5 +1,5 @@
-//! Kinesis records that the real KPL made, both ways: read into the user
-//! records that were put, and written from them into the same bytes.
+//! Kinesis records that the real KPL wrote. Reading them returns the user records that
+//! were put, and writing those gives the same bytes.
 
 use kinesis_agg_codec::{
     AggregateWriter, HashKey, NewUserRecord, OuterKey, Parsed, PlainReason, parse,
@@ -8,7 +8,7 @@ use kinesis_agg_tests::fixtures::kpl_cases;
 use kinesis_agg_tests::{Read, aggregated, read_with_slots};
 
 #[test]
-fn the_kpls_records_are_read_and_written_again() {
+fn records_of_the_kpl_are_read_and_written_again() {
     for case in kpl_cases() {
         let id = &case.id;
         if !case.aggregated {

@@ -1,13 +1,13 @@
-//! ARCHITECTURE.md's file map, held against the sources. Protects the map from
-//! what it lacks, and the order of the codec's files: an arrow that goes up is
-//! where cycles begin.
+//! Compares the file map in ARCHITECTURE.md with the source files. Protects readers from
+//! an incomplete map, and the layers of the codec's files from upward imports, with which
+//! import cycles begin.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each file of `codec/src`, lowest first; a file uses only files of lines above
-/// its own. `read` and `write` do not use each other. This is the file map of
-/// ARCHITECTURE.md.
+/// The files of `codec/src`, lowest layer first, in the order of the file map in
+/// ARCHITECTURE.md. A file uses only files on the lines above its own. `read` and `write`
+/// do not use each other.
 const LAYERS: &[&[&str]] = &[
     &["error", "key_bytes", "wire::num"],
     &["limits"],
@@ -45,7 +45,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Module path and code of each file, without comments and unit tests.
+/// Returns the module path and the code of each file, without comments and unit tests.
 fn sources() -> Vec<(String, String)> {
     let source = root().join("codec/src");
     let mut files = Vec::new();
@@ -73,10 +73,10 @@ fn layer(module: &str) -> usize {
     LAYERS
         .iter()
         .position(|layer| layer.contains(&module))
-        .unwrap_or_else(|| panic!("{module} has no place in the file map"))
+        .unwrap_or_else(|| panic!("LAYERS does not list {module}"))
 }
 
-/// The modules that `crate::` paths in `code` name.
+/// Returns the modules named in `crate::` paths in `code`.
 fn uses(code: &str) -> Vec<String> {
     let segment = |path: &str| -> String {
         path.chars()
@@ -86,7 +86,10 @@ fn uses(code: &str) -> Vec<String> {
     let paths = code.split("crate::").skip(1);
     let modules = paths.map(|path| {
         let first = segment(path);
-        assert!(!first.is_empty(), "one module a line: crate::{path:.20}");
+        assert!(
+            !first.is_empty(),
+            "import one module per `use`: crate::{path:.20}"
+        );
         let rest = path.strip_prefix(first.as_str()).unwrap_or_default();
         let is_folder = ["wire", "read", "write"].contains(&first.as_str());
         match rest.strip_prefix("::").filter(|_| is_folder) {
@@ -98,28 +101,31 @@ fn uses(code: &str) -> Vec<String> {
 }
 
 #[test]
-fn no_file_uses_one_above_it() {
+fn no_file_uses_a_higher_layer() {
     let mut arrows = 0;
     for (module, code) in sources().iter().filter(|(module, _)| module != "lib") {
         for used in uses(code) {
             assert!(
                 layer(&used) < layer(module),
-                "{module} uses {used}, which is not below it"
+                "{module} uses {used}, which is not in a lower layer"
             );
             let wings = [module, &used].map(|module| module.split("::").next().unwrap());
             assert!(
                 wings != ["read", "write"] && wings != ["write", "read"],
-                "{module} uses {used}"
+                "{module} uses {used}, but read and write must not use each other"
             );
             arrows += 1;
         }
-        assert!(!code.contains("super::"), "{module}: say crate::");
+        assert!(
+            !code.contains("super::"),
+            "{module}: import with crate::, not super::"
+        );
     }
-    assert!(arrows > 40, "only {arrows} arrows found");
+    assert!(arrows > 40, "only {arrows} imports found");
 }
 
-/// The names of the files below a folder of sources, but of those that only
-/// gather others.
+/// Returns the names of the files in a source folder and its subfolders, except those
+/// that only declare modules.
 fn file_names(directory: &Path) -> Vec<String> {
     let mut names = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
@@ -159,13 +165,13 @@ fn the_file_map_names_every_file_and_no_other() {
 }
 
 #[test]
-fn wire_knows_no_kinesis_word_and_one_file_names_an_md5() {
+fn wire_does_not_mention_kinesis_and_only_digest_names_an_md5() {
     for (module, code) in sources() {
         let code = code.to_lowercase();
         assert_eq!(code.contains("md5"), module == "digest", "{module}");
         if module.starts_with("wire") {
             for word in ["kinesis", "partition", "hash_key", "aggregat", "shard"] {
-                assert!(!code.contains(word), "{module} knows {word}");
+                assert!(!code.contains(word), "{module} mentions {word}");
             }
         }
     }

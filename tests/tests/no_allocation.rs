@@ -1,5 +1,5 @@
-//! Counts allocations over the whole codec. Protects the promise that memory is
-//! the caller's to lend, on targets that have a heap, too.
+//! Counts the allocations of the codec. Protects callers on targets with a heap as well:
+//! the codec must use only memory that the caller provides.
 
 use core::fmt::{self, Write};
 use core::hint::black_box;
@@ -16,7 +16,7 @@ use kinesis_agg_tests::fixtures::decode_cases;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Text into memory of a fixed size.
+/// A text buffer of fixed size.
 struct Page {
     bytes: [u8; 256],
     len: usize,
@@ -44,7 +44,7 @@ fn print(value: impl fmt::Display + fmt::Debug) {
     write!(page, "{value:?}").unwrap();
 }
 
-/// Reads all there is of a blob.
+/// Reads everything in a blob.
 fn read(blob: &[u8], slots: &mut [ReadSlot]) {
     match parse(blob) {
         Ok(Parsed::Plain(reason)) => print(reason),
@@ -147,7 +147,7 @@ fn writing_never_allocates() {
     assert_eq!(allocations(write), 0);
 }
 
-/// The same few keys over and over.
+/// Repeats a few keys 100 times in total, without allocating.
 trait RepeatWithoutHeap<T> {
     fn repeat_without_heap(self) -> impl Iterator<Item = T>;
 }

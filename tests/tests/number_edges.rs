@@ -1,7 +1,7 @@
-//! Lengths and indices at the edges of the widths that a machine may have, 16,
-//! 31, 32 and 63 bits. Protects that a number which does not fit is an error
-//! that names it, and not the number that is left of it; the verdicts are the
-//! same on every machine, since `tests/portability.sh` runs this on 32 bits.
+//! Lengths and indices near the largest numbers of 16, 31, 32 and 63 bits, the integer
+//! widths of different machines. A number that does not fit must be an error that states
+//! the number, and must never be truncated. `tests/portability.sh` also runs these tests
+//! on a 32-bit machine, where the results must be the same.
 
 #[cfg(feature = "std")]
 use kinesis_agg::{OwnedUserRecord, RecordAggregator};
@@ -14,22 +14,22 @@ use kinesis_agg_tests::wire::{bytes, explicit_hash_key, partition_key, record, v
 #[cfg(feature = "std")]
 use kinesis_agg_tests::{aggregated, message_of, read_with_slots};
 
-/// Numbers around each edge, and those that are `good` beyond it: whoever keeps
-/// only the low bits takes them for `good`.
+/// Returns numbers around each edge, and numbers that would become `good` if they were
+/// truncated to their low bits.
 fn edges(good: u64) -> impl Iterator<Item = u64> {
     let around = [16, 31, 32, 63].into_iter().flat_map(move |bits| {
         let edge = 1_u64 << bits;
         [edge - 1, edge, edge + 1, edge + good, edge + (edge - 1)]
     });
-    // Near the top, a sum with a position would wrap.
+    // With numbers near 2^64, adding an offset would wrap.
     around.chain((0..64).map(|below| u64::MAX - below))
 }
 
-/// Around a field: what stands before it in its blob, and what the message
-/// that it is in goes on with.
+/// The bytes around a field: those before it in the message, and those after it in the
+/// innermost enclosing message.
 type Around = (Vec<u8>, &'static [u8]);
 
-/// The field within as many messages as its level has, each complete.
+/// Encloses a field in complete messages down to its level.
 fn enclose(level: Level, field: &[u8]) -> (Vec<u8>, Around) {
     let key = partition_key(b"a");
     let within = |number, start: &[u8], field: &[u8]| {
@@ -66,7 +66,7 @@ enum Level {
     Tag,
 }
 
-/// Every field that has a length: its level, tag and a body that is valid there.
+/// Every field with a length: its level, its tag and a valid body.
 const WITH_LENGTH: &[(Level, u8, &[u8])] = &[
     (Level::Top, 0x0a, b"keys"),
     (Level::Top, 0x12, b"1234"),
@@ -87,7 +87,7 @@ fn a_length_beyond_its_message_is_an_overrun_whatever_its_low_bits() {
     for &(level, tag, body) in WITH_LENGTH {
         let field = |len| [&[tag][..], &varint(len), body].concat();
         let good = u64::try_from(body.len()).unwrap();
-        // What is refused below is refused for its length alone.
+        // With the right length, the message is valid.
         let valid = reseal(&enclose(level, &field(good)).0);
         assert!(parse(&valid).is_ok(), "{level:?} {tag:#x}");
         for claimed in edges(good) {
@@ -104,7 +104,7 @@ fn a_length_beyond_its_message_is_an_overrun_whatever_its_low_bits() {
 }
 
 #[test]
-fn an_index_beyond_its_table_is_refused_whatever_its_low_bits() {
+fn an_index_beyond_its_table_is_rejected_whatever_its_low_bits() {
     let keys = [b"a", b"b", b"c", b"d"].map(|key| partition_key(key));
     let numbers = [b"1", b"2", b"3", b"4"].map(|key| explicit_hash_key(key));
     let tables = [keys.concat(), numbers.concat()].concat();
@@ -115,7 +115,7 @@ fn an_index_beyond_its_table_is_refused_whatever_its_low_bits() {
             b"\x10",
             &varint(explicit_hash_key),
         ];
-        // In the KPL's order, and in one that a reader has to look up.
+        // Fields in the KPL's order, or in another one.
         let body = if is_usual {
             [&indices.concat()[..], b"\x1a\x01x"].concat()
         } else {
@@ -142,10 +142,10 @@ fn an_index_beyond_its_table_is_refused_whatever_its_low_bits() {
     }
 }
 
-/// Tables do grow beyond 16 bits. Each key is its own, in both directions.
+/// Protects tables whose indices do not fit in 16 bits, when writing and when reading.
 #[cfg(feature = "std")]
 #[test]
-fn keys_and_user_records_beyond_16_bits_are_told_apart() {
+fn more_than_65_536_keys_and_user_records_stay_distinct() {
     let count = (1 << 16) + 3;
     let key = |n: u32| format!("{n:x}");
     let limits = Limits::new().with_max_size(LARGEST_MAX_SIZE).unwrap();

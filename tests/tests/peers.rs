@@ -1,5 +1,5 @@
-//! What PEERS.md says of others can be looked up. Protects that a claim does
-//! not outlive the line that shows it.
+//! Checks the claims in PEERS.md about other libraries. Protects readers from claims
+//! that no fixture supports.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ const FIXTURES: [(&str, &str); 4] = [
     ("range", include_str!("../fixtures/range.jsonl")),
 ];
 
-/// What stands between backticks.
+/// Returns the texts between backticks.
 fn quoted() -> impl Iterator<Item = &'static str> {
     PEERS
         .lines()
@@ -21,7 +21,7 @@ fn quoted() -> impl Iterator<Item = &'static str> {
 }
 
 #[test]
-fn each_claim_has_its_line() {
+fn every_fixture_cited_in_peers_md_exists() {
     let mut looked_up = 0;
     for (name, lines) in FIXTURES {
         let ids: HashSet<String> = lines
@@ -40,7 +40,7 @@ fn each_claim_has_its_line() {
 }
 
 #[test]
-fn how_often_others_write_what_the_kpl_writes() {
+fn peers_md_states_how_often_peers_write_the_kpls_bytes() {
     let said = |peer: usize| -> Option<u64> {
         let row = PEERS
             .lines()

@@ -1,6 +1,6 @@
-//! Every combination of a reader's settings against a list that is filtered by
-//! hand. Protects that filter, checkpoint, malformed policy, digests ahead and
-//! owned items do not get in each other's way.
+//! Compares every combination of a reader's settings with a list that the test filters
+//! itself. Filter, checkpoint, malformed policy, digests ahead and owned items must not
+//! interfere with each other.
 
 use bytes::Bytes;
 use kinesis_agg::read::{MalformedPolicy, Observer};
@@ -12,7 +12,7 @@ use kinesis_agg::{
 use kinesis_agg_tests::reseal;
 use proptest::prelude::*;
 
-/// What is put into a Kinesis record.
+/// The content of a Kinesis record.
 #[derive(Clone, Debug)]
 enum Content {
     Plain,
@@ -35,20 +35,21 @@ enum Filter {
     Each(u8, u8),
 }
 
-/// Where to resume: a Kinesis record by its place, and a user record.
+/// Where to resume: the position of a Kinesis record, and a user record in it.
 #[derive(Clone, Copy, Debug)]
 struct Resume {
     place: usize,
-    /// None for after all of it.
+    /// `None` resumes after the whole Kinesis record.
     sub_sequence_number: Option<u64>,
 }
 
-/// What is to be seen of an item: place, sub-sequence number, data, hash key of
-/// a user record, whether it is malformed.
+/// The observable parts of an item: the position of its Kinesis record, the
+/// sub-sequence number, the data, the hash key of a user record, and whether it is
+/// malformed.
 type Seen = (usize, u64, Bytes, Option<u8>, bool);
 
 fn number(place: usize) -> SequenceNumber {
-    // Behind what 128 bits hold, as real ones are.
+    // Like real sequence numbers, these do not fit in 128 bits.
     format!("49590338271490256{:039}", place * 3)
         .parse()
         .unwrap()
@@ -76,7 +77,7 @@ fn record(place: usize, content: &Content) -> KinesisRecord {
     }
 }
 
-/// All that is in the Kinesis records, in order.
+/// Returns all items in the Kinesis records, in order.
 fn list(contents: &[Content], records: &[KinesisRecord]) -> Vec<Seen> {
     let mut list = Vec::new();
     for (place, content) in contents.iter().enumerate() {
@@ -131,7 +132,7 @@ fn resume() -> impl Strategy<Value = Option<Resume>> {
     )
 }
 
-/// What is delivered and what is left out, by going through a list.
+/// Returns what must be delivered and what must be left out.
 fn expected(
     list: &[Seen],
     filter: Option<Filter>,
@@ -180,7 +181,7 @@ proptest! {
     })]
 
     #[test]
-    fn all_settings_together_deliver_what_a_list_says(
+    fn all_settings_together_deliver_what_the_model_expects(
         contents in contents(),
         filter in filter(),
         resume in resume(),

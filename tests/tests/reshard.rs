@@ -1,6 +1,6 @@
-//! The simulation over few seeds; `reshard-sim` runs it over many. Protects
-//! what the crate exists for: a user record that is reported as delivered is
-//! delivered, whatever the stream does.
+//! Runs the simulation of resharding with a few seeds; `reshard-sim` runs it with many.
+//! Protects the main guarantee of the producer: a user record that it reports as
+//! delivered reaches its consumer, whatever the stream does.
 
 use kinesis_agg_tests::simulation::{Rule, Tally, run};
 
@@ -20,7 +20,7 @@ fn runs(rule: Rule) -> Tally {
 #[test]
 fn nothing_is_lost_out_of_order_late_or_unaccounted_for() {
     let tally = runs(Rule::WholeAggregate);
-    // All that can go wrong did.
+    // Everything that can go wrong did go wrong.
     assert!(tally.reshards > 0 && tally.dropped_aggregates > 0);
     assert!(tally.failed > 0 && tally.duplicates > 0);
     assert!(tally.switches > 0 && tally.raw > 0 && tally.recreations > 0);
@@ -28,14 +28,14 @@ fn nothing_is_lost_out_of_order_late_or_unaccounted_for() {
 }
 
 #[test]
-fn the_rules_of_others_do_lose() {
+fn the_rules_of_other_producers_lose_user_records() {
     assert!(runs(Rule::PerUserRecord).lost > 0);
     let any_shard = runs(Rule::AnyShard);
     assert!(any_shard.lost > any_shard.auto_lost && any_shard.auto_lost > 0);
 }
 
 #[test]
-fn a_broken_promise_shows() {
+fn each_broken_guarantee_is_detected() {
     assert!(runs(Rule::NeverDoubts).recreated_lost > 0);
     assert!(runs(Rule::TwoCallers).order_violations > 0);
     assert!(runs(Rule::WakesLate).late_end > 0);

@@ -1,12 +1,12 @@
-//! How many names the root of `kinesis-agg` shows. Protects its front page from
-//! growing into a list that nobody reads: what few programs need is in a module.
+//! Limits the number of names in the root of `kinesis-agg`. Protects its front page from
+//! becoming too long to read: items that few programs need belong in a module.
 
 const LIB: &str = include_str!("../../codec-std/src/lib.rs");
 
-/// The largest number of names without features.
+/// The maximum number of names, not counting those behind features.
 const MOST: usize = 30;
 
-/// The public names of the root, those of features left out.
+/// Returns the public names of the root, without those behind features.
 fn names() -> Vec<String> {
     let code: String = LIB
         .lines()

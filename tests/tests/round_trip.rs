@@ -1,6 +1,6 @@
-//! Arbitrary user records through the writer and the reader, and through an
-//! independent protobuf implementation. Protects that what is read is what was
-//! put, whatever the buffer and the key index are like.
+//! Writes arbitrary user records, and reads them with the reader and with an independent
+//! protobuf implementation. Both must return what was written, whatever the buffer and
+//! the key slots are like.
 
 use core::convert::Infallible;
 use std::collections::HashMap;
@@ -48,7 +48,7 @@ struct Tag {
     value: Option<String>,
 }
 
-/// Index of `key` in `table`, at its end if it is new.
+/// Returns the index of `key` in `table`, and appends it if it is new.
 fn intern(table: &mut Vec<String>, key: &str) -> u64 {
     let place = table
         .iter()
@@ -61,7 +61,7 @@ fn intern(table: &mut Vec<String>, key: &str) -> u64 {
 }
 
 impl AggregatedRecord {
-    /// Each key once, in order of first use.
+    /// Returns the message with each key stored once, in order of first use.
     fn of(user_records: &[Owned]) -> Self {
         let mut message = Self::default();
         for user_record in user_records {
@@ -111,7 +111,7 @@ fn edge_len() -> impl Strategy<Value = usize> {
 
 fn partition_key() -> impl Strategy<Value = String> {
     prop_oneof![
-        // A small pool, so that keys come again; a large one, so that slots run out.
+        // A small pool, so that keys repeat, and a large one, so that slots run out.
         4 => prop::sample::select(vec!["a", "b", "\u{e9}", "10", "2"]).prop_map(str::to_owned),
         4 => (0..1000_u32).prop_map(|n| format!("key-{n}")),
         2 => (125..132_usize).prop_map(|len| "k".repeat(len)),
@@ -152,8 +152,8 @@ fn user_record() -> impl Strategy<Value = Owned> {
     })
 }
 
-/// Bytes of a buffer beyond the blob: none, a few, as many as the keys need to
-/// be moved in one go, or plenty.
+/// The number of bytes that a buffer has beyond the blob: none, a few, about as many as
+/// are needed to move the keys in one step, or plenty.
 #[derive(Clone, Copy, Debug)]
 enum Slack {
     Bytes(usize),
@@ -176,7 +176,7 @@ fn writer(buffer_len: usize, slot_count: usize) -> Writer {
     AggregateWriter::with_key_lookup(vec![0xa5; buffer_len], slots)
 }
 
-/// Pushes all, each length known before.
+/// Pushes all user records, and checks the predicted lengths.
 fn push_all(writer: &mut Writer, user_records: &[Owned]) {
     for user_record in user_records {
         let tags = user_record.tag_list();
@@ -195,14 +195,14 @@ fn finish(writer: &mut Writer) -> Vec<u8> {
     blob
 }
 
-/// The blob, written where there is room for anything.
+/// Writes user records into a large buffer and returns the blob.
 fn write(user_records: &[Owned], slot_count: usize) -> Vec<u8> {
     let mut writer = writer(1 << 20, slot_count);
     push_all(&mut writer, user_records);
     finish(&mut writer)
 }
 
-/// Writes a view again, its tables in their order.
+/// Reads a blob and writes it again, with its tables in the same order.
 fn rewrite(blob: &[u8]) -> Vec<u8> {
     let view = aggregated(blob);
     let mut writer = SectionWriter::new(vec![0xa5; blob.len() + 64]);
@@ -273,7 +273,7 @@ fn stream(user_records: &[Owned]) -> Vec<u8> {
     blob
 }
 
-/// Takes from `parts` in turns as `picks` say, each part from its front.
+/// Interleaves `parts` in the order that `picks` gives, keeping the order within each.
 fn interleave(parts: Vec<Vec<Vec<u8>>>, picks: &[usize]) -> Vec<u8> {
     let mut parts: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
     let part_count = parts.len();
@@ -285,7 +285,7 @@ fn interleave(parts: Vec<Vec<Vec<u8>>>, picks: &[usize]) -> Vec<u8> {
     message
 }
 
-/// A tag in which each field is given twice.
+/// Encodes a tag in which each field is given twice.
 fn doubled_tag(tag: &Tag) -> Vec<u8> {
     let stale = |number| wire::bytes(number, b"stale");
     let key = wire::bytes(1, tag.key.as_bytes());
@@ -298,8 +298,8 @@ fn doubled_tag(tag: &Tag) -> Vec<u8> {
     wire::bytes(4, &body)
 }
 
-/// A record with its fields in any order, each given twice, and one that no
-/// schema has among them.
+/// Encodes a record with its fields in any order, indices and data given twice, and an
+/// unknown field among them.
 fn shuffled_record(record: &Record, picks: &[usize]) -> Vec<u8> {
     let stale_index = |number| wire::number(number, u64::MAX);
     let ehk_index = record.explicit_hash_key_index;
@@ -314,7 +314,7 @@ fn shuffled_record(record: &Record, picks: &[usize]) -> Vec<u8> {
     wire::bytes(3, &interleave(parts, picks))
 }
 
-/// The same message with its fields in any order at both levels.
+/// Encodes the message with its fields in any order at both levels.
 fn shuffled(message: &AggregatedRecord, picks: &[usize]) -> Vec<u8> {
     let pks = message.partition_key_table.iter();
     let ehks = message.explicit_hash_key_table.iter();
@@ -334,7 +334,7 @@ fn shuffled(message: &AggregatedRecord, picks: &[usize]) -> Vec<u8> {
 fn config() -> ProptestConfig {
     ProptestConfig {
         cases: 200,
-        // A failure goes into the log; nothing is written beside the sources.
+        // Failures are only logged, so that tests write no files to the source folder.
         failure_persistence: None,
         ..ProptestConfig::default()
     }
@@ -343,10 +343,9 @@ fn config() -> ProptestConfig {
 proptest! {
     #![proptest_config(config())]
 
-    /// With slots for all keys, the bytes are those that the schema and the
-    /// KPL's order leave no choice about.
+    /// With slots for all keys, the schema and the KPL's order determine every byte.
     #[test]
-    fn what_is_written_is_read(
+    fn written_user_records_are_read_back(
         user_records in vec(user_record(), 1..40),
         slot_count in prop_oneof![0..16_usize, Just(100)],
         reader_slots in 0..100_usize,
@@ -370,16 +369,16 @@ proptest! {
             Slack::Plenty => 3 * blob.len(),
         };
         let mut writer = writer(buffer_len, slot_count);
-        // The second aggregate starts in the dirt of the first.
+        // The second aggregate overwrites the first in the same buffer.
         for _ in 0..2 {
             push_all(&mut writer, &user_records);
             prop_assert!(finish(&mut writer) == blob);
         }
     }
 
-    /// A stream holds what the writer with a buffer writes, in another order.
+    /// A streamed blob holds the same fields as a buffered one, in another order.
     #[test]
-    fn what_is_streamed_is_read(
+    fn streamed_user_records_are_read_back(
         user_records in vec(user_record(), 1..40),
         reader_slots in 0..100_usize,
     ) {
@@ -392,10 +391,10 @@ proptest! {
         prop_assert!(rewrite(&blob) == write(&user_records, 100));
     }
 
-    /// Short user records under ever new keys: tables that are larger than the
-    /// records, with keys of both kinds in any mixture.
+    /// Short user records with many different keys: the tables are larger than the
+    /// records, and keys of both kinds are added in any order.
     #[test]
-    fn many_keys_are_put_in_order_in_any_buffer(
+    fn many_keys_are_sorted_into_sections_in_any_buffer(
         keys in vec((0..400_u32, prop::option::of(0..400_u128)), 1..150),
         slack in 0..4000_usize,
     ) {
@@ -427,10 +426,10 @@ proptest! {
         push_all(&mut small, before);
         let len = usize::try_from(small.encoded_len()).unwrap();
 
-        // One byte too few: both come back, and it goes on as if nothing had been.
+        // One byte too few: writer and buffer are returned, and the writer stays usable.
         let (small, buffer) = small.move_to(vec![0xa5; len - 1]).unwrap_err();
         prop_assert_eq!(buffer.len(), len - 1);
-        // From a buffer that is just full into a larger one.
+        // Move from a buffer that is exactly full to a larger one.
         let full = small.move_to(vec![0xa5; len]).unwrap();
         let mut larger = full.move_to(vec![0x5a; blob.len() + slack]).unwrap();
         prop_assert_eq!(usize::try_from(larger.encoded_len()).unwrap(), len);
@@ -462,7 +461,7 @@ proptest! {
     }
 }
 
-/// Whatever was valid, keys that are no text included.
+/// Includes keys that are not valid UTF-8.
 #[test]
 fn every_valid_fixture_can_be_written_again() {
     let mut written = 0;
@@ -496,9 +495,9 @@ fn every_valid_fixture_can_be_written_again() {
     assert!(written > 150, "{written}");
 }
 
-/// Of two keys in the same slot, which are compared piece by piece.
+/// With a single slot, keys are compared with each other, several bytes at a time.
 #[test]
-fn keys_that_differ_in_one_byte_are_two() {
+fn keys_that_differ_in_one_byte_are_distinct() {
     for (len, place) in (1..=50).flat_map(|len| (0..len).map(move |place| (len, place))) {
         let key = "k".repeat(len);
         let mut other = key.clone();
@@ -518,10 +517,10 @@ fn keys_that_differ_in_one_byte_are_two() {
     }
 }
 
-/// All mixtures of up to ten keys of both kinds, in buffers on both sides of
-/// what decides how the sections are put in order.
+/// Adds up to ten keys of both kinds in every order, with buffers on both sides of the
+/// sizes that decide how the sections are sorted.
 #[test]
-fn every_mixture_of_keys_is_put_in_order() {
+fn every_order_of_keys_is_sorted_into_sections() {
     for key_count in 1..=10_u32 {
         for mixture in 0..1_u32 << key_count {
             check_mixture((0..key_count).map(|place| mixture >> place & 1 == 1));
@@ -529,7 +528,7 @@ fn every_mixture_of_keys_is_put_in_order() {
     }
 }
 
-/// Writes keys of these kinds, partition keys where `true`.
+/// Writes keys of these kinds; `true` stands for a partition key.
 fn check_mixture(is_partition_key: impl Iterator<Item = bool> + Clone) {
     let key = |place: usize| vec![b'0' + u8::try_from(place % 10).unwrap(); place * 31 % 131];
     let mut tables = [Vec::new(), Vec::new()];
@@ -543,7 +542,7 @@ fn check_mixture(is_partition_key: impl Iterator<Item = bool> + Clone) {
     let keys_len = tables.concat().len();
     for data_len in [0, 300] {
         let data: Vec<_> = (0..=255).cycle().take(data_len).collect();
-        // The first table needs an entry for a record to name.
+        // The record needs an entry in the partition key table to refer to.
         let entry = wire::partition_key(b"first");
         let record = wire::record(0, None, &data);
         let message = [&entry, &tables.concat()[..], &record].concat();
@@ -577,10 +576,10 @@ fn check_mixture(is_partition_key: impl Iterator<Item = bool> + Clone) {
     }
 }
 
-/// Every user record of the fixtures either converts and is read back the same, or is
-/// rejected for what is wrong with it. Protects a gateway that packs again what it reads.
+/// Every user record of the fixtures either converts and is read back unchanged, or is
+/// rejected with the right error. Protects gateways that aggregate again what they read.
 #[test]
-fn what_was_read_converts_to_what_is_written_or_says_why_not() {
+fn a_user_record_that_was_read_can_be_written_or_the_error_states_the_reason() {
     let [mut written, mut not_utf8, mut no_hash_key] = [0; 3];
     for case in decode_cases() {
         let Ok(Some(aggregated)) = parse(&case.blob).map(Parsed::aggregated) else {
@@ -605,7 +604,7 @@ fn what_was_read_converts_to_what_is_written_or_says_why_not() {
             };
             assert_eq!(Ok(new.hash_key()), read.hash_key(), "{}", case.id);
             if new.check_partition_key().is_err() {
-                // Keys that are read may be empty or long.
+                // A key that was read may be empty or too long to write.
                 continue;
             }
             let mut writer = AggregateWriter::new(vec![0xa5; 1 << 20]);

@@ -1,6 +1,6 @@
-//! Inputs near 1 MiB, with which peers lose user records, write empty
-//! aggregates or records that the service refuses. Protects that ours do
-//! neither, and that aggregates are as full as can be.
+//! Inputs near 1 MiB, with which peers lose user records, write empty aggregates or write
+//! records that the service rejects. Our writer must do none of these, and must fill
+//! aggregates as far as possible.
 
 use kinesis_agg_codec::{
     AggregateWriter, EncodeError, EncodedPart, HashKey, NewUserRecord, Parsed, parse,
@@ -9,7 +9,7 @@ use kinesis_agg_tests::fixtures::{LimitInput, limit_cases};
 
 const MAX_SIZE: usize = 1 << 20;
 
-/// Bytes of a field whose content has `len` bytes.
+/// Returns the encoded length of a field whose content has `len` bytes.
 fn field_len(len: usize) -> usize {
     let len_len = match len {
         0..=0x7f => 1,
@@ -20,7 +20,7 @@ fn field_len(len: usize) -> usize {
     1 + len_len + len
 }
 
-/// Bytes of the Kinesis record that holds this user record alone.
+/// Returns the size of a Kinesis record that holds only this user record.
 fn size_alone(input: &LimitInput) -> usize {
     let (ehk_len, ehk_index_len) = match &input.explicit_hash_key {
         Some(key) => (field_len(key.len()), 2),
@@ -41,18 +41,19 @@ fn no_user_record_is_lost_near_the_limit() {
         let mut blobs: Vec<(Vec<u8>, usize)> = Vec::new();
         let mut put = 0;
         for input in &case.input {
-            assert!(!input.partition_key.contains("{i}"), "{id}: to be replaced");
+            let key = &input.partition_key;
+            assert!(!key.contains("{i}"), "{id}: {{i}} is not supported here");
             let ehk = input.explicit_hash_key.as_deref();
             let ehk = ehk.map(|text| text.parse::<HashKey>().unwrap());
             let user_record = NewUserRecord::new(&input.partition_key, &zeros[..input.zero_bytes])
                 .with_explicit_hash_key(ehk);
             if size_alone(input) > MAX_SIZE {
-                let refused = EncodeError::TooLarge {
+                let rejected = EncodeError::TooLarge {
                     part: EncodedPart::UserRecord,
                     needed: u32::try_from(size_alone(input)).unwrap(),
                     limit: 1 << 20,
                 };
-                assert_eq!(writer.try_push(&user_record), Err(refused), "{id}");
+                assert_eq!(writer.try_push(&user_record), Err(rejected), "{id}");
                 too_large += input.count;
                 continue;
             }

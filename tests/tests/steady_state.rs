@@ -1,5 +1,5 @@
-//! Counts allocations with a heap. Protects that memory is used again: nothing
-//! is allocated for a user record, and for a blob only what is handed out.
+//! Counts the allocations of `kinesis_agg` with reused buffers. Protects throughput: no
+//! user record may cost an allocation, and a blob only those for what is handed out.
 
 extern crate alloc;
 
@@ -19,7 +19,7 @@ static ALLOCATOR: Counting = Counting;
 
 const KEYS: usize = 50;
 
-/// Pushes so many user records under 50 keys each of both kinds.
+/// Pushes user records that use 50 keys of each kind.
 fn push(aggregator: &mut RecordAggregator, record_count: usize) {
     for n in 0..record_count {
         let text = HashKey::new(u128::try_from(n % KEYS).unwrap()).to_decimal();
@@ -43,13 +43,13 @@ fn an_aggregator_allocates_for_aggregates_and_not_for_user_records() {
         aggregator.flush();
     }
     assert_eq!(allocations(|| push(&mut aggregator, 10_000)), 0);
-    // The blob, what shares it, and the outer partition key.
+    // The blob, its reference count, and the outer partition key.
     let flushed = allocations(|| assert!(black_box(aggregator.flush()).is_some()));
     assert!(flushed <= 3, "{flushed}");
 }
 
 #[test]
-fn deaggregation_with_used_memory_allocates_nothing() {
+fn deaggregation_with_reused_buffers_allocates_nothing() {
     let blobs = [blob(1000), blob(3), Bytes::from_static(b"plain"), blob(200)];
     let mut deaggregator = Deaggregator::new();
     let mut read = 0;
@@ -105,7 +105,7 @@ fn user_records_made_owned_share_their_kinesis_record() {
         );
         owned.len()
     };
-    // The first one makes the memory countable.
+    // The first call warms the buffers up.
     assert_eq!(read(), 1000);
     assert_eq!(allocations(|| assert_eq!(read(), 1000)), 0);
 }

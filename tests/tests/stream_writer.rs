@@ -1,6 +1,5 @@
-//! A writer without a buffer: what it refuses, what it costs, and what is left
-//! when its sink fails. Protects that no reader is ever given half a blob
-//! unknowingly.
+//! Tests the writer without a buffer: what it rejects, how much memory it needs, and what
+//! happens if its sink fails. Protects readers from a partial blob that looks complete.
 
 use core::convert::Infallible;
 use core::error::Error as _;
@@ -13,7 +12,7 @@ use kinesis_agg_codec::{
 };
 use kinesis_agg_tests::{aggregated, read_with_slots};
 
-/// Takes that many calls, then fails for good.
+/// A sink that accepts a number of calls and then always fails.
 #[derive(Debug, Default)]
 struct Failing {
     calls_left: usize,
@@ -45,7 +44,7 @@ fn limits(max_size: u32) -> Limits {
     Limits::new().with_max_size(max_size).unwrap()
 }
 
-/// One of everything.
+/// Writes an aggregate with every kind of field.
 fn write_all(writer: &mut StreamWriter<Failing>) -> Result<(), StreamError<Broken>> {
     let tags = [
         RecordTag {
@@ -97,23 +96,23 @@ fn a_sink_that_fails_at_any_call_poisons_the_writer() {
         let push = writer.push(any_key, None, b"", RecordTags::default());
         assert_eq!(push, Err(poisoned));
 
-        // What the sink has is a true beginning, never taken for the whole.
+        // The sink has a proper prefix of the blob.
         let taken = writer.into_sink().taken;
         assert!(blob.starts_with(&taken) && taken.len() < blob.len());
         calls += 1;
     }
-    // Magic; head and bytes of three keys, of data and of three texts in two tags; the head of a
-    // record without data; two heads of tags; digest.
+    // Calls: the magic; two each for three keys, one data field and three texts of tags (head and
+    // bytes); the head of a record without data; the heads of two tags; the digest.
     assert_eq!(calls, 1 + 2 * (3 + 1 + 3) + 1 + 2 + 1);
 }
 
-/// A sink that panics has received nobody knows how much.
+/// If a sink panics, nobody knows how much it has received.
 #[test]
 fn a_sink_that_panics_poisons_the_writer() {
     for calls in 0..9 {
         let mut calls_left = calls;
         let mut writer = StreamWriter::new(|_: &[u8]| {
-            assert!(calls_left > 0, "on purpose");
+            assert!(calls_left > 0, "a panic that the test expects");
             calls_left -= 1;
             Ok::<(), Infallible>(())
         });
@@ -148,7 +147,7 @@ fn a_cleared_writer_starts_another_blob() {
         Err(EncodeError::StaleKeyIndex.into())
     );
     write_all(&mut writer).unwrap();
-    // As the next one after a finished one.
+    // After a finished blob, the writer starts another one as well.
     write_all(&mut writer).unwrap();
 
     let mut whole = plenty();
@@ -159,7 +158,7 @@ fn a_cleared_writer_starts_another_blob() {
 }
 
 #[test]
-fn what_is_refused_is_not_written() {
+fn rejected_keys_and_user_records_are_not_written() {
     // Magic and digest, a key, one record, and the key again as the outer one.
     let mut writer = plenty().with_limits(limits(20 + 10 + 10 + 8));
     let full = |needed| StreamError::Rejected(EncodeError::Full { needed, limit: 48 });
@@ -190,7 +189,7 @@ fn what_is_refused_is_not_written() {
     );
     writer.push(key, None, b"21.5", none()).unwrap();
     assert_eq!(writer.push(key, None, b"", none()), Err(full(46 + 8)));
-    // What fills an aggregate alone, and a byte more.
+    // A user record that would fill an aggregate alone, and one that is a byte longer.
     assert_eq!(
         writer.push(key, None, &[0; 4], none()),
         Err(full(20 + 10 + 10 + 10 + 8))
@@ -214,9 +213,9 @@ fn what_is_refused_is_not_written() {
     assert_eq!(read_with_slots(&aggregated(&blob), 1)[0].data, b"21.5");
 }
 
-/// Protects whoever prints a chain of causes.
+/// Protects callers that print a chain of errors.
 #[test]
-fn an_error_of_the_sink_is_the_source() {
+fn the_error_of_the_sink_is_the_source() {
     let sink = StreamError::Sink(core::fmt::Error);
     assert_eq!(sink.to_string(), "sink failed");
     let poisoned = StreamError::<core::fmt::Error>::Poisoned;
@@ -224,10 +223,10 @@ fn an_error_of_the_sink_is_the_source() {
     let source = sink.source().unwrap().to_string();
     assert_eq!(source, core::fmt::Error.to_string());
     let full = EncodeError::CountReached { limit: 3 };
-    let refused = StreamError::<core::fmt::Error>::from(full);
-    // It says so itself.
-    assert_eq!(refused.to_string(), full.to_string());
-    assert!(refused.source().is_none());
+    let rejected = StreamError::<core::fmt::Error>::from(full);
+    // A rejection has the text of the encode error, and therefore no source.
+    assert_eq!(rejected.to_string(), full.to_string());
+    assert!(rejected.source().is_none());
 }
 
 #[test]
@@ -245,9 +244,9 @@ fn the_count_is_limited() {
     assert_eq!(writer.finish().unwrap().record_count(), 2);
 }
 
-/// Protects those who log a writer: its sink need not be printed, and is not.
+/// Protects callers that log a writer whose sink does not implement `Debug`.
 #[test]
-fn printed_it_says_how_far_it_is() {
+fn debug_output_shows_the_progress_and_omits_the_sink() {
     let mut writer = plenty();
     let key = writer.add_partition_key(b"k").unwrap();
     let pushed = writer.push(key, None, b"21.5", RecordTags::default());
@@ -263,12 +262,12 @@ fn printed_it_says_how_far_it_is() {
 #[test]
 fn the_state_is_small() {
     let state = size_of::<StreamWriter<()>>();
-    assert!(state <= 152, "{state} bytes; the docs say 152");
+    assert!(state <= 152, "{state} bytes, but the docs state 152");
 }
 
-/// Ten mebibytes through it, the most that the service takes.
+/// Streams 10 MiB, the largest Kinesis record that the service accepts.
 #[test]
-fn a_blob_of_any_size_comes_from_the_same_state() {
+fn a_blob_of_the_largest_size_needs_no_more_state() {
     let mut writer = plenty().with_limits(limits(10 << 20));
     let key = writer.add_partition_key(b"k").unwrap();
     let data = [0xa5; 1000];

@@ -1,7 +1,7 @@
-//! Slots that the writer is lent: whatever they hold, not a byte changes, and
-//! however keys were chosen, a look-up is bounded. Protects devices that lend
-//! the same memory again after a reset of the program around it, and services
-//! whose keys come from elsewhere.
+//! Tests the key slots that callers lend to the writer. Old content in them must not
+//! change the output, and the cost of a look-up must be bounded however the keys were
+//! chosen. Protects devices that reuse the same memory after a reset, and services that
+//! receive keys from others.
 
 use kinesis_agg_codec::limits::{LARGEST_MAX_SIZE, MAX_KEY_PROBES};
 use kinesis_agg_codec::{
@@ -26,9 +26,9 @@ fn push(writer: &mut Writer, key: &str, number: Option<u128>) {
     assert_eq!(writer.encoded_len(), promised);
 }
 
-/// The fault as it was met: `cc`, `dd`, `dd` were read.
+/// A regression test: an earlier version wrote `cc`, `dd`, `dd`.
 #[test]
-fn a_writer_in_the_memory_of_a_dropped_one_forgets_its_keys() {
+fn a_writer_that_reuses_buffers_of_a_dropped_one_forgets_its_keys() {
     let mut dropped = writer(vec![0; 128], vec![WriteSlot::EMPTY; 4]);
     for key in ["aa", "bb"] {
         push(&mut dropped, key, None);
@@ -52,10 +52,10 @@ fn key() -> impl Strategy<Value = (String, Option<u128>)> {
 }
 
 proptest! {
-    /// Memory of an interrupted writer, after others: another aggregate's slots,
-    /// arbitrary bytes in the buffer.
+    /// Uses the slots of an interrupted writer, which hold another aggregate's keys, and
+    /// a buffer of arbitrary bytes.
     #[test]
-    fn what_lent_memory_holds_changes_no_byte(
+    fn old_content_of_buffer_and_slots_does_not_change_the_output(
         before in vec(key(), 0..30),
         keys in vec(key(), 1..30),
         slot_count in 0..40_usize,
@@ -86,8 +86,8 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
-    /// With twice as many slots as keys of both kinds, each is stored once, so
-    /// that the bytes are the KPL's.
+    /// With twice as many slots as keys of both kinds, each key is stored once, as in the
+    /// KPL's output.
     #[test]
     fn thirty_thousand_keys_are_each_stored_once(seed in any::<u64>(), kind in 0..5_u8) {
         const KEYS: u64 = 15_000;
@@ -117,7 +117,7 @@ proptest! {
     }
 }
 
-/// Explicit hash keys that all hash to 0, whatever the number of slots.
+/// Uses explicit hash keys that all hash to 0, whatever the number of slots.
 #[test]
 fn chosen_keys_cost_a_bounded_number_of_comparisons() {
     const HIGH: u128 = 0x9e37_79b9_7f4a_7c15 << 64;
@@ -144,16 +144,16 @@ fn chosen_keys_cost_a_bounded_number_of_comparisons() {
     }
 }
 
-/// All slots of a small table are used, whatever their number.
+/// A table of n slots remembers n keys, for each small n.
 #[test]
-fn few_slots_remember_as_many_keys() {
+fn a_small_table_uses_all_of_its_slots() {
     for slot_count in 0..=MAX_KEY_PROBES {
         let mut writer = writer(vec![0; 1 << 16], vec![WriteSlot::EMPTY; slot_count]);
         for n in (0..slot_count).chain(0..slot_count).chain([1000, 1000]) {
             push(&mut writer, &format!("key-{n}"), None);
         }
         let blob = writer.finish().unwrap();
-        // The keys beyond the slots are stored each time.
+        // A key beyond the slots is stored again at each use.
         let expected = slot_count + 2;
         assert_eq!(aggregated(blob.data()).partition_key_count(), expected);
     }

@@ -1,5 +1,5 @@
-//! Writes the code that buffa and micropb generate for the schema, each by its
-//! own generator: `cargo run` in this folder, after a change of their versions.
+//! Writes the code that buffa and micropb generate for the schema, each with its
+//! own generator. Run `cargo run` in this folder after changing their versions.
 
 use buffa::Message as _;
 use buffa_codegen::generated::descriptor::FileDescriptorSet;

@@ -1,5 +1,5 @@
-//! Everybody's allocations in one run of each guarded scenario, once memory that
-//! is used again is there, as a table in Markdown.
+//! Prints a Markdown table of the allocations of each contestant in one run of
+//! each guarded scenario, with buffers reused.
 
 use core::hint::black_box;
 

@@ -1,5 +1,6 @@
-//! Runs ours of one guarded scenario as often as told, for `instructions.sh`,
-//! which counts the instructions; without arguments, lists what there is.
+//! `instructions NAME RUNS` runs our contestant of one guarded scenario RUNS times,
+//! for `instructions.sh`, which counts the instructions. Without arguments, lists
+//! the guarded scenarios and the number of units in one run of each.
 
 use core::hint::black_box;
 

@@ -1,14 +1,15 @@
-//! Everybody's time in one table, with the targets beside it; `--json` prints one
-//! object per line, and words select the scenarios whose names contain all of them.
+//! Prints the times of all contestants and their targets in one table. `--json`
+//! prints one object per line. Words select the scenarios whose names contain all
+//! of them.
 //!
-//! The word `grid` selects from the grid instead of the table: data from 0 to
-//! 100,000 bytes, 1 to 30,000 keys, without and with explicit hash keys. Of its
-//! cells only the worst and the median are printed, unless `--all` or `--json`
-//! asks for each.
+//! The word `grid` selects from the grid instead of the table: data of 0 to
+//! 100,000 bytes, 1 to 30,000 keys, with and without explicit hash keys. Only the
+//! worst and the median cells are printed, unless `--all` or `--json` is given.
 //!
-//! Times are medians of rounds in which each contestant runs once: what slows
-//! the machine down for a while slows down all of them. They are processor
-//! time: a run longer than a time slice waits for others on a busy machine.
+//! A time is the median over rounds in which each contestant takes one sample, so
+//! that a temporary slowdown of the machine affects all of them. Times are
+//! processor time, because on a busy machine a run may be suspended while other
+//! processes run.
 
 use core::fmt::Write as _;
 use core::hint::black_box;
@@ -19,31 +20,32 @@ use rustix::time::{ClockId, clock_gettime};
 
 use kinesis_agg_benches::{Cell, Contestant, Scenario, Shape, Target, grid, scenarios};
 
-/// Time that the whole table may take; a part of it for each scenario.
+/// Time to measure the whole table, divided evenly among the scenarios.
 const BUDGET: Duration = Duration::from_secs(42);
 /// The same for the whole grid.
 const GRID_BUDGET: Duration = Duration::from_secs(180);
-/// A sample is of as many runs as take this long.
+/// The minimum time of a sample, which repeats the work until it takes this long.
 const SAMPLE: Duration = Duration::from_micros(200);
 const MIN_ROUNDS: usize = 5;
 const MAX_ROUNDS: usize = 101;
 
-/// Time per user record, between cells of the grid with neighbouring data sizes of
-/// at most [`STEP_MAX_DATA_LEN`] bytes: the longer divided by the shorter.
+/// Limits how much our time per user record differs between cells of the grid with
+/// neighbouring data sizes of at most [`STEP_MAX_DATA_LEN`] bytes: the longer time
+/// divided by the shorter.
 const STEP_TARGET: Target = Target::AtMost(1.6);
 const STEP_MAX_DATA_LEN: usize = 200;
 
 const USAGE: &str = "\
 usage: scoreboard [--json | --all] [WORD]...
 
-Measures the scenarios whose names contain all of the words; with the word
-`grid`, cells of the grid (`grid walk`, `grid check`, `grid encode`), which takes
-minutes.
+Measures the scenarios whose names contain all of the words. The word `grid`
+measures cells of the grid (`grid walk`, `grid check`, `grid encode`) instead,
+which takes minutes.
 
   --json  prints one object per scenario and peer
-  --all   prints all cells of the grid, not only the worst and the median";
+  --all   prints all cells of the grid instead of the worst and the median";
 
-/// What was measured of a scenario and a peer.
+/// The times of our contestant and of one peer in a scenario.
 struct Score<'a> {
     scenario: &'a Scenario,
     peer: &'static str,
@@ -63,7 +65,7 @@ impl Score<'_> {
             .is_some_and(|target| !target.is_met(self.ratio()))
     }
 
-    /// In words; empty without a target.
+    /// Returns the verdict as text, which is empty without a target.
     fn verdict(&self) -> String {
         self.target
             .map_or_else(String::new, |target| verdict(target, self.ratio()))
@@ -159,8 +161,8 @@ fn measure<'a>(scenario: &'a Scenario, budget: Duration) -> Vec<Score<'a>> {
     scores.collect()
 }
 
-/// The worst and the median cell of each metric and peer, and the largest step of
-/// each metric; returns how many of the steps are too large.
+/// Prints the worst and the median cell of each metric and peer, and the largest
+/// step of each metric. Returns the number of steps that miss their target.
 fn print_grid(scores: &[Score<'_>]) -> usize {
     let of_cells: Vec<_> = scores
         .iter()
@@ -200,15 +202,15 @@ fn print_grid(scores: &[Score<'_>]) -> usize {
     steps_missed
 }
 
-/// The largest ratio of our times in two cells that differ only in the size of
-/// their data, with the name of the larger one.
+/// Returns the largest ratio of our times in two neighbouring cells that differ
+/// only in the size of their data, with the name of the cell with more data.
 fn largest_step<'a>(scores: &[(Cell, &'a Score<'_>)]) -> Option<(f64, &'a str)> {
     let same_but_data = |a: Shape, b: Shape| {
         a.key_count == b.key_count
             && a.explicit_hash_keys == b.explicit_hash_keys
             && a.data_len < b.data_len
     };
-    // A cell has a score for each peer, with the same time of ours.
+    // A cell has one score per peer, and our time is the same in all of them.
     let mut cells = scores.to_vec();
     cells.dedup_by(|(_, a), (_, b)| a.scenario.name == b.scenario.name);
     cells.retain(|(cell, _)| cell.shape.data_len <= STEP_MAX_DATA_LEN);
@@ -234,7 +236,7 @@ fn verdict(target: Target, ratio: f64) -> String {
     }
 }
 
-/// Nanoseconds a unit of each contestant.
+/// Returns the median time of each contestant, in nanoseconds per unit.
 fn medians(contestants: &mut [Contestant], budget: Duration) -> Vec<f64> {
     let runs: Vec<_> = contestants.iter_mut().map(runs_per_sample).collect();
     let started = Instant::now();
@@ -260,7 +262,7 @@ fn medians(contestants: &mut [Contestant], budget: Duration) -> Vec<f64> {
     samples.into_iter().map(median).collect()
 }
 
-/// How long this thread was on a processor.
+/// Returns the processor time of this thread.
 fn on_processor() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(
@@ -269,7 +271,7 @@ fn on_processor() -> Duration {
     )
 }
 
-/// Runs it warm, and finds how many runs are a sample.
+/// Warms the contestant up and returns the number of runs in a sample.
 fn runs_per_sample(contestant: &mut Contestant) -> u32 {
     black_box(contestant.run());
     let mut runs = 1;

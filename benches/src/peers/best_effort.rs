@@ -1,5 +1,6 @@
-//! An aggregator as services write it for themselves, after that in Vector's
-//! Kinesis sink: a queue, sizes by estimate, prost, a frame around it.
+//! An aggregator of the kind that services write for themselves, modelled on
+//! Vector's Kinesis sink: it queues user records, estimates sizes, encodes with
+//! prost and adds the frame.
 
 use alloc::collections::VecDeque;
 use std::collections::HashMap;
@@ -12,14 +13,14 @@ use crate::input::{UserRecordInput, to_u64};
 use crate::peers::MAGIC;
 use crate::peers::prost::vec::{AggregatedRecord, Record};
 
-/// What is queued: all of it owned.
+/// A queued user record, which owns its parts.
 struct Queued {
     partition_key: String,
     explicit_hash_key: Option<String>,
     data: Bytes,
 }
 
-/// Queues the user records, then makes as many blobs of them as it takes.
+/// Queues the user records, then writes them to as many blobs as needed.
 pub(crate) fn aggregate(user_records: &[UserRecordInput], max_size: usize) -> Vec<Bytes> {
     let mut queue: VecDeque<Queued> = user_records
         .iter()

@@ -1,4 +1,4 @@
-//! buffa's views: vectors of borrowed fields, its own generator's code.
+//! buffa's views, which are vectors of borrowed fields, with code from its own generator.
 
 use buffa::MessageView as _;
 

@@ -1,5 +1,5 @@
-//! micropb with its containers on the heap, its own generator's code. (Without
-//! a heap, it needs room for the largest aggregate in every one.)
+//! micropb with its containers on the heap, with code from its own generator.
+//! (Without a heap, each of its messages reserves space for the largest aggregate.)
 
 use micropb::MessageDecode as _;
 

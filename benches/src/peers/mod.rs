@@ -1,9 +1,9 @@
-//! Whom somebody could pick instead: generated code of a protobuf library, and
-//! what is left to write around it.
+//! The alternatives: the generated code of a protobuf library, and the code that a
+//! user of it has to write.
 //!
-//! Each finds out whether a blob is aggregated as it would have to
-//! ([`message_of`], [`digest_fits`]), resolves the keys of each user record and
-//! touches both ends of keys and data.
+//! Each removes the frame and checks the digest where its scenario asks for that
+//! ([`message_of`], [`verified_message_of`]), resolves the keys of each user record,
+//! and touches both ends of keys and data.
 
 pub(crate) mod best_effort;
 pub(crate) mod buffa;
@@ -15,7 +15,7 @@ use md5::{Digest as _, Md5};
 
 const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
 
-/// The message of an aggregated blob.
+/// Returns the message of an aggregated blob.
 pub(crate) fn message_of(blob: &[u8]) -> &[u8] {
     assert!(blob.len() > 20 && blob.starts_with(&MAGIC));
     &blob[4..blob.len() - 16]
@@ -25,14 +25,14 @@ pub(crate) fn digest_of(message: &[u8]) -> [u8; 16] {
     Md5::digest(message).into()
 }
 
-/// The message of an aggregated blob whose digest was checked.
+/// Returns the message of an aggregated blob, and checks its digest.
 pub(crate) fn verified_message_of(blob: &[u8]) -> &[u8] {
     let message = message_of(blob);
     assert!(digest_of(message) == blob[blob.len() - 16..]);
     message
 }
 
-/// The digest alone, which every verifying reader has to compute.
+/// Computes and checks only the digests, which every verifying reader has to do.
 pub(crate) fn md5_alone(blobs: &[impl AsRef<[u8]>]) -> u64 {
     blobs.iter().fold(0, |sum: u64, blob| {
         let message = verified_message_of(blob.as_ref());

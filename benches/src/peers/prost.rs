@@ -1,4 +1,5 @@
-//! prost, as `prost-build` writes it: `Vec` by default, `Bytes` on request.
+//! prost, with code as `prost-build` generates it: `Vec` by default, `Bytes` if
+//! configured.
 
 use std::collections::HashMap;
 
@@ -54,7 +55,7 @@ macro_rules! schema {
                 }
             }
 
-            /// Builds the message, each key once, and encodes it into `out`.
+            /// Builds the message, with each key stored once, and encodes it into `out`.
             pub(crate) fn encode(user_records: &[UserRecordInput], out: &mut Vec<u8>) {
                 let mut aggregated = AggregatedRecord::default();
                 let mut partition_keys: HashMap<&str, u64> = HashMap::new();
@@ -90,7 +91,8 @@ macro_rules! schema {
 schema!(vec, "vec", Vec<u8>, copied);
 schema!(shared, "bytes", Bytes, Bytes::clone);
 
-/// Decodes all of the message, data in `Bytes`; counts user records and keys.
+/// Decodes the whole message, with data in `Bytes`. Returns the number of user
+/// records and keys.
 pub(crate) fn check(message: Bytes) -> usize {
     let aggregated = shared::AggregatedRecord::decode(message).unwrap();
     aggregated.records.len()

@@ -1,5 +1,5 @@
-//! quick-protobuf: what `pb-rs --dont_use_cow` writes, vectors of borrowed
-//! fields. (With `Cow`, its default, every field is a word longer.)
+//! quick-protobuf, with code as `pb-rs --dont_use_cow` generates it: vectors of
+//! borrowed fields. (With `Cow`, the default, every field is one word larger.)
 
 use std::collections::HashMap;
 
@@ -150,7 +150,7 @@ impl MessageWrite for Tag<'_> {
     }
 }
 
-/// Decodes all of the message; counts user records and keys.
+/// Decodes the whole message. Returns the number of user records and keys.
 pub(crate) fn check(message: &[u8]) -> usize {
     let mut reader = BytesReader::from_bytes(message);
     let aggregated = AggregatedRecord::from_reader(&mut reader, message).unwrap();
@@ -159,7 +159,7 @@ pub(crate) fn check(message: &[u8]) -> usize {
         + aggregated.explicit_hash_key_table.len()
 }
 
-/// Builds the message, each key once, and encodes it into `out`.
+/// Builds the message, with each key stored once, and encodes it into `out`.
 pub(crate) fn encode(user_records: &[UserRecordInput], out: &mut Vec<u8>) {
     let mut aggregated = AggregatedRecord::default();
     let mut partition_keys: HashMap<&str, u64> = HashMap::new();

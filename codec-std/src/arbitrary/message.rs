@@ -1,5 +1,5 @@
-//! Messages made up field by field: mostly what a producer could have written,
-//! with anything that protobuf allows, and some that it does not, at any place.
+//! Messages that are generated field by field. Most fields are those that a producer
+//! could write; others that protobuf allows, and some that it does not, may be anywhere.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -7,11 +7,11 @@ use alloc::vec::Vec;
 use arbitrary::Arbitrary;
 use bytes::Bytes;
 use kinesis_agg_codec::limits::MAX_NESTING;
-use kinesis_agg_codec::{Digest, HashKey, MAGIC};
+use kinesis_agg_codec::{Digest, MAGIC};
 
-/// The protobuf message of an aggregate: fields in any order, unknown fields and
-/// groups, varints of any length, key indices that may be wrong. Some messages
-/// are not valid.
+/// The protobuf message of an aggregate, with fields in any order, unknown fields and
+/// groups, varints of any length, and key indices that may be wrong. Some messages are
+/// invalid.
 #[derive(Arbitrary, Clone, Debug)]
 pub struct Message(Vec<Top>);
 
@@ -30,12 +30,11 @@ impl Message {
 }
 
 pub(super) fn frame(message: &[u8]) -> Bytes {
-    // A hash key is a digest, read as a number.
-    let digest = HashKey::from(Digest::of(message)).to_u128().to_be_bytes();
+    let digest = Digest::of(message).to_bytes();
     [&MAGIC, message, &digest].concat().into()
 }
 
-/// A varint as producers write it.
+/// Encodes a varint as producers do, in as few bytes as possible.
 fn varint(mut value: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
@@ -57,7 +56,7 @@ pub(super) fn bytes_field(number: u64, bytes: &[u8]) -> Vec<u8> {
     [varint(number.wrapping_shl(3) | 2), delimited(bytes)].concat()
 }
 
-/// A record with a partition key index that no table has.
+/// Encodes a record whose partition key index is outside any table.
 pub(super) fn record_without_key() -> Vec<u8> {
     let body = [number_field(1, u64::from(u32::MAX)), bytes_field(3, b"")].concat();
     bytes_field(3, &body)
@@ -70,11 +69,11 @@ enum Top {
     PartitionKey(Text),
     ExplicitHashKey(Text),
     Unknown(Unknown),
-    /// Lacks what it lacks.
+    /// A record that may lack required fields.
     LooseRecord(Vec<RecordPart>),
 }
 
-/// A record that lacks nothing.
+/// A record with all required fields.
 #[derive(Arbitrary, Clone, Debug)]
 struct Record {
     partition_key: u8,
@@ -106,16 +105,16 @@ enum Unknown {
     Fixed64(Number, u64),
     Fixed32(Number, u32),
     Bytes(Number, Text),
-    /// A length that need not be that of what follows.
+    /// A length-delimited field whose length may be wrong.
     Length(Number, Varint, Text),
     Group(Number, Vec<Unknown>),
     HalfGroup(Number),
-    /// Groups in groups, about as deep as they may be.
+    /// Nested groups, close to the maximum depth.
     Nest(Number, u8, Vec<Unknown>),
     Raw(Vec<u8>),
 }
 
-/// A field number, and how its tag is written.
+/// A field number, and how many bytes its tag takes.
 #[derive(Arbitrary, Clone, Debug)]
 struct Number {
     number: FieldNumber,
@@ -126,7 +125,7 @@ struct Number {
 enum FieldNumber {
     Small(u8),
     Any(u32),
-    /// Of more bits than a tag can have.
+    /// May have more bits than a tag can have.
     Wide(u64),
 }
 
@@ -144,14 +143,14 @@ enum Value {
     Any(u64),
 }
 
-/// How many bytes more than needed a varint takes.
+/// How many more bytes than needed a varint takes.
 #[derive(Arbitrary, Clone, Debug)]
 enum Padding {
     None,
     Bytes(u8),
-    /// As long as it can be, with these bits to spare.
+    /// The maximum length, with these spare bits in the last byte.
     Spare(u8),
-    /// Longer than it can be.
+    /// One byte more than the maximum length.
     TooLong,
 }
 

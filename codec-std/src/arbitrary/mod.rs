@@ -1,20 +1,20 @@
 //! Input for fuzz targets of consumers and producers. Feature `arbitrary`, not
 //! on by default.
 //!
-//! A fuzzer that makes up bytes does not get past the digest of an aggregate.
-//! The types here make up what a stream can hold, so that the fuzzer reaches the
-//! logic of your consumer or producer at once:
+//! A fuzzer that generates plain bytes does not get past the digest of an aggregate.
+//! The types here generate what a stream can hold, so that the fuzzer reaches the logic
+//! of your consumer or producer immediately:
 //!
-//! | Type | What it makes up |
+//! | Type | Generated values |
 //! |---|---|
 //! | [`OwnedUserRecord`] | user records that a producer accepts |
-//! | [`KinesisRecord`] | plain records; aggregates of the KPL's structure and of any other that the format allows; damaged, malformed and nested ones |
+//! | [`KinesisRecord`] | plain records; aggregates in the KPL's structure and in any other that the format allows; aggregates with a wrong digest, malformed and nested aggregates |
 //! | [`Batch`] | Kinesis records of one shard, in order |
 //! | [`Message`] | the protobuf message of an aggregate, valid or not |
-//! | [`hash_key`], [`hash_key_range`] | hash keys near the borders of ranges, and ranges of them |
-//! | [`ShardMap`](crate::ShardMap), [`Reshards`] | the shards of a stream; and its splits and merges |
+//! | [`hash_key`], [`hash_key_range`] | hash keys near the borders of ranges, and ranges between such keys |
+//! | [`ShardMap`](crate::ShardMap), [`Reshards`] | the shards of a stream, and its splits and merges |
 //!
-//! # A fuzz target
+//! # Writing a fuzz target
 //!
 //! ```sh
 //! cargo install cargo-fuzz
@@ -22,7 +22,7 @@
 //! cargo add --manifest-path fuzz/Cargo.toml kinesis-agg --features arbitrary
 //! ```
 //!
-//! `fuzz/fuzz_targets/consumer.rs`, where `consume` is yours:
+//! `fuzz/fuzz_targets/consumer.rs`, where `consume` is your function:
 //!
 //! ```
 //! # #[cfg(any())]
@@ -40,9 +40,9 @@
 //! # }
 //! ```
 //!
-//! # In CI
+//! # Running it in CI
 //!
-//! A step that takes half a minute, here of a GitHub workflow:
+//! Steps of a GitHub workflow that fuzz for half a minute:
 //!
 //! ```yaml
 //! - run: rustup toolchain install nightly --profile minimal

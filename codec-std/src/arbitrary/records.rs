@@ -1,4 +1,4 @@
-//! User records and Kinesis records.
+//! Arbitrary user records and Kinesis records.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,8 +12,8 @@ use crate::arbitrary::shards::hash_key;
 use crate::kinesis_record::KinesisRecord;
 use crate::write::{OwnedUserRecord, RecordAggregator};
 
-/// Accepted by a [`RecordAggregator`] with the default limits. Partition keys
-/// are mostly from a small set, so that they repeat.
+/// Generates user records that a [`RecordAggregator`] with the default limits accepts.
+/// Partition keys are mostly from a small set, so that they repeat.
 impl<'a> Arbitrary<'a> for OwnedUserRecord {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         let mut partition_key = match u.int_in_range(0..=7_u8)? {
@@ -46,23 +46,23 @@ fn any_partition_key(u: &mut Unstructured<'_>) -> Result<String> {
     Ok(text.chars().take_while(fits).collect())
 }
 
-/// What a Kinesis record holds.
+/// The content of a Kinesis record.
 #[derive(Arbitrary)]
 enum Content {
     Plain(Vec<u8>),
-    /// As a producer packs them.
+    /// An aggregate as a producer writes it.
     Packed(Vec<OwnedUserRecord>),
-    /// Of any structure, valid or not.
+    /// An aggregate of any structure, valid or not.
     Message(Message),
-    /// No user records.
+    /// An aggregate without user records.
     Empty,
-    /// The last user record names a key that is not there.
+    /// An aggregate whose last user record refers to a missing key.
     Malformed(Vec<OwnedUserRecord>),
-    /// One byte differs.
+    /// An aggregate in which one byte was changed.
     Damaged(Vec<OwnedUserRecord>, usize, u8),
-    /// The end is missing.
+    /// An aggregate whose end is missing.
     Truncated(Vec<OwnedUserRecord>, usize),
-    /// The data of a user record is an aggregate, too.
+    /// An aggregate in which the data of a user record is also an aggregate.
     Nested(Vec<OwnedUserRecord>, OwnedUserRecord),
 }
 
@@ -70,7 +70,7 @@ fn pack(user_records: Vec<OwnedUserRecord>) -> Bytes {
     let mut aggregator = RecordAggregator::new();
     let mut packed = None;
     for user_record in user_records {
-        // The first aggregate, should they be too many for one.
+        // If the user records do not fit in one aggregate, keep only the first.
         if let Ok(Some(full)) = aggregator.push(user_record) {
             packed = packed.or(Some(full));
         }
@@ -79,7 +79,7 @@ fn pack(user_records: Vec<OwnedUserRecord>) -> Bytes {
     packed.map_or_else(empty, |aggregate| aggregate.data().clone())
 }
 
-/// An aggregate without user records.
+/// Returns an aggregate without user records.
 fn empty() -> Bytes {
     frame(&bytes_field(1, b"unused"))
 }
@@ -124,7 +124,7 @@ impl Content {
     }
 }
 
-/// Has a partition key and a sequence number, with few exceptions.
+/// Generates Kinesis records, most of which have a partition key and a sequence number.
 impl<'a> Arbitrary<'a> for KinesisRecord {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         let sequence_number: u128 = u.arbitrary()?;
@@ -134,17 +134,17 @@ impl<'a> Arbitrary<'a> for KinesisRecord {
             data: content.data(),
             partition_key: (key_count > 0).then(|| String::from("outer")),
             explicit_hash_key: (key_count > 6).then(|| String::from("7")),
-            // As many digits as the service's.
+            // As many digits as the service's sequence numbers have.
             sequence_number: (key_count < 7)
                 .then(|| alloc::format!("49590338271490256{sequence_number:039}")),
         })
     }
 }
 
-/// Kinesis records of one shard, as of one answer: their sequence numbers
-/// increase.
+/// Kinesis records of one shard, as in one `GetRecords` response, with increasing
+/// sequence numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "the records are all there is")]
+#[expect(clippy::exhaustive_structs, reason = "a batch has no other fields")]
 pub struct Batch {
     /// The records, in order.
     pub records: Vec<KinesisRecord>,

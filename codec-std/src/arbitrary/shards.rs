@@ -1,4 +1,4 @@
-//! Hash keys, their ranges, and the shards that they belong to.
+//! Arbitrary hash keys, hash key ranges and shards.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -8,12 +8,12 @@ use kinesis_agg_codec::{HashKey, HashKeyRange};
 
 use crate::shards::{Shard, ShardMap};
 
-/// Makes up a hash key: small, near a power of two, where ranges of shards begin
-/// and end, or any. For fields, `#[arbitrary(with = hash_key)]`.
+/// Generates a hash key: a small one, one near a power of two (where the ranges of
+/// shards begin and end), or any. For fields, use `#[arbitrary(with = hash_key)]`.
 ///
 /// # Errors
 ///
-/// As [`Arbitrary::arbitrary`].
+/// Same as [`Arbitrary::arbitrary`].
 pub fn hash_key(u: &mut Unstructured<'_>) -> Result<HashKey> {
     Ok(HashKey::new(match u.int_in_range(0..=2_u8)? {
         0 => u.int_in_range(0..=7_u128)?,
@@ -28,18 +28,18 @@ pub fn hash_key(u: &mut Unstructured<'_>) -> Result<HashKey> {
     }))
 }
 
-/// Makes up a hash key range of two such hash keys. For fields,
+/// Generates a hash key range between two hash keys from [`hash_key`]. For fields, use
 /// `#[arbitrary(with = hash_key_range)]`.
 ///
 /// # Errors
 ///
-/// As [`Arbitrary::arbitrary`].
+/// Same as [`Arbitrary::arbitrary`].
 pub fn hash_key_range(u: &mut Unstructured<'_>) -> Result<HashKeyRange> {
     let (one, other) = (hash_key(u)?, hash_key(u)?);
     HashKeyRange::new(one.min(other), one.max(other)).map_err(|_| Error::IncorrectFormat)
 }
 
-/// Up to 16 open shards.
+/// Generates maps of up to 16 open shards.
 impl<'a> Arbitrary<'a> for ShardMap {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         let mut stream = Stream::default();
@@ -50,12 +50,12 @@ impl<'a> Arbitrary<'a> for ShardMap {
     }
 }
 
-/// The shards of a stream, and how it splits and merges: each map is a later
-/// listing of the same stream, closed shards and parents included.
+/// The shards of a stream over time, with splits and merges. Each map is a later listing
+/// of the same stream, including closed shards and parents.
 #[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "the maps are all there is")]
+#[expect(clippy::exhaustive_structs, reason = "it has no other fields")]
 pub struct Reshards {
-    /// The maps, the oldest first; at least one.
+    /// The maps, oldest first. There is at least one.
     pub maps: Vec<ShardMap>,
 }
 
@@ -78,7 +78,7 @@ impl<'a> Arbitrary<'a> for Reshards {
     }
 }
 
-/// A stream while it is made up.
+/// A stream while it is generated.
 struct Stream {
     /// The open shards, in order of their hash keys.
     open: Vec<(usize, HashKeyRange, Vec<usize>)>,
@@ -103,7 +103,7 @@ impl Stream {
         id
     }
 
-    /// Splits an open shard, unless it has a single hash key.
+    /// Splits an open shard, unless its range has a single hash key.
     fn split(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         let place = u.choose_index(self.open.len())?;
         let Some((id, range, _)) = self.open.get(place).cloned() else {
@@ -131,7 +131,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Merges two neighbours, if there are two.
+    /// Merges two adjacent open shards, if there are at least two.
     fn merge(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         let Some(pairs) = self.open.len().checked_sub(1).filter(|pairs| *pairs > 0) else {
             return Ok(());
@@ -168,7 +168,7 @@ mod tests {
     use crate::arbitrary::{Batch, Message};
     use crate::read::{Deaggregator, Outcome};
 
-    /// Bytes without a pattern.
+    /// Returns pseudorandom bytes.
     fn noise(len: usize, seed: u64) -> Vec<u8> {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let byte = |_| {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn every_outcome_is_made_up() {
+    fn batches_have_every_outcome() {
         let (mut aggregated, mut nested_or_plain, mut malformed) = (0, 0, 0);
         for seed in 0..300 {
             let noise = noise(2_000, seed);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_valid_and_not() {
+    fn some_messages_are_valid_and_some_are_malformed() {
         let outcomes = (0..500).map(|seed| {
             let noise = noise(500, seed);
             let message = Message::arbitrary(&mut Unstructured::new(&noise)).unwrap();

@@ -1,4 +1,4 @@
-//! Many MD5s at once, in the lanes of wide registers.
+//! Computes many MD5 digests at once, in the lanes of wide registers.
 //!
 //! All lanes process a block at the same time, so a group of lanes takes as long as its
 //! longest message, unless a lane that has finished continues with the next message.
@@ -17,8 +17,7 @@ pub(crate) fn hash(engine: Md5Many, messages: &[&[u8]], digests: &mut [Md5Digest
     }
 }
 
-/// Length from which refilling a lane as soon as it has finished saves time: a few times
-/// the cost of doing so.
+/// Length from which it saves time to refill a lane as soon as it has finished.
 const WORTH_REFILLING: usize = 4096;
 
 /// Length of an MD5 block, in bytes.
@@ -34,9 +33,9 @@ struct Lane<'a> {
 /// Computes digests in lanes that all process the same number of blocks, until one has
 /// finished its message and continues with the next.
 ///
-/// The longest message is there from the start and bounds the total time. While it does,
-/// one register of lanes is fastest; while there is more work than that register can do
-/// in the meantime, up to three registers together do more.
+/// The longest message is in a lane from the start. As long as it bounds the total time,
+/// one register of lanes is fastest. If there is more work than that register can do in
+/// the meantime, up to three registers are used, which together do more in the same time.
 fn refilled(engine: Md5Many, messages: &[&[u8]], digests: &mut [Md5Digest]) {
     let register = engine.lanes();
     let mut waiting = messages.iter().copied().enumerate();

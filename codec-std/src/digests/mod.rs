@@ -1,9 +1,10 @@
-//! Digests of one message or of many. Only this file and `md5_lanes.rs` name MD5 in this
+//! Digests of one or many messages. Only this file and `md5_lanes.rs` use MD5 in this
 //! crate.
 //!
-//! One MD5 is a chain of dependent steps and keeps a small part of a core busy. Several
-//! can run at once in the lanes of wide registers (feature `simd`). If lengths differ,
-//! long messages start first, and a lane that has finished continues with the next.
+//! MD5 is a chain of dependent steps, so one digest uses only a small part of a core.
+//! With the feature `simd`, several digests are computed at once in the lanes of wide
+//! registers. If the lengths differ, long messages start first, and a lane that has
+//! finished continues with the next message.
 
 #[cfg(feature = "simd")]
 mod md5_lanes;
@@ -50,7 +51,7 @@ pub(crate) fn digest_of(message: &[u8]) -> Digest {
 }
 
 /// Returns the digests of the messages in the data of many Kinesis records, in their
-/// order; `None` for data without magic or too short. For
+/// order, or `None` for data that is too short or has no magic. Pass the result to
 /// [`Deaggregator::deaggregate_with_digests`](crate::Deaggregator::deaggregate_with_digests).
 ///
 /// ```
@@ -129,7 +130,7 @@ mod engine {
         digests
     }
 
-    /// The digests of messages that are sorted by length, the longest first.
+    /// Returns the digests of messages that are sorted by length, the longest first.
     fn many_by_length(messages: &[&[u8]]) -> Vec<Digest> {
         let mut digests = vec![[0; DIGEST_LEN]; messages.len()];
         md5_lanes::hash(Md5Many::new(), messages, &mut digests);

@@ -1,4 +1,4 @@
-//! The answers that the services expect from a function.
+//! The responses that the services expect from a function.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
@@ -12,8 +12,8 @@ use crate::lambda::event::{AnalyticsEvent, FirehoseEvent};
 use crate::lambda::record::{EventRecord, encode_base64};
 use crate::read::{Deaggregator, Delivered};
 
-/// The Kinesis records that failed. Lambda reads the shard again from the lowest
-/// of their sequence numbers, with all user records of that Kinesis record.
+/// The Kinesis records that failed. Lambda reads the shard again from the lowest of their
+/// sequence numbers, including all user records of that Kinesis record.
 ///
 /// A function that must not process a user record twice stores an
 /// [`ExtendedSequenceNumber`](crate::ExtendedSequenceNumber) and resumes after
@@ -50,9 +50,9 @@ struct BatchItemFailure {
 }
 
 impl BatchItemFailures {
-    /// Adds the Kinesis record of what was delivered, once for all its user
-    /// records. A record without a sequence number makes the whole batch fail (an
-    /// empty `itemIdentifier` does).
+    /// Adds the Kinesis record of a delivered item. User records of the same Kinesis
+    /// record add it only once. A record without a sequence number makes the whole batch
+    /// fail, because its `itemIdentifier` is empty.
     pub fn push<R: EnclosingRecord + ?Sized>(&mut self, delivered: &Delivered<'_, R>) {
         self.push_identifier(delivered.sequence_number().unwrap_or_default());
     }
@@ -95,7 +95,7 @@ impl BatchItemFailures {
 #[derive(Clone, Debug, serde::Serialize)]
 #[expect(
     clippy::exhaustive_structs,
-    reason = "made by literal; Lambda reads no more"
+    reason = "made by literal; Lambda reads no other fields"
 )]
 pub struct TimeWindowAnswer {
     /// Any JSON; the service accepts up to 1 MB for each shard.
@@ -105,65 +105,63 @@ pub struct TimeWindowAnswer {
     pub failures: BatchItemFailures,
 }
 
-/// What a transformation makes of a user record.
+/// The result of transforming a user record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
-    reason = "the services know no fourth result"
+    reason = "the services define only these results"
 )]
 pub enum Transformed {
     /// The user record is replaced by this data.
     Ok(Vec<u8>),
     /// The user record is replaced by this data, which Firehose delivers to the
-    /// partition that the keys name (dynamic partitioning). Without keys, the same
-    /// as [`Ok`](Self::Ok). Kinesis Analytics ignores the keys.
+    /// partition with these keys (dynamic partitioning). Without keys, it is the same as
+    /// [`Ok`](Self::Ok). Kinesis Analytics ignores the keys.
     Partitioned {
         /// The data.
         data: Vec<u8>,
         /// The values of `partitionKeyFromLambda` in the S3 prefix, by name.
         partition_keys: BTreeMap<String, String>,
     },
-    /// The user record is left out on purpose.
+    /// The user record is intentionally left out.
     Dropped,
     /// The user record cannot be transformed.
     ProcessingFailed,
 }
 
-/// The longest answer that [`TransformationAnswer::limit_len`] should leave, in
-/// bytes. Lambda's limit is 6 MB (AWS, "Lambda quotas"); AWS's blueprints for
-/// Firehose use this number.
+/// A good limit for [`TransformationAnswer::limit_len`], in bytes. Lambda's limit is 6 MB
+/// (AWS, "Lambda quotas"), and AWS's blueprints for Firehose use this number.
 pub const DEFAULT_MAX_ANSWER_LEN: usize = 6_000_000;
 
 /// The answer to a transformation: one result for each `recordId`.
 ///
-/// A `recordId` names a Kinesis record; the user records of an aggregate do not
-/// have ids of their own. So an aggregate has one result for all of them:
+/// A `recordId` identifies a Kinesis record, and the user records of an aggregate do not
+/// have ids of their own. An aggregate therefore has one result for all of them:
 ///
-/// | Its user records | Result | Data |
+/// | User records of the aggregate | Result | Data |
 /// |---|---|---|
-/// | some transformed, all with the same partition keys; the others dropped | `Ok` | the transformed data in order, with nothing in between |
+/// | some transformed, all with the same partition keys; the others dropped | `Ok` | the transformed data in order, without separators |
 /// | all dropped, or there are none | `Dropped` | none |
-/// | some transformed with different partition keys | `ProcessingFailed` | that of the Kinesis record |
-/// | one [`Transformed::ProcessingFailed`] | `ProcessingFailed` | that of the Kinesis record |
+/// | some transformed with different partition keys | `ProcessingFailed` | the data of the Kinesis record |
+/// | any with [`Transformed::ProcessingFailed`] | `ProcessingFailed` | the data of the Kinesis record |
 ///
 /// After a failure, the rest of the aggregate is not transformed. Firehose writes
 /// the Kinesis record to the error prefix, so nothing is lost and nothing is
 /// delivered twice.
 ///
-/// Firehose also joins the results of different records with nothing in between.
-/// If you need lines, end each with a line feed.
+/// Firehose also joins the results of different records without separators. If you need
+/// lines, end each with a line feed.
 ///
 /// # Partition keys
 ///
-/// With dynamic partitioning, the keys are in `metadata.partitionKeys` of a
-/// result, so one result goes to one partition. An aggregate whose user records
-/// belong to different partitions cannot be answered `Ok`: choosing one of the
-/// keys would deliver user records to a wrong partition. (Not setting keys is a
-/// choice of its own and differs from every key.) To deliver such an aggregate,
-/// put its user records into the Firehose stream again, each as a record of its
-/// own, and answer `Dropped`. Firehose deaggregates the records of a Kinesis
-/// stream itself, so this concerns aggregates only that a program put into the
-/// Firehose stream directly.
+/// With dynamic partitioning, `metadata.partitionKeys` of a result holds the keys, so a
+/// result goes to a single partition. The result for an aggregate whose user records
+/// belong to different partitions cannot be `Ok`, because choosing one set of keys would
+/// deliver some user records to the wrong partition. (Having no keys counts as different
+/// from having any.) To deliver such an aggregate, put its user records into the Firehose
+/// stream again, each as a record of its own, and return `Dropped`. Firehose deaggregates
+/// the records of a Kinesis stream itself, so this concerns only aggregates that a
+/// program put into the Firehose stream directly.
 ///
 /// ```
 /// use kinesis_agg::lambda::{FirehoseEvent, Transformed};
@@ -193,15 +191,15 @@ pub const DEFAULT_MAX_ANSWER_LEN: usize = 6_000_000;
 ///
 /// # Answers that are too long
 ///
-/// Lambda rejects answers of more than 6 MB, and Firehose then retries the whole
-/// batch, in vain. [`limit_len`](Self::limit_len) takes results out of the answer
-/// and returns which records have to be put into the stream again.
+/// Lambda rejects answers of more than 6 MB, and Firehose then retries the same batch,
+/// which fails again. [`limit_len`](Self::limit_len) removes results from the answer and
+/// returns the records that must be put into the stream again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct TransformationAnswer {
     records: Vec<TransformedRecord>,
 }
 
-/// The result for a `recordId`.
+/// The result for one `recordId`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct TransformedRecord {
@@ -210,23 +208,23 @@ pub struct TransformedRecord {
     pub record_id: String,
     /// The result.
     pub result: TransformationResult,
-    /// The data; base64 in the JSON.
+    /// The data, which is base64 in the JSON.
     #[serde(serialize_with = "to_base64")]
     pub data: Vec<u8>,
-    /// The keys for dynamic partitioning: `metadata.partitionKeys` in the JSON.
+    /// The keys for dynamic partitioning, which are `metadata.partitionKeys` in the JSON.
     #[serde(
         rename = "metadata",
         skip_serializing_if = "BTreeMap::is_empty",
         serialize_with = "to_metadata"
     )]
     pub partition_keys: BTreeMap<String, String>,
-    /// Why the result is [`TransformationResult::ProcessingFailed`]; not in the
-    /// JSON.
+    /// The reason if the result is [`TransformationResult::ProcessingFailed`]. It is not
+    /// part of the JSON.
     #[serde(skip)]
     pub failure: Option<TransformationFailure>,
 }
 
-/// Why a record got [`TransformationResult::ProcessingFailed`].
+/// The reason for [`TransformationResult::ProcessingFailed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransformationFailure {
@@ -251,18 +249,18 @@ fn to_metadata<S: Serializer>(
     metadata.end()
 }
 
-/// The result of a transformation, in the services' words.
+/// The result of a transformation, as the services define it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[expect(
     clippy::exhaustive_enums,
-    reason = "the services know no fourth result"
+    reason = "the services define only these results"
 )]
 pub enum TransformationResult {
     /// The data is delivered.
     Ok,
-    /// The record is left out on purpose.
+    /// The record is intentionally left out.
     Dropped,
-    /// The service writes the record to where it keeps failed records.
+    /// The service stores the record where it keeps failed records.
     ProcessingFailed,
 }
 
@@ -307,16 +305,16 @@ impl TransformedRecord {
         }
     }
 
-    /// The length of its JSON.
+    /// Returns the length of the JSON.
     fn encoded_len(&self) -> usize {
         let mut counted = CountedBytes(0);
-        // Counting does not fail.
+        // Writing to a counter cannot fail.
         let _counted = serde_json::to_writer(&mut counted, self);
         counted.0
     }
 }
 
-/// The data of all user records that are kept, and its partition keys.
+/// The transformed data of all user records that were kept, and its partition keys.
 type Kept = (Vec<u8>, BTreeMap<String, String>);
 
 fn transform_all(
@@ -344,7 +342,7 @@ fn transform_all(
     Ok(kept)
 }
 
-/// Counts what is written.
+/// A writer that only counts bytes.
 struct CountedBytes(usize);
 
 impl io::Write for CountedBytes {
@@ -376,23 +374,23 @@ impl TransformationAnswer {
         &self.records
     }
 
-    /// Makes the JSON of the answer at most `max_len` bytes long, and returns the
-    /// positions of the records that the caller must put into the stream again:
-    /// the Kinesis stream, if the Firehose stream reads one, or else the Firehose
-    /// stream. This is AWS's way to answer with more than 6 MB (the re-ingestion
-    /// of its blueprints).
+    /// Shortens the JSON of the answer to at most `max_len` bytes, and returns the
+    /// positions of the records that the caller must put into the stream again: into the
+    /// Kinesis stream if the Firehose stream reads one, and otherwise into the Firehose
+    /// stream. AWS's blueprints handle long answers in the same way ("re-ingestion").
     ///
-    /// Results stay, in order, as long as they fit. Each of the others becomes
-    /// `Dropped`, which Firehose counts as processed, and its position is returned.
-    /// A result that would not fit even alone becomes `ProcessingFailed`
-    /// ([`TransformationFailure::TooLong`]) instead; it would not fit the next time
-    /// either. If positions are returned, at least one result stayed, so
-    /// re-ingestion ends.
+    /// Results that fit are kept, in order. Each of the others becomes `Dropped`, which
+    /// Firehose counts as processed, and its position is returned. A result that would
+    /// not fit even as the only one becomes `ProcessingFailed`
+    /// ([`TransformationFailure::TooLong`]) instead, because it would not fit the next
+    /// time either. If positions are returned, at least one result was kept, so
+    /// re-ingestion ends eventually.
     ///
-    /// Put the records before you answer. If that fails, fail the invocation:
-    /// Firehose then calls again with all records. Put the data of the event, as
-    /// it came: it is transformed when it comes again. Order is not kept, and other
-    /// consumers of the Kinesis stream read these records twice.
+    /// Put the records before you return the answer. If that fails, let the invocation
+    /// fail: Firehose then calls the function again with all records. Put the original
+    /// data of the event, because it is transformed when it arrives again. The order of
+    /// records is not kept, and other consumers of the Kinesis stream read these records
+    /// twice.
     ///
     /// ```
     /// use kinesis_agg::lambda::{DEFAULT_MAX_ANSWER_LEN, FirehoseEvent, Transformed};
@@ -413,9 +411,9 @@ impl TransformationAnswer {
     /// let answer = serde_json::to_string(&answer)?;
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[must_use = "the records at these positions have to be put into the stream again"]
+    #[must_use = "the records at these positions must be put into the stream again"]
     pub fn limit_len(&mut self, max_len: usize) -> Vec<usize> {
-        // A result without data is longest if it is a failure.
+        // Among results without data, a failure is the longest.
         let least_len = |record: &TransformedRecord| {
             let id = record.record_id.clone();
             TransformedRecord::failed(id, TransformationFailure::TooLong).encoded_len()
@@ -446,10 +444,9 @@ impl TransformationAnswer {
 }
 
 impl FirehoseEvent {
-    /// Transforms all user records, and records that are not aggregated, one by
-    /// one. [`TransformationAnswer`] says what becomes of an aggregate. A malformed
-    /// aggregate is passed to `transform` as one record, see
-    /// [`Delivered::malformed`].
+    /// Transforms all user records, and records that are not aggregated, one by one.
+    /// [`TransformationAnswer`] describes the result for an aggregate. A malformed
+    /// aggregate is passed to `transform` as one record, see [`Delivered::malformed`].
     #[must_use]
     pub fn transform(
         &self,
@@ -460,7 +457,7 @@ impl FirehoseEvent {
 }
 
 impl AnalyticsEvent {
-    /// As [`FirehoseEvent::transform`].
+    /// Same as [`FirehoseEvent::transform`].
     #[must_use]
     pub fn transform(
         &self,

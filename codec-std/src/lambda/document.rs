@@ -1,4 +1,4 @@
-//! Any JSON document that holds Kinesis records.
+//! JSON documents of any kind that hold Kinesis records.
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::value::RawValue;
@@ -7,20 +7,20 @@ use crate::lambda::event::EventError;
 use crate::lambda::json_fields::{JsonFields, string_of};
 use crate::lambda::record::{EventRecord, is_record};
 
-/// The records of any JSON document that AWS puts Kinesis records in, for
-/// programs that do not know in advance which one they get: archives, dead
-/// letters, test data.
+/// The records of any kind of JSON document in which AWS stores Kinesis records, for
+/// programs that do not know the kind in advance: readers of archives, dead letters or
+/// test data.
 ///
 /// | Document | Its records |
 /// |---|---|
-/// | an object with `kinesis`, `data` or `Data` | the document is the one record, whatever else it holds |
+/// | an object with `kinesis`, `data` or `Data` | the document itself is the only record, whatever other fields it has |
 /// | an event of Lambda, Firehose or Analytics, a `GetRecords` response | the elements of `Records` or `records` |
-/// | an array, as EventBridge Pipes sends it | what each element holds, by this table |
-/// | `{"SubscribeToShardEvent": …}`, as boto3 prints it | those of the object inside |
-/// | an on-failure document of Lambda | those of the event in `payload` (event source mappings, S3 only) or `requestPayload` (asynchronous invocations), which may be escaped JSON text or JSON |
+/// | an array, as EventBridge Pipes sends it | the records of each element, by this table |
+/// | `{"SubscribeToShardEvent": …}`, as boto3 prints it | the records of the inner object |
+/// | an on-failure document of Lambda | the records of the event in `payload` (event source mappings, S3 only) or `requestPayload` (asynchronous invocations), which may be JSON or escaped JSON text |
 ///
-/// Anything else counts as one record, which then cannot be read. A field that
-/// is `null` counts as missing.
+/// Anything else counts as one record, which then cannot be read. A field that is `null`
+/// counts as missing.
 ///
 /// ```
 /// use kinesis_agg::EnclosingRecord;
@@ -42,14 +42,13 @@ pub struct EventDocument {
     records: Vec<Box<RawValue>>,
 }
 
-/// How many wrappers may be nested. An on-failure document around an array of
-/// `SubscribeToShardEvent` has three; each level is parsed again, so a limit keeps the
+/// The maximum number of nested wrappers. An on-failure document around an array of
+/// `SubscribeToShardEvent` has three. Each level is parsed again, so the limit keeps the
 /// time linear.
 const MAX_WRAPPERS: u8 = 3;
 
 impl EventDocument {
-    /// Finds the records of a document. They are decoded one by one, by the
-    /// iterator.
+    /// Finds the records of a document. The iterator decodes them one by one.
     ///
     /// # Errors
     ///
@@ -57,18 +56,18 @@ impl EventDocument {
     ///   nor an array
     /// - [`EventError::WrongType`]: the list of records is not an array, or the
     ///   text in `payload` is not JSON
-    /// - [`EventError::TwoLists`]: both `Records` and `records` are there
-    /// - [`EventError::NoPayload`]: an on-failure document without the event
+    /// - [`EventError::TwoLists`]: the document has both `Records` and `records`
+    /// - [`EventError::NoPayload`]: an on-failure document does not contain the event
     pub fn parse(json: &str) -> Result<Self, EventError> {
         let document = RawValue::from_string(json.to_owned());
         Self::from_raw(document.map_err(|_| EventError::NotAnEvent)?)
     }
 
-    /// Like [`parse`](Self::parse), for JSON that was read already.
+    /// Like [`parse`](Self::parse), for a [`RawValue`].
     ///
     /// # Errors
     ///
-    /// As [`parse`](Self::parse).
+    /// Same as [`parse`](Self::parse).
     pub fn from_raw(document: Box<RawValue>) -> Result<Self, EventError> {
         let mut records = Vec::new();
         unwrap(document, MAX_WRAPPERS, &mut records)?;
@@ -107,7 +106,7 @@ fn unwrap_all(
     for element in elements.map_err(|_| EventError::NotAnEvent)? {
         match (element.get().bytes().next(), wrappers.checked_sub(1)) {
             (Some(b'{'), Some(wrappers)) => unwrap(element, wrappers, records)?,
-            // Not a document; the iterator reports it as a bad record.
+            // Not a document; the iterator reports it as an invalid record.
             _ => records.push(element),
         }
     }
@@ -116,11 +115,11 @@ fn unwrap_all(
 
 /// What was found inside an object.
 enum Inside {
-    /// A list of records; they were appended.
+    /// A list of records, which were appended.
     Records,
-    /// A document that the object is a wrapper around.
+    /// A document in a wrapper.
     Document(Box<RawValue>),
-    /// Neither: the object is a record, or not known.
+    /// Neither: the object is a record, or of an unknown kind.
     Nothing,
 }
 
@@ -199,7 +198,8 @@ impl IntoIterator for EventDocument {
 ///
 /// # Errors
 ///
-/// [`EventError::Record`] if a record cannot be read; the next one may be good.
+/// An item is [`EventError::Record`] if the record cannot be read. The iterator continues
+/// with the next one.
 #[derive(Debug)]
 pub struct EventRecords(core::iter::Enumerate<alloc::vec::IntoIter<Box<RawValue>>>);
 

@@ -1,4 +1,4 @@
-//! The events that a function is called with.
+//! The events that services pass to a function.
 
 use alloc::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::read::{Deaggregated, deaggregate};
 
 type UserRecords<'a> = Deaggregated<'static, 'a, EventRecord>;
 
-/// Why JSON is not an event.
+/// The reason why JSON is not an event.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EventError {
@@ -28,11 +28,11 @@ pub enum EventError {
         /// The type that it should have.
         expected: &'static str,
     },
-    /// There are two lists of records, and it is not known which one counts.
-    #[error("both Records and records")]
+    /// The document has two lists of records.
+    #[error("the document has both Records and records; only one of them may be present")]
     TwoLists,
-    /// An on-failure document does not hold the event. Lambda adds it only for
-    /// destinations in S3; the records are in the stream until they expire.
+    /// An on-failure document does not contain the event. Lambda adds it only for
+    /// destinations in S3. The records are in the stream until they expire.
     #[error(
         "no payload in the on-failure document; read the records from the stream instead: \
          {shard_id} from sequence number {start_sequence_number} to {end_sequence_number}"
@@ -82,8 +82,8 @@ fn write_records(records: &[EventRecord], json: &mut String) {
     json.push(']');
 }
 
-/// The fields of an event, as they were written. The list of records is `null` in
-/// here.
+/// The fields of an event, as they were written, except that the list of records is
+/// replaced by `null`.
 #[derive(Clone, Debug)]
 struct Envelope {
     fields: JsonFields<'static>,
@@ -91,7 +91,8 @@ struct Envelope {
 }
 
 impl Envelope {
-    /// Reads an event: its records with `read`, everything else as it was written.
+    /// Reads an event: parses its records with `read`, and keeps everything else as
+    /// written.
     fn parse(
         json: &str,
         records_name: &'static str,
@@ -125,7 +126,7 @@ impl Envelope {
         }
     }
 
-    /// A field that must be a boolean if it is there; false if it is not.
+    /// Returns the value of an optional boolean field, or false if it is missing.
     fn boolean(&self, name: &'static str) -> Result<bool, EventError> {
         let expected = "true or false";
         match self.fields.get_non_null(name).map(RawValue::get) {
@@ -135,7 +136,7 @@ impl Envelope {
         }
     }
 
-    /// The event as it came, with these records in it.
+    /// Serializes the original event with these records.
     fn serialize<S: Serializer>(
         &self,
         records: &[EventRecord],
@@ -158,7 +159,8 @@ impl Envelope {
     }
 }
 
-/// Implements what all events share that are an object around a list of records.
+/// Implements the common methods of all events that are an object with a list of
+/// records.
 macro_rules! envelope {
     ($event:ident) => {
         impl $event {
@@ -168,16 +170,16 @@ macro_rules! envelope {
                 deaggregate(&self.records)
             }
 
-            /// Returns any field beside the records, as it was written.
+            /// Returns any field except the list of records, as it was written.
             #[must_use]
             pub fn field(&self, name: &str) -> Option<&RawValue> {
                 let value = self.envelope.fields.get(name);
                 value.filter(|_| name != self.envelope.records_name)
             }
 
-            /// Returns the text of [`field`](Self::field): of a string, or the
-            /// digits of a number. Returns `None` if the field is missing or is
-            /// something else.
+            /// Returns the text of a [`field`](Self::field) that is a string, or the
+            /// digits of one that is a number. Returns `None` if the field is missing or
+            /// is something else.
             #[must_use]
             pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
                 self.envelope.fields.text(name)
@@ -191,7 +193,7 @@ macro_rules! envelope {
             }
         }
 
-        /// The event as it came, with the records that it now holds.
+        /// Serializes the original event with its current records.
         impl Serialize for $event {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 self.envelope.serialize(&self.records, serializer)
@@ -200,7 +202,7 @@ macro_rules! envelope {
     };
 }
 
-/// Implements what the events of transformations share in addition.
+/// Implements the additional methods of transformation events.
 macro_rules! transformation {
     ($event:ident) => {
         envelope!($event);
@@ -237,11 +239,11 @@ envelope!(TimeWindowEvent);
 transformation!(FirehoseEvent);
 transformation!(AnalyticsEvent);
 
-/// The event of a function that reads a stream. Answer it with
-/// [`BatchItemFailures`](crate::lambda::BatchItemFailures) if the event source
-/// mapping has `ReportBatchItemFailures`.
+/// The event of a function that reads a stream. If the event source mapping has
+/// `ReportBatchItemFailures`, return
+/// [`BatchItemFailures`](crate::lambda::BatchItemFailures).
 ///
-/// Fields beside `Records` survive as they were written.
+/// All other fields than `Records` are kept as they were written.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct KinesisEvent {
@@ -265,21 +267,20 @@ impl KinesisEvent {
     }
 }
 
-/// The event of a function that reads a stream in tumbling windows. Answer it
-/// with [`TimeWindowAnswer`](crate::lambda::TimeWindowAnswer).
+/// The event of a function that reads a stream in tumbling windows. Return
+/// [`TimeWindowAnswer`](crate::lambda::TimeWindowAnswer).
 ///
-/// Fields beside `Records` survive as they were written.
+/// All other fields than `Records` are kept as they were written.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TimeWindowEvent {
-    /// The records of one shard, in order; none if the invocation only ends a
-    /// window.
+    /// The records of one shard, in order. Empty if the invocation only ends a window.
     pub records: Vec<EventRecord>,
     /// The time in which the records of the window arrived.
     pub window: TimeWindow,
-    /// The window ends with this invocation.
+    /// Whether the window ends with this invocation.
     pub is_final_invoke_for_window: bool,
-    /// The window ends early because the state or the batch became too large.
+    /// Whether the window ends early because the state or the batch became too large.
     pub is_window_terminated_early: bool,
     envelope: Envelope,
 }
@@ -313,8 +314,8 @@ impl TimeWindowEvent {
     /// # Errors
     ///
     /// - [`EventError::NotAnEvent`]: the JSON is not an object
-    /// - [`EventError::WrongType`]: `Records` is there and not an array, `window`
-    ///   has no `start` and `end`, or what must be `true` or `false` is neither
+    /// - [`EventError::WrongType`]: `Records` is present but not an array, `window` has
+    ///   no `start` or `end`, or a boolean field is neither `true` nor `false`
     /// - [`EventError::Record`]: a record cannot be read
     pub fn parse(json: &str) -> Result<Self, EventError> {
         let (envelope, records) = Envelope::parse(json, "Records", EventRecord::parse)?;
@@ -328,8 +329,8 @@ impl TimeWindowEvent {
         })
     }
 
-    /// Returns the state that the function answered last in this window, as it
-    /// was written; `null` if it is absent.
+    /// Returns the state that the function returned last in this window, as it was
+    /// written, or `null` if it is absent.
     #[must_use]
     pub fn state(&self) -> &RawValue {
         self.envelope.fields.get("state").unwrap_or(RawValue::NULL)
@@ -348,12 +349,12 @@ impl TimeWindowEvent {
     }
 }
 
-/// The event of a function that transforms the records of a Firehose stream.
-/// Answer it with [`TransformationAnswer`](crate::lambda::TransformationAnswer).
+/// The event of a function that transforms the records of a Firehose stream. Return
+/// [`TransformationAnswer`](crate::lambda::TransformationAnswer).
 ///
-/// Firehose deaggregates the records of a stream before it calls the function:
-/// an aggregate is seen here only if a program put it into the Firehose stream
-/// directly. Fields beside `records` survive as they were written.
+/// Firehose deaggregates the records of a Kinesis stream before it calls the function, so
+/// the event contains an aggregate only if a program put it into the Firehose stream
+/// directly. All other fields than `records` are kept as they were written.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FirehoseEvent {
@@ -369,8 +370,7 @@ impl FirehoseEvent {
         self.text("deliveryStreamArn")
     }
 
-    /// Returns the ARN of the stream that the Firehose stream reads, if it reads
-    /// one.
+    /// Returns the ARN of the Kinesis stream that the Firehose stream reads, if any.
     #[must_use]
     pub fn source_kinesis_stream_arn(&self) -> Option<Cow<'_, str>> {
         self.text("sourceKinesisStreamArn")
@@ -384,10 +384,9 @@ impl FirehoseEvent {
 }
 
 /// The event of a function that preprocesses the input of a Kinesis Analytics
-/// application. Answer it with
-/// [`TransformationAnswer`](crate::lambda::TransformationAnswer).
+/// application. Return [`TransformationAnswer`](crate::lambda::TransformationAnswer).
 ///
-/// Fields beside `records` survive as they were written.
+/// All other fields than `records` are kept as they were written.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AnalyticsEvent {
@@ -403,7 +402,7 @@ impl AnalyticsEvent {
         self.text("applicationArn")
     }
 
-    /// Returns the ARN of the stream, or Firehose stream, that the application
+    /// Returns the ARN of the Kinesis stream or Firehose stream that the application
     /// reads.
     #[must_use]
     pub fn stream_arn(&self) -> Option<Cow<'_, str>> {
@@ -411,11 +410,10 @@ impl AnalyticsEvent {
     }
 }
 
-/// The event of a function that is the target of an EventBridge pipe: an array
-/// of records. Answer it with
-/// [`BatchItemFailures`](crate::lambda::BatchItemFailures), where
-/// [`push_event_id`](crate::lambda::BatchItemFailures::push_event_id) names a
-/// record as Pipes expects it.
+/// The event of a function that is the target of an EventBridge pipe: an array of
+/// records. Return [`BatchItemFailures`](crate::lambda::BatchItemFailures), and add records
+/// with [`push_event_id`](crate::lambda::BatchItemFailures::push_event_id), because Pipes
+/// identifies a record by its `eventID`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PipesEvent {
@@ -449,7 +447,7 @@ impl<'de> Deserialize<'de> for PipesEvent {
     }
 }
 
-/// The event as it came, with the records that it now holds.
+/// Serializes the array with its current records.
 impl Serialize for PipesEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut json = String::new();

@@ -1,4 +1,4 @@
-//! The fields of a JSON object, as they were written.
+//! The fields of a JSON object, exactly as they were written.
 
 use alloc::borrow::Cow;
 use core::fmt;
@@ -37,8 +37,8 @@ impl<'a> JsonField<'a> {
         }
     }
 
-    /// Returns the name, or `None` if it is not Unicode text (an escape stands
-    /// for a lone surrogate).
+    /// Returns the name, or `None` if it is not Unicode text because an escape stands for
+    /// a lone surrogate.
     #[must_use]
     pub fn name(&self) -> Option<Cow<'_, str>> {
         if self.is_name_escaped {
@@ -48,7 +48,7 @@ impl<'a> JsonField<'a> {
         }
     }
 
-    /// The name between its quotes; its text if there are no escapes.
+    /// Returns the name between its quotes, which is its text if there are no escapes.
     fn unescaped_name(&self) -> &str {
         let written = self.name.get();
         let inner = written.strip_prefix('"');
@@ -94,7 +94,8 @@ impl<'a> JsonField<'a> {
         }
     }
 
-    /// What names are compared by: the text, or else what was written.
+    /// Returns the key by which names are compared: the text or, if there is none, the
+    /// name as it was written.
     fn key(&self) -> (bool, Cow<'_, str>) {
         match self.name() {
             Some(text) => (true, text),
@@ -113,10 +114,10 @@ impl<'a> JsonField<'a> {
 
 /// The fields of a JSON object, in order, as they were written.
 ///
-/// If a name is given twice, the last value counts; it keeps the place of the
-/// first. (JavaScript, Python and most other JSON readers choose the same value.)
-/// Two names are the same if they are the same text, however it is escaped. A
-/// name that is not Unicode text cannot be looked up, but the field is kept.
+/// If a name is given more than once, the last value is used, in the position of the
+/// first. (JavaScript, Python and most other JSON readers choose the same value.) Two
+/// names are equal if they are the same text, however it is escaped. A name that is not
+/// Unicode text cannot be looked up, but the field is kept.
 ///
 /// ```
 /// use kinesis_agg::lambda::JsonFields;
@@ -128,14 +129,13 @@ impl<'a> JsonField<'a> {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// Deserializing borrows from the input, so it works with
-/// [`serde_json::from_str`] and [`serde_json::from_slice`] only. For other
-/// inputs, deserialize a `Box<RawValue>`, [`parse`](Self::parse) its text and
-/// call [`into_owned`](Self::into_owned).
+/// Deserializing borrows from the input, so it works only with [`serde_json::from_str`]
+/// and [`serde_json::from_slice`]. For other inputs, deserialize a `Box<RawValue>`,
+/// [`parse`](Self::parse) its text and call [`into_owned`](Self::into_owned).
 #[derive(Clone, Debug, Default)]
 pub struct JsonFields<'a>(Vec<JsonField<'a>>);
 
-/// A field does not hold what was asked for.
+/// The error for a field that is not a string of Unicode text.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{name} is not a string of Unicode text")]
 #[non_exhaustive]
@@ -144,7 +144,7 @@ pub struct NotAString {
     pub name: String,
 }
 
-/// Up to this number of fields, comparing all names takes less time than
+/// Up to this number of fields, comparing all names with each other takes less time than
 /// sorting them.
 const FEW: usize = 16;
 
@@ -153,7 +153,7 @@ impl<'a> JsonFields<'a> {
     ///
     /// # Errors
     ///
-    /// If the text is not a JSON object.
+    /// Returns an error if the text is not a JSON object.
     pub fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }
@@ -189,8 +189,8 @@ impl<'a> JsonFields<'a> {
     ///
     /// # Errors
     ///
-    /// [`NotAString`] if the field holds something else, or a string that is
-    /// not Unicode text.
+    /// Returns [`NotAString`] if the field is something else, or a string that is not
+    /// Unicode text.
     pub fn string(&self, name: &str) -> Result<Option<Cow<'_, str>>, NotAString> {
         let Some(value) = self.get_non_null(name) else {
             return Ok(None);
@@ -208,7 +208,7 @@ impl<'a> JsonFields<'a> {
         self.0.iter()
     }
 
-    /// Copies what is borrowed.
+    /// Copies everything that is borrowed.
     #[must_use]
     pub fn into_owned(self) -> JsonFields<'static> {
         JsonFields(self.0.into_iter().map(JsonField::into_owned).collect())
@@ -221,8 +221,7 @@ impl<'a> JsonFields<'a> {
         Some(core::mem::replace(&mut found.value, null))
     }
 
-    /// Drops all but one field of each name: the value of the last, in the
-    /// place of the first.
+    /// Keeps one field of each name: the value of the last, in the position of the first.
     fn dedup(&mut self) {
         let fields = &mut self.0;
         let is_repeated = |(place, field): (usize, &JsonField<'_>)| {
@@ -233,7 +232,7 @@ impl<'a> JsonFields<'a> {
             return;
         }
         let mut in_order: Vec<_> = core::mem::take(fields).into_iter().enumerate().collect();
-        // Sorting bounds the time that an object with many names takes.
+        // Sorting limits the time for an object with many names to n log n.
         in_order.sort_by(|(_, a), (_, b)| a.key().cmp(&b.key()));
         in_order.dedup_by(|(_, later), (_, first)| {
             let is_same = later.has_same_name(first);
@@ -247,7 +246,7 @@ impl<'a> JsonFields<'a> {
     }
 }
 
-/// If a name is given twice, the last value counts, as in
+/// If a name is given more than once, the last value is used, as in
 /// [`parse`](JsonFields::parse).
 impl<'a> FromIterator<JsonField<'a>> for JsonFields<'a> {
     fn from_iter<I: IntoIterator<Item = JsonField<'a>>>(fields: I) -> Self {
@@ -292,7 +291,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
 }
 
-/// Writes the object as it was written, without white space between fields.
+/// Writes the object unchanged, except that there is no white space between fields.
 impl fmt::Display for JsonFields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut object = JsonObject::new(String::new());
@@ -337,17 +336,17 @@ pub(crate) fn push_string(text: &str, json: &mut String) {
         json.push_str(text);
         json.push('"');
     } else {
-        // With its quotes and escapes.
+        // `Value` adds the quotes and escapes.
         json.push_str(&serde_json::Value::from(text).to_string());
     }
 }
 
-/// Serializes JSON text without changing it. A map cannot hold it: its names have
-/// to be Unicode text.
+/// Serializes JSON text without changing it. A serde map could not, because its names
+/// must be Unicode text.
 ///
 /// # Errors
 ///
-/// If the serializer fails.
+/// Returns an error if the serializer fails.
 pub(crate) fn serialize_json<S: Serializer>(
     json: String,
     serializer: S,
@@ -378,12 +377,12 @@ impl JsonObject {
         self.text.push_str(field.value.get());
     }
 
-    /// Appends a field; `name` needs no escape, `value` is JSON.
+    /// Appends a field. `name` must need no escapes, and `value` must be JSON.
     pub(crate) fn json(&mut self, name: &str, value: &str) {
         self.json_with(name, |text| text.push_str(value));
     }
 
-    /// Appends a field whose JSON `write` appends; `name` needs no escape.
+    /// Appends a field whose value `write` appends as JSON. `name` must need no escapes.
     pub(crate) fn json_with(&mut self, name: &str, write: impl FnOnce(&mut String)) {
         self.separate();
         self.text.push('"');
@@ -410,7 +409,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_stay_as_they_were_written() {
+    fn fields_keep_their_text() {
         for written in [
             r#"{"b":1.50,"a":1E400,"n":12345678901234567890.10,"s":"\u00e9","o":{ "x": [1, 2.0]}}"#,
             r#"{"\u0061":1,"\ud800":2,"\\\"":"\udc00"}"#,
@@ -423,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_value_of_a_name_counts_in_the_place_of_the_first() {
+    fn the_last_value_of_a_repeated_name_is_used_in_the_position_of_the_first() {
         let fields = JsonFields::parse(r#"{"x":1,"y":2,"x":3,"x":4}"#).unwrap();
         assert_eq!(fields.to_string(), r#"{"x":4,"y":2}"#);
         for count in [2, FEW - 1, FEW, FEW + 1, 3 * FEW] {
@@ -439,9 +438,9 @@ mod tests {
         }
     }
 
-    /// A text that looks like an escape is not the name that the escape makes.
+    /// A name whose text looks like an escape differs from a name that is that escape.
     #[test]
-    fn a_name_that_is_not_text_is_kept_apart_from_all_others() {
+    fn a_name_that_is_not_text_differs_from_all_others() {
         let written = r#"{"\ud800":1,"\"\\ud800\"":2,"\ud801":3,"x":4}"#;
         let fields = JsonFields::parse(written).unwrap();
         assert_eq!(fields.to_string(), written);
@@ -452,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_that_of_strings_and_numbers() {
+    fn only_strings_and_numbers_have_text() {
         let written = r#"{"s":"a\n","n":-7.50,"t":true,"z":null,"l":"\ud800"}"#;
         let fields = JsonFields::parse(written).unwrap();
         assert_eq!(fields.text("s").unwrap(), "a\n");

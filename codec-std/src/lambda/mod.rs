@@ -1,6 +1,6 @@
-//! Events of AWS Lambda functions that read a stream, are the target of a pipe,
-//! transform Firehose records or preprocess Kinesis Analytics input; and user
-//! records in the shape of the Python module.
+//! Events of AWS Lambda functions that read a stream, are the target of a pipe, transform
+//! Firehose records or preprocess Kinesis Analytics input, and user records in the shape
+//! of the Python module.
 //!
 //! ```
 //! use kinesis_agg::lambda::{KinesisEvent, UserRecordEvent};
@@ -25,14 +25,14 @@
 //!
 //! [`EventDocument`] finds the records of any of these, of `GetRecords` and
 //! `SubscribeToShard` output, and of on-failure documents. [`JsonFields`] keeps the
-//! fields of a JSON object as they were written.
+//! fields of a JSON object exactly as written.
 //!
-//! These types are not those of `aws_lambda_events` 1.2.1 because a record has to
-//! come out as it came in. That crate misreads timestamps with fractions or
-//! panics, rejects a whole Firehose event if `subsequenceNumber` is a string, and
-//! has no type for the preprocessing event of Analytics. If you already use its
-//! types, implement [`EnclosingRecord`](crate::EnclosingRecord) for a wrapper
-//! around them.
+//! This module has its own types instead of those of `aws_lambda_events` 1.2.1, because
+//! records must serialize exactly as they were received. That crate misreads timestamps
+//! with fractions or panics on them, rejects a whole Firehose event if
+//! `subsequenceNumber` is a string, and has no type for the preprocessing event of
+//! Analytics. If you already use its types, implement
+//! [`EnclosingRecord`](crate::EnclosingRecord) for a wrapper around them.
 //!
 //! Feature `lambda`, not on by default.
 

@@ -1,4 +1,4 @@
-//! A Kinesis record as an event has it.
+//! A Kinesis record in an event.
 
 use alloc::borrow::Cow;
 
@@ -16,7 +16,7 @@ use crate::lambda::json_fields::{
     JsonField, JsonFields, JsonObject, serialize_json, string_of, text_of,
 };
 
-/// The standard alphabet; the padding may be missing.
+/// Base64 with the standard alphabet. Input may lack padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -34,39 +34,39 @@ pub(crate) fn encode_base64(bytes: &[u8]) -> String {
     BASE64.encode(bytes)
 }
 
-/// Where a record comes from. Its fields tell, as in the Python module.
+/// The source of a record, detected from its fields as in the Python module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RecordShape {
-    /// A Lambda event of a stream: everything about the record is in `kinesis`.
+    /// A Lambda event of a stream: the data and metadata are in `kinesis`.
     Kinesis,
-    /// A preprocessing event of a Kinesis Analytics application that reads a
-    /// stream: `kinesisStreamRecordMetadata`.
+    /// A preprocessing event of a Kinesis Analytics application that reads a Kinesis
+    /// stream: the metadata is in `kinesisStreamRecordMetadata`.
     Analytics,
-    /// A preprocessing event of a Kinesis Analytics application that reads a
-    /// Firehose stream: `kinesisFirehoseRecordMetadata`, which holds the arrival
-    /// time only.
+    /// A preprocessing event of a Kinesis Analytics application that reads a Firehose
+    /// stream: the metadata is in `kinesisFirehoseRecordMetadata`, which holds only the
+    /// arrival time.
     AnalyticsOfFirehose,
-    /// A transformation event of a Firehose stream that reads a stream:
-    /// `kinesisRecordMetadata`.
+    /// A transformation event of a Firehose stream that reads a Kinesis stream: the
+    /// metadata is in `kinesisRecordMetadata`.
     Firehose,
     /// A `GetRecords` response or a `SubscribeToShardEvent`, as the AWS command
     /// line and boto3 print them: `Data`, `PartitionKey`, `SequenceNumber`.
     GetRecords,
-    /// An event of EventBridge Pipes: the fields of [`Kinesis`](Self::Kinesis),
-    /// all on one level; `eventSource` tells.
+    /// An event of EventBridge Pipes: the fields of [`Kinesis`](Self::Kinesis), all on
+    /// one level. Detected by `eventSource`.
     Pipes,
-    /// `data` and any other fields, as in a transformation event of a Firehose
-    /// stream that does not read a stream.
+    /// `data` and any other fields, as in a transformation event of a Firehose stream
+    /// that does not read a Kinesis stream.
     Bare,
 }
 
-/// What a shape calls the fields that every Kinesis record has.
+/// The names of the common fields in a shape.
 #[derive(Clone, Copy, Debug)]
 struct Names {
     /// The object that describes the record.
     metadata: Option<&'static str>,
-    /// That object also holds the data.
+    /// Whether that object also holds the data.
     is_data_inside: bool,
     data: &'static str,
     partition_key: &'static str,
@@ -130,29 +130,29 @@ impl RecordShape {
     }
 }
 
-/// True if an object with these fields is a Kinesis record, whatever else it
-/// holds.
+/// Returns true if an object with these fields is a Kinesis record, whatever other fields
+/// it has.
 pub(crate) fn is_record(fields: &JsonFields<'_>) -> bool {
     ["kinesis", "data", "Data"]
         .into_iter()
         .any(|name| fields.get_non_null(name).is_some())
 }
 
-/// Why JSON is not a Kinesis record.
+/// The reason why JSON is not a Kinesis record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EventRecordError {
     /// The JSON is not an object.
     #[error("not a JSON object")]
     NotARecord,
-    /// `kinesis`, or the field that the shape has instead, is not an object.
+    /// `kinesis`, or the metadata field of another shape, is not an object.
     #[error("{name} is not an object")]
     NotAnObject {
         /// The name of the field.
         name: &'static str,
     },
     /// The field that holds the data is missing, or is not a string.
-    #[error("no {name} in base64")]
+    #[error("no {name}: expected a string of base64")]
     NoData {
         /// The name of the field.
         name: &'static str,
@@ -162,12 +162,12 @@ pub enum EventRecordError {
     NotBase64 {
         /// The name of the field.
         name: &'static str,
-        /// Where in the base64 text the fault is, in bytes; its length if
-        /// something is missing at the end.
+        /// The offset of the fault in the base64 text, in bytes. The length of the text
+        /// if it ends too early.
         offset: usize,
     },
-    /// The record has to be answered for, but has no `recordId`.
-    #[error("no recordId to answer for")]
+    /// The record has no `recordId`, which the answer to a transformation must contain.
+    #[error("no recordId, which the answer must contain")]
     NoRecordId,
 }
 
@@ -186,9 +186,9 @@ fn decode_base64(name: &'static str, encoded: &str) -> Result<Vec<u8>, EventReco
 
 /// A Kinesis record of an event, in any [`RecordShape`].
 ///
-/// Every field survives as it was written: numbers keep their digits, and
-/// unknown fields and values of unexpected types stay. Of a name given twice, the
-/// last value counts. The data is written in padded base64.
+/// All fields are kept as they were written: numbers keep their digits, and unknown
+/// fields and values of unexpected types are kept. If a name is given more than once, the
+/// last value is used. The data is written in padded base64.
 ///
 /// ```
 /// use kinesis_agg::EnclosingRecord;
@@ -206,9 +206,9 @@ fn decode_base64(name: &'static str, encoded: &str) -> Result<Vec<u8>, EventReco
 #[derive(Clone, Debug)]
 pub struct EventRecord {
     shape: RecordShape,
-    /// Data and metadata are `null` in here.
+    /// The fields, where data and metadata are replaced by `null`.
     fields: JsonFields<'static>,
-    /// Data is `null` in here.
+    /// The metadata, where the data is replaced by `null`.
     metadata: JsonFields<'static>,
     data: Bytes,
     partition_key: Option<String>,
@@ -261,7 +261,7 @@ impl EventRecord {
         Ok(record)
     }
 
-    /// Like [`parse`](Self::parse), for records that have to be answered for.
+    /// Like [`parse`](Self::parse), for records that must have a `recordId`.
     pub(crate) fn parse_with_id(json: &str) -> Result<Self, EventRecordError> {
         let record = Self::parse(json)?;
         match record.record_id() {
@@ -270,8 +270,8 @@ impl EventRecord {
         }
     }
 
-    /// Returns a field that describes the record: from the metadata, if the shape
-    /// has such an object.
+    /// Returns a field that describes the record, from the metadata if the shape has such
+    /// an object.
     fn about(&self, name: &str) -> Option<&RawValue> {
         match self.shape.names().metadata {
             Some(_) => self.metadata.get(name),
@@ -309,30 +309,29 @@ impl EventRecord {
         self.about(self.shape.names().partition_key)
     }
 
-    /// Returns the id that the answer to a transformation names the record by.
+    /// Returns the id that identifies the record in the answer to a transformation.
     #[must_use]
     pub fn record_id(&self) -> Option<Cow<'_, str>> {
         self.text("recordId")
     }
 
-    /// Returns a field of the record that is not in `kinesis` (or in the object
-    /// that the shape has instead), as it was written: `eventSourceARN`,
-    /// `eventID`, `awsRegion`.
+    /// Returns a field that is not in `kinesis` (or in the metadata object of another
+    /// shape), as it was written: for example `eventSourceARN`, `eventID` or `awsRegion`.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&RawValue> {
         self.fields.get(name).filter(|_| !self.is_own_field(name))
     }
 
-    /// Returns a field in `kinesis` (or in the object that the shape has
-    /// instead), as it was written: `kinesisSchemaVersion`, `shardId`.
+    /// Returns a field in `kinesis` (or in the metadata object of another shape), as it
+    /// was written: for example `kinesisSchemaVersion` or `shardId`.
     #[must_use]
     pub fn metadata(&self, name: &str) -> Option<&RawValue> {
         let value = self.metadata.get(name);
         value.filter(|_| !self.is_own_metadata(name))
     }
 
-    /// Returns the text of [`field`](Self::field): of a string, or the digits of
-    /// a number. Returns `None` if the field is missing or is something else.
+    /// Returns the text of a [`field`](Self::field) that is a string, or the digits of
+    /// one that is a number. Returns `None` if the field is missing or is something else.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
         text_of(self.field(name)?)
@@ -362,7 +361,7 @@ impl EventRecord {
             .filter(move |field| !field.name().is_some_and(|name| is_own(&name)))
     }
 
-    /// True for data and metadata, which are kept apart from the other fields.
+    /// Returns true for data and metadata, which are not returned as fields.
     fn is_own_field(&self, name: &str) -> bool {
         let names = self.shape.names();
         names.metadata == Some(name) || (!names.is_data_inside && name == names.data)
@@ -373,7 +372,7 @@ impl EventRecord {
         names.is_data_inside && name == names.data
     }
 
-    /// Appends the record to `json` as it came: what `serde_json` writes, in less
+    /// Appends the unchanged record to `json`. Writes the same as `serde_json`, in less
     /// time.
     pub fn write_json(&self, json: &mut String) {
         let names = self.shape.names();
@@ -433,7 +432,7 @@ impl<'de> Deserialize<'de> for EventRecord {
     }
 }
 
-/// The record as it came.
+/// Serializes the unchanged record.
 impl Serialize for EventRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut json = String::new();

@@ -1,4 +1,4 @@
-//! User records in the shape of the Python module's.
+//! User records as JSON in the shape of the Python module.
 
 use kinesis_agg_codec::KeyBytes;
 use serde::ser::{Serialize, Serializer};
@@ -9,9 +9,9 @@ use crate::lambda::json_fields::{JsonField, JsonObject, push_string, serialize_j
 use crate::lambda::record::{EventRecord, RecordShape, push_base64};
 use crate::read::Delivered;
 
-/// A user record, or a Kinesis record that is not an aggregate, as JSON in the
-/// shape that AWS's Python module (`aws_kinesis_agg` 1.2.3) yields: a record of a
-/// Lambda event. Programs that read the Python module's output can read this.
+/// A user record, or a Kinesis record that is not an aggregate, as JSON in the shape that
+/// AWS's Python module (`aws_kinesis_agg` 1.2.3) yields: a record of a Lambda event.
+/// Programs that read the Python module's output can also read this.
 ///
 /// ```
 /// use kinesis_agg::Deaggregator;
@@ -33,21 +33,24 @@ use crate::read::Delivered;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// Fields, in the Python module's order:
+/// The fields, in the Python module's order:
 ///
 /// | Delivered | JSON |
 /// |---|---|
-/// | a user record of an aggregate | `kinesis` with `kinesisSchemaVersion`, `sequenceNumber`, `approximateArrivalTimestamp`, `explicitHashKey` or null, `partitionKey`, `subSequenceNumber`, `aggregated` (true), `data`, and `recordId` in a transformation; then the fields beside `kinesis`, as they came |
-/// | a record of [`RecordShape::Kinesis`] that is not an aggregate, or malformed | the record as it came |
-/// | the same of other shapes | `kinesis` with `kinesisSchemaVersion`, `sequenceNumber`, `partitionKey`, `approximateArrivalTimestamp`, `shardId`, `data`, `recordId`; for [`RecordShape::Pipes`], then all other fields, as they came |
+/// | a user record of an aggregate | `kinesis` with `kinesisSchemaVersion`, `sequenceNumber`, `approximateArrivalTimestamp`, `explicitHashKey` or null, `partitionKey`, `subSequenceNumber`, `aggregated` (true), `data`, and `recordId` in a transformation; then the fields beside `kinesis`, unchanged |
+/// | a record of [`RecordShape::Kinesis`] that is plain or malformed | the record, unchanged |
+/// | a plain or malformed record of another shape | `kinesis` with `kinesisSchemaVersion`, `sequenceNumber`, `partitionKey`, `approximateArrivalTimestamp`, `shardId`, `data`, `recordId`; for [`RecordShape::Pipes`], then all other fields, unchanged |
 ///
-/// Values of the Kinesis record are written as they came, whatever their type.
-/// `kinesisSchemaVersion` is `1.0` if the record has none (the Python module
-/// assumes the same). A field that the Kinesis record lacks is left out; there the
-/// Python module fails. A key that is not UTF-8 is written as
-/// `partitionKeyBase64` or `explicitHashKeyBase64`. A user record without an
-/// explicit hash key has `null`; the Python module writes the first key of the
-/// table instead.
+/// Values of the Kinesis record are written unchanged, whatever their type. Differences
+/// to the Python module:
+///
+/// - `kinesisSchemaVersion` is `1.0` if the record has none. (The Python module does the
+///   same.)
+/// - A field that the Kinesis record lacks is left out. (The Python module fails.)
+/// - A key that is not UTF-8 is written as `partitionKeyBase64` or
+///   `explicitHashKeyBase64`.
+/// - The explicit hash key of a user record without one is `null`. (The Python module
+///   writes the first key in the table.)
 #[derive(Clone, Debug)]
 pub struct UserRecordEvent<'a>(Delivered<'a, EventRecord>);
 
@@ -58,7 +61,7 @@ impl<'a> From<Delivered<'a, EventRecord>> for UserRecordEvent<'a> {
 }
 
 impl<'a> UserRecordEvent<'a> {
-    /// Returns what was delivered.
+    /// Returns the delivered item.
     #[must_use]
     pub const fn delivered(&self) -> &Delivered<'a, EventRecord> {
         &self.0
@@ -74,7 +77,7 @@ impl Serialize for UserRecordEvent<'_> {
 }
 
 impl UserRecordEvent<'_> {
-    /// Appends the JSON to `json`: what `serde_json` writes, in less time.
+    /// Appends the JSON to `json`. Writes the same as `serde_json`, in less time.
     pub fn write_json(&self, json: &mut String) {
         let enclosing = self.0.enclosing();
         if enclosing.shape() == RecordShape::Kinesis && self.0.user_record().is_none() {
@@ -144,7 +147,7 @@ impl UserRecordEvent<'_> {
     }
 }
 
-/// True for a field of [`RecordShape::Pipes`] that goes into `kinesis`.
+/// Returns true for a field of [`RecordShape::Pipes`] that is written inside `kinesis`.
 fn is_in_kinesis(field: &JsonField<'_>) -> bool {
     const IN_KINESIS: [&str; 5] = [
         "kinesisSchemaVersion",

@@ -1,4 +1,4 @@
-//! The user records of a batch of Kinesis records, one after the other.
+//! The iterator over the user records of a batch of Kinesis records.
 
 use core::iter::FusedIterator;
 use core::slice;
@@ -11,15 +11,15 @@ use crate::read::delivered::{Content, Delivered, checkpoint_at};
 use crate::read::observer::Observer;
 use crate::read::sequence_number::{ExtendedSequenceNumber, SequenceNumberError};
 
-/// What a batch of Kinesis records delivers, lazily and in order: the iterator
-/// of a [`Deaggregator`].
+/// The iterator of a [`Deaggregator`]: delivers the user records of a batch of Kinesis
+/// records, lazily and in order.
 ///
-/// The items borrow from the Kinesis records (`'a`) and not from the
-/// deaggregator (`'d`), which can be used again while they are held.
+/// The items borrow from the Kinesis records (`'a`) and not from the deaggregator
+/// (`'d`), so they can be held while the deaggregator is used for the next batch.
 #[derive(Debug)]
 pub struct Deaggregated<'d, 'a, R, O = ()> {
     deaggregator: Reader<'d, O>,
-    /// Those that were not taken up yet.
+    /// The Kinesis records that were not started yet.
     records: slice::Iter<'a, R>,
     current: Option<Current<'a, R>>,
     /// The last Kinesis record before the current one.
@@ -39,11 +39,11 @@ pub(crate) struct Current<'a, R> {
     pub(crate) record_index: usize,
     pub(crate) record_count: usize,
     pub(crate) left: Left<'a>,
-    /// Leaves out the user records outside, each by itself.
+    /// The range of [`HashKeyFilter::PerUserRecord`](crate::HashKeyFilter::PerUserRecord).
     pub(crate) range: Option<HashKeyRange>,
 }
 
-/// What is still to be delivered.
+/// The items of a Kinesis record that are still to be delivered.
 #[derive(Debug)]
 pub(crate) enum Left<'a> {
     UserRecords(UserRecords<'a, Vec<ReadSlot>>),
@@ -118,13 +118,12 @@ impl<'d, 'a, R, O> Deaggregated<'d, 'a, R, O> {
 }
 
 impl<R: EnclosingRecord, O> Deaggregated<'_, '_, R, O> {
-    /// Returns the checkpoint to store once everything that was delivered so
-    /// far is processed. It also covers what was left out and skipped, so it
-    /// advances over a Kinesis record of which nothing is delivered.
+    /// Returns the checkpoint to store once everything that was delivered so far is
+    /// processed. It also covers user records that were left out or skipped, so it
+    /// advances past a Kinesis record of which nothing is delivered.
     ///
-    /// Never before the checkpoint of
-    /// [`Deaggregator::resume_after`]. `None` if nothing was read yet, or the
-    /// sequence number is not known.
+    /// The checkpoint is never before that of [`Deaggregator::resume_after`]. Returns
+    /// `None` if nothing was read yet, or if the sequence number is not known.
     ///
     /// ```
     /// use kinesis_agg::{Deaggregator, ExtendedSequenceNumber, KinesisRecord};
@@ -144,8 +143,8 @@ impl<R: EnclosingRecord, O> Deaggregated<'_, '_, R, O> {
     ///
     /// # Errors
     ///
-    /// [`SequenceNumberError`] if the sequence number of the Kinesis record is
-    /// not one.
+    /// Returns [`SequenceNumberError`] if the Kinesis record has an invalid sequence
+    /// number.
     pub fn checkpoint(&self) -> Result<Option<ExtendedSequenceNumber>, SequenceNumberError> {
         let mut place = self.done.map(|done| (done, 0, true));
         if let Some(current) = &self.current {
@@ -173,8 +172,8 @@ impl<R: EnclosingRecord, O> Deaggregated<'_, '_, R, O> {
 }
 
 impl<'a, R: EnclosingRecord, O: Observer> Deaggregated<'_, 'a, R, O> {
-    /// The next item, however it is found; what is usual is found by
-    /// [`next`](Self::next) itself.
+    /// Finds the next item in all cases that the fast path in [`next`](Self::next) does
+    /// not handle.
     #[inline(never)]
     fn find_next(&mut self) -> Option<Delivered<'a, R>> {
         loop {
@@ -189,12 +188,12 @@ impl<'a, R: EnclosingRecord, O: Observer> Deaggregated<'_, 'a, R, O> {
                     (None, _) => {}
                 }
             }
-            self.take_up_next()?;
+            self.start_next()?;
         }
     }
 
-    /// Takes up the next Kinesis record, if there is one.
-    fn take_up_next(&mut self) -> Option<()> {
+    /// Starts with the next Kinesis record, if there is one.
+    fn start_next(&mut self) -> Option<()> {
         let deaggregator = self.deaggregator.get_mut();
         if let Some(current) = self.current.take() {
             self.done = Some(current.enclosing);
@@ -202,7 +201,7 @@ impl<'a, R: EnclosingRecord, O: Observer> Deaggregated<'_, 'a, R, O> {
                 deaggregator.give_back(user_records.into_slots());
             }
         }
-        self.current = Some(deaggregator.take_up(self.records.next()?));
+        self.current = Some(deaggregator.start(self.records.next()?));
         Some(())
     }
 }
@@ -210,7 +209,7 @@ impl<'a, R: EnclosingRecord, O: Observer> Deaggregated<'_, 'a, R, O> {
 impl<'a, R: EnclosingRecord, O: Observer> Iterator for Deaggregated<'_, 'a, R, O> {
     type Item = Delivered<'a, R>;
 
-    // Always, as the codec's walk: the item is not moved through memory then.
+    // Always inlined, like the codec's iterator, so that the item is not moved through memory.
     #[inline(always)]
     fn next(&mut self) -> Option<Delivered<'a, R>> {
         if let Some(Current {
@@ -231,7 +230,8 @@ impl<'a, R: EnclosingRecord, O: Observer> Iterator for Deaggregated<'_, 'a, R, O
                 },
             });
         }
-        // Not returned as it is: the item above would have to be in the same memory.
+        // Rebuilt instead of returned directly, so that the item above need not be built in the
+        // same memory.
         let Delivered {
             enclosing,
             record_index,

@@ -1,4 +1,4 @@
-//! How Kinesis records are read: the settings of a reader, and what it counted.
+//! The reader of Kinesis records: its settings and counters.
 
 use core::cmp::Ordering;
 
@@ -14,29 +14,29 @@ use crate::read::sequence_number::ExtendedSequenceNumber;
 
 /// What happens to a Kinesis record that is a malformed aggregate.
 ///
-/// A consumer that must stop there calls
-/// [`Delivered::checked`](crate::Delivered::checked), which returns an error.
+/// A consumer that must stop at a malformed aggregate calls
+/// [`Delivered::checked`](crate::Delivered::checked), which turns it into an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "a forced `_ =>` in user code would hide a loss"
 )]
 pub enum MalformedPolicy {
-    /// It is delivered unchanged, flagged by
-    /// [`Delivered::malformed`](crate::Delivered::malformed) (the KCL delivers
-    /// most of these, too).
+    /// It is delivered unchanged, and
+    /// [`Delivered::malformed`](crate::Delivered::malformed) returns the error. (The KCL
+    /// also delivers most malformed aggregates.)
     #[default]
     Deliver,
-    /// It is left out: counted in [`ReadCounters::malformed`] and passed to
+    /// It is not delivered, but counted in [`ReadCounters::malformed`] and passed to
     /// [`Observer::on_left_out`].
     LeaveOut,
 }
 
-/// What a [`Deaggregator`] has read so far.
+/// The counters of a [`Deaggregator`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReadCounters {
-    /// Kinesis records that it took up; those before the checkpoint, too.
+    /// Kinesis records that the iterators have reached, including skipped ones.
     pub kinesis_records: u64,
     /// Kinesis records that are not aggregated.
     pub plain: u64,
@@ -46,19 +46,19 @@ pub struct ReadCounters {
     pub malformed: u64,
     /// User records that the filter left out.
     pub user_records_left_out: u64,
-    /// Kinesis records that lie at or before the checkpoint as a whole. They
-    /// are not read, and count as neither plain, aggregated nor malformed.
+    /// Kinesis records that are entirely at or before the checkpoint. They are not
+    /// parsed, and do not count as plain, aggregated or malformed, unless their sequence
+    /// number equals the checkpoint's.
     pub kinesis_records_skipped: u64,
-    /// User records at or before the checkpoint, in the aggregate that the
-    /// checkpoint lies in.
+    /// User records at or before the checkpoint, in the aggregate that contains the
+    /// checkpoint.
     pub user_records_skipped: u64,
 }
 
 /// Turns Kinesis records into user records, lazily and in order.
 ///
-/// Configured once, then used for one batch after the other, as of GetRecords
-/// answers or Lambda events. Kinesis records that are not aggregated are
-/// delivered unchanged.
+/// Configure it once, then use it for each batch, such as a `GetRecords` response or a
+/// Lambda event. Kinesis records that are not aggregated are delivered unchanged.
 ///
 /// ```
 /// use kinesis_agg::{
@@ -99,13 +99,13 @@ pub struct ReadCounters {
 /// |---|---|
 /// | [`with_filter`](Self::with_filter) | no filter; with a range, the KCL's [`HashKeyFilter::WholeAggregate`] |
 /// | [`resume_after`](Self::resume_after) | everything is delivered |
-/// | [`with_malformed`](Self::with_malformed) | a malformed aggregate is delivered unchanged, flagged |
-/// | [`with_digests_ahead`](Self::with_digests_ahead) | each digest is computed when its turn comes |
-/// | [`with_observer`](Self::with_observer) | nothing is observed |
+/// | [`with_malformed`](Self::with_malformed) | a malformed aggregate is delivered unchanged, with its error |
+/// | [`with_digests_ahead`](Self::with_digests_ahead) | each digest is computed when its Kinesis record is reached |
+/// | [`with_observer`](Self::with_observer) | no observer |
 ///
-/// Allocates until its memory is as large as the largest number of keys in an
-/// aggregate, and nothing after that. An iterator that is dropped in the middle
-/// of an aggregate takes that memory with it.
+/// The deaggregator allocates one buffer, which grows to the largest number of keys in an
+/// aggregate and is then reused. Dropping an iterator in the middle of an aggregate frees
+/// the buffer.
 #[derive(Clone, Debug, Default)]
 #[doc(alias = "AggregatorUtil")]
 #[doc(alias = "RecordDeaggregator")]
@@ -118,9 +118,9 @@ pub struct Deaggregator<O = ()> {
     observer: O,
     counters: ReadCounters,
     next_record_index: usize,
-    /// Memory for the places of keys. What old blobs left there is overwritten.
+    /// A reused buffer for the positions of keys.
     slots: Vec<ReadSlot>,
-    /// Known digests of the Kinesis records to come, the next one last.
+    /// The known digests of the remaining Kinesis records, in reverse order.
     digests: Vec<Option<Digest>>,
 }
 
@@ -151,11 +151,11 @@ impl Deaggregator {
 }
 
 impl<O> Deaggregator<O> {
-    /// Leaves out the user records that lie outside a hash key range: given a
-    /// [`HashKeyRange`], whole aggregates as the KCL does.
+    /// Leaves out user records whose hash key is outside a range. A [`HashKeyRange`]
+    /// stands for [`HashKeyFilter::WholeAggregate`], the KCL's behaviour.
     ///
-    /// What is left out is counted in [`counters`](Self::counters), and passed
-    /// to [`Observer::on_left_out`].
+    /// User records that are left out are counted in [`counters`](Self::counters) and
+    /// passed to [`Observer::on_left_out`].
     ///
     /// ```
     /// use kinesis_agg::{Deaggregator, HashKeyFilter, HashKeyRange};
@@ -172,18 +172,18 @@ impl<O> Deaggregator<O> {
         }
     }
 
-    /// Skips what lies at or before a checkpoint, also inside an aggregate.
+    /// Skips everything at or before a checkpoint, even inside an aggregate.
     ///
-    /// A Kinesis record without a sequence number, or with one that is not
-    /// valid, is delivered: once too often rather than never.
+    /// A Kinesis record without a valid sequence number is never skipped: it may be
+    /// delivered twice, but is not lost.
     #[must_use]
     pub fn resume_after(mut self, checkpoint: ExtendedSequenceNumber) -> Self {
         self.set_checkpoint(Some(checkpoint));
         self
     }
 
-    /// Changes the checkpoint of [`resume_after`](Self::resume_after); `None`
-    /// skips nothing. For a consumer that reads the shard again after an error.
+    /// Changes the checkpoint of [`resume_after`](Self::resume_after). `None` skips
+    /// nothing. Useful for a consumer that reads the shard again after an error.
     pub fn set_checkpoint(&mut self, checkpoint: Option<ExtendedSequenceNumber>) {
         self.checkpoint = checkpoint;
     }
@@ -194,9 +194,9 @@ impl<O> Deaggregator<O> {
         Self { malformed, ..self }
     }
 
-    /// Sets whether the digests of a batch are computed together at its start,
-    /// several at a time with the feature `simd`, instead of each when its turn
-    /// comes. Everything else stays lazy. Allocates a few words for each Kinesis
+    /// Sets whether the digests of a batch are computed together at its start (several
+    /// at a time with the feature `simd`), instead of each when its Kinesis record is
+    /// reached. Everything else stays lazy. Allocates a few words for each Kinesis
     /// record.
     #[must_use]
     pub fn with_digests_ahead(self, digests_ahead: bool) -> Self {
@@ -206,8 +206,8 @@ impl<O> Deaggregator<O> {
         }
     }
 
-    /// Sets an [`Observer`], which sees each Kinesis record and what is left
-    /// out.
+    /// Sets an [`Observer`], which is called for each Kinesis record and for everything
+    /// that is left out.
     #[must_use]
     pub fn with_observer<P: Observer>(self, observer: P) -> Deaggregator<P> {
         Deaggregator {
@@ -229,12 +229,12 @@ impl<O> Deaggregator<O> {
         &self.observer
     }
 
-    /// Returns the observer, to be changed.
+    /// Returns a mutable reference to the observer.
     pub const fn observer_mut(&mut self) -> &mut O {
         &mut self.observer
     }
 
-    /// Returns what was read, left out and skipped so far.
+    /// Returns the numbers of records that were read, left out and skipped so far.
     #[must_use]
     pub const fn counters(&self) -> ReadCounters {
         self.counters
@@ -271,12 +271,13 @@ impl<O: Observer> Deaggregator<O> {
         self.deaggregate(core::slice::from_ref(record))
     }
 
-    /// Deaggregates Kinesis records whose digests were computed before, as by
-    /// [`digests::of_blobs`](crate::digests::of_blobs): one for each record, in
-    /// order. The digest of a record that has none is computed.
+    /// Deaggregates Kinesis records whose digests are already known, for example from
+    /// [`digests::of_blobs`](crate::digests::of_blobs). `digests` has one item for each
+    /// record, in order. A digest that is missing or `None` is computed.
     ///
-    /// The digests are trusted: an aggregate with the digest of other data
-    /// counts as damaged, and is delivered as plain data.
+    /// The digests are trusted. With the digest of other data, an aggregate counts as
+    /// [`PlainReason::DigestMismatch`](crate::read::PlainReason::DigestMismatch) and is
+    /// delivered unchanged.
     pub fn deaggregate_with_digests<'d, 'a, R: EnclosingRecord>(
         &'d mut self,
         records: &'a [R],
@@ -289,7 +290,7 @@ impl<O: Observer> Deaggregator<O> {
         Deaggregated::borrowing(self, records)
     }
 
-    /// Deaggregates one batch with an iterator that owns the deaggregator.
+    /// Deaggregates one batch. The iterator owns the deaggregator.
     pub fn into_deaggregated<R: EnclosingRecord>(
         mut self,
         records: &[R],
@@ -307,9 +308,9 @@ impl<O: Observer> Deaggregator<O> {
         }
     }
 
-    /// Takes up a Kinesis record: everything that is decided about it as a
-    /// whole is decided here.
-    pub(crate) fn take_up<'a, R: EnclosingRecord>(&mut self, enclosing: &'a R) -> Current<'a, R> {
+    /// Starts with a Kinesis record: parses it, and decides everything that concerns the
+    /// whole record.
+    pub(crate) fn start<'a, R: EnclosingRecord>(&mut self, enclosing: &'a R) -> Current<'a, R> {
         let record_index = self.next_record_index;
         self.next_record_index = record_index.saturating_add(1);
         count(&mut self.counters.kinesis_records);
@@ -342,7 +343,7 @@ impl<O: Observer> Deaggregator<O> {
         self.observer
             .on_kinesis_record(record_index, enclosing, outcome);
         let Some(aggregated) = aggregated else {
-            self.take_up_whole(&mut current, outcome, skipped > 0);
+            self.start_whole(&mut current, outcome, skipped > 0);
             return current;
         };
         current.record_count = aggregated.record_count();
@@ -370,7 +371,8 @@ impl<O: Observer> Deaggregator<O> {
         current
     }
 
-    fn take_up_whole<R: EnclosingRecord>(
+    /// Starts with a Kinesis record that is not a valid aggregate.
+    fn start_whole<R: EnclosingRecord>(
         &mut self,
         current: &mut Current<'_, R>,
         outcome: Outcome,
@@ -396,14 +398,14 @@ impl<O: Observer> Deaggregator<O> {
         }
     }
 
-    /// Counts a user record that the filter leaves out.
+    /// Counts a user record that the filter leaves out, and tells the observer.
     pub(crate) fn leave_out<R: EnclosingRecord>(&mut self, left_out: &Delivered<'_, R>) {
         count(&mut self.counters.user_records_left_out);
         self.observer.on_left_out(left_out);
     }
 
-    /// User records at the start of a Kinesis record that lie at or before the
-    /// checkpoint; `u64::MAX` if all of it does.
+    /// Returns the number of user records in a Kinesis record that are at or before the
+    /// checkpoint, or `u64::MAX` if the whole Kinesis record is.
     fn skipped_in<R: EnclosingRecord>(&self, enclosing: &R) -> u64 {
         let Some((checkpoint, text)) = self.checkpoint().zip(enclosing.sequence_number()) else {
             return 0;
@@ -417,9 +419,9 @@ impl<O: Observer> Deaggregator<O> {
     }
 }
 
-/// Deaggregates Kinesis records with the default settings of a
-/// [`Deaggregator`]: no filter, no checkpoint, and malformed aggregates are
-/// delivered unchanged, flagged.
+/// Deaggregates Kinesis records with the default settings of a [`Deaggregator`]: no
+/// filter, no checkpoint, and malformed aggregates are delivered unchanged, with their
+/// error in [`Delivered::malformed`].
 ///
 /// ```
 /// use kinesis_agg::{KinesisRecord, deaggregate};
@@ -443,7 +445,7 @@ fn count(counter: &mut u64) {
     *counter = counter.saturating_add(1);
 }
 
-/// True if the user record is delivered by a filter that judges each by itself.
+/// Returns true if [`HashKeyFilter::PerUserRecord`] delivers the item.
 pub(crate) fn is_within<R: EnclosingRecord>(
     range: HashKeyRange,
     delivered: &Delivered<'_, R>,

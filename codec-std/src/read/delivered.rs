@@ -1,4 +1,4 @@
-//! What reading delivers: a user record, or a Kinesis record unchanged.
+//! The item that reading delivers: a user record, or an unchanged Kinesis record.
 
 use kinesis_agg_codec::{
     DecodeError, HashKey, HashKeyError, KeyBytes, PlainReason, RecordTags, UserRecord,
@@ -9,29 +9,29 @@ use crate::read::error::MalformedRecord;
 use crate::read::owned_delivered::OwnedDelivered;
 use crate::read::sequence_number::{ExtendedSequenceNumber, SequenceNumberError};
 
-/// What a Kinesis record turned out to be.
+/// The result of parsing a Kinesis record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "a forced `_ =>` in user code would hide a loss"
 )]
 pub enum Outcome {
-    /// Not aggregated; delivered unchanged.
+    /// It is not aggregated, and is delivered unchanged.
     Plain(PlainReason),
-    /// Aggregated.
+    /// It is an aggregate.
     Aggregated {
-        /// User records in it. Zero is valid, and delivers nothing.
+        /// The number of user records. Zero is valid, and then nothing is delivered.
         record_count: usize,
     },
-    /// An aggregate that is not valid; delivered unchanged and flagged, unless
+    /// It is a malformed aggregate. It is delivered unchanged, with its error, unless
     /// the [`MalformedPolicy`](crate::read::MalformedPolicy) leaves it out.
     Malformed(DecodeError),
 }
 
-/// A user record, or a Kinesis record that is not a valid aggregate, unchanged.
+/// A user record, or an unchanged Kinesis record that is not a valid aggregate.
 ///
-/// Borrows from the Kinesis record. [`into_owned`](Self::into_owned) makes one
-/// that shares its memory instead.
+/// Borrows from the Kinesis record. [`into_owned`](Self::into_owned) returns an owned
+/// item that shares the memory of the data.
 #[derive(Debug)]
 #[doc(alias = "UserRecord")]
 #[doc(alias = "KinesisClientRecord")]
@@ -62,20 +62,20 @@ impl<R: ?Sized> Clone for Delivered<'_, R> {
 }
 
 impl<'a, R: EnclosingRecord + ?Sized> Delivered<'a, R> {
-    /// Returns the Kinesis record that it arrived in.
+    /// Returns the Kinesis record that the item was in.
     #[must_use]
     pub const fn enclosing(&self) -> &'a R {
         self.enclosing
     }
 
-    /// Returns the place of that Kinesis record among those that the
-    /// [`Deaggregator`](crate::Deaggregator) was given, from 0.
+    /// Returns the position of that Kinesis record among all those that the
+    /// [`Deaggregator`](crate::Deaggregator) was given, counted from 0.
     #[must_use]
     pub const fn record_index(&self) -> usize {
         self.record_index
     }
 
-    /// Returns what the Kinesis record turned out to be.
+    /// Returns the result of parsing the Kinesis record.
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
         match &self.content {
@@ -87,7 +87,7 @@ impl<'a, R: EnclosingRecord + ?Sized> Delivered<'a, R> {
         }
     }
 
-    /// Returns the user record, if it arrived in an aggregate.
+    /// Returns the user record, or `None` if the item is not from an aggregate.
     #[must_use]
     #[doc(alias = "isAggregated")]
     #[doc(alias = "aggregated")]
@@ -98,7 +98,7 @@ impl<'a, R: EnclosingRecord + ?Sized> Delivered<'a, R> {
         }
     }
 
-    /// Returns why the Kinesis record is not an aggregate, if so.
+    /// Returns the reason why the Kinesis record is plain, or `None` if it is not plain.
     #[must_use]
     pub const fn plain_reason(&self) -> Option<PlainReason> {
         match &self.content {
@@ -107,8 +107,7 @@ impl<'a, R: EnclosingRecord + ?Sized> Delivered<'a, R> {
         }
     }
 
-    /// Returns what is wrong with the Kinesis record, if it is a malformed
-    /// aggregate.
+    /// Returns the error if the Kinesis record is a malformed aggregate.
     #[must_use]
     pub const fn malformed(&self) -> Option<DecodeError> {
         match &self.content {
@@ -117,7 +116,7 @@ impl<'a, R: EnclosingRecord + ?Sized> Delivered<'a, R> {
         }
     }
 
-    /// Returns the data: the user record's, or all of the Kinesis record's.
+    /// Returns the data of the user record, or all data of the Kinesis record.
     #[must_use]
     pub fn data(&self) -> &'a [u8] {
         match &self.content {
@@ -126,7 +125,7 @@ impl<'a, R: EnclosingRecord + ?Sized> Delivered<'a, R> {
         }
     }
 
-    /// Returns the user record's partition key, or the Kinesis record's, if
+    /// Returns the partition key of the user record, or that of the Kinesis record, if
     /// known.
     #[must_use]
     pub fn partition_key(&self) -> Option<KeyBytes<'a>> {
@@ -138,8 +137,8 @@ impl<'a, R: EnclosingRecord + ?Sized> Delivered<'a, R> {
         }
     }
 
-    /// Returns the user record's explicit hash key, or the Kinesis record's, if
-    /// there is one and it is known.
+    /// Returns the explicit hash key of the user record, or that of the Kinesis record,
+    /// if there is one and it is known.
     #[must_use]
     #[doc(alias = "explicitPartitionKey")]
     pub fn explicit_hash_key(&self) -> Option<KeyBytes<'a>> {
@@ -151,42 +150,43 @@ impl<'a, R: EnclosingRecord + ?Sized> Delivered<'a, R> {
         }
     }
 
-    /// Returns the tags of the user record, in order; none outside of an
-    /// aggregate.
+    /// Returns the tags of the user record, in order. Items that are not from an
+    /// aggregate have none.
     #[must_use]
     pub fn tags(&self) -> RecordTags<'a> {
         self.user_record()
             .map_or_else(RecordTags::default, UserRecord::tags)
     }
 
-    /// Returns the hash key, which decides about the shard: the explicit hash
-    /// key, else the MD5 of the partition key; `None` if neither is known.
+    /// Returns the hash key, which determines the shard: the explicit hash key or, if
+    /// there is none, the MD5 digest of the partition key. Returns `None` if neither is
+    /// known.
     ///
     /// # Errors
     ///
-    /// [`HashKeyError`] if the explicit hash key is not a number from 0 to
+    /// Returns [`HashKeyError`] if the explicit hash key is not a number from 0 to
     /// 2^128 - 1.
     pub fn hash_key(&self) -> Result<Option<HashKey>, HashKeyError> {
         hash_key_of(self.explicit_hash_key(), self.partition_key())
     }
 
-    /// Returns the Kinesis record's sequence number, if known: the same for all
-    /// user records of an aggregate.
+    /// Returns the sequence number of the Kinesis record, if known. All user records of
+    /// an aggregate share it.
     #[must_use]
     pub fn sequence_number(&self) -> Option<&'a str> {
         self.enclosing.sequence_number()
     }
 
-    /// Returns the place in the aggregate, from 0; 0 outside of an aggregate
-    /// (KCL behaviour).
+    /// Returns the position in the aggregate, counted from 0. Items that are not from an
+    /// aggregate have 0 (KCL behaviour).
     #[must_use]
     pub fn sub_sequence_number(&self) -> u64 {
         self.user_record()
             .map_or(0, UserRecord::sub_sequence_number)
     }
 
-    /// Returns true if no other user record follows in the Kinesis record,
-    /// whether or not a filter would leave it out.
+    /// Returns true if no other user record follows in the Kinesis record, not even one
+    /// that a filter leaves out.
     #[must_use]
     pub fn is_last(&self) -> bool {
         is_last(self.outcome(), self.sub_sequence_number())
@@ -196,24 +196,23 @@ impl<'a, R: EnclosingRecord + ?Sized> Delivered<'a, R> {
     ///
     /// # Errors
     ///
-    /// [`SequenceNumberError`] if the Kinesis record's sequence number is not
-    /// one: [`Empty`](SequenceNumberError::Empty),
-    /// [`NotADigit`](SequenceNumberError::NotADigit) or
-    /// [`TooLong`](SequenceNumberError::TooLong).
+    /// Returns [`SequenceNumberError::Empty`], [`SequenceNumberError::NotADigit`] or
+    /// [`SequenceNumberError::TooLong`] if the Kinesis record has an invalid sequence
+    /// number.
     pub fn extended_sequence_number(
         &self,
     ) -> Result<Option<ExtendedSequenceNumber>, SequenceNumberError> {
         position_in_shard(self.sequence_number(), self.sub_sequence_number())
     }
 
-    /// Returns the checkpoint to store once this user record, and everything
-    /// delivered before it, is processed: its position, or
-    /// [`ExtendedSequenceNumber::after_record`] if it
-    /// [`is_last`](Self::is_last). `None` if the sequence number is not known.
+    /// Returns the checkpoint to store once this user record and everything delivered
+    /// before it are processed: its position, or
+    /// [`ExtendedSequenceNumber::after_record`] if it [`is_last`](Self::is_last).
+    /// Returns `None` if the sequence number is not known.
     ///
     /// # Errors
     ///
-    /// As [`extended_sequence_number`](Self::extended_sequence_number).
+    /// Same as [`extended_sequence_number`](Self::extended_sequence_number).
     pub fn checkpoint(&self) -> Result<Option<ExtendedSequenceNumber>, SequenceNumberError> {
         checkpoint_at(
             self.sequence_number(),
@@ -222,8 +221,8 @@ impl<'a, R: EnclosingRecord + ?Sized> Delivered<'a, R> {
         )
     }
 
-    /// Turns a malformed Kinesis record into an error, for a consumer that must
-    /// not go on after one.
+    /// Turns a malformed Kinesis record into an error, for consumers that must stop at
+    /// one.
     ///
     /// ```
     /// use kinesis_agg::{Deaggregator, KinesisRecord};
@@ -238,7 +237,7 @@ impl<'a, R: EnclosingRecord + ?Sized> Delivered<'a, R> {
     ///
     /// # Errors
     ///
-    /// [`MalformedRecord`] if [`malformed`](Self::malformed) is not `None`.
+    /// Returns [`MalformedRecord`] if [`malformed`](Self::malformed) is not `None`.
     pub fn checked(self) -> Result<Self, MalformedRecord> {
         match self.malformed() {
             None => Ok(self),
@@ -250,8 +249,8 @@ impl<'a, R: EnclosingRecord + ?Sized> Delivered<'a, R> {
         }
     }
 
-    /// Makes an item that outlives the Kinesis record: it shares the memory of
-    /// the data, and holds a clone of the Kinesis record.
+    /// Converts the item into one that outlives the Kinesis record. It shares the memory
+    /// of the data, and holds a clone of the Kinesis record.
     #[must_use]
     pub fn into_owned(self) -> OwnedDelivered<R>
     where

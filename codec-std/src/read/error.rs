@@ -1,11 +1,11 @@
-//! A malformed Kinesis record as an error.
+//! The error for a malformed Kinesis record.
 
 use core::fmt;
 
 use kinesis_agg_codec::DecodeError;
 use thiserror::Error;
 
-/// A Kinesis record that is a malformed aggregate, as an error; see
+/// The error for a Kinesis record that is a malformed aggregate, returned by
 /// [`Delivered::checked`](crate::Delivered::checked).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
@@ -14,11 +14,11 @@ use thiserror::Error;
 )]
 #[non_exhaustive]
 pub struct MalformedRecord {
-    /// Its place among the Kinesis records that were read, from 0.
+    /// The position of the record among those that were read, counted from 0.
     pub record_index: usize,
-    /// Its sequence number, if it has one.
+    /// The sequence number of the record, if known.
     pub sequence_number: Option<String>,
-    /// What is wrong, and where in its data.
+    /// What is wrong, and where in the data.
     pub source: DecodeError,
 }
 

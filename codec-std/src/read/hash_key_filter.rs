@@ -1,16 +1,16 @@
-//! Which user records a consumer of one shard may see.
+//! The filter for the user records of one shard.
 //!
-//! After a reshard, an aggregate can be in a shard whose hash key range does
-//! not contain all of its user records. The KCL drops such aggregates silently;
-//! here a consumer asks for a filter, and what it leaves out is counted.
+//! After a reshard, an aggregate can be in a shard whose hash key range does not contain
+//! all of its user records. The KCL drops such aggregates silently. Here, filtering is
+//! optional, and everything that a filter leaves out is counted.
 
 use kinesis_agg_codec::{HashKeyRange, UserRecord};
 
-/// A hash key range, and what is left out when a user record lies outside it.
+/// A hash key range, and what to leave out if a user record is outside it.
 ///
-/// A user record whose hash key cannot be computed counts as outside. Kinesis
-/// records that are not aggregated, or malformed, are never left out by a
-/// filter: the service itself chose their shard.
+/// A user record with an invalid explicit hash key counts as outside. A filter never
+/// leaves out Kinesis records that are plain or malformed, because the service itself
+/// chose their shard.
 ///
 /// A range converts into [`WholeAggregate`](Self::WholeAggregate).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,16 +19,16 @@ use kinesis_agg_codec::{HashKeyRange, UserRecord};
     reason = "a forced `_ =>` in user code would hide a loss"
 )]
 pub enum HashKeyFilter {
-    /// One user record outside leaves out its whole aggregate (KCL behaviour,
-    /// except for an explicit hash key that is not a number: there the KCL
-    /// delivers the user records before it).
+    /// If any user record is outside the range, its whole aggregate is left out. This is
+    /// the KCL's behaviour, except for an explicit hash key that is not a number: the KCL
+    /// delivers the user records before it.
     WholeAggregate(HashKeyRange),
-    /// Only the user records outside are left out.
+    /// Only the user records outside the range are left out.
     PerUserRecord(HashKeyRange),
 }
 
 impl HashKeyFilter {
-    /// Returns the hash keys that the consumer may see.
+    /// Returns the hash key range.
     #[must_use]
     pub const fn range(&self) -> HashKeyRange {
         match self {
@@ -36,7 +36,7 @@ impl HashKeyFilter {
         }
     }
 
-    /// Returns true if the user record itself lies in the range.
+    /// Returns true if the hash key of the user record is in the range.
     #[must_use]
     pub fn contains(&self, user_record: &UserRecord<'_>) -> bool {
         user_record
@@ -46,7 +46,7 @@ impl HashKeyFilter {
 }
 
 impl From<HashKeyRange> for HashKeyFilter {
-    /// [`HashKeyFilter::WholeAggregate`], as the KCL filters.
+    /// Returns [`HashKeyFilter::WholeAggregate`], the KCL's behaviour.
     fn from(range: HashKeyRange) -> Self {
         Self::WholeAggregate(range)
     }

@@ -1,12 +1,12 @@
-//! Reading: Kinesis records in, user records out, whatever the Kinesis records
-//! hold.
+//! Reading user records from Kinesis records.
 //!
 //! A [`Deaggregator`] holds the settings, [`Deaggregated`] is its iterator, and
-//! [`Delivered`] the item; [`OwnedDelivered`] is the item in shared memory.
+//! [`Delivered`] is the item. [`OwnedDelivered`] is an owned item that shares the memory
+//! of the data.
 //!
-//! The codec finds out what a Kinesis record is; here it is decided what the
-//! consumer gets. A plain record is delivered unchanged, and so is, by default,
-//! a malformed one (KCL behaviour), flagged with its error.
+//! The codec parses a Kinesis record; this module decides what the consumer gets. A plain
+//! record is delivered unchanged. By default, a malformed record is also delivered
+//! unchanged (KCL behaviour), together with its error.
 
 mod deaggregated;
 mod deaggregator;

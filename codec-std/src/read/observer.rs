@@ -1,10 +1,10 @@
-//! What a consumer sees of reading besides the user records.
+//! Callbacks for everything in Kinesis records that is not delivered.
 
 use crate::kinesis_record::EnclosingRecord;
 use crate::read::delivered::{Delivered, Outcome};
 
-/// Sees each Kinesis record that is read, and each user record that a filter
-/// leaves out. Both methods do nothing by default.
+/// Receives each Kinesis record that is read, and each user record that a filter leaves
+/// out. Both methods do nothing by default.
 ///
 /// ```
 /// use kinesis_agg::read::{Delivered, Observer};
@@ -36,9 +36,9 @@ use crate::read::delivered::{Delivered, Outcome};
 /// println!("{} empty aggregates", deaggregator.observer().empty_count);
 /// ```
 pub trait Observer {
-    /// Called with the index, the Kinesis record and what it turned out to be,
-    /// before any of its user records is delivered. A Kinesis record that lies
-    /// before the checkpoint as a whole is not read, and not observed.
+    /// Called with the index, the Kinesis record and its outcome, before any of its user
+    /// records is delivered. Not called for a Kinesis record that is skipped without
+    /// being parsed, because all of it is before the checkpoint.
     fn on_kinesis_record<R: EnclosingRecord>(
         &mut self,
         record_index: usize,
@@ -58,5 +58,5 @@ pub trait Observer {
     }
 }
 
-/// Observes nothing.
+/// Ignores everything.
 impl Observer for () {}

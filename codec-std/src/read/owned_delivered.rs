@@ -1,4 +1,4 @@
-//! What reading delivers, in shared memory instead of borrowed.
+//! The owned form of the item that reading delivers.
 
 use bytes::Bytes;
 use kinesis_agg_codec::{DecodeError, HashKey, HashKeyError, KeyBytes, PlainReason, RecordTags};
@@ -10,11 +10,10 @@ use crate::read::delivered::{
 use crate::read::error::MalformedRecord;
 use crate::read::sequence_number::{ExtendedSequenceNumber, SequenceNumberError};
 
-/// A [`Delivered`] that owns what it is made of: for queues, other threads and
-/// struct fields.
+/// An owned [`Delivered`], for queues, other threads and struct fields.
 ///
-/// Keys, data and tags share the memory of the Kinesis record's data, and keep
-/// it alive.
+/// Keys, data and tags share the memory of the Kinesis record's data, and keep that
+/// memory alive.
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -33,15 +32,15 @@ use crate::read::sequence_number::{ExtendedSequenceNumber, SequenceNumberError};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Converts into an [`OwnedUserRecord`](crate::OwnedUserRecord) to be written,
-/// with [`TryFrom`].
+/// To write it again, convert it into an [`OwnedUserRecord`](crate::OwnedUserRecord) with
+/// [`TryFrom`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnedDelivered<R> {
     enclosing: R,
     record_index: usize,
     outcome: Outcome,
     data: Bytes,
-    /// What only a user record in an aggregate has.
+    /// The other parts of a user record from an aggregate.
     user_record: Option<Parts>,
 }
 
@@ -80,8 +79,9 @@ impl<R: SharedData> OwnedDelivered<R> {
     }
 }
 
-/// A part of `whole` in the same memory. Copied if it is not in that memory,
-/// as of an [`EnclosingRecord`] that returns other data each time.
+/// Returns `part` as a slice of `whole` that shares its memory. Copies `part` if it is not
+/// in that memory, which happens if an [`EnclosingRecord`] returns different data each
+/// time.
 fn share(whole: &Bytes, part: &[u8]) -> Bytes {
     let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr());
     let range = start.and_then(|start| Some(start..start.checked_add(part.len())?));
@@ -93,31 +93,31 @@ fn share(whole: &Bytes, part: &[u8]) -> Bytes {
 }
 
 impl<R> OwnedDelivered<R> {
-    /// Returns the Kinesis record that it arrived in.
+    /// Returns the Kinesis record that the item was in.
     #[must_use]
     pub const fn enclosing(&self) -> &R {
         &self.enclosing
     }
 
-    /// As [`Delivered::record_index`].
+    /// Same as [`Delivered::record_index`].
     #[must_use]
     pub const fn record_index(&self) -> usize {
         self.record_index
     }
 
-    /// Returns what the Kinesis record turned out to be.
+    /// Returns the result of parsing the Kinesis record.
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
         self.outcome
     }
 
-    /// Returns true if it is a user record of an aggregate.
+    /// Returns true if the item is a user record from an aggregate.
     #[must_use]
     pub const fn is_aggregated(&self) -> bool {
         self.user_record.is_some()
     }
 
-    /// As [`Delivered::plain_reason`].
+    /// Same as [`Delivered::plain_reason`].
     #[must_use]
     pub const fn plain_reason(&self) -> Option<PlainReason> {
         match self.outcome {
@@ -126,7 +126,7 @@ impl<R> OwnedDelivered<R> {
         }
     }
 
-    /// As [`Delivered::malformed`].
+    /// Same as [`Delivered::malformed`].
     #[must_use]
     pub const fn malformed(&self) -> Option<DecodeError> {
         match self.outcome {
@@ -135,7 +135,7 @@ impl<R> OwnedDelivered<R> {
         }
     }
 
-    /// Returns the data: the user record's, or all of the Kinesis record's.
+    /// Returns the data of the user record, or all data of the Kinesis record.
     #[must_use]
     pub const fn data(&self) -> &Bytes {
         &self.data
@@ -147,15 +147,15 @@ impl<R> OwnedDelivered<R> {
         self.data
     }
 
-    /// Returns the tags of the user record, in order; none outside of an
-    /// aggregate.
+    /// Returns the tags of the user record, in order. Items that are not from an
+    /// aggregate have none.
     #[must_use]
     pub fn tags(&self) -> RecordTags<'_> {
         let encoded = self.user_record.as_ref().map(|parts| &parts.tags[..]);
         RecordTags::parse(encoded.unwrap_or_default()).unwrap_or_default()
     }
 
-    /// As [`Delivered::sub_sequence_number`].
+    /// Same as [`Delivered::sub_sequence_number`].
     #[must_use]
     pub fn sub_sequence_number(&self) -> u64 {
         self.user_record
@@ -163,7 +163,7 @@ impl<R> OwnedDelivered<R> {
             .map_or(0, |parts| parts.sub_sequence_number)
     }
 
-    /// As [`Delivered::is_last`].
+    /// Same as [`Delivered::is_last`].
     #[must_use]
     pub fn is_last(&self) -> bool {
         is_last(self.outcome, self.sub_sequence_number())
@@ -171,7 +171,7 @@ impl<R> OwnedDelivered<R> {
 }
 
 impl<R: EnclosingRecord> OwnedDelivered<R> {
-    /// Returns the user record's partition key, or the Kinesis record's, if
+    /// Returns the partition key of the user record, or that of the Kinesis record, if
     /// known.
     #[must_use]
     pub fn partition_key(&self) -> Option<KeyBytes<'_>> {
@@ -181,8 +181,8 @@ impl<R: EnclosingRecord> OwnedDelivered<R> {
         }
     }
 
-    /// Returns the user record's explicit hash key, or the Kinesis record's, if
-    /// there is one and it is known.
+    /// Returns the explicit hash key of the user record, or that of the Kinesis record,
+    /// if there is one and it is known.
     #[must_use]
     pub fn explicit_hash_key(&self) -> Option<KeyBytes<'_>> {
         match &self.user_record {
@@ -191,37 +191,37 @@ impl<R: EnclosingRecord> OwnedDelivered<R> {
         }
     }
 
-    /// As [`Delivered::hash_key`].
+    /// Same as [`Delivered::hash_key`].
     ///
     /// # Errors
     ///
-    /// As [`Delivered::hash_key`].
+    /// Same as [`Delivered::hash_key`].
     pub fn hash_key(&self) -> Result<Option<HashKey>, HashKeyError> {
         hash_key_of(self.explicit_hash_key(), self.partition_key())
     }
 
-    /// As [`Delivered::sequence_number`].
+    /// Same as [`Delivered::sequence_number`].
     #[must_use]
     pub fn sequence_number(&self) -> Option<&str> {
         self.enclosing.sequence_number()
     }
 
-    /// As [`Delivered::extended_sequence_number`].
+    /// Same as [`Delivered::extended_sequence_number`].
     ///
     /// # Errors
     ///
-    /// As [`Delivered::extended_sequence_number`].
+    /// Same as [`Delivered::extended_sequence_number`].
     pub fn extended_sequence_number(
         &self,
     ) -> Result<Option<ExtendedSequenceNumber>, SequenceNumberError> {
         position_in_shard(self.sequence_number(), self.sub_sequence_number())
     }
 
-    /// As [`Delivered::checkpoint`].
+    /// Same as [`Delivered::checkpoint`].
     ///
     /// # Errors
     ///
-    /// As [`Delivered::checkpoint`].
+    /// Same as [`Delivered::checkpoint`].
     pub fn checkpoint(&self) -> Result<Option<ExtendedSequenceNumber>, SequenceNumberError> {
         checkpoint_at(
             self.sequence_number(),
@@ -230,11 +230,11 @@ impl<R: EnclosingRecord> OwnedDelivered<R> {
         )
     }
 
-    /// As [`Delivered::checked`].
+    /// Same as [`Delivered::checked`].
     ///
     /// # Errors
     ///
-    /// As [`Delivered::checked`].
+    /// Same as [`Delivered::checked`].
     pub fn checked(self) -> Result<Self, MalformedRecord> {
         match self.malformed() {
             None => Ok(self),
@@ -252,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_of_other_memory_is_copied() {
+    fn a_part_is_shared_if_it_is_in_the_same_memory_and_copied_otherwise() {
         let whole = Bytes::from_static(b"whole");
         let shared = share(&whole, &whole[1..4]);
         assert_eq!(shared.as_ptr(), whole[1..].as_ptr());

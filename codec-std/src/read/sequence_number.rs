@@ -1,5 +1,5 @@
-//! Positions in a shard: how far a consumer got, also in the middle of an
-//! aggregate, whose user records share one sequence number.
+//! Positions in a shard, including positions in the middle of an aggregate, whose user
+//! records share one sequence number.
 
 use core::cmp::Ordering;
 use core::fmt;
@@ -7,14 +7,14 @@ use core::str::FromStr;
 
 use thiserror::Error;
 
-/// Maximum number of digits of a sequence number (pattern of `SequenceNumber`
-/// in the Kinesis API). The service's numbers have 56 today.
+/// Maximum number of digits of a sequence number (pattern of `SequenceNumber` in the
+/// Kinesis API). Those that the service assigns have 56 digits today.
 pub const MAX_SEQUENCE_NUMBER_LEN: usize = 129;
 
-/// The position of a Kinesis record in its shard, or one of the KCL's positions
-/// before and after all records.
+/// The position of a Kinesis record in its shard, or one of the KCL's sentinels for
+/// positions before and after all records.
 ///
-/// The order is the KCL's: `AtTimestamp`, `TrimHorizon`, `Latest`, the numbers,
+/// Ordered as in the KCL: `AtTimestamp`, `TrimHorizon`, `Latest`, the numbers,
 /// `ShardEnd`.
 ///
 /// ```
@@ -27,7 +27,7 @@ pub const MAX_SEQUENCE_NUMBER_LEN: usize = 129;
 /// # Ok::<(), kinesis_agg::read::SequenceNumberError>(())
 /// ```
 ///
-/// With the feature `serde`, it is serialized as its text.
+/// With the feature `serde`, it is serialized as text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(
     clippy::exhaustive_enums,
@@ -38,17 +38,17 @@ pub enum SequenceNumber {
     AtTimestamp,
     /// `TRIM_HORIZON`: before all records.
     TrimHorizon,
-    /// `LATEST`: before all records; it says where reading begins, not what was
+    /// `LATEST`: before all records. It states where to start reading, not what was
     /// read.
     Latest,
-    /// That of a Kinesis record.
+    /// The sequence number of a Kinesis record.
     Number(SequenceDigits),
     /// `SHARD_END`: after all records.
     ShardEnd,
 }
 
-/// The digits of a sequence number, without leading zeros; more than 128 bits
-/// can hold. Ordered as numbers.
+/// The digits of a sequence number, without leading zeros. Ordered as numbers, which may
+/// be larger than 128 bits can hold.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SequenceDigits(Box<str>);
 
@@ -89,28 +89,28 @@ impl fmt::Display for SequenceDigits {
     }
 }
 
-/// Why a text is not a position in a shard.
+/// The reason why text is not a position in a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SequenceNumberError {
     /// The text is empty.
     #[error("sequence number is empty")]
     Empty,
-    /// It is none of the KCL's sentinels, and has a byte that is not an ASCII
+    /// The text is not one of the KCL's sentinels, and has a byte that is not an ASCII
     /// digit.
     #[error("sequence number has a byte at offset {offset} that is not a digit")]
     NotADigit {
-        /// The place of that byte, from 0.
+        /// The offset of that byte in the text.
         offset: usize,
     },
-    /// It has more than [`MAX_SEQUENCE_NUMBER_LEN`] digits, leading zeros not
-    /// counted.
+    /// The number has more than [`MAX_SEQUENCE_NUMBER_LEN`] digits, not counting leading
+    /// zeros.
     #[error("sequence number has {digit_count} digits; the limit is {MAX_SEQUENCE_NUMBER_LEN}")]
     TooLong {
-        /// How many it has.
+        /// The number of digits.
         digit_count: usize,
     },
-    /// An extended sequence number has no `:` before a sub-sequence number.
+    /// An extended sequence number has no `:` followed by a sub-sequence number.
     #[error("extended sequence number has no `:` with a sub-sequence number after it")]
     NoSubSequenceNumber,
     /// The sub-sequence number of an extended sequence number does not consist
@@ -123,7 +123,7 @@ pub enum SequenceNumberError {
     SubSequenceNumberTooLarge,
 }
 
-/// The KCL's words, as in its lease table.
+/// The KCL's sentinels, as written in its lease table.
 const SENTINELS: [(&str, SequenceNumber); 4] = [
     ("AT_TIMESTAMP", SequenceNumber::AtTimestamp),
     ("TRIM_HORIZON", SequenceNumber::TrimHorizon),
@@ -159,7 +159,7 @@ fn parse(text: &str) -> Result<Borrowed<'_>, SequenceNumberError> {
 }
 
 impl SequenceNumber {
-    /// Compares with a sequence number as text, without making one of it.
+    /// Compares with a sequence number in text form, without allocating.
     pub(crate) fn cmp_text(&self, text: &str) -> Result<Ordering, SequenceNumberError> {
         Ok(match (self, parse(text)?) {
             (_, Borrowed::Sentinel(other)) => self.cmp(&other),
@@ -172,8 +172,8 @@ impl SequenceNumber {
     }
 }
 
-/// Parses digits, or one of the KCL's sentinels. Leading zeros, which the
-/// service never writes, make no difference.
+/// Parses digits or one of the KCL's sentinels. Leading zeros, which the service never
+/// writes, are ignored.
 impl FromStr for SequenceNumber {
     type Err = SequenceNumberError;
 
@@ -185,7 +185,7 @@ impl FromStr for SequenceNumber {
     }
 }
 
-/// The text that [`FromStr`] parses.
+/// Writes the text that [`FromStr`] parses.
 impl fmt::Display for SequenceNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -200,8 +200,8 @@ impl fmt::Display for SequenceNumber {
 
 /// The position of a user record in its shard: a checkpoint.
 ///
-/// Ordered by the sequence number, then by the sub-sequence number (KCL
-/// behaviour). What is not aggregated has sub-sequence number 0.
+/// Ordered by the sequence number, then by the sub-sequence number (KCL behaviour). A
+/// Kinesis record that is not aggregated has sub-sequence number 0.
 ///
 /// ```
 /// use kinesis_agg::ExtendedSequenceNumber;
@@ -215,27 +215,30 @@ impl fmt::Display for SequenceNumber {
 ///
 /// # Storing a checkpoint
 ///
-/// As the text `sequence number:sub-sequence number`, which [`FromStr`] parses
-/// and the feature `serde` serializes; or as two columns, as the KCL does.
+/// Store it as the text `sequence number:sub-sequence number`, which [`FromStr`] parses
+/// and the feature `serde` uses, or in two columns, as the KCL does.
 ///
 /// # Resuming
 ///
 /// | Checkpoint | Shard iterator |
 /// |---|---|
 /// | [`is_after_record`](Self::is_after_record) | `AFTER_SEQUENCE_NUMBER` |
-/// | in the middle of an aggregate | `AT_SEQUENCE_NUMBER`, so that the rest of the aggregate arrives again |
+/// | in the middle of an aggregate | `AT_SEQUENCE_NUMBER`, so that the aggregate is read again |
 /// | `TRIM_HORIZON`, `LATEST`, `AT_TIMESTAMP` | the type of that name |
-/// | `SHARD_END` | none; the children of the shard are next |
+/// | `SHARD_END` | none; continue with the children of the shard |
 ///
 /// In each case,
-/// [`Deaggregator::resume_after`](crate::Deaggregator::resume_after) skips what
-/// was processed already. Reading with `AT_SEQUENCE_NUMBER` is always correct.
+/// [`Deaggregator::resume_after`](crate::Deaggregator::resume_after) skips everything
+/// that was already processed. For a number, `AT_SEQUENCE_NUMBER` is always correct.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(clippy::exhaustive_structs, reason = "the KCL's pair, kept in tables")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "the pair that the KCL stores in its lease table"
+)]
 pub struct ExtendedSequenceNumber {
     /// The sequence number of the Kinesis record.
     pub sequence_number: SequenceNumber,
-    /// The place in the aggregate, from 0.
+    /// The position in the aggregate, counted from 0.
     pub sub_sequence_number: u64,
 }
 
@@ -254,8 +257,8 @@ impl ExtendedSequenceNumber {
         }
     }
 
-    /// Returns true if it lies after all user records of a Kinesis record:
-    /// reading can resume with the shard iterator type `AFTER_SEQUENCE_NUMBER`.
+    /// Returns true if the position is after all user records of a Kinesis record, so
+    /// that reading can resume with the shard iterator type `AFTER_SEQUENCE_NUMBER`.
     #[must_use]
     pub const fn is_after_record(&self) -> bool {
         matches!(self.sequence_number, SequenceNumber::Number(_))
@@ -264,7 +267,7 @@ impl ExtendedSequenceNumber {
 }
 
 impl From<SequenceNumber> for ExtendedSequenceNumber {
-    /// With sub-sequence number 0.
+    /// Returns the position with sub-sequence number 0.
     fn from(sequence_number: SequenceNumber) -> Self {
         Self {
             sequence_number,
@@ -295,7 +298,7 @@ impl FromStr for ExtendedSequenceNumber {
     }
 }
 
-/// `sequence number:sub-sequence number`, as [`FromStr`] parses it.
+/// Writes `sequence number:sub-sequence number`, which [`FromStr`] parses.
 impl fmt::Display for ExtendedSequenceNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.sequence_number, self.sub_sequence_number)
@@ -361,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_compared_as_numbers_between_the_kcl_s_words() {
+    fn numbers_are_ordered_by_value_and_between_the_kcls_sentinels() {
         let longest = "9".repeat(MAX_SEQUENCE_NUMBER_LEN);
         let in_order = [
             "AT_TIMESTAMP",
@@ -386,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn leading_zeros_make_no_difference() {
+    fn leading_zeros_are_ignored() {
         let zeros = "0".repeat(MAX_SEQUENCE_NUMBER_LEN + 1);
         for (text, same) in [("007", "7"), ("00", "0"), (&zeros, "0")] {
             assert_eq!(number(text), number(same));
@@ -396,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_sequence_number_says_where() {
+    fn an_invalid_sequence_number_error_names_the_byte_offset() {
         use SequenceNumberError::{Empty, NotADigit, TooLong};
         let digit_count = MAX_SEQUENCE_NUMBER_LEN + 1;
         let too_long = "1".repeat(digit_count);
@@ -415,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sub_sequence_number_decides_among_equals() {
+    fn equal_sequence_numbers_are_ordered_by_sub_sequence_number() {
         let at = |text, sub_sequence_number| ExtendedSequenceNumber {
             sequence_number: number(text),
             sub_sequence_number,
@@ -427,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_compared_as_the_number_that_it_is() {
+    fn comparing_with_text_equals_comparing_with_the_parsed_number() {
         let texts = [
             "AT_TIMESTAMP",
             "TRIM_HORIZON",
@@ -448,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn an_extended_sequence_number_is_parsed_as_it_is_printed() {
+    fn an_extended_sequence_number_parses_its_own_output() {
         let parse = |text: &str| text.parse::<ExtendedSequenceNumber>();
         for text in [
             "7:9",
@@ -477,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_record_is_after_all_that_the_kcl_can_store() {
+    fn after_record_is_the_largest_position_that_the_kcl_can_store() {
         let after = ExtendedSequenceNumber::after_record(number("7"));
         assert!(after.is_after_record());
         assert_eq!(after.to_string(), format!("7:{}", i64::MAX));

@@ -1,4 +1,4 @@
-//! The two handlers of the sample function of the Python module, on
+//! The two handlers of the Python module's sample function, ported to
 //! `lambda_runtime`. README.md describes how to build and deploy them.
 #![forbid(unsafe_code)]
 
@@ -6,11 +6,12 @@ use kinesis_agg::Delivered;
 use kinesis_agg::lambda::{BatchItemFailures, EventRecord, KinesisEvent};
 use lambda_runtime::{Error, LambdaEvent};
 
-/// Deaggregates all records in one call, and answers as the Python sample does.
+/// Deaggregates all records in one call. Returns the same text as the Python sample.
 ///
 /// # Errors
 ///
-/// If a user record cannot be processed. Lambda then retries the whole batch.
+/// Returns an error if a user record cannot be processed. Lambda then retries the whole
+/// batch.
 pub async fn lambda_bulk_handler(event: LambdaEvent<KinesisEvent>) -> Result<String, Error> {
     let user_records: Vec<_> = event.payload.user_records().collect();
     for user_record in &user_records {
@@ -22,13 +23,12 @@ pub async fn lambda_bulk_handler(event: LambdaEvent<KinesisEvent>) -> Result<Str
     ))
 }
 
-/// Deaggregates one record after the other, and answers the record from which
-/// Lambda should retry. The event source mapping needs
-/// `ReportBatchItemFailures`.
+/// Deaggregates one record after the other. Returns the record from which Lambda should
+/// retry. The event source mapping needs `ReportBatchItemFailures`.
 ///
 /// # Errors
 ///
-/// None: failures are in the answer.
+/// Never returns an error; the response reports failures.
 pub async fn lambda_lazy_handler(
     event: LambdaEvent<KinesisEvent>,
 ) -> Result<BatchItemFailures, Error> {
@@ -43,10 +43,10 @@ pub async fn lambda_lazy_handler(
     Ok(failures)
 }
 
-/// Put your code here. The data is decoded already.
+/// Put your code here. The data is already decoded from base64.
 fn process(user_record: &Delivered<'_, EventRecord>) -> Result<(), Error> {
     if user_record.data() == b"fail" {
-        return Err("told to fail".into());
+        return Err("the user record asks to fail".into());
     }
     println!(
         "{:?}:{} {} bytes",

@@ -1,6 +1,6 @@
-//! The function as Lambda runs it: it asks the runtime's interface for an
-//! event, and posts its answer there. Protects the whole way from the event's
-//! JSON to the answer's.
+//! Runs the function as Lambda does: the function requests an event from the runtime
+//! API and posts its response there. Protects the whole path from the JSON of the event
+//! to the JSON of the response.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// Kills the function, which waits for the next event for ever.
+/// Kills the function on drop, because it waits for the next event forever.
 struct Function(Child);
 
 impl Drop for Function {
@@ -18,7 +18,7 @@ impl Drop for Function {
     }
 }
 
-/// A request: its first line, and its body.
+/// Reads a request. Returns its first line and its body.
 fn request(stream: &TcpStream) -> (String, Vec<u8>) {
     let mut reader = BufReader::new(stream);
     let mut first = String::new();
@@ -65,8 +65,9 @@ fn answer(mut stream: &TcpStream, status: &str, headers: &str, body: &str) {
     .unwrap();
 }
 
-/// The function as cargo built it, or `LAMBDA_PROGRAM` in its place; that may
-/// be for another processor, which `LAMBDA_RUNNER` can do.
+/// Returns the command that starts the function. `LAMBDA_PROGRAM` replaces the program
+/// that cargo built, and `LAMBDA_RUNNER` runs it, for example to emulate another
+/// processor.
 fn command(function: &str) -> Command {
     let runner = std::env::var("LAMBDA_RUNNER").unwrap_or_default();
     let program = std::env::var("LAMBDA_PROGRAM").unwrap_or_else(|_| function.into());
@@ -77,7 +78,8 @@ fn command(function: &str) -> Command {
     command
 }
 
-/// Starts the function, hands it one event, and returns what it posts where.
+/// Starts the function and passes one event to it. Returns the path and the body that
+/// the function posts.
 fn invoke(function: &str, event: &Value) -> (String, Value) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let child = command(function)
@@ -115,7 +117,8 @@ const BULK: &str = env!("CARGO_BIN_EXE_bulk");
 const LAZY: &str = env!("CARGO_BIN_EXE_lazy");
 const ANSWERED: &str = "/2018-06-01/runtime/invocation/r-1/response";
 
-/// The sample event, and how many user records the Python module yields of it.
+/// Returns the sample event, and the number of user records that the Python module
+/// yields for it.
 fn sample() -> (Value, u64) {
     let fixtures = include_str!("../../fixtures/events.json");
     let fixtures: Value = serde_json::from_str(fixtures).unwrap();
@@ -125,14 +128,14 @@ fn sample() -> (Value, u64) {
 }
 
 #[test]
-fn the_bulk_handler_answers_as_the_python_sample_does() {
+fn the_bulk_handler_responds_like_the_python_sample() {
     let (event, count) = sample();
     let words = format!("Successfully processed {count} records.");
     assert_eq!(invoke(BULK, &event), (ANSWERED.into(), json!(words)));
 }
 
 #[test]
-fn the_lazy_handler_answers_what_failed() {
+fn the_lazy_handler_reports_the_failed_record() {
     let (mut event, _) = sample();
     let none = json!({"batchItemFailures": []});
     assert_eq!(invoke(LAZY, &event), (ANSWERED.into(), none));
@@ -143,12 +146,12 @@ fn the_lazy_handler_answers_what_failed() {
     assert_eq!(invoke(LAZY, &event), (ANSWERED.into(), one));
 }
 
-/// Without an answer for each, all of it fails.
+/// The bulk handler cannot report single records, so the whole batch fails.
 #[test]
-fn the_bulk_handler_fails_as_a_whole() {
+fn the_bulk_handler_fails_if_a_user_record_fails() {
     let failing = json!({"kinesis": {"sequenceNumber": "4959", "data": "ZmFpbA=="}});
     let event = json!({"Records": [failing]});
     let (path, error) = invoke(BULK, &event);
     assert_eq!(path, "/2018-06-01/runtime/invocation/r-1/error");
-    assert_eq!(error["errorMessage"], "told to fail");
+    assert_eq!(error["errorMessage"], "the user record asks to fail");
 }

@@ -1,7 +1,7 @@
-//! One hostile input through the code that has to bear it, for
-//! `tests/hostile-cost.sh`, which counts the instructions of `measured`.
+//! Processes one hostile input, for `tests/hostile-cost.sh`, which counts the
+//! instructions of `measured`.
 //!
-//! `hostile_cost CASE N`: N is the size that the cost may grow with.
+//! `hostile_cost CASE N`: the cost may grow with the size N.
 
 use core::hint::black_box;
 use std::env;
@@ -15,7 +15,8 @@ use kinesis_agg::codec::{
 use kinesis_agg::write::NewUserRecord;
 use kinesis_agg_tests::wire::{bytes as bytes_field, number as number_field, record};
 
-/// A blob whose digest is not looked at, so that MD5 hides nothing.
+/// Returns a blob with a wrong digest, for parsing without the digest: the cost of MD5
+/// would hide that of parsing.
 fn framed(message: &[u8]) -> Vec<u8> {
     [&MAGIC, message, &[0; 16]].concat()
 }
@@ -26,7 +27,7 @@ fn keys(count: usize) -> Vec<u8> {
         .collect()
 }
 
-/// One that jumps about in a table of `count`.
+/// Returns a key index that jumps around in a table of `count` keys.
 fn jumping(n: usize, count: usize) -> u64 {
     u64::try_from((n.wrapping_mul(0x9e37_79b1) ^ (n >> 3)) % count).unwrap()
 }
@@ -36,7 +37,7 @@ fn measured<R>(run: impl FnOnce() -> R) -> R {
     black_box(run())
 }
 
-/// Reads all that a consumer can read.
+/// Reads everything in a blob.
 fn read(blob: &[u8], slot_count: Option<usize>) {
     let mut slots = vec![ReadSlot::default(); slot_count.unwrap_or(1 << 20)];
     let read = measured(|| {
@@ -53,11 +54,11 @@ fn read(blob: &[u8], slot_count: Option<usize>) {
             })
             .sum()
     });
-    assert!(read > 0, "the case is not read");
+    assert!(read > 0, "the blob of this case has no user records");
 }
 
-/// What is wrong comes last; nothing may be read twice for each record.
-fn refuse(blob: &[u8]) {
+/// Parses a blob that is malformed at its end, so that all of it is read before.
+fn reject(blob: &[u8]) {
     assert!(measured(|| parse_without_digest(black_box(blob)).is_err()));
 }
 
@@ -85,9 +86,10 @@ fn writer(
     AggregateWriter::with_key_lookup(vec![0xa5; capacity], slots).with_limits(limits)
 }
 
-/// Keys whose look-up starts at the same one of `slot_count` slots.
+/// Returns keys whose look-up starts at the same one of `slot_count` slots.
 fn keys_of_first_slot(count: usize, slot_count: usize) -> Vec<String> {
-    // In a table with one key, a look-up of another compares the two if it starts at its slot.
+    // In a table with one key, a look-up of another key compares the two only if it starts at
+    // the slot of the first.
     let mut writer = writer(100, slot_count);
     writer.try_push(&NewUserRecord::new("k", b"")).unwrap();
     let (_, slots) = writer.into_parts();
@@ -154,16 +156,16 @@ fn run(case: &str, n: usize) -> bool {
             let records = (0..n).flat_map(|at| record(jumping(at, n), None, b""));
             read(&framed(&[keys(n), records.collect()].concat()), Some(1));
         }
-        // As many records at any size; only the way to a key grows.
+        // The number of records is fixed, so that only the cost of a look-up grows.
         "jumping-keys-16-slots" => {
             let records = (0..1000).flat_map(|at| record(jumping(at, n), None, b""));
             read(&framed(&[keys(n), records.collect()].concat()), Some(16));
         }
         "bad-index-last" => {
             let bad = record(7, None, b"");
-            refuse(&framed(&[keys(1), smallest().repeat(n), bad].concat()));
+            reject(&framed(&[keys(1), smallest().repeat(n), bad].concat()));
         }
-        "truncated-last" => refuse(&framed(
+        "truncated-last" => reject(&framed(
             &[keys(1), smallest().repeat(n), vec![0x1a]].concat(),
         )),
         "write-with-room" => write(writer(100 * n, 4 * n), n),
@@ -180,7 +182,7 @@ fn run(case: &str, n: usize) -> bool {
             );
         }
         "write-16-slots" => write(writer(100 * n, 16), n),
-        // All in the same slot, whatever the number of slots.
+        // All keys have the same slot, whatever the number of slots.
         "write-chosen-hash-keys" => {
             let mut writer = writer(100 * n, 4 * n);
             measured(|| {

@@ -1,4 +1,4 @@
-//! Prints the public API that a rustdoc JSON file describes, an item a line, for
+//! Prints the public API in a rustdoc JSON file, one item per line, for
 //! `tests/public-api.sh`.
 
 use std::env;
@@ -10,7 +10,8 @@ fn main() -> ExitCode {
     let Some(file) = env::args().nth(1) else {
         return ExitCode::from(2);
     };
-    // Which of its types are Send says the compiler, and what `dyn Any` is for all says core.
+    // Auto traits and blanket implementations are omitted, because they would add many lines to
+    // each type.
     let api = Builder::from_rustdoc_json(file)
         .omit_blanket_impls(true)
         .omit_auto_trait_impls(true)

@@ -1,17 +1,17 @@
-//! Runs the simulation of a stream that reshards, over many seeds.
+//! Runs the simulation of a stream that reshards, for many seeds.
 //!
-//! `reshard-sim [--seeds N] [--first SEED] [--json]`. With `--json`, the last
-//! line is a JSON object. Exits with status 1 if a promise was broken, or if a
-//! control, which breaks it, did not show that.
+//! `reshard-sim [--seeds N] [--first SEED] [--json]`. With `--json`, the last line is a
+//! JSON object. Exits with status 1 if a guarantee was broken, or if a control, which
+//! breaks a guarantee on purpose, went undetected.
 
 use std::process::ExitCode;
 use std::time::Instant;
 
 use kinesis_agg_tests::simulation::{Rule, Tally, run};
 
-/// With fewer seeds, a control may break nothing by chance.
+/// With fewer seeds than this, a control may break nothing by chance.
 const ENOUGH_FOR_CONTROLS: u64 = 200;
-/// Seeds that are enough for a control.
+/// The maximum number of seeds for a control.
 const CONTROL_SEEDS: u64 = 1_000;
 
 fn main() -> ExitCode {
@@ -69,10 +69,10 @@ fn main() -> ExitCode {
     println!(
         "{user_records} user records in {seed_count} runs: {} delivered, {} failed; {lost} lost \
          ({auto_lost} in runs with service-managed distribution, {recreated_lost} in runs with a \
-         stream created again), {unaccounted} unaccounted, {order_violations} out of order, \
+         recreated stream), {unaccounted} unaccounted for, {order_violations} out of order, \
          {late_end} ended late, {over_bound} times over the memory bound; {duplicates} duplicates \
          for a consumer without a filter; {} rejected, {} reshards, {} changes of distribution, {} \
-         raw records on service-managed streams, {} streams created again, {} aggregates that a \
+         raw records on service-managed streams, {} recreated streams, {} aggregates that a \
          consumer drops",
         ours.delivered,
         ours.failed,
@@ -109,7 +109,7 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(is_bad))
 }
 
-/// A simulation that breaks a promise, so that the numbers can show it.
+/// A simulation that breaks a guarantee on purpose, to show that the tally detects it.
 struct Control {
     rule: Rule,
     name: &'static str,
@@ -126,25 +126,25 @@ const CONTROLS: [Control; 6] = [
     },
     Control {
         rule: Rule::AnyShard,
-        name: "no knowledge of shards",
+        name: "a producer that ignores shards",
         what: "lost",
         broken: |tally| tally.lost,
     },
     Control {
         rule: Rule::AnyShard,
         name: "aggregates on streams with service-managed distribution",
-        what: "lost there",
+        what: "lost on them",
         broken: |tally| tally.auto_lost,
     },
     Control {
         rule: Rule::NeverDoubts,
-        name: "a list of shards that is trusted for ever",
-        what: "lost on streams created again",
+        name: "a shard listing that is never questioned",
+        what: "lost on recreated streams",
         broken: |tally| tally.recreated_lost,
     },
     Control {
         rule: Rule::TwoCallers,
-        name: "two callers without an order",
+        name: "two callers that are not synchronized",
         what: "out of order",
         broken: |tally| tally.order_violations,
     },

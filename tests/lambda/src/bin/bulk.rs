@@ -1,4 +1,4 @@
-//! The bulk handler as a function.
+//! A Lambda function with the bulk handler.
 
 use kinesis_agg_lambda::lambda_bulk_handler;
 use lambda_runtime::{Error, run, service_fn};

@@ -1,4 +1,4 @@
-//! The lazy handler as a function.
+//! A Lambda function with the lazy handler.
 
 use kinesis_agg_lambda::lambda_lazy_handler;
 use lambda_runtime::{Error, run, service_fn};
