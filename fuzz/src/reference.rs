@@ -174,8 +174,8 @@ impl<'a> Input<'a> {
 ///
 /// # Errors
 ///
-/// Returns the first structural fault in byte order. If there is none, returns the
-/// first index outside its table, in the order of the records.
+/// Returns the first structural fault in byte order, otherwise the first index outside
+/// its table, in the order of the records.
 pub fn read(message: &[u8]) -> Result<Message, Fault> {
     let mut input = Input {
         rest: message,
