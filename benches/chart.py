@@ -1,11 +1,11 @@
-"""The scoreboard as pictures and as the README's table.
+"""The scoreboard as charts and as tables.
 
     cargo run --release -p kinesis-agg-benches --bin scoreboard -- --json > scores.json
     cargo run --release -p kinesis-agg-benches --bin scoreboard -- --json grid >> scores.json
     python3 benches/chart.py --machine "a name for the machine" < scores.json
 
 Writes benches/charts/*.svg, and with --readme also the tables between their marks
-in README.md. A missing scenario is an error, and so is a missing cell of the grid.
+in benches/README.md and README.md. A missing scenario is an error, and so is a missing cell of the grid.
 """
 
 import argparse
@@ -29,7 +29,7 @@ PICTURES = [
     ("encode", "User records into a blob", "encode "),
 ]
 LEFT_OUT = "AVX2 lanes"
-# Who does only a part of the work; others that do the same work are compared with the whole.
+# Peers that do only a part of the work.
 FLOORS = ["md-5 alone"]
 TABLE = [
     "walk 9,000 x 100 B, 1,000 keys",
@@ -42,6 +42,45 @@ TABLE = [
     "encode with digest 9,000 x 100 B in codec",
     "encode with digest 9,000 x 100 B in codec-std",
     "hash keys of 5,000 partition keys",
+]
+
+# The README's table: scenario, description, peers.
+FRONT = [
+    (
+        "walk 9,000 x 100 B, 1,000 keys",
+        "read an aggregate of 9,000 user records of 100 bytes, digest already verified",
+        ["quick-protobuf", "prost Bytes"],
+    ),
+    (
+        "verify and walk 9,000 x 100 B in codec-std",
+        "the same with the digest",
+        ["quick-protobuf + md-5", "prost Bytes + md-5"],
+    ),
+    (
+        "batch of 10 x 1 MB",
+        "read 10 aggregates of 1 MB, feature `simd`",
+        ["quick-protobuf + md-5", "prost Bytes + md-5"],
+    ),
+    (
+        "batch of 200 x 50 kB",
+        "read 200 aggregates of 50 kB, feature `simd`",
+        ["quick-protobuf + md-5", "prost Bytes + md-5"],
+    ),
+    (
+        "encode 9,000 x 100 B, 1,000 keys",
+        "write an aggregate of 9,000 user records of 100 bytes, without the digest",
+        ["prost Bytes, built and encoded"],
+    ),
+    (
+        "encode with digest 9,000 x 100 B in codec-std",
+        "the same with the digest",
+        ["best-effort aggregator on prost"],
+    ),
+    (
+        "hash keys of 5,000 partition keys",
+        "hash 5,000 partition keys, feature `simd`",
+        ["one by one"],
+    ),
 ]
 
 # The grid: what its metrics say, and how many cells each has.
@@ -104,7 +143,7 @@ def nanos(value):
 
 
 def picture(heading, scenarios, machine):
-    """Bars from the line of our time: to the right who takes longer."""
+    """Bars from the line of our time; a bar to the right is a slower peer."""
     ratios = [ratio for _, _, peers in scenarios.values() for _, _, ratio in peers]
     # Of two: some room on both sides of 1, whatever the ratios.
     low = min(-0.25, math.log2(min(ratios)) - 0.1)
@@ -183,6 +222,21 @@ def table(scenarios, machine):
     return "\n".join(lines) + "\n"
 
 
+def front_table(scenarios, machine):
+    lines = [
+        f"Peer's time / ours, one thread's processor time on {machine}:",
+        "",
+        "| What | Ours | Peers |",
+        "|---|---|---|",
+    ]
+    for name, what, chosen in FRONT:
+        unit, ours, peers = scenarios[name]
+        ratios = {peer: ratio for peer, _, ratio in peers}
+        compared = "; ".join(f"{peer} {times(ratios[peer])}" for peer in chosen)
+        lines.append(f"| {what} | {nanos(ours)} per {unit} | {compared} |")
+    return "\n".join(lines) + "\n"
+
+
 def cell_of(score):
     """The size of the data, and everything else that tells cells apart."""
     name = score["scenario"].removeprefix(score["metric"] + " ")
@@ -239,7 +293,7 @@ def grid_table(grid, machine):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--machine", required=True, help="where it was measured")
-    parser.add_argument("--readme", action="store_true", help="write the README's tables, too")
+    parser.add_argument("--readme", action="store_true", help="write the tables, too")
     args = parser.parse_args()
     scenarios, grid = read(sys.stdin)
     missing = [name for name in TABLE if name not in scenarios]
@@ -254,8 +308,9 @@ def main():
         }
         (CHARTS / f"{file}.svg").write_text(picture(heading, chosen, args.machine))
     if args.readme:
-        readme.write("scoreboard", table(scenarios, args.machine))
-        readme.write("grid", grid_table(grid, args.machine))
+        readme.write(readme.FRONT, "speed", front_table(scenarios, args.machine))
+        readme.write(readme.TABLES, "scoreboard", table(scenarios, args.machine))
+        readme.write(readme.TABLES, "grid", grid_table(grid, args.machine))
 
 
 main()

@@ -7,7 +7,7 @@ Whole processes, JSON lines in, JSON lines out, the same files for all. Installs
 aws_kinesis_agg and aws-kinesis-agg under the target directory. All have to find
 the same user records before anything is measured. They run in turns, one after
 the other, so that what else the machine does meets all; medians count. Prints
-the README's table, and with --readme writes it there.
+the table of benches/README.md, and with --readme writes it there.
 """
 
 import argparse
@@ -117,7 +117,7 @@ def main():
     parser.add_argument("--user-records", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--machine", default="this machine", help="where it was measured")
-    parser.add_argument("--readme", action="store_true", help="write the README's table")
+    parser.add_argument("--readme", action="store_true", help="write the table")
     args = parser.parse_args()
     install()
     user_records, blobs = WORK / "user-records.ndjson", WORK / "blobs.ndjson"
@@ -167,7 +167,7 @@ def main():
     table = "\n".join(lines) + "\n"
     print(table, end="")
     if args.readme:
-        readme.write("whole processes", table)
+        readme.write(readme.TABLES, "whole processes", table)
 
 
 main()

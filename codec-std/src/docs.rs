@@ -1,4 +1,4 @@
-//! Guides, which are files of the crate, too.
+//! Guides; each is also a file of the crate.
 
 #[doc = include_str!("../MIGRATION.md")]
 pub mod migration {}
@@ -6,5 +6,11 @@ pub mod migration {}
 #[doc = include_str!("../MULTILANG.md")]
 pub mod fleet {}
 
+#[doc = include_str!("../OUTCOMES.md")]
+pub mod outcomes {}
+
 #[doc = include_str!("../PEERS.md")]
 pub mod peers {}
+
+#[doc = include_str!("../RESHARDING.md")]
+pub mod resharding {}

@@ -1,6 +1,11 @@
 //! Kinesis aggregated records (the KPL format): deaggregation for consumers,
 //! aggregation for producers.
 //!
+//! ```toml
+//! [dependencies]
+//! kinesis-agg = "0.1"
+//! ```
+//!
 //! Amazon's Kinesis Producer Library packs many **user records** into one
 //! Kinesis record. This crate reads them and writes them, byte for byte as the
 //! KPL does. The format itself is implemented by [`codec`], which needs no heap;
@@ -149,6 +154,8 @@
 //! - [`docs::migration`]: what you call in the Python, Node, Java and Go modules and in
 //!   the KCL, and what you call here.
 //! - [`docs::peers`]: what those programs can do, and where they fail.
+//! - [`docs::outcomes`]: what every input gets, why a record may not be aggregated, limits.
+//! - [`docs::resharding`]: what `Producer` does so that a reshard loses nothing.
 //! - Examples: the README's cookbook lists all. In this crate: `lambda_kinesis`,
 //!   `lambda_time_window`, `lambda_firehose`, `lambda_analytics`, `replay` (an
 //!   archive into another stream), `multilang` and `aws_sdk`. With a Kinesis server, in the
