@@ -17,46 +17,20 @@
 
 extern crate alloc;
 
-mod aggregate;
-mod billing;
-mod chart;
-mod completions;
-mod deaggregate;
-mod events;
-mod explain;
-mod frame;
-mod hash_key;
-mod hash_key_ranges;
-mod held_blobs;
-mod hex_window;
+mod commands;
+mod diagnosis;
 mod input;
-mod inspect;
-mod json;
-mod key_tables;
-mod man;
 mod output;
-mod packer;
-mod partition_keys;
-mod place;
-mod progress;
-mod relay;
-mod report;
-mod shards;
-mod stats;
-mod style;
-mod svg;
-mod text;
-mod totals;
-mod user_record_batch;
-mod user_records;
-mod usual_line;
-mod verify;
+mod pipeline;
+mod render;
 
 use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
 
 use clap::{ColorChoice, CommandFactory as _, Parser, Subcommand};
-use style::Styles;
+
+use crate::commands::{aggregate, deaggregate, generated, hash_key, inspect, stats, verify};
+use crate::render::style::Styles;
 
 /// Read and write Kinesis aggregated records (the KPL format).
 #[derive(Debug, Parser)]
@@ -80,15 +54,19 @@ struct Cli {
 const AFTER_HELP: &str = "\
 Examples:
   $ kinesis-agg inspect record.bin       # what is in it?
-  $ kinesis-agg deaggregate event.json   # its user records, a JSON object a line
+  $ kinesis-agg deaggregate event.json   # its user records, one JSON object a line
   $ kinesis-agg stats dump-*.json        # how many, how large, which keys are hot?
   $ kinesis-agg verify dump-*.json       # is any damaged, and where?
 
 Each command has examples of its own: kinesis-agg deaggregate --help.
 
-Exit status: 0 if all went well or the reader of the output went away,
-1 if an input cannot be taken, is bad (verify), or something cannot be read or written,
-2 for wrong usage.";
+Input is recognized: hexadecimal digits, base64, xxd dumps, raw blobs, JSON lines; the output
+of `aws kinesis get-records` and boto3; events of Lambda, Firehose, Kinesis Analytics and
+EventBridge Pipes; on-failure documents; compressed with gzip or zstd.
+
+Exit status: 0 if all went well, or the reader of the output went away;
+1 if stats or verify found bad records, or a line or record was rejected;
+2 for wrong usage, a file that cannot be read, or output that cannot be written.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -98,8 +76,8 @@ enum Command {
     Stats(stats::Args),
     Verify(verify::Args),
     HashKey(hash_key::Args),
-    Completions(completions::Args),
-    Man(man::Args),
+    Completions(generated::CompletionsArgs),
+    Man(generated::ManArgs),
 }
 
 impl Cli {
@@ -108,12 +86,12 @@ impl Cli {
         match &self.command {
             Command::Deaggregate(args) => deaggregate::run(args, out),
             Command::Aggregate(args) => aggregate::run(args, out),
-            Command::Inspect(args) => inspect::run(args, &styles, out),
-            Command::Stats(args) => stats::run(args, &styles, out),
+            Command::Inspect(args) => return inspect::run(args, &styles, out),
+            Command::Stats(args) => return stats::run(args, &styles, out),
             Command::Verify(args) => return verify::run(args, &styles, out),
             Command::HashKey(args) => hash_key::run(args, out),
-            Command::Completions(args) => completions::run(args, Self::command(), out),
-            Command::Man(args) => man::run(args, Self::command(), out),
+            Command::Completions(args) => generated::completions(args, Self::command(), out),
+            Command::Man(args) => generated::man(args, Self::command(), out),
         }
         .map(|()| ExitCode::SUCCESS)
     }
@@ -130,10 +108,7 @@ fn main() -> ExitCode {
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::note(format_args!("{error:#}"));
-            match error.downcast_ref::<output::WrongUsage>() {
-                Some(_) => ExitCode::from(2),
-                None => ExitCode::FAILURE,
-            }
+            output::exit_status(&error)
         }
     }
 }

@@ -1,12 +1,15 @@
-//! Standard output as JSON, one object a line, and standard error.
+//! Standard output as JSON, one object a line; standard error; exit statuses.
 
 use core::fmt;
 use std::io::{self, BufWriter, StdoutLock, Write};
+use std::process::ExitCode;
 
 use kinesis_agg::lambda::JsonField;
 use serde::Serialize;
+use thiserror::Error;
 
-use crate::json::append_base64;
+use crate::input::data::append_base64;
+use crate::input::place::Place;
 
 /// Standard output, locked and buffered.
 pub(crate) type Out<'a> = BufWriter<StdoutLock<'a>>;
@@ -19,17 +22,26 @@ pub(crate) fn cannot_write(error: io::Error) -> anyhow::Error {
     anyhow::Error::new(error).context("cannot write standard output")
 }
 
-/// What the caller could have known better.
-#[derive(Debug)]
+/// The command line asks for what cannot be done.
+#[derive(Debug, Error)]
+#[error("{0}")]
 pub(crate) struct WrongUsage(pub(crate) String);
 
-impl fmt::Display for WrongUsage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// Something in the input that cannot be read, or was rejected.
+#[derive(Debug, Error)]
+#[error("{place}: {why}")]
+pub(crate) struct BadInput {
+    pub(crate) place: Place,
+    pub(crate) why: String,
 }
 
-impl core::error::Error for WrongUsage {}
+/// 1 if the data was bad, 2 if the run could not do its work.
+pub(crate) fn exit_status(error: &anyhow::Error) -> ExitCode {
+    match error.is::<BadInput>() {
+        true => ExitCode::from(1),
+        false => ExitCode::from(2),
+    }
+}
 
 /// True if nobody reads the output any more, as behind `| head`.
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
@@ -84,6 +96,15 @@ impl<W: Write> JsonLines<W> {
         self.fields.0.truncate(self.ended);
         append_in_line(object, &mut self.fields.0);
         self.end(b"\n")
+    }
+
+    /// Writes bytes that are no JSON.
+    pub(crate) fn bytes(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        self.fields.0.truncate(self.ended);
+        for part in parts {
+            self.fields.0.extend_from_slice(part);
+        }
+        self.end(&[])
     }
 
     fn end(&mut self, end: &[u8]) -> io::Result<()> {

@@ -10,6 +10,7 @@ use core::fmt;
 ///
 /// No user record of such a blob is returned. The caller still holds the blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DecodeError {
     kind: DecodeErrorKind,
     offset: usize,
@@ -38,6 +39,7 @@ impl DecodeError {
 /// What is wrong with the message. Unless a variant says otherwise, the offset is that
 /// of the tag of the field at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum DecodeErrorKind {
     /// A message ends within a field or a group.
@@ -110,6 +112,7 @@ pub enum DecodeErrorKind {
 
 /// A field that the schema calls `required`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum RequiredField {
     /// `Record.partition_key_index`.
@@ -178,6 +181,7 @@ impl fmt::Display for RequiredField {
 ///
 /// A rejected call changes nothing: the writer is as it was before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum EncodeError {
     /// The aggregate has no room left for this user record or key. Finish the
@@ -239,6 +243,7 @@ pub enum EncodeError {
 
 /// What [`EncodeError::TooLarge`] is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum EncodedPart {
     /// A user record with its keys.
@@ -320,6 +325,7 @@ impl fmt::Display for EncodedPart {
 ///
 /// `E` is the sink's own error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum StreamError<E> {
     /// The call was rejected. The sink received nothing and the writer can be
@@ -352,6 +358,7 @@ impl<E> fmt::Display for StreamError<E> {
 
 /// Why a text is not a hash key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum HashKeyError {
     /// The text has no digits.
@@ -382,6 +389,7 @@ impl fmt::Display for HashKeyError {
 
 /// Why a user record that was read cannot become one to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum RewriteError {
     /// The partition key is not UTF-8.
@@ -406,6 +414,7 @@ impl fmt::Display for RewriteError {
 
 /// A hash key range whose start is above its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct ReversedRangeError {}
 
@@ -417,6 +426,7 @@ impl fmt::Display for ReversedRangeError {
 
 /// A limit that an aggregate cannot have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum LimitError {
     /// The size limit is zero, or above what the service accepts.

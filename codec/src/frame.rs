@@ -19,6 +19,7 @@ const _: () = assert!(MAGIC_LEN == 4);
 /// The reasons are those of the KCL. A blob that starts with the magic by chance, or was
 /// damaged on its way, is delivered unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[expect(
     clippy::exhaustive_enums,
     reason = "a forced `_ =>` in user code would hide a loss"

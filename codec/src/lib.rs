@@ -81,8 +81,72 @@
 //!
 //! # For embedded producers
 //!
-//! Take `default-features = false`: without the feature `fast`, reading and writing take
-//! less code and more time.
+//! From 16 KiB of RAM to a working link:
+//!
+//! ```toml
+//! [dependencies]
+//! kinesis-agg-codec = { version = "0.1", default-features = false, features = ["embedded-io"] }
+//! ```
+//!
+//! Without the feature `fast`, reading and writing take less code and more time. Spend 1 KiB
+//! on the buffer and 0.6 KiB of stack; 14 KiB are left for the network. Use one partition key,
+//! the device's: then the aggregate is in the right shard whatever the stream looks like.
+//!
+//! ```
+//! # #[cfg(feature = "embedded-io")] {
+//! use embedded_io::Write;
+//! use kinesis_agg_codec::{
+//!     AggregateWriter, ByteSink as _, EmbeddedIo, EncodeError, KeySlots, NewUserRecord, WriteSlot,
+//! };
+//!
+//! type Writer = AggregateWriter<[u8; 1024], KeySlots<[WriteSlot; 1]>>;
+//!
+//! fn writer() -> Writer {
+//!     AggregateWriter::with_key_lookup([0; 1024], KeySlots::new([WriteSlot::EMPTY; 1]))
+//! }
+//!
+//! /// Adds a reading. When the buffer is full, sends what is in it first.
+//! fn add<L: Write>(writer: &mut Writer, data: &[u8], link: &mut L) -> Result<(), EncodeError> {
+//!     let reading = NewUserRecord::new("device-42", data);
+//!     match writer.try_push(&reading) {
+//!         Err(error) if error.is_full() => {
+//!             let full = writer.finish()?;
+//!             while send(full.data(), link).is_none() {
+//!                 // The blob stays in the buffer: wait, and send it again.
+//!             }
+//!             writer.try_push(&reading)
+//!         }
+//!         pushed => pushed,
+//!     }
+//! }
+//!
+//! /// A frame of your link: here a length and the blob.
+//! fn send<L: Write>(blob: &[u8], link: &mut L) -> Option<()> {
+//!     let len = u16::try_from(blob.len()).ok()?.to_be_bytes();
+//!     let mut sink = EmbeddedIo::new(&mut *link);
+//!     sink.write_all(&len).ok()?;
+//!     sink.write_all(blob).ok()?;
+//!     link.flush().ok()
+//! }
+//! # let mut writer = writer();
+//! # let mut memory = [0; 4096];
+//! # let mut link = &mut memory[..];
+//! # for number in 0..200_u32 { add(&mut writer, &number.to_be_bytes(), &mut link).unwrap(); }
+//! # let sent = 4096 - link.len();
+//! # assert_eq!(sent, 2 * (2 + 1021));
+//! # assert!(matches!(kinesis_agg_codec::parse(&memory[2..1023]), Ok(kinesis_agg_codec::Parsed::Aggregated(_))));
+//! # }
+//! ```
+//!
+//! On the other side, the blob is put as it is, under the key `device-42`.
+//! [`from_device_to_stream`](https://docs.rs/kinesis-agg-codec/latest/kinesis_agg_codec/from_device_to_stream/index.html)
+//! has the ways there: an IoT Core rule, HTTPS, a gateway; and what to do about resets,
+//! interrupts and features. Two examples run on Cortex-M in the repository's CI:
+//! [`embedded_producer`] (an interrupt, a queue, a link that fails) and [`flash_log`]
+//! (aggregates in flash, resets in the middle).
+//!
+//! [`embedded_producer`]: https://docs.rs/crate/kinesis-agg-codec/latest/source/examples/embedded_producer/device.rs
+//! [`flash_log`]: https://docs.rs/crate/kinesis-agg-codec/latest/source/examples/flash_log/device.rs
 //!
 //! ## Which writer
 //!
@@ -91,10 +155,14 @@
 //!
 //! | | For | Text | Stack | Memory |
 //! |---|---|---|---|---|
-//! | [`AggregateWriter`] | any keys; it finds known ones | 1856; 4626 with explicit hash keys | 544 | buffer and slots |
-//! | [`SectionWriter`] | keys that you know, by index | 698 | 568 | buffer |
-//! | [`StreamWriter`] | the same, into a sink, blobs of any size | 856 | 712 | 136, on the stack |
-//! | [`parse`] and all user records | reading | 2310 | 568 | slots, on the stack |
+//! | [`AggregateWriter`] | any keys; it finds known ones | 1706; 3818 with explicit hash keys | 544 | buffer and slots |
+//! | [`SectionWriter`] | keys that you know, by index | 644 | 592 | buffer |
+//! | [`StreamWriter`] | the same, into a sink, blobs of any size | 864 | 672 | 128, on the stack |
+//! | `AsyncStreamWriter` | the same, into an asynchronous device | 2950 | | 128, and 188 for a future |
+//! | [`parse`] and all user records | reading | 2304 | 568 | slots, on the stack |
+//!
+//! Logging with `defmt` what these return adds 0.4 kB of text and no function of
+//! [`core::fmt`].
 //!
 //! The stack of reading is that of a program that iterates in a function of its own. In the
 //! caller of [`parse`], the iterator with its slots would already be on the stack while
@@ -170,7 +238,7 @@
 //! A device that sends rarely does not wait until the aggregate is full: it notes the time
 //! of the first push and finishes when that is too long ago. The finished [`Aggregate`]
 //! borrows the buffer and can be sent again while it is held. If a sink fails, see
-//! [`StreamWriter`]. The example `embedded_producer` does all of this.
+//! [`StreamWriter`].
 //!
 //! [`NewUserRecord`] borrows its data: bytes made on the spot need a variable that lives as
 //! long (`let data = reading.to_be_bytes();`).
@@ -199,6 +267,8 @@
 //! | `fast` (default) | more code for less time; the same bytes, user records and errors | nothing |
 //! | `heapless` | [`VecAggregate`](https://docs.rs/kinesis-agg-codec/latest/kinesis_agg_codec/struct.VecAggregate.html) and writers with a `heapless::Vec` as buffer | `heapless` 0.9 |
 //! | `embedded-io` | [`EmbeddedIo`](https://docs.rs/kinesis-agg-codec/latest/kinesis_agg_codec/struct.EmbeddedIo.html): a device as the sink of a [`StreamWriter`] | `embedded-io` 0.7 |
+//! | `embedded-io-async` | [`AsyncStreamWriter`](https://docs.rs/kinesis-agg-codec/latest/kinesis_agg_codec/struct.AsyncStreamWriter.html): streams into an asynchronous device | `embedded-io-async` 0.7 |
+//! | `defmt` | `defmt::Format` for errors, outcomes, keys, user records and aggregates, without `core::fmt` | `defmt` 1 |
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -220,9 +290,14 @@ extern crate alloc;
 mod digest;
 mod error;
 mod frame;
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("../DEVICES.md")]
+pub mod from_device_to_stream {}
 mod hash_key;
 mod key_bytes;
 pub mod limits;
+#[cfg(feature = "defmt")]
+mod log_format;
 mod read;
 mod record_tag;
 mod rewrite;
@@ -246,12 +321,17 @@ pub use read::user_records::{UserRecord, UserRecordCursor, UserRecords};
 pub use record_tag::{RecordTag, RecordTags, RecordTagsIter};
 pub use write::aggregate::{Aggregate, OuterKey, UnsealedAggregate, UnsealedBlob};
 pub use write::aggregate_writer::AggregateWriter;
+#[cfg(feature = "embedded-io-async")]
+pub use write::async_stream_writer::AsyncStreamWriter;
 pub use write::counts::{ExplicitHashKeyIndex, PartitionKeyIndex};
 #[cfg(feature = "embedded-io")]
-pub use write::embedded_io::{EmbeddedIo, EmbeddedIoError};
+pub use write::embedded_io::EmbeddedIo;
+#[cfg(any(feature = "embedded-io", feature = "embedded-io-async"))]
+pub use write::embedded_io_error::EmbeddedIoError;
 #[cfg(feature = "heapless")]
 pub use write::heapless::VecAggregate;
 pub use write::key_lookup::{KeyLookup, KeySlots, WriteSlot};
 pub use write::new_user_record::NewUserRecord;
 pub use write::section_writer::SectionWriter;
-pub use write::stream_writer::{ByteSink, StreamWriter, StreamedAggregate};
+pub use write::stream::StreamedAggregate;
+pub use write::stream_writer::{ByteSink, StreamWriter};

@@ -77,6 +77,7 @@ pub const MAX_KEY_PROBES: usize = 64;
 /// # Ok::<(), kinesis_agg_codec::LimitError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Limits {
     max_size: u32,
     max_count: usize,

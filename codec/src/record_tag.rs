@@ -10,7 +10,7 @@ use crate::wire::fault::Fault;
 use crate::wire::field::{Fields, Place};
 use crate::wire::num::{Num as _, to_u32};
 use crate::wire::put::{bytes_field_len, delimited_len, put_bytes_field};
-use crate::wire::sink::{Output, Sink};
+use crate::wire::sink::Sink;
 
 /// A tag of a user record: a name and perhaps a value, which the KPL's format
 /// has room for and no AWS library sets.
@@ -102,13 +102,19 @@ impl<'buf> RecordTag<'buf> {
     }
 
     /// Appends the tag to a record.
-    pub(crate) fn write(&self, out: &mut impl Output) -> Option<()> {
-        out.put_numbers(|sink| sink.put_tagged(RECORD_TAG, self.body_len()))?;
-        put_bytes_field(out, TAG_KEY, self.key.as_bytes())?;
+    fn write(&self, out: &mut Sink<'_>) -> Option<()> {
+        self.put_head(out)?;
+        out.put(self.key.as_bytes())?;
         match self.value {
             Some(value) => put_bytes_field(out, TAG_VALUE, value.as_bytes()),
             None => Some(()),
         }
+    }
+
+    /// Appends what precedes the key.
+    pub(crate) fn put_head(&self, out: &mut Sink<'_>) -> Option<()> {
+        out.put_tagged(RECORD_TAG, self.body_len())?;
+        out.put_tagged(TAG_KEY, to_u32(self.key.as_bytes().len()))
     }
 }
 
@@ -191,20 +197,24 @@ impl<'buf> RecordTags<'buf> {
         }
     }
 
-    /// Bytes that the tags take in a record.
-    #[inline]
-    pub(crate) fn encoded_len(&self) -> u32 {
+    /// True if there is nothing in which to look for tags.
+    #[inline(always)]
+    pub(crate) const fn is_blank(&self) -> bool {
         match self.0 {
-            Source::Listed([]) => 0,
-            _ => self.encoded_len_of_some(),
+            Source::Listed(tags) => tags.is_empty(),
+            Source::Encoded(fields, _) => fields.is_empty(),
         }
     }
 
-    // Not inlined: user records rarely have tags.
-    #[inline(never)]
-    fn encoded_len_of_some(&self) -> u32 {
+    /// Bytes that the tags take in a record.
+    pub(crate) fn encoded_len(&self) -> u32 {
         self.iter()
             .fold(0, |len: u32, tag| len.saturating_add(tag.encoded_len()))
+    }
+
+    /// Appends the tags to a record.
+    pub(crate) fn write(&self, out: &mut Sink<'_>) -> Option<()> {
+        self.iter().try_for_each(|tag| tag.write(out))
     }
 }
 

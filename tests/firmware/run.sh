@@ -8,16 +8,28 @@
 # written byte for byte; what does not fit is refused and leaves no trace; the
 # digest that the sensor wrote is the one that md5sum computes.
 #
+# Proved by the command line tool, which checks and deaggregates what they print
+# (outcome.py): a producer that measures in an interrupt and sends over a modem
+# that rejects frames loses nothing; a flash log that is reset in the middle sends
+# all that it sealed and reports the rest as lost; an asynchronous stream that is
+# cancelled seals no blob with a hole.
+#
 # Measured: text in bytes. `text_md5` is what size_md5 has beside start code and
 # memcpy and its kin; `text_encode` and `text_decode` are what size_encode and
 # size_decode have beside these and MD5, `text_encode_any` that of one whose user
 # records may have explicit hash keys, and `text_encode_sections` is that of
 # size_sections, which writes with known keys, `text_encode_stream` that of
 # size_stream, which writes without a buffer; `ram_encode_stream` is all that it
-# holds, MD5 included. `bss` is that of the sensor, its buffer of 512 bytes included. Stack in bytes, MD5 included, by painting. Instructions
+# holds, MD5 included; `text_encode_async` is that of size_async, the same into an
+# asynchronous device, and `ram_push_future` what a future of `push` holds. `text_defmt`
+# is what logging an error, a user record and an aggregate with defmt adds to a
+# program that logs already (thumbv7m only). `bss` is that of the sensor, its buffer of 512 bytes included. Stack in bytes, MD5 included, by painting. Instructions
 # for each user record of 32 bytes, its share of tables and MD5 included.
 set -euo pipefail
 cd "$(dirname "$0")"
+# Before sizes.sh chooses another compiler.
+cargo build --quiet --locked --manifest-path ../../Cargo.toml -p kinesis-agg-cli
+tool=${CARGO_TARGET_DIR:-$PWD/../../target}/debug/kinesis-agg
 json=false set_ceilings=false
 for argument; do
     case $argument in
@@ -42,7 +54,8 @@ has_good_digest() {
 
 objects=()
 measure() {
-    local target=$1 machine=$2 dir=$target_dir/$1/release output blob
+    local target=$1 machine=$2 dir=$target_dir/$1/release output blob program future panics
+    features=
     build "$target"
 
     output=$(run "$machine" "$dir/sensor") || fail "sensor on $target: exit status $?: $output"
@@ -50,30 +63,58 @@ measure() {
     blob=$(sed -n 's/^sensor-7 //p' <<<"$output")
     has_good_digest "$blob" || fail "sensor on $target: digest is not good: $blob"
 
+    for program in producer flash_log async_stream; do
+        output=$(run "$machine" "$dir/$program") || fail "$program on $target: exit status $?: $output"
+        grep -qx "OK $program" <<<"$output" || fail "$program on $target: no OK: $output"
+        python3 outcome.py "$tool" $program <<<"$output" >&2 || fail "$program on $target"
+    done
+    future=$(sed -n 's/^ram_push_future=//p' <<<"$output")
+    # Polling a future again that is complete is the one panic there; the compiler adds it.
+    panics=$(arm-none-eabi-nm -C "$dir/async_stream" | grep -o 'core::panicking::.*' |
+        grep -vE '::(panic_fmt|panic_const::panic_const_async_fn_resumed)' || true)
+    [ -z "$panics" ] || fail "async_stream on $target can panic: $panics"
+
     output=$(run "$machine" "$dir/check") || fail "check on $target: exit status $?: $output"
     grep -qx 'OK check' <<<"$output" || fail "check on $target: no OK: $output"
     value() { sed -n "s/^$1=//p" <<<"$output"; }
 
-    local md5 encode any decode sections stream bss per_record
+    local md5 encode any decode sections stream async_stream bss per_record
     md5=$(own_size "$dir/size_md5")
     encode=$(($(own_size "$dir/size_encode") - md5))
     any=$(($(own_size "$dir/size_encode_any") - md5))
     decode=$(($(own_size "$dir/size_decode") - md5))
     sections=$(($(own_size "$dir/size_sections") - md5))
     stream=$(($(own_size "$dir/size_stream") - md5))
+    async_stream=$(($(own_size "$dir/size_async") - md5))
     bss=$(static_size "$dir/sensor")
     per_record=$(printf '{"encode":%d,"decode":%d}' \
         $(($(value instructions_encode) / $(value records))) \
         $(($(value instructions_decode) / $(value records))))
-    objects+=("$(printf '{"target":"%s","text_encode":%d,"text_decode":%d,"text_md5":%d,"bss":%d,"stack_encode":%d,"stack_decode":%d,"cycles_or_instructions_per_record":%s,"text_encode_any":%d,"text_encode_sections":%d,"stack_encode_sections":%d,"text_encode_stream":%d,"stack_encode_stream":%d,"ram_encode_stream":%d}' \
+    objects+=("$(printf '{"target":"%s","text_encode":%d,"text_decode":%d,"text_md5":%d,"bss":%d,"stack_encode":%d,"stack_decode":%d,"cycles_or_instructions_per_record":%s,"text_encode_any":%d,"text_encode_sections":%d,"stack_encode_sections":%d,"text_encode_stream":%d,"stack_encode_stream":%d,"ram_encode_stream":%d,"text_encode_async":%d,"ram_push_future":%d}' \
         "$target" "$encode" "$decode" "$md5" "$bss" \
         "$(value stack_encode)" "$(value stack_decode)" "$per_record" \
         "$any" "$sections" "$(value stack_encode_sections)" \
-        "$stream" "$(value stack_encode_stream)" "$(value ram_encode_stream)")")
+        "$stream" "$(value stack_encode_stream)" "$(value ram_encode_stream)" \
+        "$async_stream" "$future")")
+}
+
+# What the codec adds to a program that logs, without a function of core::fmt.
+measure_defmt() {
+    local target=$1 machine=$2 dir=$target_dir/$1/release object last
+    features=defmt
+    build "$target" -Tdefmt.x
+    run "$machine" "$dir/size_defmt" >/dev/null || fail "size_defmt on $target: exit status $?"
+    if arm-none-eabi-nm -C "$dir/size_defmt" | grep -q 'core::fmt'; then
+        fail "size_defmt on $target has functions of core::fmt"
+    fi
+    last=$((${#objects[@]} - 1))
+    object=${objects[$last]}
+    objects[last]=${object%\}},\"text_defmt\":$(($(own_size "$dir/size_defmt") - $(own_size "$dir/size_defmt_none")))}
 }
 
 measure thumbv6m-none-eabi microbit
 measure thumbv7m-none-eabi mps2-an385
+measure_defmt thumbv7m-none-eabi mps2-an385
 measure thumbv7em-none-eabihf mps2-an386
 echo "firmware: on ${#objects[@]} Cortex-M the KPL's aggregates are read and written, no panic can be linked"
 

@@ -23,21 +23,27 @@ const LAYERS: &[&[&str]] = &[
     &["read::user_records"],
     &["read::aggregated_record"],
     &["read::parsed"],
+    &["write::new_tags"],
     &["write::new_record", "write::key_lookup"],
     &[
         "write::counts",
         "write::aggregate",
         "write::new_user_record",
     ],
-    &["write::sections"],
+    &["write::sections", "write::stream"],
     &[
         "write::section_writer",
         "write::aggregate_writer",
         "write::stream_writer",
+        "write::embedded_io_error",
     ],
-    &["write::heapless", "write::embedded_io"],
+    &[
+        "write::heapless",
+        "write::embedded_io",
+        "write::async_stream_writer",
+    ],
     &["read", "write"],
-    &["rewrite"],
+    &["rewrite", "log_format"],
     &["lib"],
 ];
 

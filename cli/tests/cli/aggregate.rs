@@ -122,8 +122,9 @@ fn keys_are_read_in_every_form_that_stands_for_text() {
 fn a_line_that_cannot_be_taken_ends_the_run_after_all_earlier_records() {
     let long_key = format!(r#"{{"partitionKey":"{}","data":""}}"#, "k".repeat(257));
     for (bad, why) in [
-        ("{", "not a JSON object"),
+        ("{", "not JSON"),
         ("[]", "not a JSON object"),
+        ("x", "line 4: not JSON: expected value at column 1"),
         (r#"{"data":"eA=="}"#, "no partitionKey"),
         (r#"{"partitionKey":null,"data":"eA=="}"#, "no partitionKey"),
         (
@@ -205,7 +206,7 @@ fn a_line_that_cannot_be_taken_ends_the_run_after_all_earlier_records() {
     let first = file("aggregate-good", TWO_IN);
     let ended = run(&["aggregate", &first, &(first.clone() + ".missing")], "");
     assert_eq!(
-        ended.failed_saying(&[".missing"]),
+        ended.refused_saying(&[".missing"]),
         run(&["aggregate"], TWO_IN).stdout
     );
 }
@@ -295,6 +296,6 @@ fn shards_that_are_no_map_are_an_error_with_its_place() {
     for (name, shards, words) in cases {
         let shards = file(name, shards);
         let ended = run(&["aggregate", "--shards", &shards], TWO_IN);
-        assert_eq!(ended.failed_saying(&[words, name]), "");
+        assert_eq!(ended.refused_saying(&[words, name]), "");
     }
 }

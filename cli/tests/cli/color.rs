@@ -3,7 +3,7 @@
 use crate::{KPL_NDJSON, TWO, command, run};
 
 /// The text without its colours.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
     let mut plain = parts.next().unwrap().to_owned();
     for part in parts {
@@ -76,5 +76,35 @@ fn the_broken_byte_is_marked_in_the_same_column_with_and_without_colour() {
 fn progress_is_not_shown_where_nobody_sees_it() {
     for command in ["stats", "verify", "inspect", "deaggregate"] {
         assert_eq!(run(&[command, KPL_NDJSON], "").stderr, "", "{command}");
+    }
+}
+
+/// The README's pictures have the text that is really printed; `cli/pictures/make.py` draws
+/// them.
+#[test]
+fn the_pictures_show_what_is_really_printed() {
+    for (name, args) in [
+        ("inspect", &["inspect", "--record", "0"][..]),
+        ("stats", &["stats", "--ranges", "4", "--top", "5"]),
+    ] {
+        let path = format!("{}/pictures/{name}.svg", env!("CARGO_MANIFEST_DIR"));
+        let picture = std::fs::read_to_string(path).unwrap();
+        let lines = picture.lines().filter(|line| line.starts_with("<text"));
+        let drawn: Vec<_> = lines
+            .skip(1)
+            .map(|line| {
+                let parts = line
+                    .split('<')
+                    .filter_map(|part| Some(part.split_once('>')?.1));
+                let text = parts.collect::<String>();
+                text.replace("&lt;", "<")
+                    .replace("&gt;", ">")
+                    .replace("&amp;", "&")
+            })
+            .collect();
+        let mut command = command(&[args, &["cli/examples/kpl.ndjson"]].concat());
+        let command = command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        let printed = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        assert_eq!(drawn, printed.lines().collect::<Vec<_>>(), "{name}");
     }
 }

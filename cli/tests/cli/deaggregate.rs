@@ -45,7 +45,6 @@ fn what_is_not_aggregated_is_printed_as_it_is_with_the_reason() {
     let mut damaged = hex::decode(TWO).unwrap();
     *damaged.last_mut().unwrap() ^= 1;
     let cases: &[(&[u8], &str)] = &[
-        (b"", "no_magic"),
         (b"plain", "no_magic"),
         (b"\xf3\x89\x9a", "no_magic"),
         (b"\xf3\x89\x9a\xc2", "too_short"),
@@ -101,7 +100,7 @@ fn an_aggregate_without_user_records_is_told_on_stderr_and_counted() {
     let empty = hex::encode(framed(b"\x0a\x01a"));
     let ended = run(
         &["deaggregate", "--from", "hex"],
-        format!("00\n{empty}\n\n"),
+        format!("00\n{empty}\n\n01\n"),
     );
     assert_eq!(ended.status, 0);
     let records: Vec<_> = ended
@@ -116,7 +115,8 @@ fn an_aggregate_without_user_records_is_told_on_stderr_and_counted() {
 
 #[test]
 fn records_are_counted_over_all_files_in_their_order() {
-    let first = file("count-1.hex", "00\n\n01");
+    // Blank lines are skipped, at the beginning and in the middle.
+    let first = file("count-1.hex", "\n \t\r\n00\n\n01");
     let last = file("count-2.hex", "03\n");
     let args = ["deaggregate", "--from", "hex", &first, "-", &last];
     let lines = run(&args, "02\n").json();
@@ -124,15 +124,15 @@ fn records_are_counted_over_all_files_in_their_order() {
         .iter()
         .map(|line| (&line["record"], &line["data"]))
         .collect();
-    let data = ["AA==", "", "AQ==", "Ag==", "Aw=="].map(|data| json!(data));
-    let records = [0, 1, 2, 3, 4].map(|record| json!(record));
+    let data = ["AA==", "AQ==", "Ag==", "Aw=="].map(|data| json!(data));
+    let records = [0, 1, 2, 3].map(|record| json!(record));
     assert_eq!(seen, records.iter().zip(&data).collect::<Vec<_>>());
 
-    // Raw, an empty file is an empty blob; else it is none.
+    // An empty file holds nothing, whatever the format.
     let nothing = file("count-0.hex", "");
-    for (format, count) in [("raw", 2), ("hex", 0), ("base64", 0), ("ndjson", 0)] {
+    for format in ["raw", "hex", "base64", "ndjson"] {
         let ended = run(&["deaggregate", "--from", format, &nothing, "-"], "");
-        assert_eq!(ended.lines().len(), count, "{format}");
+        assert_eq!(ended.lines().len(), 0, "{format}");
     }
 }
 
@@ -301,20 +301,26 @@ fn a_bad_line_ends_the_run_after_all_earlier_output() {
     for (format, good, bad, why) in [
         ("hex", TWO, "0", "not hex"),
         ("hex", TWO, "0g", "not hex"),
-        ("hex", TWO, " 00", "not hex"),
         ("hex", TWO, "é", "not hex"),
         ("base64", &two, "A", "not base64"),
         ("base64", &two, "AA==AA==", "not base64"),
-        ("base64", &two, "AA-_", "not base64"),
         ("base64", &two, "AAA A", "not base64"),
-        ("ndjson", "", "{", "not a JSON object"),
-        ("ndjson", "", "[]", "not a JSON object"),
-        ("ndjson", "", "7", "not a JSON object"),
-        ("ndjson", "", r#"{"data":""}{}"#, "not a JSON object"),
-        ("ndjson", "", r#"{"data":"","x":1e}"#, "not a JSON object"),
+        ("ndjson", "", "{", "not JSON"),
+        ("ndjson", "", "7", "neither an event nor a record"),
+        (
+            "ndjson",
+            "",
+            r#"{"data":"","x":1e}"#,
+            "not JSON: invalid number",
+        ),
         ("ndjson", "", "{}", "no data"),
         ("ndjson", "", r#"{"data":null}"#, "no data"),
-        ("ndjson", "", r#"{"data":7}"#, "data is not a string"),
+        (
+            "ndjson",
+            "",
+            r#"{"data":7}"#,
+            "data is neither a base64 string nor an array of bytes",
+        ),
         ("ndjson", "", r#"{"data":"A"}"#, "data: not base64"),
     ] {
         let good = match format {
@@ -345,7 +351,7 @@ fn a_file_that_cannot_be_read_ends_the_run_after_all_earlier_output() {
     let missing = good.clone() + ".missing";
     for path in [missing.as_str(), env!("CARGO_TARGET_TMPDIR")] {
         let ended = run(&["deaggregate", "--from", "hex", &good, path], "");
-        let earlier = ended.failed_saying(&[path]);
+        let earlier = ended.refused_saying(&[path]);
         assert_eq!(earlier.lines().collect::<Vec<_>>(), TWO_LINES);
     }
 }

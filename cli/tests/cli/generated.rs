@@ -37,5 +37,5 @@ fn the_manual_has_a_page_for_each_command() {
         let text = std::fs::read_to_string(dir.join(&page)).unwrap();
         assert!(text.contains(".SH SYNOPSIS"), "{page}");
     }
-    run(&["man", "--dir", "/nowhere"], "").failed_saying(&["/nowhere"]);
+    run(&["man", "--dir", "/nowhere"], "").refused_saying(&["/nowhere"]);
 }

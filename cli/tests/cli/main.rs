@@ -7,11 +7,13 @@ mod deaggregate;
 mod events;
 mod fixtures;
 mod generated;
+mod inputs;
 mod inspect;
 mod range;
 mod stats;
 mod streams;
 mod usage;
+mod verdicts;
 mod verify;
 mod windows;
 
@@ -45,10 +47,21 @@ impl Ended {
         self.lines().into_iter().map(json).collect()
     }
 
-    /// Standard output of a run that failed and said all of `words`.
+    /// Standard output of a run that found bad input and said all of `words`.
     #[track_caller]
     fn failed_saying(&self, words: &[&str]) -> &str {
-        assert_eq!(self.status, 1, "{self:?}");
+        self.ended_saying(1, words)
+    }
+
+    /// Standard output of a run that could not do its work and said all of `words`.
+    #[track_caller]
+    fn refused_saying(&self, words: &[&str]) -> &str {
+        self.ended_saying(2, words)
+    }
+
+    #[track_caller]
+    fn ended_saying(&self, status: i32, words: &[&str]) -> &str {
+        assert_eq!(self.status, status, "{self:?}");
         for word in words {
             assert!(self.stderr.contains(word), "{word:?} is not in {self:?}");
         }
@@ -63,6 +76,7 @@ fn command(args: &[&str]) -> Command {
         .args(args)
         .env_remove("NO_COLOR")
         .env_remove("CLICOLOR_FORCE")
+        .env_remove("COLUMNS")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

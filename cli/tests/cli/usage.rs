@@ -5,12 +5,14 @@ fn wrong_usage_exits_with_2_and_says_so_on_stderr_only() {
     let cases: &[&[&str]] = &[
         &[],
         &["unknown"],
-        &["deaggregate"],
         &["deaggregate", "--from", "xml"],
         &["deaggregate", "--from", "hex", "--malformed", "drop"],
         &["deaggregate", "--from", "events"],
         &["deaggregate", "--to", "xml"],
-        &["deaggregate", "--from", "hex", "--range", "0:1"],
+        &["deaggregate", "--print0"],
+        &["deaggregate", "--to", "data", "--print0", "--length-prefix"],
+        &["deaggregate", "--to", "event", "--nested"],
+        &["aggregate", "--per-key", "--shards", "x"],
         &[
             "deaggregate",
             "--from",

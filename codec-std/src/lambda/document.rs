@@ -1,5 +1,8 @@
 //! JSON documents of any kind that hold Kinesis records.
 
+use alloc::borrow::Cow;
+use core::ops::ControlFlow;
+
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::value::RawValue;
 
@@ -70,99 +73,138 @@ impl EventDocument {
     /// Same as [`parse`](Self::parse).
     pub fn from_raw(document: Box<RawValue>) -> Result<Self, EventError> {
         let mut records = Vec::new();
-        unwrap(document, MAX_WRAPPERS, &mut records)?;
+        Self::for_each_record(&document, |record| {
+            records.push(record.to_owned());
+            ControlFlow::Continue(())
+        })?;
         Ok(Self { records })
+    }
+
+    /// Calls `visit` with the JSON of each record, in order, until it breaks.
+    ///
+    /// Copies neither the document nor a record; only an event that is escaped text in
+    /// an on-failure document is unescaped into memory of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse). Records before the fault have been visited.
+    pub fn for_each_record(
+        document: &RawValue,
+        mut visit: impl FnMut(&RawValue) -> ControlFlow<()>,
+    ) -> Result<(), EventError> {
+        walk(document, MAX_WRAPPERS, &mut visit).map(drop)
     }
 }
 
-/// Appends the records of a document to `records`.
-fn unwrap(
-    document: Box<RawValue>,
+type Visit<'v> = dyn FnMut(&RawValue) -> ControlFlow<()> + 'v;
+
+/// Visits the records of a document.
+fn walk(
+    document: &RawValue,
     wrappers: u8,
-    records: &mut Vec<Box<RawValue>>,
-) -> Result<(), EventError> {
+    visit: &mut Visit<'_>,
+) -> Result<ControlFlow<()>, EventError> {
     let inner = match document.get().bytes().next() {
-        Some(b'[') => return unwrap_all(&document, wrappers, records),
-        Some(b'{') => inside(&document, records)?,
+        Some(b'[') => return walk_all(document, wrappers, visit),
+        Some(b'{') => inside(document)?,
         _ => return Err(EventError::NotAnEvent),
     };
     match (inner, wrappers.checked_sub(1)) {
-        (Inside::Records, _) => Ok(()),
-        (Inside::Document(inner), Some(wrappers)) => unwrap(inner, wrappers, records),
-        (Inside::Document(_), None) | (Inside::Nothing, _) => {
-            records.push(document);
-            Ok(())
-        }
+        (Inside::Records(list), _) => Ok(elements(list).try_for_each(visit)),
+        (Inside::Document(inner), Some(wrappers)) => walk(&inner, wrappers, visit),
+        (Inside::Document(_), None) | (Inside::Nothing, _) => Ok(visit(document)),
     }
 }
 
-/// Appends the records of the documents in an array.
-fn unwrap_all(
+/// Visits the records of the documents in an array.
+fn walk_all(
     array: &RawValue,
     wrappers: u8,
-    records: &mut Vec<Box<RawValue>>,
-) -> Result<(), EventError> {
-    let elements = serde_json::from_str::<Vec<Box<RawValue>>>(array.get());
-    for element in elements.map_err(|_| EventError::NotAnEvent)? {
-        match (element.get().bytes().next(), wrappers.checked_sub(1)) {
-            (Some(b'{'), Some(wrappers)) => unwrap(element, wrappers, records)?,
-            // Not a document; the iterator reports it as an invalid record.
-            _ => records.push(element),
+    visit: &mut Visit<'_>,
+) -> Result<ControlFlow<()>, EventError> {
+    for element in elements(array) {
+        let flow = match (element.get().bytes().next(), wrappers.checked_sub(1)) {
+            (Some(b'{'), Some(wrappers)) => walk(element, wrappers, visit)?,
+            // Not a document; the caller reports it as an invalid record.
+            _ => visit(element),
+        };
+        if flow.is_break() {
+            return Ok(flow);
         }
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Iterates over the elements of an array without collecting them.
+fn elements(array: &RawValue) -> impl Iterator<Item = &RawValue> {
+    let mut rest = array.get().strip_prefix('[').unwrap_or_default();
+    core::iter::from_fn(move || {
+        let start = rest.trim_start();
+        let start = start.strip_prefix(',').unwrap_or(start);
+        // At the end of the array this is no value.
+        let mut values = serde_json::Deserializer::from_str(start).into_iter::<&RawValue>();
+        let element = values.next()?.ok()?;
+        rest = start.get(values.byte_offset()..).unwrap_or_default();
+        Some(element)
+    })
 }
 
 /// What was found inside an object.
-enum Inside {
-    /// A list of records, which were appended.
-    Records,
+enum Inside<'a> {
+    /// The array of records.
+    Records(&'a RawValue),
     /// A document in a wrapper.
-    Document(Box<RawValue>),
+    Document(Cow<'a, RawValue>),
     /// Neither: the object is a record, or of an unknown kind.
     Nothing,
 }
 
-/// Looks into an object, and appends its records if it has a list of them.
-fn inside(document: &RawValue, records: &mut Vec<Box<RawValue>>) -> Result<Inside, EventError> {
-    let fields = JsonFields::parse(document.get()).map_err(|_| EventError::NotAnEvent)?;
+/// Looks into an object.
+fn inside(document: &RawValue) -> Result<Inside<'_>, EventError> {
+    let mut fields = JsonFields::parse(document.get()).map_err(|_| EventError::NotAnEvent)?;
     if is_record(&fields) {
         return Ok(Inside::Nothing);
     }
-    let list = |name| fields.get_non_null(name).map(|list| (name, list));
-    let list = match (list("Records"), list("records")) {
+    let mut non_null = |name| {
+        fields
+            .take_borrowed(name)
+            .filter(|value| value.get() != "null")
+    };
+    let list = match (non_null("Records"), non_null("records")) {
         (Some(_), Some(_)) => return Err(EventError::TwoLists),
-        (list, other) => list.or(other),
+        (Some(list), None) => Some(("Records", list)),
+        (None, list) => list.map(|list| ("records", list)),
     };
     if let Some((name, list)) = list {
         let expected = "an array";
-        let list: Vec<_> = serde_json::from_str(list.get())
-            .map_err(|_| EventError::WrongType { name, expected })?;
-        records.extend(list);
-        return Ok(Inside::Records);
+        return match list.get().starts_with('[') {
+            true => Ok(Inside::Records(list)),
+            false => Err(EventError::WrongType { name, expected }),
+        };
     }
-    if let Some(pushed) = fields.get_non_null("SubscribeToShardEvent") {
-        return Ok(Inside::Document(pushed.to_owned()));
+    if let Some(pushed) = non_null("SubscribeToShardEvent") {
+        return Ok(Inside::Document(Cow::Borrowed(pushed)));
     }
     for name in ["payload", "requestPayload"] {
-        if let Some(event) = fields.get_non_null(name) {
+        if let Some(event) = non_null(name) {
             return payload(name, event).map(Inside::Document);
         }
     }
-    match fields.get_non_null("KinesisBatchInfo") {
+    match non_null("KinesisBatchInfo") {
         Some(batch) => Err(no_payload(batch)),
         None => Ok(Inside::Nothing),
     }
 }
 
 /// Returns the event in an on-failure document: JSON, or JSON as escaped text.
-fn payload(name: &'static str, event: &RawValue) -> Result<Box<RawValue>, EventError> {
+fn payload<'a>(name: &'static str, event: &'a RawValue) -> Result<Cow<'a, RawValue>, EventError> {
     match string_of(event) {
-        None => Ok(event.to_owned()),
+        None => Ok(Cow::Borrowed(event)),
         Some(text) => {
             let expected = "JSON text";
             let event = RawValue::from_string(text.into_owned());
-            event.map_err(|_| EventError::WrongType { name, expected })
+            let event = event.map_err(|_| EventError::WrongType { name, expected })?;
+            Ok(Cow::Owned(event))
         }
     }
 }

@@ -221,6 +221,14 @@ impl<'a> JsonFields<'a> {
         Some(core::mem::replace(&mut found.value, null))
     }
 
+    /// Like [`take`](Self::take), for fields that all borrow from the input.
+    pub(crate) fn take_borrowed(&mut self, name: &str) -> Option<&'a RawValue> {
+        match self.take(name)? {
+            Cow::Borrowed(value) => Some(value),
+            Cow::Owned(_) => None,
+        }
+    }
+
     /// Keeps one field of each name: the value of the last, in the position of the first.
     fn dedup(&mut self) {
         let fields = &mut self.0;

@@ -1,10 +1,10 @@
 //! A Kinesis record in an event.
 
 use alloc::borrow::Cow;
+use std::sync::LazyLock;
 
 use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Serialize, Serializer};
@@ -16,11 +16,21 @@ use crate::lambda::json_fields::{
     JsonField, JsonFields, JsonObject, serialize_json, string_of, text_of,
 };
 
+// Several times faster, on the targets that the crate has SIMD code for.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+use base64::engine::GeneralPurpose as Base64;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use base64::engine::simd::Simd as Base64;
+
 /// Base64 with the standard alphabet. Input may lack padding.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+static BASE64: LazyLock<Base64> = LazyLock::new(|| {
+    let config = GeneralPurposeConfig::new();
+    let config = config.with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    return Base64::standard(config);
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    return Base64::new(&base64::alphabet::STANDARD, config);
+});
 
 /// Appends a JSON string that holds base64, with padding.
 pub(crate) fn push_base64(bytes: &[u8], json: &mut String) {
@@ -259,6 +269,30 @@ impl EventRecord {
         record.partition_key = partition_key;
         record.sequence_number = sequence_number;
         Ok(record)
+    }
+
+    /// Creates a record of which only the data is known, of the shape
+    /// [`Bare`](RecordShape::Bare).
+    ///
+    /// ```
+    /// use kinesis_agg::lambda::EventRecord;
+    ///
+    /// let record = EventRecord::from_data(&b"x"[..]);
+    /// assert_eq!(serde_json::to_string(&record)?, r#"{"data":"eA=="}"#);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn from_data(data: impl Into<Bytes>) -> Self {
+        let shape = RecordShape::Bare;
+        let field = JsonField::new(shape.names().data, RawValue::NULL);
+        Self {
+            shape,
+            fields: core::iter::once(field).collect(),
+            metadata: JsonFields::default(),
+            data: data.into(),
+            partition_key: None,
+            sequence_number: None,
+        }
     }
 
     /// Like [`parse`](Self::parse), for records that must have a `recordId`.

@@ -57,10 +57,9 @@ impl KeyTables {
         let slot_count = u32::try_from(slots.len()).unwrap_or(u32::MAX);
         // A table is divided into blocks of `stride` keys. That its first block needs no slot
         // makes up for rounding up in both tables: the slots always suffice.
-        self.stride = match slot_count {
-            0 => u32::MAX,
-            _ => key_count.div_ceil(slot_count).max(1),
-        };
+        // ceil(keys / slots), and 1 without keys.
+        let quotient = key_count.saturating_sub(1).checked_div(slot_count);
+        self.stride = quotient.map_or(u32::MAX, |quotient| quotient.plus(1));
         let slots_before = partition_keys.count.saturating_sub(1);
         let slots_before = slots_before.checked_div(self.stride).unwrap_or_default();
         self.partition_keys = Table::new(partition_keys, 0);
@@ -133,11 +132,7 @@ impl KeyTables {
             let len_offset = usize::try_from(len_offset).ok()?;
             return fast::key_at(message, len_offset).or_else(|| long_key(message, len_offset));
         }
-        // A copy, so that the table itself can live in registers.
-        let mut walked = *table;
-        let key = walked.walk(message, slots, kind, index, stride);
-        *table = walked;
-        key
+        table.walk(message, slots, kind, index, stride)
     }
 }
 

@@ -1,15 +1,15 @@
 //! Fields on their way into an output, and their lengths.
 
 use crate::wire::num::{Num as _, to_u32};
-use crate::wire::sink::Output;
+use crate::wire::sink::Sink;
 use crate::wire::varint;
 
 /// Bytes of each tag of the schema, as varints.
 const TAG_LEN: u32 = 1;
 
 /// Appends a field that holds `bytes`.
-pub(crate) fn put_bytes_field(out: &mut impl Output, tag: u32, bytes: &[u8]) -> Option<()> {
-    out.put_numbers(|sink| sink.put_tagged(tag, to_u32(bytes.len())))?;
+pub(crate) fn put_bytes_field(out: &mut Sink<'_>, tag: u32, bytes: &[u8]) -> Option<()> {
+    out.put_tagged(tag, to_u32(bytes.len()))?;
     out.put(bytes)
 }
 

@@ -1,31 +1,8 @@
-//! Outputs that take the bytes of a message one after the other.
+//! A piece of memory that takes the bytes of a message one after the other.
 
 use crate::wire::head::Head;
 use crate::wire::num::{Num as _, to_usize};
 use crate::wire::varint;
-
-/// Bytes of the numbers that precede a record's data: four tags and four varints.
-const MAX_NUMBERS_LEN: usize = 4 * (1 + 5);
-
-/// Where the bytes of a message go.
-pub(crate) trait Output {
-    /// Appends `bytes`. Returns `None` if they do not fit or were not taken.
-    fn put(&mut self, bytes: &[u8]) -> Option<()>;
-
-    /// Appends the numbers that `write` writes, in one piece.
-    fn put_numbers(&mut self, write: impl FnOnce(&mut Sink<'_>) -> Option<()>) -> Option<()> {
-        let mut numbers = [0; MAX_NUMBERS_LEN];
-        let mut sink = Sink::new(&mut numbers);
-        write(&mut sink)?;
-        self.put(sink.written())
-    }
-
-    /// Appends the fields of a head.
-    #[inline(always)]
-    fn put_head(&mut self, head: Head) -> Option<()> {
-        self.put(head.bytes().get(..to_usize(head.len()))?)
-    }
-}
 
 /// A piece of memory, and how much of it is written.
 ///
@@ -43,9 +20,18 @@ impl<'out> Sink<'out> {
         Self { memory, len: 0 }
     }
 
-    /// What was written.
-    pub(crate) fn written(&self) -> &[u8] {
-        self.memory.get(..self.len).unwrap_or_default()
+    /// Bytes written so far.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Appends `bytes`.
+    #[inline]
+    pub(crate) fn put(&mut self, bytes: &[u8]) -> Option<()> {
+        let rest = self.memory.get_mut(self.len..)?;
+        rest.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        self.len = self.len.plus(bytes.len());
+        Some(())
     }
 
     fn put_byte(&mut self, byte: u8) -> Option<()> {
@@ -61,23 +47,10 @@ impl<'out> Sink<'out> {
         self.put_byte(tag)?;
         varint::encode(value, |byte| self.put_byte(byte))
     }
-}
 
-impl Output for Sink<'_> {
-    #[inline]
-    fn put(&mut self, bytes: &[u8]) -> Option<()> {
-        let rest = self.memory.get_mut(self.len..)?;
-        rest.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        self.len = self.len.plus(bytes.len());
-        Some(())
-    }
-
-    fn put_numbers(&mut self, write: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
-        write(self)
-    }
-
+    /// Appends the fields of a head.
     #[inline(always)]
-    fn put_head(&mut self, head: Head) -> Option<()> {
+    pub(crate) fn put_head(&mut self, head: Head) -> Option<()> {
         let bytes = head.bytes();
         let Some(start) = self.memory.get_mut(self.len..)?.first_chunk_mut() else {
             return self.put(bytes.get(..to_usize(head.len()))?);

@@ -137,13 +137,22 @@ impl<'out> Aggregate<'out> {
     /// Returns the outer partition key.
     #[must_use]
     pub fn partition_key(&self) -> &'out str {
-        let description = self.description;
-        description.fixed_partition_key.unwrap_or_else(|| {
+        self.description.fixed_partition_key.unwrap_or_else(|| {
             // Checked here and not when finished: the check is a large part of a writer on a small
             // processor. It was text when it was pushed.
-            let key = first_partition_key(self.blob, description.first_partition_key_len);
-            str::from_utf8(key).unwrap_or_default()
+            str::from_utf8(self.first_partition_key()).unwrap_or_default()
         })
+    }
+
+    fn first_partition_key(&self) -> &'out [u8] {
+        first_partition_key(self.blob, self.description.first_partition_key_len)
+    }
+
+    /// The outer partition key, for logs: without the check that it is text.
+    #[cfg(feature = "defmt")]
+    pub(crate) fn partition_key_bytes(&self) -> KeyBytes<'out> {
+        let fixed = self.description.fixed_partition_key;
+        KeyBytes::new(fixed.map_or_else(|| self.first_partition_key(), str::as_bytes))
     }
 
     /// Returns the outer explicit hash key, if the Kinesis record needs one.

@@ -425,7 +425,7 @@ where
             partition_key_index,
             explicit_hash_key_index,
             user_record.data,
-            user_record.tags(),
+            user_record.tags,
         );
         Plan {
             encoded_len: encoded_len.saturating_add(record.encoded_len()),
@@ -444,6 +444,33 @@ where
         plan: &Plan<'_, SHAPE>,
     ) -> Result<(), EncodeError> {
         let own_key = user_record.partition_key;
+        let partition_key_len = to_u32(own_key.len());
+        let alone = || {
+            plan.record
+                .blob_len_alone(partition_key_len, plan.explicit_hash_key_len)
+        };
+        if FOR_SIZE {
+            return self.check_known(own_key, plan.encoded_len, alone());
+        }
+        self.check_lens(own_key, plan.encoded_len, alone)
+    }
+
+    /// [`check_lens`](Self::check_lens) as one function for all shapes: 0.15 kB less on a Cortex-M3,
+    /// 0.5 kB with explicit hash keys.
+    #[inline(never)]
+    fn check_known(&self, own_key: &str, encoded_len: u32, alone: u32) -> Result<(), EncodeError> {
+        self.check_lens(own_key, encoded_len, || alone)
+    }
+
+    /// Checks a user record with which the blob has `encoded_len` bytes, and
+    /// `alone` bytes if it holds nothing else.
+    #[inline(always)]
+    fn check_lens(
+        &self,
+        own_key: &str,
+        encoded_len: u32,
+        alone: impl FnOnce() -> u32,
+    ) -> Result<(), EncodeError> {
         check_partition_key(own_key)?;
         let own_len = to_u32(own_key.len());
         let mut outer_len = self.first_partition_key_len(own_key);
@@ -453,7 +480,7 @@ where
             outer_len = to_u32(fixed_key.len());
             outer_len_alone = outer_len;
         }
-        let (needed, limit) = self.closest_limit(plan.encoded_len, outer_len);
+        let (needed, limit) = self.closest_limit(encoded_len, outer_len);
         let is_full = needed > limit;
         let max_count = self.limits.max_count();
         let is_complete = self.record_count() >= max_count;
@@ -463,10 +490,7 @@ where
         }
         // A user record is accepted only if it would also fit in an aggregate by itself, where the
         // outer partition key may be longer.
-        let alone = plan
-            .record
-            .blob_len_alone(own_len, plan.explicit_hash_key_len);
-        let (needed_alone, limit_alone) = self.closest_limit(alone, outer_len_alone);
+        let (needed_alone, limit_alone) = self.closest_limit(alone(), outer_len_alone);
         if needed_alone > limit_alone {
             return Err(EncodeError::TooLarge {
                 part: EncodedPart::UserRecord,

@@ -1,28 +1,51 @@
 //! What a writer has counted, and the key indices that it hands out.
 
-use core::num::NonZeroU16;
+use core::num::{NonZeroU16, NonZeroU32};
 
 use crate::error::{EncodeError, EncodedPart};
-use crate::record_tag::RecordTags;
 use crate::schema::KeyKind;
 use crate::wire::num::{Num as _, to_u32, to_usize};
 use crate::write::new_record::{ANY, NewRecord};
+use crate::write::new_tags::NewTags;
 
 /// A place in the key table of the aggregate that is being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct KeyPlace {
-    number: u32,
+    /// Counted from one, so that an `Option` of a place takes no more memory.
+    ordinal: NonZeroU32,
     /// Bytes of the key.
     key_len: u32,
 }
 
+impl KeyPlace {
+    /// The index of the key in its table.
+    fn number(self) -> u32 {
+        self.ordinal.get().minus(1)
+    }
+}
+
+/// Tells an aggregate from earlier ones of the same writer. Wraps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Generation(NonZeroU16);
+
+impl Generation {
+    pub(crate) const FIRST: Self = Self(NonZeroU16::MIN);
+
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.checked_add(1).unwrap_or(NonZeroU16::MIN))
+    }
+}
+
 /// A place in a key table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct KeyIndex {
     place: KeyPlace,
     /// That of the aggregate that has the key. Not zero, so that an `Option` of an index takes no
     /// more memory.
-    generation: NonZeroU16,
+    generation: Generation,
 }
 
 /// The index of a partition key in the table of the aggregate that is being
@@ -38,11 +61,13 @@ struct KeyIndex {
 /// [`SectionWriter::add_partition_key`]: crate::SectionWriter::add_partition_key
 /// [`StreamWriter::add_partition_key`]: crate::StreamWriter::add_partition_key
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PartitionKeyIndex(KeyIndex);
 
 /// The index of an explicit hash key in the table of the aggregate that is
 /// being written. It is valid as long as a [`PartitionKeyIndex`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ExplicitHashKeyIndex(KeyIndex);
 
 /// How many keys and user records an aggregate has so far.
@@ -51,8 +76,6 @@ pub(crate) struct Counts {
     partition_keys: u32,
     explicit_hash_keys: u32,
     records: u32,
-    /// Tells this aggregate from earlier ones of the same writer. Wraps.
-    generation: NonZeroU16,
 }
 
 impl Counts {
@@ -60,16 +83,7 @@ impl Counts {
         partition_keys: 0,
         explicit_hash_keys: 0,
         records: 0,
-        generation: NonZeroU16::MIN,
     };
-
-    /// Starts another aggregate.
-    pub(crate) fn start_over(&mut self) {
-        *self = Self {
-            generation: self.generation.checked_add(1).unwrap_or(NonZeroU16::MIN),
-            ..Self::NONE
-        };
-    }
 
     pub(crate) const fn records(&self) -> u32 {
         self.records
@@ -100,43 +114,51 @@ impl Counts {
         self.partition_keys == 1 && self.explicit_hash_keys == 0 && self.records == 0
     }
 
-    fn last_key(&self, kind: KeyKind, key: &[u8]) -> KeyIndex {
+    fn last_key(&self, kind: KeyKind, key: &[u8], generation: Generation) -> KeyIndex {
         let place = KeyPlace {
-            number: self.keys(kind).saturating_sub(1),
+            // There is one.
+            ordinal: NonZeroU32::new(self.keys(kind)).unwrap_or(NonZeroU32::MIN),
             key_len: to_u32(key.len()),
         };
-        self.index_of(place)
-    }
-
-    fn index_of(&self, place: KeyPlace) -> KeyIndex {
-        KeyIndex {
-            place,
-            generation: self.generation,
-        }
+        KeyIndex { place, generation }
     }
 
     /// The index of the partition key that was added last.
-    pub(crate) fn last_partition_key(&self, key: &[u8]) -> PartitionKeyIndex {
-        PartitionKeyIndex(self.last_key(KeyKind::Partition, key))
+    pub(crate) fn last_partition_key(
+        &self,
+        key: &[u8],
+        generation: Generation,
+    ) -> PartitionKeyIndex {
+        PartitionKeyIndex(self.last_key(KeyKind::Partition, key, generation))
     }
 
     /// The index of the explicit hash key that was added last.
-    pub(crate) fn last_explicit_hash_key(&self, key: &[u8]) -> ExplicitHashKeyIndex {
-        ExplicitHashKeyIndex(self.last_key(KeyKind::ExplicitHash, key))
+    pub(crate) fn last_explicit_hash_key(
+        &self,
+        key: &[u8],
+        generation: Generation,
+    ) -> ExplicitHashKeyIndex {
+        ExplicitHashKeyIndex(self.last_key(KeyKind::ExplicitHash, key, generation))
     }
 
-    fn check_index(&self, kind: KeyKind, index: KeyIndex) -> Result<(), EncodeError> {
-        if index.generation != self.generation {
+    /// Returns the number of a key of this aggregate.
+    fn check_index(
+        &self,
+        kind: KeyKind,
+        index: KeyIndex,
+        generation: Generation,
+    ) -> Result<u32, EncodeError> {
+        if index.generation != generation {
             return Err(EncodeError::StaleKeyIndex);
         }
-        let count = self.keys(kind);
-        if index.place.number >= count {
+        let (number, count) = (index.place.number(), self.keys(kind));
+        if number >= count {
             return Err(EncodeError::UnknownKeyIndex {
-                index: to_usize(index.place.number),
+                index: to_usize(number),
                 count: to_usize(count),
             });
         }
-        Ok(())
+        Ok(number)
     }
 
     /// The record of a user record, if its keys are in the tables.
@@ -144,23 +166,18 @@ impl Counts {
     #[inline]
     pub(crate) fn record<'a>(
         &self,
+        generation: Generation,
         keys: RecordKeys,
         data: &'a [u8],
-        tags: RecordTags<'a>,
+        tags: NewTags<'a>,
     ) -> Result<NewRecord<'a, ANY>, EncodeError> {
         let (PartitionKeyIndex(partition_key), explicit_hash_key) = keys;
-        self.check_index(KeyKind::Partition, partition_key)?;
-        let mut explicit_hash_key_index = None;
-        if let Some(ExplicitHashKeyIndex(index)) = explicit_hash_key {
-            self.check_index(KeyKind::ExplicitHash, index)?;
-            explicit_hash_key_index = Some(index.place.number);
+        let partition_key = self.check_index(KeyKind::Partition, partition_key, generation)?;
+        let mut number = None;
+        if let Some(ExplicitHashKeyIndex(key)) = explicit_hash_key {
+            number = Some(self.check_index(KeyKind::ExplicitHash, key, generation)?);
         }
-        Ok(NewRecord::new(
-            partition_key.place.number,
-            explicit_hash_key_index,
-            data,
-            tags,
-        ))
+        Ok(NewRecord::new(partition_key, number, data, tags))
     }
 }
 
@@ -178,7 +195,7 @@ pub(crate) struct StoredKeys {
 impl StoredKeys {
     pub(crate) const NONE: Self = Self {
         partition_key: KeyPlace {
-            number: 0,
+            ordinal: NonZeroU32::MIN,
             key_len: 0,
         },
         explicit_hash_key: None,
@@ -191,12 +208,12 @@ impl StoredKeys {
         }
     }
 
-    /// The keys, given the counts of their aggregate.
-    pub(crate) fn keys(self, counts: &Counts) -> RecordKeys {
-        let explicit_hash_key = self.explicit_hash_key.map(|key| counts.index_of(key));
+    /// The keys, given the generation of their aggregate.
+    pub(crate) fn keys(self, generation: Generation) -> RecordKeys {
+        let index = |place| KeyIndex { place, generation };
         (
-            PartitionKeyIndex(counts.index_of(self.partition_key)),
-            explicit_hash_key.map(ExplicitHashKeyIndex),
+            PartitionKeyIndex(index(self.partition_key)),
+            self.explicit_hash_key.map(index).map(ExplicitHashKeyIndex),
         )
     }
 }

@@ -1,9 +1,8 @@
 //! An `embedded_io::Write` as the sink of a [`StreamWriter`].
 
-use core::fmt;
-
 use embedded_io::Write;
 
+use crate::write::embedded_io_error::EmbeddedIoError;
 use crate::write::stream_writer::{ByteSink, StreamWriter};
 
 /// Passes bytes on to an `embedded_io::Write`, `W`. It is not flushed.
@@ -21,36 +20,6 @@ impl<W> EmbeddedIo<W> {
     #[must_use]
     pub fn into_inner(self) -> W {
         self.0
-    }
-}
-
-/// Why an [`EmbeddedIo`] did not write all bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EmbeddedIoError<E> {
-    /// The device failed with its own error.
-    Device(E),
-    /// The device wrote no bytes and reported no error, as one does that is
-    /// full.
-    WriteZero,
-}
-
-/// The device's own error is the [`source`](core::error::Error::source).
-impl<E> fmt::Display for EmbeddedIoError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Device(_) => "device failed",
-            Self::WriteZero => "device wrote no bytes",
-        })
-    }
-}
-
-impl<E: core::error::Error + 'static> core::error::Error for EmbeddedIoError<E> {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Device(error) => Some(error),
-            Self::WriteZero => None,
-        }
     }
 }
 

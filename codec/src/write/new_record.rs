@@ -1,13 +1,13 @@
 //! A record to be written.
 
 use crate::limits::FRAME_LEN;
-use crate::record_tag::RecordTags;
 use crate::schema::{DATA, EXPLICIT_HASH_KEY_INDEX, PARTITION_KEY_INDEX, RECORD};
 use crate::wire::head::Head;
 use crate::wire::num::{Num as _, to_u32};
 use crate::wire::put::{bytes_field_len, delimited_len, number_field_len};
-use crate::wire::sink::Output;
+use crate::wire::sink::Sink;
 use crate::wire::varint::FOR_SIZE;
+use crate::write::new_tags::NewTags;
 
 /// The shape of a record without explicit hash key and tags.
 pub(crate) const PLAIN: bool = false;
@@ -19,12 +19,11 @@ pub(crate) const ANY: bool = true;
 /// The writer is compiled for records that are [`PLAIN`] and for [`ANY`]: a
 /// program whose user records all are plain does not contain the code for the
 /// others (2.8 of 4.7 kB on a Cortex-M3).
-#[derive(Clone, Debug)]
 pub(crate) struct NewRecord<'a, const SHAPE: bool> {
     partition_key_index: u32,
     explicit_hash_key_index: Option<u32>,
     data: &'a [u8],
-    tags: RecordTags<'a>,
+    tags: NewTags<'a>,
     tags_len: u32,
     /// Bytes without the record's own tag and length. Saturates, at a number
     /// that no memory has.
@@ -46,7 +45,7 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
         partition_key_index: u32,
         explicit_hash_key_index: Option<u32>,
         data: &'a [u8],
-        tags: RecordTags<'a>,
+        tags: NewTags<'a>,
     ) -> Self {
         let tags_len = match SHAPE {
             PLAIN => 0,
@@ -121,21 +120,25 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
 
     /// Appends the record to `out`.
     #[cfg_attr(feature = "fast", inline(always))]
-    pub(crate) fn write(&self, out: &mut impl Output) -> Option<()> {
-        match self.usual_head.first() {
-            Some(head) if head.len() > 0 => out.put_head(*head)?,
-            _ => {
-                let indices = (self.partition_key_index, self.explicit_hash_key_index);
-                put_any_head(out, self.body_len, indices, to_u32(self.data.len()))?;
-            }
-        }
+    pub(crate) fn write(&self, out: &mut Sink<'_>) -> Option<()> {
+        self.put_head(out)?;
         out.put(self.data)?;
         if SHAPE == ANY && self.tags_len > 0 {
-            for tag in self.tags {
-                tag.write(out)?;
-            }
+            self.tags.write(out)?;
         }
         Some(())
+    }
+
+    /// Appends what precedes the data.
+    #[cfg_attr(feature = "fast", inline(always))]
+    pub(crate) fn put_head(&self, out: &mut Sink<'_>) -> Option<()> {
+        match self.usual_head.first() {
+            Some(head) if head.len() > 0 => out.put_head(*head),
+            _ => {
+                let indices = (self.partition_key_index, self.explicit_hash_key_index);
+                put_any_head(out, self.body_len, indices, to_u32(self.data.len()))
+            }
+        }
     }
 }
 
@@ -143,17 +146,15 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
 /// usual path need not be in memory.
 #[cfg_attr(feature = "fast", cold, inline(never))]
 fn put_any_head(
-    out: &mut impl Output,
+    out: &mut Sink<'_>,
     body_len: u32,
     (partition_key_index, explicit_hash_key_index): (u32, Option<u32>),
     data_len: u32,
 ) -> Option<()> {
-    out.put_numbers(|sink| {
-        sink.put_tagged(RECORD, body_len)?;
-        sink.put_tagged(PARTITION_KEY_INDEX, partition_key_index)?;
-        if let Some(index) = explicit_hash_key_index {
-            sink.put_tagged(EXPLICIT_HASH_KEY_INDEX, index)?;
-        }
-        sink.put_tagged(DATA, data_len)
-    })
+    out.put_tagged(RECORD, body_len)?;
+    out.put_tagged(PARTITION_KEY_INDEX, partition_key_index)?;
+    if let Some(index) = explicit_hash_key_index {
+        out.put_tagged(EXPLICIT_HASH_KEY_INDEX, index)?;
+    }
+    out.put_tagged(DATA, data_len)
 }

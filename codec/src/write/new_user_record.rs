@@ -9,6 +9,7 @@ use crate::limits::MAX_PARTITION_KEY_UTF16_LEN;
 use crate::record_tag::RecordTags;
 use crate::wire::num::{Num as _, to_u32};
 use crate::write::new_record::{ANY, NewRecord};
+use crate::write::new_tags::NewTags;
 
 /// A user record to be written.
 ///
@@ -20,12 +21,12 @@ use crate::write::new_record::{ANY, NewRecord};
 ///     .with_explicit_hash_key(HashKey::new(7))
 ///     .with_tags(tags[..].into());
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct NewUserRecord<'a> {
     pub(crate) partition_key: &'a str,
     pub(crate) explicit_hash_key: Option<HashKey>,
     pub(crate) data: &'a [u8],
-    pub(crate) tags: RecordTags<'a>,
+    pub(crate) tags: NewTags<'a>,
 }
 
 impl<'a> NewUserRecord<'a> {
@@ -41,7 +42,7 @@ impl<'a> NewUserRecord<'a> {
             partition_key,
             explicit_hash_key: None,
             data,
-            tags: RecordTags::EMPTY,
+            tags: NewTags::NONE,
         }
     }
 
@@ -57,7 +58,7 @@ impl<'a> NewUserRecord<'a> {
     /// Sets the tags.
     #[must_use]
     pub const fn with_tags(mut self, tags: RecordTags<'a>) -> Self {
-        self.tags = tags;
+        self.tags = NewTags::new(tags);
         self
     }
 
@@ -82,7 +83,7 @@ impl<'a> NewUserRecord<'a> {
     /// Returns the tags, in order.
     #[must_use]
     pub const fn tags(&self) -> RecordTags<'a> {
-        self.tags
+        self.tags.tags()
     }
 
     /// Returns the hash key, which decides on the shard: the explicit hash key
@@ -96,7 +97,7 @@ impl<'a> NewUserRecord<'a> {
     /// True without explicit hash key and tags, as most user records are.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
-        self.explicit_hash_key.is_none() && self.tags.is_empty()
+        self.explicit_hash_key.is_none() && self.tags.is_blank()
     }
 
     /// Returns the bytes of a blob that holds this user record and no other.
@@ -105,7 +106,7 @@ impl<'a> NewUserRecord<'a> {
         let text = self.explicit_hash_key.map(HashKey::to_decimal);
         let explicit_hash_key_len = text.map(|text| to_u32(text.as_bytes().len()));
         let index = explicit_hash_key_len.map(|_| 0);
-        NewRecord::<ANY>::new(0, index, self.data, self.tags())
+        NewRecord::<ANY>::new(0, index, self.data, self.tags)
             .blob_len_alone(to_u32(self.partition_key.len()), explicit_hash_key_len)
     }
 
@@ -153,6 +154,17 @@ fn check_long_partition_key(key: &str) -> Result<(), EncodeError> {
     Ok(())
 }
 
+impl PartialEq for NewUserRecord<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.partition_key == other.partition_key
+            && self.explicit_hash_key == other.explicit_hash_key
+            && self.data == other.data
+            && self.tags() == other.tags()
+    }
+}
+
+impl Eq for NewUserRecord<'_> {}
+
 /// Bytes that are not printable ASCII are escaped.
 impl fmt::Debug for NewUserRecord<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -161,7 +173,7 @@ impl fmt::Debug for NewUserRecord<'_> {
             .field("partition_key", &KeyBytes::from(self.partition_key))
             .field("explicit_hash_key", &self.explicit_hash_key)
             .field("data", &KeyBytes::new(self.data))
-            .field("tags", &self.tags)
+            .field("tags", &self.tags())
             .finish()
     }
 }

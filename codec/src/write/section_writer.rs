@@ -10,6 +10,7 @@ use crate::wire::num::to_usize;
 use crate::wire::put::bytes_field_len;
 use crate::write::aggregate::UnsealedBlob;
 use crate::write::counts::{ExplicitHashKeyIndex, PartitionKeyIndex, alone_lens, check_size};
+use crate::write::new_tags::NewTags;
 use crate::write::sections::Sections;
 
 /// Writes keys and user records into a blob without looking for known keys.
@@ -85,7 +86,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
     /// [`EncodeError::TooLarge`] if the buffer is too short for it alone.
     pub fn add_partition_key(&mut self, key: &[u8]) -> Result<PartitionKeyIndex, EncodeError> {
         self.add_key(KeyKind::Partition, key)?;
-        Ok(self.sections.counts().last_partition_key(key))
+        Ok(self
+            .sections
+            .counts()
+            .last_partition_key(key, self.sections.generation()))
     }
 
     /// Adds an explicit hash key to the table, whether or not it is there
@@ -103,7 +107,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
     ) -> Result<ExplicitHashKeyIndex, EncodeError> {
         self.sections.expect_explicit_hash_keys();
         self.add_key(KeyKind::ExplicitHash, key)?;
-        Ok(self.sections.counts().last_explicit_hash_key(key))
+        Ok(self
+            .sections
+            .counts()
+            .last_explicit_hash_key(key, self.sections.generation()))
     }
 
     fn add_key(&mut self, kind: KeyKind, key: &[u8]) -> Result<(), EncodeError> {
@@ -138,7 +145,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
         tags: RecordTags<'_>,
     ) -> Result<(), EncodeError> {
         let keys = (partition_key, explicit_hash_key);
-        let record = self.sections.counts().record(keys, data, tags)?;
+        let generation = self.sections.generation();
+        let counts = self.sections.counts();
+        let record = counts.record(generation, keys, data, NewTags::new(tags))?;
         let full = self.check_room(EncodedPart::UserRecord, record.encoded_len(), || {
             alone_lens(keys, &record).1
         })?;

@@ -29,9 +29,9 @@ use crate::limits::{FRAME_LEN, MAX_VARINT_LEN};
 use crate::schema::{EXPLICIT_HASH_KEY, KeyKind, PARTITION_KEY};
 use crate::wire::num::{Num as _, to_u32, to_usize};
 use crate::wire::put::{bytes_field_len, put_bytes_field};
-use crate::wire::sink::{Output as _, Sink};
+use crate::wire::sink::Sink;
 use crate::wire::varint::{self, FOR_SIZE};
-use crate::write::counts::Counts;
+use crate::write::counts::{Counts, Generation};
 use crate::write::new_record::NewRecord;
 
 /// The shape of [`part_keys`].
@@ -44,6 +44,7 @@ pub(crate) struct Sections<B> {
     partition_keys_len: u32,
     keys_len: u32,
     records_len: u32,
+    generation: Generation,
     /// [`part_keys`], once there is an explicit hash key: a program without any
     /// does not contain that code.
     part_keys: Option<PartKeys>,
@@ -57,6 +58,7 @@ impl<B> Sections<B> {
             partition_keys_len: 0,
             keys_len: 0,
             records_len: 0,
+            generation: Generation::FIRST,
             part_keys: None,
         }
     }
@@ -72,7 +74,8 @@ impl<B> Sections<B> {
     }
 
     pub(crate) fn clear(&mut self) {
-        self.counts.start_over();
+        self.counts = Counts::NONE;
+        self.generation = self.generation.next();
         self.partition_keys_len = 0;
         self.keys_len = 0;
         self.records_len = 0;
@@ -81,6 +84,10 @@ impl<B> Sections<B> {
 
     pub(crate) const fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    pub(crate) const fn generation(&self) -> Generation {
+        self.generation
     }
 
     /// Bytes of buffer with which each byte is moved once when the parts are
@@ -187,6 +194,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
                 partition_keys_len: self.partition_keys_len,
                 keys_len: self.keys_len,
                 records_len: self.records_len,
+                generation: self.generation,
                 part_keys: self.part_keys,
             }),
             None => Err(buffer),

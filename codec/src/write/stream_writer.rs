@@ -2,18 +2,11 @@
 
 use core::fmt;
 
-use crate::digest::RunningDigest;
-use crate::error::{EncodeError, EncodedPart, StreamError};
-use crate::frame::MAGIC;
-use crate::limits::{FRAME_LEN, Limits};
+use crate::error::StreamError;
+use crate::limits::Limits;
 use crate::record_tag::RecordTags;
-use crate::schema::KeyKind;
-use crate::wire::num::{to_u32, to_usize};
-use crate::wire::put::{bytes_field_len, put_bytes_field};
-use crate::wire::sink::Output;
-use crate::write::counts::{
-    Counts, ExplicitHashKeyIndex, PartitionKeyIndex, RecordKeys, StoredKeys, alone_lens, check_size,
-};
+use crate::write::counts::{ExplicitHashKeyIndex, PartitionKeyIndex};
+use crate::write::stream::{Prefix, Stream, StreamedAggregate, TagParts};
 
 /// What a [`StreamWriter`] writes into: flash, a UART, a socket.
 ///
@@ -52,7 +45,7 @@ where
 ///
 /// A key is written into its table when it is added, between the records. The
 /// digest is computed along the way. The writer keeps no key and no record: it
-/// needs 136 bytes besides the sink (152 on 64-bit machines), the running
+/// needs 128 bytes besides the sink (144 on 64-bit machines), the running
 /// digest included.
 ///
 /// The blob is valid and every reader of the format reads it (the protobuf
@@ -88,29 +81,14 @@ where
 #[derive(Clone)]
 pub struct StreamWriter<S> {
     sink: S,
-    /// Counts the bytes of the message, too.
-    digest: RunningDigest,
-    limits: Limits,
-    counts: Counts,
-    /// Bytes of the longest partition key, any of which may become the outer one.
-    longest_partition_key_len: u32,
-    /// Those of the first user record, once there is one.
-    first_keys: StoredKeys,
-    is_poisoned: bool,
+    stream: Stream,
 }
 
 impl<S> StreamWriter<S> {
     /// Makes a writer into `sink`, which receives nothing before the first key.
     pub const fn new(sink: S) -> Self {
-        Self {
-            sink,
-            digest: RunningDigest::START,
-            limits: Limits::new(),
-            counts: Counts::NONE,
-            longest_partition_key_len: 0,
-            first_keys: StoredKeys::NONE,
-            is_poisoned: false,
-        }
+        let stream = Stream::START;
+        Self { sink, stream }
     }
 
     /// Sets the limits.
@@ -119,67 +97,51 @@ impl<S> StreamWriter<S> {
     /// keys, since any of them may become the outer one.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
-        Self { limits, ..self }
+        let stream = self.stream.with_limits(limits);
+        Self { stream, ..self }
     }
 
     /// Returns the limits.
     #[must_use]
     pub const fn limits(&self) -> Limits {
-        self.limits
+        self.stream.limits()
     }
 
     /// Returns the number of user records so far.
     #[must_use]
     pub fn record_count(&self) -> usize {
-        to_usize(self.counts.records())
+        self.stream.record_count()
     }
 
     /// Returns the bytes of the blob if it were finished now. The sink has
     /// received all of them but the digest.
     #[must_use]
     pub fn encoded_len(&self) -> u32 {
-        let message_len = u32::try_from(self.digest.len()).unwrap_or(u32::MAX);
-        message_len.saturating_add(FRAME_LEN)
+        self.stream.encoded_len()
     }
 
     /// Returns true if the sink has failed; see [`StreamError::Poisoned`].
     #[must_use]
     pub const fn is_poisoned(&self) -> bool {
-        self.is_poisoned
+        self.stream.is_poisoned()
     }
 
     /// Abandons the blob and starts another one. What the sink has received of
     /// it is left to the caller. All key indices become stale.
     pub fn clear(&mut self) {
-        self.digest.clear();
-        self.start_over();
+        self.stream.clear();
     }
 
-    fn start_over(&mut self) {
-        self.counts.start_over();
-        self.longest_partition_key_len = 0;
-        self.is_poisoned = false;
+    /// Returns the sink, to flush it, or to use it between two blobs. Bytes that
+    /// are written to it within a blob damage that.
+    pub const fn sink_mut(&mut self) -> &mut S {
+        &mut self.sink
     }
 
     /// Returns the sink.
     #[must_use]
     pub fn into_sink(self) -> S {
         self.sink
-    }
-
-    /// Fails unless the blob can grow by `len` bytes and then be put under a
-    /// partition key of `outer_key_len` bytes. `alone` is the size of the
-    /// Kinesis record that holds `part` and nothing else.
-    fn check_room(
-        &self,
-        part: EncodedPart,
-        len: u32,
-        outer_key_len: u32,
-        alone: impl FnOnce() -> u32,
-    ) -> Result<(), EncodeError> {
-        let blob_len = self.encoded_len().saturating_add(len);
-        let needed = blob_len.saturating_add(outer_key_len);
-        check_size(part, needed, self.limits.max_size(), alone)
     }
 }
 
@@ -197,12 +159,11 @@ impl<S: ByteSink> StreamWriter<S> {
         &mut self,
         key: &[u8],
     ) -> Result<PartitionKeyIndex, StreamError<S::Error>> {
-        let key_len = to_u32(key.len());
-        let outer_key_len = key_len.max(self.longest_partition_key_len);
-        let size_before_alone = FRAME_LEN.saturating_add(key_len);
-        self.add_key(KeyKind::Partition, key, outer_key_len, size_before_alone)?;
-        self.longest_partition_key_len = outer_key_len;
-        Ok(self.counts.last_partition_key(key))
+        let mut prefix = Prefix::EMPTY;
+        let index = self.stream.add_partition_key(key, &mut prefix)?;
+        self.write(&prefix, key)?;
+        self.stream.written();
+        Ok(index)
     }
 
     /// Writes an explicit hash key into its table, whether or not it is there
@@ -218,34 +179,11 @@ impl<S: ByteSink> StreamWriter<S> {
         &mut self,
         key: &[u8],
     ) -> Result<ExplicitHashKeyIndex, StreamError<S::Error>> {
-        let outer_key_len = self.longest_partition_key_len;
-        let size_before_alone = if self.counts.is_one_partition_key() {
-            self.encoded_len().saturating_add(outer_key_len)
-        } else {
-            FRAME_LEN
-        };
-        self.add_key(KeyKind::ExplicitHash, key, outer_key_len, size_before_alone)?;
-        Ok(self.counts.last_explicit_hash_key(key))
-    }
-
-    fn add_key(
-        &mut self,
-        kind: KeyKind,
-        key: &[u8],
-        outer_key_len: u32,
-        size_before_alone: u32,
-    ) -> Result<(), StreamError<S::Error>> {
-        self.check_sink()?;
-        let len = bytes_field_len(key);
-        self.check_room(EncodedPart::Key, len, outer_key_len, || {
-            size_before_alone.saturating_add(len)
-        })?;
-        if self.digest.len() == 0 {
-            self.write_frame(&MAGIC)?;
-        }
-        self.write(|out| put_bytes_field(out, kind.tag(), key))?;
-        self.counts.add_key(kind);
-        Ok(())
+        let mut prefix = Prefix::EMPTY;
+        let index = self.stream.add_explicit_hash_key(key, &mut prefix)?;
+        self.write(&prefix, key)?;
+        self.stream.written();
+        Ok(index)
     }
 
     /// Writes a user record under keys that are in the tables.
@@ -267,23 +205,16 @@ impl<S: ByteSink> StreamWriter<S> {
         data: &[u8],
         tags: RecordTags<'_>,
     ) -> Result<(), StreamError<S::Error>> {
-        self.check_sink()?;
         let keys = (partition_key, explicit_hash_key);
-        let record = self.counts.record(keys, data, tags)?;
-        let (len, outer_key_len) = (record.encoded_len(), self.longest_partition_key_len);
-        self.check_room(EncodedPart::UserRecord, len, outer_key_len, || {
-            let (partition_key_len, blob_len) = alone_lens(keys, &record);
-            blob_len.saturating_add(partition_key_len)
-        })?;
-        let limit = self.limits.max_count();
-        if self.record_count() >= limit {
-            return Err(EncodeError::CountReached { limit }.into());
+        let mut prefix = Prefix::EMPTY;
+        self.stream.add_record(keys, data, tags, &mut prefix)?;
+        let mut tags = TagParts::new(tags);
+        let mut part = Some(data);
+        while let Some(bytes) = part {
+            self.write(&prefix, bytes)?;
+            part = self.stream.add_tag_part(&mut tags, &mut prefix);
         }
-        self.write(|out| record.write(out))?;
-        if self.counts.records() == 0 {
-            self.first_keys = StoredKeys::new(keys);
-        }
-        self.counts.add_record();
+        self.stream.written();
         Ok(())
     }
 
@@ -297,76 +228,20 @@ impl<S: ByteSink> StreamWriter<S> {
     /// - [`StreamError::Sink`] if the sink failed, [`StreamError::Poisoned`] if
     ///   it did so in an earlier call.
     pub fn finish(&mut self) -> Result<StreamedAggregate, StreamError<S::Error>> {
-        self.check_sink()?;
-        if self.counts.records() == 0 {
-            return Err(EncodeError::Empty.into());
-        }
-        let streamed = StreamedAggregate {
-            encoded_len: self.encoded_len(),
-            record_count: self.record_count(),
-            first_keys: self.first_keys.keys(&self.counts),
-        };
-        let digest = self.digest.finish();
-        self.write_frame(&digest.to_bytes())?;
-        self.start_over();
+        let mut prefix = Prefix::EMPTY;
+        let streamed = self.stream.finish(&mut prefix)?;
+        self.write(&prefix, &[])?;
+        self.stream.written();
         Ok(streamed)
     }
 
-    fn check_sink(&self) -> Result<(), StreamError<S::Error>> {
-        if self.is_poisoned {
-            return Err(StreamError::Poisoned);
+    fn write(&mut self, prefix: &Prefix, bytes: &[u8]) -> Result<(), StreamError<S::Error>> {
+        for bytes in [prefix.bytes(), bytes] {
+            if !bytes.is_empty() {
+                self.sink.write_all(bytes).map_err(StreamError::Sink)?;
+            }
         }
         Ok(())
-    }
-
-    /// Writes bytes that are not part of the message.
-    fn write_frame(&mut self, bytes: &[u8]) -> Result<(), StreamError<S::Error>> {
-        // Until the sink returns: it may panic.
-        self.is_poisoned = true;
-        self.sink.write_all(bytes).map_err(StreamError::Sink)?;
-        self.is_poisoned = false;
-        Ok(())
-    }
-
-    /// Writes a field of the message.
-    fn write(
-        &mut self,
-        write: impl FnOnce(&mut Digesting<'_, S>) -> Option<()>,
-    ) -> Result<(), StreamError<S::Error>> {
-        // Until the sink returns: it may panic.
-        self.is_poisoned = true;
-        let mut out = Digesting {
-            sink: &mut self.sink,
-            digest: &mut self.digest,
-            error: None,
-        };
-        if write(&mut out).is_none() {
-            return Err(out.error.map_or(StreamError::Poisoned, StreamError::Sink));
-        }
-        self.is_poisoned = false;
-        Ok(())
-    }
-}
-
-/// Passes the bytes of the message on to the sink and to the digest.
-struct Digesting<'a, S: ByteSink> {
-    sink: &'a mut S,
-    digest: &'a mut RunningDigest,
-    error: Option<S::Error>,
-}
-
-impl<S: ByteSink> Output for Digesting<'_, S> {
-    #[inline(never)]
-    fn put(&mut self, bytes: &[u8]) -> Option<()> {
-        if bytes.is_empty() {
-            return Some(());
-        }
-        if let Err(error) = self.sink.write_all(bytes) {
-            self.error = Some(error);
-            return None;
-        }
-        self.digest.update(bytes);
-        Some(())
     }
 }
 
@@ -376,47 +251,8 @@ impl<S> fmt::Debug for StreamWriter<S> {
         f.debug_struct("StreamWriter")
             .field("encoded_len", &self.encoded_len())
             .field("record_count", &self.record_count())
-            .field("limits", &self.limits)
-            .field("is_poisoned", &self.is_poisoned)
+            .field("limits", &self.limits())
+            .field("is_poisoned", &self.is_poisoned())
             .finish_non_exhaustive()
-    }
-}
-
-/// What a [`StreamWriter`] has written, and the keys to put it under.
-///
-/// The writer does not keep the keys themselves: they are named by the indices
-/// that were returned when they were added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamedAggregate {
-    encoded_len: u32,
-    record_count: usize,
-    first_keys: RecordKeys,
-}
-
-impl StreamedAggregate {
-    /// Returns the bytes of the blob.
-    #[must_use]
-    pub const fn encoded_len(&self) -> u32 {
-        self.encoded_len
-    }
-
-    /// Returns the number of user records, at least one.
-    #[must_use]
-    pub const fn record_count(&self) -> usize {
-        self.record_count
-    }
-
-    /// Returns the first user record's partition key: the outer partition key,
-    /// see [`OuterKey::FirstUserRecord`](crate::OuterKey::FirstUserRecord).
-    #[must_use]
-    pub const fn first_partition_key(&self) -> PartitionKeyIndex {
-        self.first_keys.0
-    }
-
-    /// Returns the first user record's explicit hash key, if it has one: the
-    /// outer explicit hash key.
-    #[must_use]
-    pub const fn first_explicit_hash_key(&self) -> Option<ExplicitHashKeyIndex> {
-        self.first_keys.1
     }
 }

@@ -58,9 +58,10 @@ global_asm!(
     ".section .vectors, \"a\"",
     ".word stack_top",
     ".word reset",
-    ".rept 14",
+    ".rept 13",
     ".word {fault}",
     ".endr",
+    ".word tick",
     ".text",
     ".thumb_func",
     ".globl reset",
@@ -181,6 +182,44 @@ impl<T> Memory<T> {
     }
 }
 
+/// Stops everything but interrupts until the next of them.
+pub fn wait_for_interrupt() {
+    // SAFETY: waits.
+    unsafe { asm!("wfi", options(nomem, nostack, preserves_flags)) }
+}
+
+/// Starts the system timer: from now on, `tick`, a function of the program,
+/// interrupts it each time that many cycles have passed.
+pub fn tick_every(cycles: u32) {
+    const ENABLED_WITH_INTERRUPT: u32 = 0b111;
+    // SAFETY: the system timer of every Cortex-M; `ticks_of` is not used along with it.
+    unsafe {
+        SYST_RELOAD.write_volatile(cycles);
+        SYST_CURRENT.write_volatile(0);
+        SYST_CONTROL.write_volatile(ENABLED_WITH_INTERRUPT);
+    }
+}
+
+/// Stops the system timer.
+pub fn stop_ticking() {
+    // SAFETY: as above.
+    unsafe { SYST_CONTROL.write_volatile(0) }
+}
+
+/// Starts the processor again. Memory in `.uninit` stays.
+pub fn reset() -> ! {
+    const APPLICATION_INTERRUPT_AND_RESET: *mut u32 = 0xe000_ed0c as *mut u32;
+    const KEY_AND_REQUEST: u32 = 0x05fa_0004;
+    loop {
+        // SAFETY: a register of every Cortex-M.
+        unsafe { APPLICATION_INTERRUPT_AND_RESET.write_volatile(KEY_AND_REQUEST) }
+    }
+}
+
+const SYST_CONTROL: *mut u32 = 0xe000_e010 as *mut u32;
+const SYST_RELOAD: *mut u32 = 0xe000_e014 as *mut u32;
+const SYST_CURRENT: *mut u32 = 0xe000_e018 as *mut u32;
+
 const PAINT: u32 = 0xa5a5_5a5a;
 
 /// Bytes of stack that `work` uses, its own frame counted.
@@ -229,19 +268,16 @@ pub fn instructions_of(work: &mut dyn FnMut()) -> u32 {
 
 #[inline(never)]
 fn ticks_of(work: &mut dyn FnMut()) -> u32 {
-    const CONTROL: *mut u32 = 0xe000_e010 as *mut u32;
-    const RELOAD: *mut u32 = 0xe000_e014 as *mut u32;
-    const CURRENT: *mut u32 = 0xe000_e018 as *mut u32;
     const ENABLED_BY_CPU_CLOCK: u32 = 0b101;
-    // SAFETY: the system timer of every Cortex-M; nothing else uses it.
+    // SAFETY: the system timer of every Cortex-M; no program uses it for both jobs at once.
     unsafe {
-        RELOAD.write_volatile(0xff_ffff);
-        CURRENT.write_volatile(0);
-        CONTROL.write_volatile(ENABLED_BY_CPU_CLOCK);
-        let before = CURRENT.read_volatile();
+        SYST_RELOAD.write_volatile(0xff_ffff);
+        SYST_CURRENT.write_volatile(0);
+        SYST_CONTROL.write_volatile(ENABLED_BY_CPU_CLOCK);
+        let before = SYST_CURRENT.read_volatile();
         core::hint::black_box(work)();
-        let after = CURRENT.read_volatile();
-        CONTROL.write_volatile(0);
+        let after = SYST_CURRENT.read_volatile();
+        SYST_CONTROL.write_volatile(0);
         before.wrapping_sub(after) & 0xff_ffff
     }
 }

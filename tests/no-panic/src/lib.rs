@@ -6,7 +6,9 @@
 #![allow(non_snake_case, reason = "roots are named Type__function")]
 
 use core::fmt::{self, Write as _};
+use core::pin::pin;
 use core::str::Utf8Error;
+use core::task::{Context, Poll};
 
 use heapless::Vec;
 use kinesis_agg_codec::*;
@@ -70,6 +72,25 @@ impl embedded_io::Write for Device {
     fn flush(&mut self) -> Result<(), embedded_io::ErrorKind> {
         Ok(())
     }
+}
+
+// Never waits, so that one poll of a future runs all of it.
+impl embedded_io_async::Write for Device {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, embedded_io::ErrorKind> {
+        embedded_io::Write::write(self, bytes)
+    }
+
+    async fn flush(&mut self) -> Result<(), embedded_io::ErrorKind> {
+        Ok(())
+    }
+}
+
+type AsyncWriter = AsyncStreamWriter<Device>;
+type AsyncError = StreamError<EmbeddedIoError<embedded_io::ErrorKind>>;
+
+/// Polls once.
+fn poll<F: Future>(future: F, context: &mut Context<'_>) -> Poll<F::Output> {
+    pin!(future).poll(context)
 }
 
 macro_rules! roots {
@@ -523,6 +544,9 @@ roots! {
     fn Aggregate__record_count(aggregate: &Aggregate<'_>) -> usize {
         aggregate.record_count()
     }
+    fn NewUserRecord__eq(a: &NewUserRecord<'_>, b: &NewUserRecord<'_>) -> bool {
+        a == b
+    }
     fn NewUserRecord__new<'a>(key: &'a str, data: &'a [u8]) -> NewUserRecord<'a> {
         NewUserRecord::new(key, data)
     }
@@ -711,6 +735,71 @@ roots! {
     }
 }
 
+// Feature `embedded-io-async`. Each future is polled once: a future that is polled again after
+// it has completed panics, as every `async fn` does.
+roots! {
+    fn AsyncStreamWriter__new(device: Device) -> AsyncWriter {
+        AsyncStreamWriter::new(device)
+    }
+    fn AsyncStreamWriter__with_limits(writer: AsyncWriter, limits: Limits) -> AsyncWriter {
+        writer.with_limits(limits)
+    }
+    fn AsyncStreamWriter__limits(writer: &AsyncWriter) -> Limits {
+        writer.limits()
+    }
+    fn AsyncStreamWriter__record_count(writer: &AsyncWriter) -> usize {
+        writer.record_count()
+    }
+    fn AsyncStreamWriter__encoded_len(writer: &AsyncWriter) -> u32 {
+        writer.encoded_len()
+    }
+    fn AsyncStreamWriter__is_poisoned(writer: &AsyncWriter) -> bool {
+        writer.is_poisoned()
+    }
+    fn AsyncStreamWriter__clear(writer: &mut AsyncWriter) {
+        writer.clear()
+    }
+    fn AsyncStreamWriter__inner_mut<'a>(writer: &'a mut AsyncWriter) -> &'a mut Device {
+        writer.inner_mut()
+    }
+    fn AsyncStreamWriter__into_inner(writer: AsyncWriter) -> Device {
+        writer.into_inner()
+    }
+    fn AsyncStreamWriter__add_partition_key(
+        writer: &mut AsyncWriter,
+        key: &[u8],
+        context: &mut Context<'_>,
+    ) -> Poll<Result<PartitionKeyIndex, AsyncError>> {
+        poll(writer.add_partition_key(key), context)
+    }
+    fn AsyncStreamWriter__add_explicit_hash_key(
+        writer: &mut AsyncWriter,
+        key: &[u8],
+        context: &mut Context<'_>,
+    ) -> Poll<Result<ExplicitHashKeyIndex, AsyncError>> {
+        poll(writer.add_explicit_hash_key(key), context)
+    }
+    fn AsyncStreamWriter__push(
+        writer: &mut AsyncWriter,
+        partition_key: PartitionKeyIndex,
+        explicit_hash_key: Option<ExplicitHashKeyIndex>,
+        data: &[u8],
+        tags: &RecordTags<'_>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), AsyncError>> {
+        poll(writer.push(partition_key, explicit_hash_key, data, *tags), context)
+    }
+    fn AsyncStreamWriter__finish(
+        writer: &mut AsyncWriter,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<StreamedAggregate, AsyncError>> {
+        poll(writer.finish(), context)
+    }
+    fn AsyncStreamWriter__fmt(out: &mut Text<'_>, writer: &AsyncWriter) -> fmt::Result {
+        write!(out, "{writer:?}")
+    }
+}
+
 // Streaming, and feature `embedded-io`.
 roots! {
     fn StreamWriter__new(sink: DynSink<'_>) -> StreamWriter<DynSink<'_>> {
@@ -736,6 +825,9 @@ roots! {
     }
     fn StreamWriter__clear(writer: &mut StreamWriter<DynSink<'_>>) {
         writer.clear()
+    }
+    fn StreamWriter__sink_mut<'a>(writer: &'a mut StreamWriter<Device>) -> &'a mut Device {
+        writer.sink_mut()
     }
     fn StreamWriter__into_sink(writer: StreamWriter<DynSink<'_>>) -> DynSink<'_> {
         writer.into_sink()

@@ -1,0 +1,616 @@
+//! Kinesis records in, user records out.
+
+use core::time::Duration;
+use std::collections::HashSet;
+use std::io::{self, Write};
+
+use alloc::borrow::Cow;
+use clap::ValueEnum;
+use kinesis_agg::codec::{Digest, Parsed, parse};
+use kinesis_agg::lambda::{EventRecord, JsonField, JsonFields, RecordShape, UserRecordEvent};
+use kinesis_agg::read::{KeyBytes, Observer, PlainReason, RecordTags, UserRecord};
+use kinesis_agg::{
+    Deaggregator, Delivered, EnclosingRecord, HashKey, HashKeyFilter, HashKeyRange, Outcome,
+    digests,
+};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+
+use crate::diagnosis::is_nested;
+use crate::input::data::to_base64;
+use crate::input::place::Place;
+use crate::input::progress::Progress;
+use crate::input::{InputArgs, Item, KinesisRecord, Unrecognized};
+use crate::output::{BadInput, JsonLines, Out, WrittenFields, cannot_write, note};
+use crate::pipeline::Consumer;
+use crate::render::text::count;
+
+/// Split Kinesis records into their user records, one JSON object a line.
+///
+/// A record that is not aggregated is printed as it is, with the reason; so is a malformed
+/// one, with the error. An aggregate without user records prints a line on standard error.
+/// A line or record that cannot be read ends the run.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  $ echo f3899ac20a01610a01621a0508001a01781a0508011a0179b0031909ae75891ca94acec2ecce3125 \\
+      | kinesis-agg deaggregate
+  {\"record\":0,\"aggregated\":true,\"subSequenceNumber\":0,\"partitionKey\":\"a\",\
+\"explicitHashKey\":null,\"data\":\"eA==\"}
+  {\"record\":0,\"aggregated\":true,\"subSequenceNumber\":1,\"partitionKey\":\"b\",\
+\"explicitHashKey\":null,\"data\":\"eQ==\"}
+
+  # The event of a Lambda function, Firehose, Kinesis Analytics or EventBridge Pipes, or an
+  # on-failure document. What is known of a record is printed with its user records.
+  $ kinesis-agg deaggregate event.json
+
+  # The records of a stream, as the Python module would yield them.
+  $ aws kinesis get-records --shard-iterator ... | kinesis-agg deaggregate --to event
+  $ aws kinesis get-records --query 'Records[].Data' ... | kinesis-agg deaggregate
+
+  # What boto3 returned: json.dumps(response, default=str). What Node has: JSON.stringify(record).
+  $ kinesis-agg deaggregate dump.json
+
+  # An archive from S3: compressed, aggregates back to back.
+  $ kinesis-agg deaggregate archive.gz
+
+  # The payloads alone.
+  $ kinesis-agg deaggregate --to data --print0 dump.json | xargs -0 -n 1 echo")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    input: InputArgs,
+
+    /// What to print.
+    #[arg(long, value_enum, value_name = "SHAPE", default_value_t = To::Ndjson)]
+    to: To,
+
+    /// With --to data: end each payload with a zero byte instead of a line end.
+    #[arg(long, conflicts_with = "length_prefix")]
+    print0: bool,
+
+    /// With --to data: write the length before each payload, as 4 bytes, most significant first.
+    #[arg(long)]
+    length_prefix: bool,
+
+    /// Open user records that are aggregates themselves: records that were aggregated twice.
+    ///
+    /// Their user records are printed instead, with their numbers in `nestedSubSequenceNumbers`.
+    #[arg(long)]
+    nested: bool,
+
+    /// What to do with a malformed aggregate.
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = Malformed::Pass)]
+    malformed: Malformed,
+
+    /// Hash key range of a shard, both ends inclusive; reports on standard error what it drops.
+    #[arg(long, value_name = "START:END", value_parser = hash_key_range)]
+    range: Option<HashKeyRange>,
+
+    /// What to drop for a user record outside of the range [default: whole-aggregate].
+    #[arg(long, value_enum, value_name = "WHAT", requires = "range")]
+    filter: Option<Filter>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Malformed {
+    /// Print the record as it is, with the error, and continue.
+    Pass,
+    /// Stop there with exit status 1.
+    Fail,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum To {
+    /// An object a line: what was delivered, then what is known of its Kinesis record.
+    Ndjson,
+    /// An object a line, in the shape of AWS's Python module: a record of a Lambda event.
+    Event,
+    /// The data alone, a line each.
+    Data,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Filter {
+    /// All of its aggregate, as the KCL does.
+    WholeAggregate,
+    /// The user record only.
+    PerUserRecord,
+}
+
+fn hash_key_range(text: &str) -> Result<HashKeyRange, String> {
+    let (start, end) = text.split_once(':').ok_or("not START:END")?;
+    let hash_key = |text: &str| text.parse::<HashKey>().map_err(|error| error.to_string());
+    HashKeyRange::new(hash_key(start)?, hash_key(end)?).map_err(|error| error.to_string())
+}
+
+pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
+    args.check()?;
+    let progress = Progress::beside_output(&args.input.files);
+    let records = args.input.read(Unrecognized::IsWrongUsage, &progress)?;
+    let mut lines = JsonLines::new(out);
+    let mut printer = Printer {
+        args,
+        deaggregator: Deaggregator::new().with_observer(Notes::default()),
+        broken_lines: 0,
+    };
+    if let Some(filter) = args.filter() {
+        printer.deaggregator = Deaggregator::new()
+            .with_observer(Notes::default())
+            .with_filter(filter);
+    }
+    let result = printer.print_all(records, &mut lines);
+    progress.clear();
+    let flushed = lines.flush().map_err(cannot_write);
+    if printer.broken_lines > 0 {
+        note(format_args!(
+            "{} with line ends in them were printed; --print0 and --length-prefix keep payloads apart",
+            count(printer.broken_lines, "payload")
+        ));
+    }
+    flushed.and(result)
+}
+
+impl Args {
+    fn check(&self) -> anyhow::Result<()> {
+        let is_framed = self.print0 || self.length_prefix;
+        let wrong = match self.to {
+            To::Ndjson | To::Event if is_framed => "--print0 and --length-prefix need --to data",
+            To::Event if self.nested => "--nested cannot be used with --to event",
+            _ => return Ok(()),
+        };
+        Err(crate::output::WrongUsage(wrong.to_owned()).into())
+    }
+
+    fn filter(&self) -> Option<HashKeyFilter> {
+        self.range.map(|range| match self.filter {
+            None | Some(Filter::WholeAggregate) => HashKeyFilter::WholeAggregate(range),
+            Some(Filter::PerUserRecord) => HashKeyFilter::PerUserRecord(range),
+        })
+    }
+}
+
+struct Printer<'a> {
+    args: &'a Args,
+    deaggregator: Deaggregator<Notes>,
+    /// Payloads with line ends in them, on lines of their own.
+    broken_lines: u64,
+}
+
+impl Printer<'_> {
+    fn print_all<W: Write>(
+        &mut self,
+        mut records: Consumer<Item>,
+        lines: &mut JsonLines<W>,
+    ) -> anyhow::Result<()> {
+        loop {
+            // Nobody waits for user records while this waits for input.
+            let idle = || lines.flush().map_err(cannot_write);
+            let mut batches = records.next_all(Duration::ZERO, idle)?;
+            if batches.is_empty() {
+                return Ok(());
+            }
+            let items = batches.iter().flat_map(|batch| batch.items());
+            let blobs = items.filter_map(|item| Some(item.as_ref().ok()?.event.data()));
+            let mut digests = digests::of_blobs(blobs).into_iter();
+            for batch in &mut batches {
+                for item in batch.take() {
+                    let record = item?;
+                    let digest = digests.next().unwrap_or_default();
+                    self.print(&record, digest, lines)?;
+                    self.report(&record.place);
+                }
+            }
+        }
+    }
+
+    fn print<W: Write>(
+        &mut self,
+        record: &KinesisRecord,
+        digest: Option<Digest>,
+        lines: &mut JsonLines<W>,
+    ) -> anyhow::Result<()> {
+        let records = core::slice::from_ref(&record.event);
+        let args = self.args;
+        let mut along = None;
+        let mut json = String::new();
+        for delivered in self
+            .deaggregator
+            .deaggregate_with_digests(records, [digest])
+        {
+            let delivered = match args.malformed {
+                Malformed::Pass => delivered,
+                Malformed::Fail => delivered.checked().map_err(|error| BadInput {
+                    place: record.place.clone(),
+                    why: chain(&error),
+                })?,
+            };
+            let nested = args
+                .nested
+                .then(|| delivered.data())
+                .filter(|data| is_nested(data));
+            let printed = match args.to {
+                To::Event => {
+                    json.clear();
+                    UserRecordEvent::from(delivered).write_json(&mut json);
+                    lines.json(&json)
+                }
+                To::Data => match nested {
+                    None => args.print_data(delivered.data(), &mut self.broken_lines, lines),
+                    Some(blob) => each_nested(blob, &mut Vec::new(), &mut |_, user_record| {
+                        args.print_data(user_record.data(), &mut self.broken_lines, lines)
+                    }),
+                },
+                To::Ndjson => {
+                    let along = match &along {
+                        Some(along) => along,
+                        None => along.insert(Along::of(&delivered)?),
+                    };
+                    let number = delivered.sub_sequence_number();
+                    match (delivered.user_record(), nested) {
+                        (Some(_), Some(blob)) => {
+                            each_nested(blob, &mut Vec::new(), &mut |path, user_record| {
+                                print_nested(number, path, user_record, along, lines)
+                            })
+                        }
+                        _ => print(&delivered, along, lines),
+                    }
+                }
+            };
+            printed.map_err(cannot_write)?;
+        }
+        Ok(())
+    }
+
+    /// Reports what is not in the output of a Kinesis record.
+    fn report(&mut self, place: &Place) {
+        let Notes {
+            record,
+            is_empty,
+            left_out_count,
+            left_out_keys,
+        } = core::mem::take(self.deaggregator.observer_mut());
+        if is_empty {
+            note(format_args!(
+                "{place}: record {record} is an aggregate without user records"
+            ));
+        }
+        let Some(filter) = self.args.filter().filter(|_| left_out_count > 0) else {
+            return;
+        };
+        let range = filter.range();
+        let which = match filter {
+            HashKeyFilter::WholeAggregate(_) => "of an aggregate that is not all in",
+            HashKeyFilter::PerUserRecord(_) => "outside of",
+        };
+        let more = if left_out_keys.len() > KEYS_TOLD {
+            ", ..."
+        } else {
+            ""
+        };
+        let told = left_out_keys.iter().take(KEYS_TOLD).map(String::as_str);
+        note(format_args!(
+            "{place}: record {record}: dropped {} {which} {}:{}: {}{more}",
+            count(left_out_count, "user record"),
+            range.starting_hash_key(),
+            range.ending_hash_key(),
+            told.collect::<Vec<_>>().join(", "),
+        ));
+    }
+}
+
+/// An error with all its causes.
+fn chain(error: &dyn core::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Opens an aggregate in the data of a user record, and those inside of it; `path` is the
+/// numbers of the user records on the way.
+fn each_nested(
+    blob: &[u8],
+    path: &mut Vec<u64>,
+    print: &mut dyn FnMut(&[u64], &UserRecord<'_>) -> io::Result<()>,
+) -> io::Result<()> {
+    /// No slip makes more, and each takes stack.
+    const MAX_DEPTH: usize = 8;
+    let Ok(Parsed::Aggregated(aggregated)) = parse(blob) else {
+        return Ok(());
+    };
+    for user_record in aggregated.user_records() {
+        path.push(user_record.sub_sequence_number());
+        match path.len() < MAX_DEPTH && is_nested(user_record.data()) {
+            true => each_nested(user_record.data(), path, print)?,
+            false => print(path, &user_record)?,
+        }
+        path.pop();
+    }
+    Ok(())
+}
+
+/// What is reported about a Kinesis record besides what it delivers.
+#[derive(Debug, Default)]
+struct Notes {
+    record: usize,
+    is_empty: bool,
+    left_out_count: u64,
+    /// Partition keys of what was left out, each once, and one more than is
+    /// reported.
+    left_out_keys: Vec<String>,
+}
+
+impl Observer for Notes {
+    fn on_kinesis_record<R: EnclosingRecord>(&mut self, record: usize, _: &R, outcome: Outcome) {
+        self.record = record;
+        self.is_empty = outcome == Outcome::Aggregated { record_count: 0 };
+    }
+
+    fn on_left_out<R: EnclosingRecord>(&mut self, left_out: &Delivered<'_, R>) {
+        self.left_out_count = self.left_out_count.saturating_add(1);
+        if let Some(key) = left_out.partition_key()
+            && self.left_out_keys.len() <= KEYS_TOLD
+        {
+            let key = format!("{key:?}");
+            if !self.left_out_keys.contains(&key) {
+                self.left_out_keys.push(key);
+            }
+        }
+    }
+}
+
+/// Partition keys that are named of what was left out of a Kinesis record.
+const KEYS_TOLD: usize = 8;
+
+/// What stands in the line of all that a Kinesis record delivers.
+#[derive(Debug, Default)]
+struct Along {
+    head: WrittenFields,
+    tail: WrittenFields,
+}
+
+impl Along {
+    fn of(delivered: &Delivered<'_, EventRecord>) -> io::Result<Self> {
+        let mut along = Self::default();
+        let is_aggregated = delivered.user_record().is_some();
+        let head = along
+            .head
+            .value("record", &delivered.record_index())?
+            .value("aggregated", &is_aggregated)?;
+        let fields = &fields_of(delivered.enclosing());
+        let ours: &[&str] = match delivered.outcome() {
+            Outcome::Aggregated { .. } => &USER_RECORD_FIELDS,
+            Outcome::Plain(reason) => {
+                head.value("reason", name_of(reason))?;
+                &PLAIN_FIELDS
+            }
+            Outcome::Malformed(error) => {
+                head.value("reason", "malformed")?
+                    .value("error", &error.to_string())?;
+                &MALFORMED_FIELDS
+            }
+        };
+        if !is_aggregated {
+            let outer_keys = OUTER_KEYS.iter().filter_map(|key| fields.field(key));
+            head.extend(outer_keys);
+        }
+        let others = fields.iter().filter(|field| {
+            !field
+                .name()
+                .is_some_and(|name| ours.contains(&name.as_ref()))
+        });
+        along.tail.extend(others);
+        Ok(along)
+    }
+}
+
+fn print<W: Write>(
+    delivered: &Delivered<'_, EventRecord>,
+    along: &Along,
+    lines: &mut JsonLines<W>,
+) -> io::Result<()> {
+    let mut object = lines.object();
+    let fields = object.fields().append(&along.head);
+    match delivered.user_record() {
+        Some(user_record) => write_user_record(user_record, fields)?,
+        None => fields.base64("data", delivered.data()),
+    }
+    .append(&along.tail);
+    object.end()
+}
+
+fn print_nested<W: Write>(
+    sub_sequence_number: u64,
+    path: &[u64],
+    user_record: &UserRecord<'_>,
+    along: &Along,
+    lines: &mut JsonLines<W>,
+) -> io::Result<()> {
+    let mut object = lines.object();
+    let fields = object.fields().append(&along.head);
+    fields.value("subSequenceNumber", &sub_sequence_number)?;
+    fields.value("nestedSubSequenceNumbers", path)?;
+    write_keys_and_data(user_record, fields)?.append(&along.tail);
+    object.end()
+}
+
+impl Args {
+    fn print_data<W: Write>(
+        &self,
+        data: &[u8],
+        broken_lines: &mut u64,
+        lines: &mut JsonLines<W>,
+    ) -> io::Result<()> {
+        match (self.print0, self.length_prefix) {
+            (true, _) => lines.bytes(&[data, b"\0"]),
+            (_, true) => {
+                let len = u32::try_from(data.len()).map_err(io::Error::other)?;
+                lines.bytes(&[&len.to_be_bytes(), data])
+            }
+            _ => {
+                let has_line_end = memchr::memchr(b'\n', data).is_some();
+                *broken_lines = broken_lines.saturating_add(u64::from(has_line_end));
+                lines.bytes(&[data, b"\n"])
+            }
+        }
+    }
+}
+
+/// Returns all fields that describe a record, under the same names for every shape. Of
+/// fields of the same name, the first counts: the metadata's.
+pub(crate) fn fields_of(record: &EventRecord) -> JsonFields<'_> {
+    let mut names = HashSet::new();
+    let fields = record.metadata_fields().chain(record.fields());
+    let renamed = fields.map(|field| match (record.shape(), field.name()) {
+        (RecordShape::GetRecords, Some(name)) => JsonField::new(&lower_first(&name), field.value()),
+        _ => field.as_borrowed(),
+    });
+    renamed
+        .filter(|field| match field.name() {
+            Some(name) => names.insert(name.into_owned()),
+            None => true,
+        })
+        .collect()
+}
+
+/// `SequenceNumber` is `sequenceNumber` elsewhere.
+fn lower_first(name: &str) -> Cow<'_, str> {
+    let mut characters = name.chars();
+    match characters.next() {
+        Some(first) if first.is_ascii_uppercase() => {
+            let first = first.to_ascii_lowercase();
+            Cow::Owned(format!("{first}{}", characters.as_str()))
+        }
+        _ => Cow::Borrowed(name),
+    }
+}
+
+/// What a Kinesis record was put under.
+const OUTER_KEYS: [&str; 2] = ["partitionKey", "explicitHashKey"];
+
+// Names that say something about a line, whether or not it has the field: what
+// the input has by the same name does not go along.
+
+const USER_RECORD_FIELDS: [&str; 10] = [
+    "record",
+    "aggregated",
+    "subSequenceNumber",
+    "nestedSubSequenceNumbers",
+    "partitionKey",
+    "partitionKeyBase64",
+    "explicitHashKey",
+    "explicitHashKeyBase64",
+    "data",
+    "tags",
+];
+
+/// The outer keys stand before the data.
+const PLAIN_FIELDS: [&str; 6] = [
+    "record",
+    "aggregated",
+    "reason",
+    "partitionKey",
+    "explicitHashKey",
+    "data",
+];
+
+const MALFORMED_FIELDS: [&str; 7] = [
+    "record",
+    "aggregated",
+    "reason",
+    "error",
+    "partitionKey",
+    "explicitHashKey",
+    "data",
+];
+
+fn write_user_record<'f>(
+    user_record: &UserRecord<'_>,
+    fields: &'f mut WrittenFields,
+) -> io::Result<&'f mut WrittenFields> {
+    fields.value("subSequenceNumber", &user_record.sub_sequence_number())?;
+    write_keys_and_data(user_record, fields)
+}
+
+fn write_keys_and_data<'f>(
+    user_record: &UserRecord<'_>,
+    fields: &'f mut WrittenFields,
+) -> io::Result<&'f mut WrittenFields> {
+    write_key(
+        ["partitionKey", "partitionKeyBase64"],
+        user_record.partition_key(),
+        fields,
+    )?;
+    let names = ["explicitHashKey", "explicitHashKeyBase64"];
+    match user_record.explicit_hash_key() {
+        Some(key) => write_key(names, key, fields)?,
+        None => fields.value("explicitHashKey", &())?,
+    };
+    fields.base64("data", user_record.data());
+    let tags = user_record.tags();
+    if !tags.is_empty() {
+        fields.value("tags", &Tags(tags))?;
+    }
+    Ok(fields)
+}
+
+#[inline]
+fn write_key<'f>(
+    [name, name_base64]: [&str; 2],
+    key: KeyBytes<'_>,
+    fields: &'f mut WrittenFields,
+) -> io::Result<&'f mut WrittenFields> {
+    // Most are, and are looked at once so.
+    if fields.plain(name, key.as_bytes()) {
+        return Ok(fields);
+    }
+    match key.to_str() {
+        Ok(text) => fields.text(name, text),
+        Err(_) => Ok(fields.base64(name_base64, key.as_bytes())),
+    }
+}
+
+const fn name_of(reason: PlainReason) -> &'static str {
+    match reason {
+        PlainReason::NoMagic => "no_magic",
+        PlainReason::TooShort => "too_short",
+        PlainReason::DigestMismatch => "digest_mismatch",
+    }
+}
+
+struct Tags<'a>(RecordTags<'a>);
+
+impl Serialize for Tags<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|tag| Tag {
+            key: tag.key,
+            value: tag.value,
+        }))
+    }
+}
+
+struct Tag<'a> {
+    key: KeyBytes<'a>,
+    value: Option<KeyBytes<'a>>,
+}
+
+impl Serialize for Tag<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        for (name, name_base64, text) in [
+            ("key", "keyBase64", Some(self.key)),
+            ("value", "valueBase64", self.value),
+        ] {
+            match text.map(|text| (text.to_str(), text)) {
+                None => map.serialize_entry(name, &())?,
+                Some((Ok(text), _)) => map.serialize_entry(name, text)?,
+                Some((Err(_), bytes)) => {
+                    map.serialize_entry(name_base64, &to_base64(bytes.as_bytes()))?;
+                }
+            }
+        }
+        map.end()
+    }
+}

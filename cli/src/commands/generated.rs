@@ -1,0 +1,55 @@
+//! Completion scripts and manual pages, made from the arguments.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Command;
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use crate::output::{Out, cannot_write};
+
+/// Print a completion script for a shell.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  $ kinesis-agg completions bash > ~/.local/share/bash-completion/completions/kinesis-agg
+  $ kinesis-agg completions zsh > ~/.zfunc/_kinesis-agg
+  $ kinesis-agg completions fish > ~/.config/fish/completions/kinesis-agg.fish")]
+pub(crate) struct CompletionsArgs {
+    /// Which shell.
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+pub(crate) fn completions(
+    args: &CompletionsArgs,
+    mut command: Command,
+    out: &mut Out<'_>,
+) -> anyhow::Result<()> {
+    // Generating panics where writing fails; a vector takes all.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, "kinesis-agg", &mut script);
+    out.write_all(&script).map_err(cannot_write)
+}
+
+/// Print the manual page, or write one for each subcommand.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  $ kinesis-agg man | man -l -
+  $ kinesis-agg man --dir ~/.local/share/man/man1 && man kinesis-agg-inspect")]
+pub(crate) struct ManArgs {
+    /// Write all pages into this directory, which exists, and print none.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+pub(crate) fn man(args: &ManArgs, command: Command, out: &mut Out<'_>) -> anyhow::Result<()> {
+    match &args.dir {
+        None => Man::new(command).render(out).map_err(cannot_write),
+        Some(dir) => clap_mangen::generate_to(command, dir)
+            .with_context(|| format!("cannot write manual pages into {}", dir.display())),
+    }
+}

@@ -1,0 +1,11 @@
+//! A file for each subcommand.
+
+pub(crate) mod aggregate;
+pub(crate) mod deaggregate;
+pub(crate) mod generated;
+pub(crate) mod hash_key;
+pub(crate) mod inspect;
+mod packer;
+pub(crate) mod stats;
+pub(crate) mod totals;
+pub(crate) mod verify;

@@ -1,0 +1,120 @@
+//! What is in many Kinesis records together.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use crate::commands::totals::Totals;
+use crate::input::progress::Progress;
+use crate::input::{InputArgs, Unrecognized, shards};
+use crate::output::{JsonLines, Out, cannot_write, note};
+use crate::render::hash_key_ranges::RangeShares;
+use crate::render::report::Report;
+use crate::render::style::Styles;
+use crate::render::svg;
+
+/// Count what is in many Kinesis records: user records, bytes, hot keys.
+///
+/// Accepts the input of deaggregate. All numbers are exact. Memory holds each distinct
+/// partition key, and the largest line, JSON document or raw file. A Kinesis record that is
+/// not aggregated counts as one user record, under its own partition key if the input has
+/// that. Malformed and unreadable records are counted as such, and reported with exit
+/// status 1.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  $ kinesis-agg stats dump-*.json
+
+  # Which shards are hot? Also as a picture.
+  $ aws kinesis list-shards --stream-name ... > shards.json
+  $ kinesis-agg stats --shards shards.json --svg shards.svg dump.json
+
+  # The hottest partition key, for a script.
+  $ kinesis-agg stats --json --top 1 dump.json | jq '.partitionKeys.hot[0]'")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    input: InputArgs,
+
+    /// Number of partition keys to list, those with the most user records.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    top: usize,
+
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 16,
+        value_parser = clap::value_parser!(u16).range(1..=MAX_RANGES),
+        help = format!("Number of hash key ranges of equal length to count in, 1 to {MAX_RANGES}"),
+        conflicts_with = "shards"
+    )]
+    ranges: u16,
+
+    /// Count in the ranges of shards instead: a file with the JSON that
+    /// `aws kinesis list-shards` prints.
+    #[arg(long, value_name = "FILE")]
+    shards: Option<PathBuf>,
+
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+
+    /// Also draw the hash key ranges into this file.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+/// Ranges that a person can still look through.
+const MAX_RANGES: i64 = 256;
+
+pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Result<ExitCode> {
+    let ranges = match &args.shards {
+        Some(file) => RangeShares::of_shards(&shards::read(file)?),
+        None => RangeShares::equal(args.ranges),
+    };
+    let progress = Progress::before_output(&args.input.files);
+    let mut items = args.input.read(Unrecognized::IsWrongUsage, &progress)?;
+    let mut totals = Totals::new(ranges);
+    let read = loop {
+        match items.next() {
+            Ok(Some(batch)) => batch.items().iter().for_each(|item| match item {
+                Ok(record) => totals.add(&record.event),
+                Err(bad) => {
+                    totals.add_unreadable();
+                    progress.aside(|| note(format_args!("{bad}")));
+                }
+            }),
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    progress.clear();
+    // What was read before an error counts.
+    if read.is_ok() || totals.records > 0 {
+        let report = Report::new(&totals, args.top);
+        if args.json {
+            let mut lines = JsonLines::new(&mut *out);
+            lines.line(&report).and_then(|()| lines.flush())
+        } else {
+            report.print(styles, out)
+        }
+        .map_err(cannot_write)?;
+    }
+    read?;
+    if let Some(file) = &args.svg {
+        let drawn = draw(file, &totals.ranges);
+        drawn.with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(match totals.bad {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+fn draw(file: &Path, ranges: &RangeShares) -> io::Result<()> {
+    let mut out = BufWriter::new(File::create(file)?);
+    svg::write("User records by hash key", ranges, &mut out)?;
+    out.flush()
+}

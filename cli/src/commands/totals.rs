@@ -1,0 +1,211 @@
+//! All that is counted of many Kinesis records.
+
+use alloc::borrow::Cow;
+
+use kinesis_agg::codec::{AggregatedRecord, Parsed, ReadSlot};
+use kinesis_agg::lambda::{EventRecord, JsonFields};
+use kinesis_agg::read::{KeyBytes, PlainReason};
+use kinesis_agg::{EnclosingRecord as _, HashKey};
+use serde::Serialize;
+
+use crate::commands::deaggregate::fields_of;
+use crate::diagnosis::search::Budget;
+use crate::diagnosis::{Diagnosis, Verdict, is_nested};
+use crate::render::chart::Histogram;
+use crate::render::hash_key_ranges::RangeShares;
+use crate::render::partition_keys::PartitionKeys;
+use crate::render::text::wide;
+
+/// All that is counted.
+#[derive(Debug)]
+pub(crate) struct Totals {
+    pub(crate) records: u64,
+    pub(crate) aggregated: u64,
+    pub(crate) without_user_records: u64,
+    /// Aggregates with user records of several ranges, or of none.
+    pub(crate) spread: u64,
+    pub(crate) plain: Plain,
+    pub(crate) verdicts: Verdicts,
+    /// Kinesis records that verify calls bad, the unreadable ones included.
+    pub(crate) bad: u64,
+    /// Data of all Kinesis records.
+    pub(crate) data_len: u64,
+    pub(crate) user_records_in_aggregate: Histogram,
+    pub(crate) user_record_len: Histogram,
+    pub(crate) key_len: KeyLen,
+    pub(crate) partition_keys: PartitionKeys,
+    pub(crate) ranges: RangeShares,
+    /// User records of which the input does not tell the partition key.
+    pub(crate) without_partition_key: u64,
+    slots: Vec<ReadSlot>,
+    budget: Budget,
+}
+
+/// Plain records, by reason.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Plain {
+    pub(crate) no_magic: u64,
+    pub(crate) too_short: u64,
+    pub(crate) digest_mismatch: u64,
+}
+
+/// Kinesis records by the word that every command has for them.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Verdicts {
+    pub(crate) aggregated: u64,
+    /// Of those that are aggregated: user records that are aggregates themselves.
+    pub(crate) aggregated_twice: u64,
+    pub(crate) plain: u64,
+    pub(crate) encoded: u64,
+    pub(crate) misframed: u64,
+    pub(crate) damaged: u64,
+    pub(crate) malformed: u64,
+    pub(crate) unreadable: u64,
+}
+
+/// Bytes of the keys of aggregates.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct KeyLen {
+    /// As they are in the key tables.
+    pub(crate) in_tables: u64,
+    /// If each user record had its own.
+    pub(crate) without_tables: u64,
+}
+
+impl Totals {
+    pub(crate) fn new(ranges: RangeShares) -> Self {
+        Self {
+            records: 0,
+            aggregated: 0,
+            without_user_records: 0,
+            spread: 0,
+            plain: Plain::default(),
+            verdicts: Verdicts::default(),
+            bad: 0,
+            data_len: 0,
+            user_records_in_aggregate: Histogram::default(),
+            user_record_len: Histogram::default(),
+            key_len: KeyLen::default(),
+            partition_keys: PartitionKeys::default(),
+            ranges,
+            without_partition_key: 0,
+            slots: Vec::new(),
+            budget: Budget::default(),
+        }
+    }
+
+    /// Counts something that is no Kinesis record.
+    pub(crate) const fn add_unreadable(&mut self) {
+        self.records = self.records.saturating_add(1);
+        self.bad = self.bad.saturating_add(1);
+        self.verdicts.unreadable = self.verdicts.unreadable.saturating_add(1);
+    }
+
+    /// Counts a Kinesis record.
+    pub(crate) fn add(&mut self, record: &EventRecord) {
+        let data = record.data();
+        self.records = self.records.saturating_add(1);
+        self.data_len = self.data_len.saturating_add(wide(data.len()));
+        let diagnosis = Diagnosis::of(data, &mut self.budget);
+        self.bad = self.bad.saturating_add(u64::from(diagnosis.is_bad));
+        let verdict = match diagnosis.verdict {
+            Verdict::Aggregated => &mut self.verdicts.aggregated,
+            Verdict::Plain => &mut self.verdicts.plain,
+            Verdict::Encoded => &mut self.verdicts.encoded,
+            Verdict::Misframed => &mut self.verdicts.misframed,
+            Verdict::Damaged => &mut self.verdicts.damaged,
+            Verdict::Malformed => &mut self.verdicts.malformed,
+        };
+        *verdict = verdict.saturating_add(1);
+        let plain = match diagnosis.parsed {
+            Ok(Parsed::Aggregated(aggregated)) => return self.add_aggregate(&aggregated),
+            Ok(Parsed::Plain(PlainReason::NoMagic)) => &mut self.plain.no_magic,
+            Ok(Parsed::Plain(PlainReason::TooShort)) => &mut self.plain.too_short,
+            Ok(Parsed::Plain(PlainReason::DigestMismatch)) => &mut self.plain.digest_mismatch,
+            Err(_) => return,
+        };
+        *plain = plain.saturating_add(1);
+        let fields = fields_of(record);
+        let [partition_key, explicit_hash_key] =
+            ["partitionKey", "explicitHashKey"].map(|name| text(&fields, name));
+        let explicit_hash_key = explicit_hash_key.as_deref().map(KeyBytes::from);
+        let partition_key = partition_key.as_deref().map(KeyBytes::from);
+        self.add_user_record(partition_key, explicit_hash_key, data.len());
+    }
+
+    fn add_aggregate(&mut self, aggregated: &AggregatedRecord<'_>) {
+        let records = wide(aggregated.record_count());
+        self.aggregated = self.aggregated.saturating_add(1);
+        if records == 0 {
+            self.without_user_records = self.without_user_records.saturating_add(1);
+        }
+        self.user_records_in_aggregate.add(records);
+        let keys = aggregated
+            .partition_keys()
+            .chain(aggregated.explicit_hash_keys());
+        for key in keys {
+            let len = wide(key.as_bytes().len());
+            self.key_len.in_tables = self.key_len.in_tables.saturating_add(len);
+        }
+        let mut slots = core::mem::take(&mut self.slots);
+        slots.resize(aggregated.key_count(), ReadSlot::default());
+        let mut user_records = aggregated.user_records_in(slots);
+        let mut first_range = None;
+        let mut is_spread = false;
+        let mut twice: u64 = 0;
+        for user_record in &mut user_records {
+            let partition_key = user_record.partition_key();
+            let explicit_hash_key = user_record.explicit_hash_key();
+            for key in explicit_hash_key.iter().chain([&partition_key]) {
+                let len = wide(key.as_bytes().len());
+                let sum = &mut self.key_len.without_tables;
+                *sum = sum.saturating_add(len);
+            }
+            let data_len = user_record.data().len();
+            let range = self.add_user_record(Some(partition_key), explicit_hash_key, data_len);
+            twice = twice.saturating_add(u64::from(is_nested(user_record.data())));
+            is_spread |= range.is_none() || *first_range.get_or_insert(range) != range;
+        }
+        self.spread = self.spread.saturating_add(u64::from(is_spread));
+        let all_twice = &mut self.verdicts.aggregated_twice;
+        *all_twice = all_twice.saturating_add(twice);
+        self.slots = user_records.into_slots();
+    }
+
+    /// Returns the place of its range, if that is known.
+    fn add_user_record(
+        &mut self,
+        partition_key: Option<KeyBytes<'_>>,
+        explicit_hash_key: Option<KeyBytes<'_>>,
+        data_len: usize,
+    ) -> Option<usize> {
+        self.user_record_len.add(wide(data_len));
+        let ranges = &self.ranges;
+        let range_of =
+            |key: KeyBytes<'_>| ranges.place_of(HashKey::of_partition_key(key.as_bytes()));
+        let keys = &mut self.partition_keys;
+        let of_partition_key = partition_key.map(|key| keys.add(key, data_len, range_of));
+        let range = match (explicit_hash_key, of_partition_key) {
+            (Some(text), _) => {
+                let hash_key = HashKey::from_decimal(text.as_bytes()).ok();
+                hash_key.map(|hash_key| self.ranges.place_of(hash_key))
+            }
+            (None, Some(range)) => Some(range),
+            (None, None) => {
+                let unknown = &mut self.without_partition_key;
+                *unknown = unknown.saturating_add(1);
+                return None;
+            }
+        };
+        self.ranges.add(range, data_len);
+        range
+    }
+}
+
+/// A field's string, if it is one.
+fn text<'a>(fields: &'a JsonFields<'_>, name: &str) -> Option<Cow<'a, str>> {
+    fields.string(name).ok().flatten()
+}

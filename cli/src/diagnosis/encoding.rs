@@ -1,0 +1,175 @@
+//! Aggregates in another form than bytes: compressed, or as text of some kind.
+
+use std::io::Read;
+
+use kinesis_agg::codec::MAGIC;
+use serde_json::value::RawValue;
+
+use crate::diagnosis::search::{Budget, intact_parts};
+use crate::input::data::{
+    decode_base64, decode_hex, decode_numbers, decode_python, is_base64_of_magic, is_hex_of_magic,
+};
+
+/// Forms inside of each other, such as base64 of gzip.
+const MAX_LAYERS: usize = 4;
+
+/// Bytes that are decompressed at most: more than any Kinesis record needs.
+const MAX_DECOMPRESSED: u64 = 64 << 20;
+
+/// What was found inside of data.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    /// The forms, from the outermost.
+    pub(crate) forms: Vec<&'static str>,
+    pub(crate) data: Vec<u8>,
+}
+
+/// Looks for an aggregate in another form; none if there is none. Compressed data is
+/// returned, whatever it is.
+pub(crate) fn decode(data: &[u8], budget: &mut Budget) -> Option<Decoded> {
+    let mut forms = Vec::new();
+    let mut current = data.to_vec();
+    let mut compressed = None;
+    while forms.len() < MAX_LAYERS {
+        let inner = match decompress(&current) {
+            Some((form, inner)) => {
+                forms.push(form);
+                compressed = Some((forms.clone(), inner.clone()));
+                inner
+            }
+            None => {
+                let (form, inner) = from_text(&current)?;
+                forms.push(form);
+                inner
+            }
+        };
+        if inner.starts_with(&MAGIC) || !intact_parts(&inner, budget).is_empty() {
+            return Some(Decoded { forms, data: inner });
+        }
+        current = inner;
+        if let Some(found) = ends(&current) {
+            forms.push(found);
+            return Some(Decoded {
+                forms,
+                data: Vec::new(),
+            });
+        }
+        if decompress(&current).is_none() && from_text(&current).is_none() {
+            break;
+        }
+    }
+    compressed.map(|(forms, data)| Decoded { forms, data })
+}
+
+/// What cannot be decoded any more, or by nobody.
+pub(crate) fn ends(data: &[u8]) -> Option<&'static str> {
+    // Of the magic, only the last byte could have begun a character.
+    let lossy = String::from_utf8_lossy(&MAGIC);
+    data.starts_with(lossy.as_bytes())
+        .then_some("UTF-8 text with U+FFFD in place of bytes")
+}
+
+fn read_some(reader: impl Read) -> Option<Vec<u8>> {
+    let mut data = Vec::new();
+    let read = reader.take(MAX_DECOMPRESSED).read_to_end(&mut data);
+    // The beginning of what was cut off will do.
+    (read.is_ok() || !data.is_empty()).then_some(data)
+}
+
+fn decompress(data: &[u8]) -> Option<(&'static str, Vec<u8>)> {
+    let is_zlib = |second: u8| u16::from_be_bytes([0x78, second]).is_multiple_of(31);
+    match data {
+        [0x1f, 0x8b, 8, ..] => Some(("gzip", read_some(flate2::read::MultiGzDecoder::new(data))?)),
+        [0x78, second, ..] if is_zlib(*second) => {
+            Some(("zlib", read_some(flate2::read::ZlibDecoder::new(data))?))
+        }
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            let decoder = ruzstd::decoding::StreamingDecoder::new(data).ok()?;
+            Some(("zstd", read_some(decoder)?))
+        }
+        [0x04, 0x22, 0x4d, 0x18, ..] => {
+            Some(("lz4", read_some(lz4_flex::frame::FrameDecoder::new(data))?))
+        }
+        [0xff, 6, 0, 0, b's', b'N', b'a', ..] => {
+            Some(("snappy", read_some(snap::read::FrameDecoder::new(data))?))
+        }
+        _ => decompress_block(data),
+    }
+}
+
+/// Blocks have no magic of their own: an aggregate has to be inside, whose own magic cannot
+/// be compressed.
+fn decompress_block(data: &[u8]) -> Option<(&'static str, Vec<u8>)> {
+    const MAX_HEAD: usize = 16;
+    let head = data.get(..MAX_HEAD).unwrap_or(data);
+    memchr::memmem::find(head, &MAGIC).filter(|place| *place > 0)?;
+    let is_aggregate = |data: &Vec<u8>| data.starts_with(&MAGIC);
+    let is_small = |len: usize| u64::try_from(len).is_ok_and(|len| len <= MAX_DECOMPRESSED);
+    if snap::raw::decompress_len(data).is_ok_and(is_small)
+        && let Ok(inner) = snap::raw::Decoder::new().decompress_vec(data)
+        && is_aggregate(&inner)
+    {
+        return Some(("snappy", inner));
+    }
+    // The length as a prefix, as most bindings write it, then without.
+    if let Some((len, block)) = data.split_first_chunk::<4>()
+        && let Ok(len) = usize::try_from(u32::from_le_bytes(*len))
+        && is_small(len)
+        && let Ok(inner) = lz4_flex::block::decompress(block, len)
+        && is_aggregate(&inner)
+    {
+        return Some(("lz4", inner));
+    }
+    let most = data.len().saturating_mul(255).min(MAX_HEAD << 20);
+    let inner = lz4_flex::block::decompress(data, most).ok();
+    Some(("lz4", inner.filter(is_aggregate)?))
+}
+
+fn from_text(data: &[u8]) -> Option<(&'static str, Vec<u8>)> {
+    let text = data.trim_ascii();
+    // Of Latin-1, each byte of the magic becomes two.
+    let as_latin_1: String = MAGIC.map(char::from).iter().collect();
+    if data.starts_with(as_latin_1.as_bytes()) {
+        let characters = str::from_utf8(data).ok()?.chars();
+        let bytes = characters.map(|c| u8::try_from(c).ok());
+        return Some((
+            "Latin-1 text written as UTF-8",
+            bytes.collect::<Option<_>>()?,
+        ));
+    }
+    match text.first()? {
+        b'"' => {
+            let inner: String = serde_json::from_slice(text).ok()?;
+            Some(("a JSON string", inner.into_bytes()))
+        }
+        b'{' | b'[' => {
+            let value: &RawValue = serde_json::from_slice(text).ok()?;
+            Some(("JSON numbers", decode_numbers(value)?))
+        }
+        b'b' if matches!(text.get(1), Some(b'\'' | b'"')) => Some((
+            "a Python bytes literal",
+            decode_python(str::from_utf8(text).ok()?)?,
+        )),
+        b'\\' => {
+            let literal = format!("b'{}'", str::from_utf8(text).ok()?);
+            Some(("text with \\x escapes", decode_python(&literal)?))
+        }
+        _ if is_hex_of_magic(text) => Some(("hex", decode_hex(text).ok()?)),
+        _ if is_base64_of_magic(text) => {
+            let mut inner = Vec::new();
+            // What is cut off or broken is an aggregate all the same.
+            let whole = text.len().saturating_sub(text.len() % 4);
+            let whole = text.get(..whole).unwrap_or(text);
+            decode_base64(text, &mut inner)
+                .or_else(|_| decode_base64(whole, &mut inner))
+                .ok()?;
+            Some(("base64", inner))
+        }
+        _ => {
+            // Of something in another form, perhaps.
+            let mut inner = Vec::new();
+            let is_text = text.len() >= 24 && decode_base64(text, &mut inner).is_ok();
+            is_text.then_some(("base64", inner))
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! A file or standard input, decompressed, as text with line numbers.
+
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, IsTerminal as _, Read};
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use encoding_rs_io::DecodeReaderBytes;
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+use crate::input::progress::Progress;
+use crate::output::note;
+use crate::pipeline::{self, Closed, Consumer};
+
+/// Bytes that are read at a time.
+const CHUNK_LEN: usize = 1 << 16;
+
+/// A file of which some bytes may have been read already.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    chunks: Consumer<Vec<u8>>,
+    bytes: Vec<u8>,
+    /// Bytes that are done with.
+    start: usize,
+    /// Line ends before `start`.
+    lines: u64,
+    is_read: bool,
+}
+
+/// What to do before input has to be waited for.
+pub(crate) type Idle<'a> = &'a mut dyn FnMut() -> Result<(), Closed>;
+
+/// Why there is no JSON document at a line.
+#[derive(Debug)]
+pub(crate) struct NotJson {
+    pub(crate) line: u64,
+    pub(crate) why: String,
+}
+
+/// The name of a file in messages.
+pub(crate) fn name(path: &Path) -> String {
+    match path == Path::new("-") {
+        true => "<stdin>".to_owned(),
+        false => path.display().to_string(),
+    }
+}
+
+impl OpenFile {
+    /// Opens a file; `-` is standard input. A thread reads it.
+    pub(crate) fn open(path: &Path, progress: &Progress) -> anyhow::Result<Self> {
+        let reader: Box<dyn Read + Send> = if path == Path::new("-") {
+            let stdin = io::stdin();
+            if stdin.is_terminal() {
+                note(format_args!(
+                    "reading from the terminal until ctrl-D; to read a file, name it (--help)"
+                ));
+            }
+            Box::new(progress.of_reader(stdin))
+        } else {
+            let file = File::open(path).with_context(|| name(path))?;
+            Box::new(progress.of_reader(file))
+        };
+        let name = name(path);
+        let chunks = pipeline::start(pipeline::MAX_READ_LEN, move |producer| {
+            let mut reader = decoded(reader).with_context(|| name.clone())?;
+            loop {
+                let mut chunk = vec![0; CHUNK_LEN];
+                let len = match reader.read(&mut chunk) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    read => read.with_context(|| name.clone())?,
+                };
+                if len == 0 {
+                    return Ok(());
+                }
+                chunk.truncate(len);
+                producer.push(chunk, len)?;
+                producer.flush()?;
+            }
+        })?;
+        Ok(Self {
+            chunks,
+            bytes: Vec::new(),
+            start: 0,
+            lines: 0,
+            is_read: false,
+        })
+    }
+
+    /// Reads more; false at the end of the file.
+    fn fill(&mut self, idle: Idle<'_>) -> anyhow::Result<bool> {
+        if self.is_read {
+            return Ok(false);
+        }
+        let batch = match self.chunks.try_next() {
+            Some(batch) => Some(batch),
+            None => {
+                idle()?;
+                self.chunks.next()?
+            }
+        };
+        let Some(mut batch) = batch else {
+            self.is_read = true;
+            return Ok(false);
+        };
+        if self.start > 0 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        for chunk in batch.take() {
+            match self.bytes.is_empty() {
+                true => self.bytes = chunk,
+                false => self.bytes.extend_from_slice(&chunk),
+            }
+        }
+        Ok(true)
+    }
+
+    /// All bytes that are there and not done with.
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+
+    /// How the file begins: a whole line that is not blank, and what else was read with it.
+    pub(crate) fn head(&mut self, idle: Idle<'_>) -> anyhow::Result<&[u8]> {
+        const MAX_LEN: usize = 1 << 16;
+        while self.rest().len() < MAX_LEN
+            && memchr::memchr(b'\n', self.rest().trim_ascii_start()).is_none()
+            && self.fill(idle)?
+        {}
+        Ok(self.rest())
+    }
+
+    /// All bytes up to the end of the file, to be owned.
+    pub(crate) fn read_all(&mut self, idle: Idle<'_>) -> anyhow::Result<Vec<u8>> {
+        while self.fill(idle)? {}
+        let mut bytes = core::mem::take(&mut self.bytes);
+        bytes.drain(..core::mem::take(&mut self.start));
+        bytes.shrink_to_fit();
+        Ok(bytes)
+    }
+
+    fn skip(&mut self, len: usize) {
+        let skipped = self.rest().get(..len).unwrap_or_default();
+        let lines = memchr::memchr_iter(b'\n', skipped).count();
+        self.lines = self.lines.saturating_add(crate::render::text::wide(lines));
+        self.start = self.start.saturating_add(len).min(self.bytes.len());
+    }
+
+    /// Skips white space.
+    fn skip_blank(&mut self, idle: Idle<'_>) -> anyhow::Result<()> {
+        loop {
+            let rest = self.rest();
+            let blank = rest.len().saturating_sub(rest.trim_ascii_start().len());
+            self.skip(blank);
+            if !self.rest().is_empty() || !self.fill(idle)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Where the line ends, behind at least `from` bytes; the line is read up to there.
+    fn line_len(&mut self, from: usize, idle: Idle<'_>) -> anyhow::Result<usize> {
+        let mut searched = from;
+        loop {
+            let unsearched = self.rest().get(searched..).unwrap_or_default();
+            if let Some(end) = memchr::memchr(b'\n', unsearched) {
+                return Ok(searched.saturating_add(end).saturating_add(1));
+            }
+            searched = self.rest().len();
+            if !self.fill(idle)? {
+                return Ok(searched);
+            }
+        }
+    }
+
+    /// The number of the line that was reached, from 1.
+    const fn line(&self) -> u64 {
+        self.lines.saturating_add(1)
+    }
+
+    /// Goes to the next line that is not blank, and returns its number and the line without
+    /// white space around; none at the end. It stays until [`end_line`](Self::end_line).
+    pub(crate) fn next_line(&mut self, idle: Idle<'_>) -> anyhow::Result<Option<(u64, &[u8])>> {
+        self.skip_blank(idle)?;
+        let (number, len) = (self.line(), self.line_len(0, idle)?);
+        let line = self.rest().get(..len).unwrap_or_default().trim_ascii();
+        Ok(Some((number, line)).filter(|(_, line)| !line.is_empty()))
+    }
+
+    /// The line that was reached is done with.
+    pub(crate) fn end_line(&mut self) {
+        let rest = self.rest();
+        let end = memchr::memchr(b'\n', rest).map(|end| end.saturating_add(1));
+        let len = end.unwrap_or(rest.len());
+        self.start = self.start.saturating_add(len).min(self.bytes.len());
+        self.lines = self.lines.saturating_add(u64::from(end.is_some()));
+    }
+
+    /// Hands the next JSON document to `read`, with the number of its first line; none at
+    /// the end. Documents stand one behind the other, on one line or several.
+    ///
+    /// After text that is not JSON, reading goes on at the next line; if the fault is
+    /// further down, at the next line that starts like a document.
+    pub(crate) fn next_document<T>(
+        &mut self,
+        idle: Idle<'_>,
+        read: impl FnOnce(u64, &RawValue) -> T,
+    ) -> anyhow::Result<Option<Result<T, NotJson>>> {
+        self.skip_blank(idle)?;
+        if self.rest().is_empty() {
+            return Ok(None);
+        }
+        let line = self.line();
+        let mut len = self.line_len(0, idle)?;
+        loop {
+            let text = self.rest().get(..len).unwrap_or_default();
+            let mut documents = serde_json::Deserializer::from_slice(text).into_iter();
+            let fault = match documents.next() {
+                Some(Ok(document)) => {
+                    let result = read(line, document);
+                    let end = documents.byte_offset();
+                    self.skip(end);
+                    return Ok(Some(Ok(result)));
+                }
+                Some(Err(fault)) => fault,
+                None => return Ok(None),
+            };
+            let is_cut = fault.classify() == Category::Eof;
+            // Twice as much each time: the time stays in proportion.
+            let longer = len.saturating_mul(2).max(CHUNK_LEN);
+            if is_cut && (len < self.rest().len() || self.fill(idle)?) {
+                while self.rest().len() < longer && self.fill(idle)? {}
+                len = longer.min(self.rest().len());
+                continue;
+            }
+            let fault_line =
+                line.saturating_add(crate::render::text::wide(fault.line().saturating_sub(1)));
+            let why = match is_cut {
+                true => "the JSON ends in the middle: it was cut off".to_owned(),
+                false => not_json(&fault, fault_line, line),
+            };
+            let is_of_first_line = fault.line() <= 1 && !is_cut;
+            self.end_line();
+            while !is_of_first_line && !matches!(self.rest().first(), None | Some(b'{' | b'[')) {
+                self.line_len(0, idle)?;
+                self.end_line();
+            }
+            return Ok(Some(Err(NotJson { line, why })));
+        }
+    }
+}
+
+/// Describes a fault without the line number of the parser, which counts from the document.
+pub(crate) fn not_json(fault: &serde_json::Error, fault_line: u64, line: u64) -> String {
+    let text = fault.to_string();
+    let place = format!(" at line {} column {}", fault.line(), fault.column());
+    let what = text.strip_suffix(&place).unwrap_or(&text);
+    let column = fault.column();
+    match fault_line == line {
+        true => format!("not JSON: {what} at column {column}"),
+        false => format!("not JSON: {what} at line {fault_line} column {column}"),
+    }
+}
+
+/// The reader of what a compressed file or UTF-16 text holds; any other as it is.
+fn decoded(mut reader: Box<dyn Read + Send>) -> anyhow::Result<Box<dyn Read + Send>> {
+    let mut head = Vec::new();
+    reader.by_ref().take(6).read_to_end(&mut head)?;
+    let compressed = |name: &str| {
+        format!("the file is compressed ({name}), which is not supported: decompress it first")
+    };
+    let whole = Box::new(Cursor::new(head.clone()).chain(reader));
+    match head.as_slice() {
+        [0x1f, 0x8b, 8, ..] => decoded(Box::new(flate2::read::MultiGzDecoder::new(whole))),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Box::new(zstd_frames(whole))),
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => bail!(compressed("xz")),
+        [b'B', b'Z', b'h', b'1'..=b'9', b'1', ..] => bail!(compressed("bzip2")),
+        [b'P', b'K', 3, 4, ..] => bail!(compressed("zip")),
+        [0x04, 0x22, 0x4d, 0x18, ..] => Ok(Box::new(lz4_flex::frame::FrameDecoder::new(whole))),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Ok(Box::new(DecodeReaderBytes::new(whole))),
+        [0xef, 0xbb, 0xbf, rest @ ..] if !rest.starts_with(&[0xf3, 0x89]) => {
+            let mut whole = whole;
+            whole.read_exact(&mut [0; 3])?;
+            Ok(whole)
+        }
+        _ => Ok(whole),
+    }
+}
+
+/// Zstandard frames, one behind the other.
+fn zstd_frames(source: impl Read + Send + 'static) -> impl Read + Send {
+    struct Frames<R: Read> {
+        source: Option<BufReader<R>>,
+        frame: Option<
+            ruzstd::decoding::StreamingDecoder<BufReader<R>, ruzstd::decoding::FrameDecoder>,
+        >,
+    }
+    impl<R: Read> Read for Frames<R> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            loop {
+                if let Some(frame) = &mut self.frame {
+                    match frame.read(buffer)? {
+                        0 => self.source = self.frame.take().map(|frame| frame.into_inner()),
+                        len => return Ok(len),
+                    }
+                }
+                let Some(mut source) = self.source.take() else {
+                    return Ok(0);
+                };
+                if io::BufRead::fill_buf(&mut source)?.is_empty() {
+                    return Ok(0);
+                }
+                let frame = ruzstd::decoding::StreamingDecoder::new(source);
+                self.frame = Some(frame.map_err(io::Error::other)?);
+            }
+        }
+    }
+    Frames {
+        source: Some(BufReader::new(source)),
+        frame: None,
+    }
+}

@@ -1,0 +1,149 @@
+//! Kinesis records in JSON documents: events, records, or bare data.
+
+use core::ops::ControlFlow;
+
+use kinesis_agg::EnclosingRecord as _;
+use kinesis_agg::lambda::{EventDocument, EventRecord, EventRecordError, JsonFields};
+use serde_json::value::RawValue;
+
+use crate::input::Sink;
+use crate::input::data::{decode_numbers, decode_text, is_hex_of_magic, to_base64};
+use crate::input::file::OpenFile;
+use crate::input::format::Format;
+use crate::input::place::Spot;
+use crate::pipeline::Closed;
+
+/// Reads all documents of a file.
+pub(super) fn read(sink: &mut Sink<'_>, file: &mut OpenFile, format: Format) -> anyhow::Result<()> {
+    loop {
+        let producer = &mut *sink.producer;
+        // The document is read in place, so the sink is lent to either closure in turn.
+        let producer = core::cell::RefCell::new(producer);
+        let idle = &mut || producer.borrow_mut().flush();
+        let (name, budget) = (&sink.name, &mut *sink.budget);
+        let document = file.next_document(idle, |line, document| {
+            let mut sink = Sink {
+                name: name.clone(),
+                producer: &mut producer.borrow_mut(),
+                budget,
+            };
+            sink.read_document(line, document, format)
+        })?;
+        match document {
+            None => return Ok(()),
+            Some(Ok(read)) => read?,
+            Some(Err(fault)) => sink.push(Spot::Line(fault.line), Err(fault.why))?,
+        }
+    }
+}
+
+impl Sink<'_> {
+    fn read_document(
+        &mut self,
+        line: u64,
+        document: &RawValue,
+        format: Format,
+    ) -> Result<(), Closed> {
+        let text = document.get();
+        let is_numbers = || {
+            let inner = text.strip_prefix('[').map(str::trim_ascii_start);
+            inner.is_some_and(|inner| inner.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        if text.starts_with('"') || is_numbers() {
+            return self.push(Spot::Line(line), element(document, format));
+        }
+        let mut next: u64 = 0;
+        let mut result = Ok(());
+        let walked = EventDocument::for_each_record(document, |record| {
+            let spot = match core::ptr::eq(record, document) {
+                true => Spot::Line(line),
+                false => Spot::Element(line, next),
+            };
+            next = next.saturating_add(1);
+            result = self.push(spot, element(record, format));
+            match result {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        });
+        result?;
+        match walked {
+            Ok(()) => Ok(()),
+            Err(error) => self.push(Spot::Line(line), Err(error.to_string())),
+        }
+    }
+}
+
+/// Reads what a document holds in place of a record.
+fn element(value: &RawValue, format: Format) -> Result<EventRecord, String> {
+    let text = value.get();
+    if text.starts_with('"') {
+        let text = serde_json::from_str::<String>(text).map_err(|_| "not Unicode text")?;
+        let data = decode_text(&text).map_err(|error| format!("{error:#}"))?;
+        return Ok(EventRecord::from_data(data));
+    }
+    let record = match EventRecord::parse(text) {
+        Ok(record) if !is_misread_hex(&record) => record,
+        // Bytes as numbers have a field `data`, too.
+        parsed => match decode_numbers(value) {
+            Some(data) => EventRecord::from_data(data),
+            None if matches!(parsed, Err(EventRecordError::NotARecord)) => {
+                return Err("neither an event nor a record".to_owned());
+            }
+            None => in_base64(text)?,
+        },
+    };
+    match format.allows(record.shape()) {
+        true => Ok(record),
+        false => Err(format!(
+            "the record is of another kind: {:?}",
+            record.shape()
+        )),
+    }
+}
+
+/// True if hexadecimal digits of an aggregate were decoded as base64.
+fn is_misread_hex(record: &EventRecord) -> bool {
+    record.data().get(..6).is_some_and(|start| {
+        // Eight characters.
+        is_hex_of_magic(to_base64(start).as_bytes())
+    })
+}
+
+/// Reads a record whose data is not plain base64, by rewriting the data.
+fn in_base64(text: &str) -> Result<EventRecord, String> {
+    let fields = JsonFields::parse(text).map_err(|_| "not a JSON object")?;
+    let kinesis = fields.get_non_null("kinesis");
+    let kinesis = kinesis.map(|kinesis| JsonFields::parse(kinesis.get()));
+    let name = match fields.get_non_null("Data") {
+        Some(_) if kinesis.is_none() => "Data",
+        _ => "data",
+    };
+    let around = match &kinesis {
+        None => &fields,
+        Some(kinesis) => kinesis.as_ref().map_err(|_| "kinesis is not an object")?,
+    };
+    let written = around.get_non_null(name);
+    let written = written.ok_or_else(|| match name {
+        _ if fields.get("Records").is_some() => "not a record".to_owned(),
+        name => format!("neither an event nor a record: no {name}"),
+    })?;
+    let data = match decode_numbers(written) {
+        Some(data) => data,
+        None => {
+            let not_data = format!("{name} is neither a base64 string nor an array of bytes");
+            let string = serde_json::from_str::<String>(written.get()).map_err(|_| not_data)?;
+            decode_text(&string).map_err(|error| format!("{name}: {error:#}"))?
+        }
+    };
+    let start = offset_in(text.as_bytes(), written.get().as_bytes());
+    let end = start.saturating_add(written.get().len());
+    let [before, behind] = [text.get(..start), text.get(end..)].map(Option::unwrap_or_default);
+    let rewritten = [before, "\"", &to_base64(&data), "\"", behind].concat();
+    EventRecord::parse(&rewritten).map_err(|error| error.to_string())
+}
+
+/// Where a part of a text or blob starts in it.
+pub(crate) fn offset_in(whole: &[u8], part: &[u8]) -> usize {
+    part.as_ptr().addr().saturating_sub(whole.as_ptr().addr())
+}

@@ -1,0 +1,211 @@
+//! How user records are spread over the hash keys: by shards, or by ranges of
+//! one length.
+
+use std::io::{self, Write};
+
+use kinesis_agg::read::UserRecord;
+use kinesis_agg::{HashKey, HashKeyRange, ShardMap};
+use serde::Serialize;
+
+use crate::render::chart::{Row, bars};
+use crate::render::style::{Styles, painted};
+use crate::render::text::{count, percent, size, tenths, wide};
+
+/// What has been counted in each of some ranges, which together are all hash
+/// keys.
+#[derive(Clone, Debug)]
+pub(crate) struct RangeShares {
+    shares: Vec<RangeShare>,
+    are_shards: bool,
+    /// User records whose explicit hash key is no number.
+    nowhere: u64,
+}
+
+/// What has been counted in a range.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RangeShare {
+    /// A shard's id, or the hexadecimal digits that the range starts and ends with.
+    pub(crate) name: String,
+    #[serde(serialize_with = "as_decimal")]
+    starting_hash_key: HashKey,
+    #[serde(serialize_with = "as_decimal")]
+    ending_hash_key: HashKey,
+    pub(crate) user_records: u64,
+    pub(crate) bytes: u64,
+}
+
+fn as_decimal<S: serde::Serializer>(hash_key: &HashKey, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(hash_key)
+}
+
+impl RangeShare {
+    fn new(name: String, range: HashKeyRange) -> Self {
+        Self {
+            name,
+            starting_hash_key: range.starting_hash_key(),
+            ending_hash_key: range.ending_hash_key(),
+            user_records: 0,
+            bytes: 0,
+        }
+    }
+}
+
+impl RangeShares {
+    /// A range for each open shard.
+    pub(crate) fn of_shards(map: &ShardMap) -> Self {
+        let shards = map.open_shards().iter();
+        let shares = shards.map(|s| RangeShare::new(s.id().to_string(), s.hash_key_range()));
+        Self {
+            shares: shares.collect(),
+            are_shards: true,
+            nowhere: 0,
+        }
+    }
+
+    /// So many ranges, all as long as can be.
+    pub(crate) fn equal(ranges: u16) -> Self {
+        let number = u128::from(ranges.max(1));
+        // 2^128 divided by the number, rounded up.
+        let quotient = u128::MAX.checked_div(number).unwrap_or_default();
+        let len = quotient.saturating_add(1);
+        let share = |place: u128| {
+            let start = place.saturating_mul(len);
+            let end = match place.saturating_add(1) {
+                next if next == number => u128::MAX,
+                next => next.saturating_mul(len).saturating_sub(1),
+            };
+            let range = HashKeyRange::new(HashKey::new(start), HashKey::new(end)).ok()?;
+            let [from, to] = [start, end].map(|hash_key| hash_key >> 112);
+            Some(RangeShare::new(format!("{from:04x}…-{to:04x}…"), range))
+        };
+        Self {
+            shares: (0..number).filter_map(share).collect(),
+            are_shards: false,
+            nowhere: 0,
+        }
+    }
+
+    /// The place of the range that has this hash key.
+    pub(crate) fn place_of(&self, hash_key: HashKey) -> usize {
+        self.shares
+            .partition_point(|share| share.starting_hash_key <= hash_key)
+            .saturating_sub(1)
+    }
+
+    /// Counts a user record of the range at a place, if it is at any.
+    pub(crate) fn add(&mut self, place: Option<usize>, data_len: usize) {
+        match place.and_then(|place| self.shares.get_mut(place)) {
+            Some(share) => {
+                share.user_records = share.user_records.saturating_add(1);
+                share.bytes = share.bytes.saturating_add(wide(data_len));
+            }
+            None => self.nowhere = self.nowhere.saturating_add(1),
+        }
+    }
+
+    pub(crate) fn add_user_record(&mut self, user_record: &UserRecord<'_>) {
+        let hash_key = user_record.hash_key().ok();
+        let place = hash_key.map(|hash_key| self.place_of(hash_key));
+        self.add(place, user_record.data().len());
+    }
+
+    /// True if each range is a shard's.
+    pub(crate) const fn are_shards(&self) -> bool {
+        self.are_shards
+    }
+
+    /// From the lowest hash key to the highest.
+    pub(crate) fn shares(&self) -> &[RangeShare] {
+        &self.shares
+    }
+
+    /// User records whose explicit hash key is no number: no shard has them.
+    pub(crate) const fn nowhere(&self) -> u64 {
+        self.nowhere
+    }
+
+    /// Ranges that have any.
+    pub(crate) fn filled_count(&self) -> usize {
+        let filled = self.shares.iter().filter(|share| share.user_records > 0);
+        filled.count()
+    }
+
+    /// User records of the range that has the most.
+    pub(crate) fn most(&self) -> u64 {
+        let counts = self.shares.iter().map(|share| share.user_records);
+        counts.max().unwrap_or_default()
+    }
+
+    /// User records in all ranges.
+    pub(crate) fn total(&self) -> u64 {
+        let counts = self.shares.iter().map(|share| share.user_records);
+        counts.fold(0, u64::saturating_add)
+    }
+
+    /// True of a range that has more than one and a half times the mean.
+    pub(crate) fn is_hot(&self, share: &RangeShare) -> bool {
+        let ranges = u128::from(wide(self.shares.len()));
+        let times_mean = ranges.saturating_mul(share.user_records.into());
+        times_mean.saturating_mul(2) > u128::from(self.total()).saturating_mul(3)
+    }
+
+    /// How many times the mean the fullest range has.
+    pub(crate) fn skew(&self) -> String {
+        let scaled = u128::from(self.most()).saturating_mul(wide(self.shares.len()).into());
+        tenths(scaled, self.total())
+    }
+
+    /// A line for each range, if one has any.
+    pub(crate) fn print(&self, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
+        let total = self.total();
+        let row = |share: &RangeShare| Row {
+            name: share.name.clone(),
+            name_style: anstyle::Style::new(),
+            value: share.user_records,
+            bar_style: match self.is_hot(share) {
+                true => styles.doubtful,
+                false => styles.data,
+            },
+            text: format!(
+                "{} ({} %), {}",
+                count(share.user_records, "user record"),
+                percent(share.user_records, total),
+                size(share.bytes)
+            ),
+        };
+        let listed = self.shares.iter().filter(|_| total > 0);
+        let rows: Vec<_> = listed.map(row).collect();
+        bars(&rows, 20, false, styles, out)?;
+        match self.nowhere {
+            0 => Ok(()),
+            nowhere => {
+                let text = count(nowhere, "user record");
+                let text = format!("{text} in no shard: the explicit hash key is no number");
+                styles.paragraph("    ", &painted(styles.bad, text), out)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_any_number_have_every_hash_key_once() {
+        for number in [1, 2, 3, 7, 16, 1000, u16::MAX] {
+            let ranges = RangeShares::equal(number);
+            assert_eq!(ranges.shares.len(), usize::from(number));
+            let mut next = Some(0);
+            for (place, share) in ranges.shares.iter().enumerate() {
+                assert_eq!(Some(share.starting_hash_key.to_u128()), next, "{number}");
+                for hash_key in [share.starting_hash_key, share.ending_hash_key] {
+                    assert_eq!(ranges.place_of(hash_key), place);
+                }
+                next = share.ending_hash_key.to_u128().checked_add(1);
+            }
+            assert_eq!(next, None, "{number}");
+        }
+    }
+}

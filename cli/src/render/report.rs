@@ -1,0 +1,197 @@
+//! What stats prints: as JSON for programs, as text for people.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::commands::totals::{KeyLen, Plain, Totals, Verdicts};
+use crate::render::chart::{Bucket, Histogram};
+use crate::render::hash_key_ranges::RangeShare;
+use crate::render::partition_keys::HotKeys;
+use crate::render::style::{Styles, heading, line, painted};
+use crate::render::text::{count, difference, grouped, percent, size};
+
+/// As JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report<'a> {
+    #[serde(skip)]
+    totals: &'a Totals,
+    kinesis_records: u64,
+    aggregated: u64,
+    aggregated_without_user_records: u64,
+    /// Aggregates that are not of one shard, if shards are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aggregated_not_of_one_shard: Option<u64>,
+    plain: Plain,
+    malformed: u64,
+    /// All Kinesis records by verdict: the word that verify and inspect print.
+    verdicts: Verdicts,
+    /// Kinesis records for which verify exits with 1.
+    bad: u64,
+    bytes: u64,
+    user_records: u64,
+    user_data_bytes: u64,
+    user_records_in_aggregate: Distribution,
+    user_record_bytes: Distribution,
+    key_bytes: KeyLen,
+    partition_keys: HotKeys<'a>,
+    hash_key_ranges: &'a [RangeShare],
+    user_records_without_hash_key: u64,
+    user_records_without_partition_key: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Distribution {
+    min: Option<u64>,
+    max: Option<u64>,
+    buckets: Vec<Bucket>,
+}
+
+impl From<&Histogram> for Distribution {
+    fn from(histogram: &Histogram) -> Self {
+        Self {
+            min: histogram.min(),
+            max: histogram.max(),
+            buckets: histogram.buckets(),
+        }
+    }
+}
+
+impl<'a> Report<'a> {
+    /// With so many of the hottest partition keys.
+    pub(crate) fn new(totals: &'a Totals, top: usize) -> Self {
+        Self {
+            totals,
+            kinesis_records: totals.records,
+            aggregated: totals.aggregated,
+            aggregated_without_user_records: totals.without_user_records,
+            aggregated_not_of_one_shard: totals.ranges.are_shards().then_some(totals.spread),
+            plain: totals.plain,
+            malformed: totals.verdicts.malformed,
+            verdicts: totals.verdicts,
+            bad: totals.bad,
+            bytes: totals.data_len,
+            user_records: totals.user_record_len.count(),
+            user_data_bytes: u64::try_from(totals.user_record_len.sum()).unwrap_or(u64::MAX),
+            user_records_in_aggregate: (&totals.user_records_in_aggregate).into(),
+            user_record_bytes: (&totals.user_record_len).into(),
+            key_bytes: totals.key_len,
+            partition_keys: totals.partition_keys.hottest(top),
+            hash_key_ranges: totals.ranges.shares(),
+            user_records_without_hash_key: totals.ranges.nowhere(),
+            user_records_without_partition_key: totals.without_partition_key,
+        }
+    }
+
+    /// As text.
+    pub(crate) fn print(&self, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
+        let totals = self.totals;
+        let title = count(self.kinesis_records, "Kinesis record");
+        writeln!(out, "{}", painted(styles.heading, title))?;
+        self.print_kinds(styles, out)?;
+        line(
+            "holds",
+            &count(self.user_records, "user record"),
+            styles,
+            out,
+        )?;
+        let user_data = size(self.user_data_bytes);
+        let share = percent(self.user_data_bytes, self.bytes);
+        let text = format!("{}: {user_data} of user data ({share} %)", size(self.bytes));
+        line("size", &text, styles, out)?;
+        let KeyLen {
+            in_tables,
+            without_tables,
+        } = self.key_bytes;
+        let text = format!(
+            "{} in tables instead of {} beside each: {}",
+            size(in_tables),
+            size(without_tables),
+            difference(in_tables, without_tables),
+        );
+        line("keys", &text, styles, out)?;
+        let of_aggregates = &totals.user_records_in_aggregate;
+        for (noun, unit, histogram) in [
+            ("aggregate", "user record", of_aggregates),
+            ("user record", "byte", &totals.user_record_len),
+        ] {
+            if histogram.count() > 0 {
+                let title = format!("{noun}s of {}", histogram.summary(unit));
+                heading(&title, styles, out)?;
+                histogram.print(noun, styles, out)?;
+            }
+        }
+        self.partition_keys.print(self.user_records, styles, out)?;
+        self.print_ranges(styles, out)
+    }
+
+    fn print_ranges(&self, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
+        let totals = self.totals;
+        let ranges = &totals.ranges;
+        let title = match ranges.are_shards() {
+            true => "shards",
+            false => "hash key ranges",
+        };
+        let title = match ranges.total() {
+            0 => format!("{title}: none has any user record"),
+            _ => format!("{title}: the fullest has {} times the mean", ranges.skew()),
+        };
+        heading(&title, styles, out)?;
+        ranges.print(styles, out)?;
+        if ranges.are_shards() && totals.spread > 0 {
+            let what = count(totals.spread, "aggregate");
+            let text = "span several shards: consumers that filter by shard, such as the KCL, \
+                        drop them entirely";
+            let text = painted(styles.bad, format_args!("{what} {text}"));
+            styles.paragraph("    ", &text, out)?;
+        }
+        if totals.without_partition_key > 0 {
+            let what = count(totals.without_partition_key, "plain record");
+            let text = format!("{what} not in here: the input has no partition key of them");
+            styles.paragraph("    ", &painted(styles.aside, text), out)?;
+        }
+        Ok(())
+    }
+
+    /// How many there are of each verdict; of those that are rare, if there are any.
+    fn print_kinds(&self, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
+        let without = match self.aggregated_without_user_records {
+            0 => String::new(),
+            empty => format!(", {} of them without user records", grouped(empty)),
+        };
+        let text = format!("{}{without}", grouped(self.aggregated));
+        line("aggregated", &text, styles, out)?;
+        let Verdicts {
+            plain,
+            encoded,
+            misframed,
+            damaged,
+            malformed,
+            unreadable,
+            aggregated_twice,
+            ..
+        } = self.verdicts;
+        line("plain", &grouped(plain), styles, out)?;
+        let counted = "each counted as one user record; verify explains";
+        let not_counted = "not counted below; verify explains";
+        for (word, number, remark, style) in [
+            ("encoded", encoded, counted, styles.doubtful),
+            ("misframed", misframed, counted, styles.bad),
+            ("damaged", damaged, counted, styles.bad),
+            ("malformed", malformed, not_counted, styles.bad),
+            ("unreadable", unreadable, "not counted below", styles.bad),
+        ] {
+            if number > 0 {
+                let text = painted(style, format_args!("{}, {remark}", grouped(number)));
+                line(word, &text, styles, out)?;
+            }
+        }
+        if aggregated_twice > 0 {
+            let what = count(aggregated_twice, "user record");
+            let text = format!("{what} aggregated twice; deaggregate --nested opens them");
+            line("", &painted(styles.doubtful, text), styles, out)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,62 @@
+//! The tags of a record that is to be written.
+
+use crate::record_tag::RecordTags;
+use crate::wire::sink::Sink;
+
+/// Tags, and the code that writes them.
+///
+/// A pointer to that code, which only a user record with tags has: a program
+/// whose user records have none does not contain it (0.5 kB on a Cortex-M3).
+#[derive(Clone, Copy)]
+pub(crate) struct NewTags<'a> {
+    tags: RecordTags<'a>,
+    code: Option<&'static Code>,
+}
+
+struct Code {
+    encoded_len: fn(&RecordTags<'_>) -> u32,
+    write: fn(&RecordTags<'_>, &mut Sink<'_>) -> Option<()>,
+}
+
+const CODE: &Code = &Code {
+    encoded_len: |tags| tags.encoded_len(),
+    write: |tags, out| tags.write(out),
+};
+
+impl<'a> NewTags<'a> {
+    pub(crate) const NONE: Self = Self {
+        tags: RecordTags::EMPTY,
+        code: None,
+    };
+
+    #[inline(always)]
+    pub(crate) const fn new(tags: RecordTags<'a>) -> Self {
+        let code = if tags.is_blank() { None } else { Some(CODE) };
+        Self { tags, code }
+    }
+
+    pub(crate) const fn tags(&self) -> RecordTags<'a> {
+        self.tags
+    }
+
+    /// True if there are no tags. There may be none, too, if it is false.
+    #[inline(always)]
+    pub(crate) const fn is_blank(&self) -> bool {
+        self.code.is_none()
+    }
+
+    /// Bytes that the tags take in a record.
+    #[inline(always)]
+    pub(crate) fn encoded_len(&self) -> u32 {
+        self.code.map_or(0, |code| (code.encoded_len)(&self.tags))
+    }
+
+    /// Appends the tags to a record.
+    #[inline(always)]
+    pub(crate) fn write(&self, out: &mut Sink<'_>) -> Option<()> {
+        match self.code {
+            Some(code) => (code.write)(&self.tags, out),
+            None => Some(()),
+        }
+    }
+}
