@@ -182,7 +182,7 @@ fn packer(args: &Args) -> anyhow::Result<Packer> {
     };
     let aggregator = RecordAggregator::new()
         .with_limits(limits)
-        .with_outer_key(outer_key)
+        .with_outer_key(outer_key.clone())
         .with_lone_user_record(lone)
         .with_one_key(args.per_key);
     Ok(match &args.shards {
