@@ -392,7 +392,10 @@ fn what_expires_comes_back_with_its_story() {
     let texts = [failure.to_string(), failure.source().unwrap().to_string()];
     assert_eq!(
         texts,
-        ["user record was given up after 2 attempts", "expired"]
+        [
+            "user record was given up after 2 attempts (expired)",
+            "no answer: reset"
+        ]
     );
     assert!(matches!(first.outcome, AttemptOutcome::Rejected { .. }));
     assert_eq!((first.sent_at, first.answered_at), (ms(0), ms(10)));
