@@ -20,7 +20,7 @@ SKIPPED = re.compile(r"^(LICENSE|tests/public-api/|tests/fixtures/|fuzz/corpus/|
 PHRASES = {
     r"\b(for|of) (who|whoever)\b|\bwhoever\b|\bwho (is|has|takes|reads|wants)\b": "name who it is",
     r"\banew\b": "again",
-    r"\bis none\b|\bare none\b": "say what it is",
+    r"(?<!there )\bis none\b|(?<!there )\bare none\b": "say what it is",
     r"\bas (it|they) stands?\b": "unchanged",
     r"\bin company\b": "together with others",
     r"\b(is|are|was|were|be) had\b": "a verb: is available, can be read",
@@ -49,7 +49,7 @@ BANNED = [(re.compile(phrase, re.IGNORECASE), better) for phrase, better in PHRA
 
 # Words that keep their capital inside of a heading.
 NAMES = set(
-    "AWS Kinesis Lambda Firehose Analytics DynamoDB Rust Python Node Java Go Cargo GitHub Cortex "
+    "AWS Core Kinesis Lambda Firehose Analytics DynamoDB Rust Python Node Java Go Cargo GitHub Cortex "
     "Unreleased Unicode Amazon Linux Docker Windows Debian Apache Spark Flink Vector Fluent Bit".split()
 )
 
@@ -109,7 +109,7 @@ def link_faults(path, text):
     targets += re.findall(r"^\[[^]]+\]: (\S+)", text)
     targets += re.findall(r'(?:src|href|srcset)="([^"]+)"', text)
     for target in targets:
-        if re.match(r"[a-z]+:|//", target) or "::" in target or target.endswith(".html"):
+        if re.match(r"[a-z]+:|//|crate\b", target) or "::" in target or target.endswith(".html"):
             continue
         name, _, anchor = target.partition("#")
         linked = (path.parent / name).resolve() if name else path

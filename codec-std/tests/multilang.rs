@@ -209,7 +209,7 @@ fn a_protocol_that_is_driven_wrongly_makes_no_line() {
     let not_allowed = Err(MisuseError::CheckpointNotAllowed);
     assert_eq!(ended.complete(), Err(MisuseError::ShardEndNotCheckpointed));
     assert_eq!(ended.checkpoint(Some(("7", 0))), not_allowed);
-    // A rejected checkpoint is none.
+    // A rejected checkpoint does not count.
     let rejected = br#"{"action":"checkpoint","error":"ThrottlingException"}"#;
     checkpoint.receive(rejected).unwrap();
     assert_eq!(

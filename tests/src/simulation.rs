@@ -340,7 +340,7 @@ struct Simulation {
     now: u64,
     /// What the producer's clock shows beside that.
     clock_offset: i64,
-    /// The largest time that the producer was told.
+    /// The latest time passed to the producer.
     clock: Duration,
     /// From where to where the clock jumped.
     jumps: Vec<(Duration, Duration)>,
@@ -682,7 +682,7 @@ impl Simulation {
         }
     }
 
-    /// What the producer is told of a failure.
+    /// The failure as it is reported to the producer.
     fn told(&self, failure: RequestFailure) -> RequestFailure {
         match (self.rule, failure) {
             (Rule::NeverDoubts, RequestFailure::StreamNotFound(text)) => {
@@ -1028,7 +1028,7 @@ impl Simulation {
             return self.stream.put(record, &mut self.random);
         };
         if rest.is_empty() {
-            // Nothing is left to be sent; our producer is told so.
+            // Nothing is left to send, so the answer for the rest is made up.
             let shard = self.producer.map().shard_of(first);
             return PutResult::Stored {
                 shard_id: Arc::clone(shard.id()),

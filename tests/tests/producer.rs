@@ -392,7 +392,10 @@ fn what_expires_comes_back_with_its_story() {
     let texts = [failure.to_string(), failure.source().unwrap().to_string()];
     assert_eq!(
         texts,
-        ["user record was given up after 2 attempts", "expired"]
+        [
+            "user record was given up after 2 attempts (expired)",
+            "no answer: reset"
+        ]
     );
     assert!(matches!(first.outcome, AttemptOutcome::Rejected { .. }));
     assert_eq!((first.sent_at, first.answered_at), (ms(0), ms(10)));
@@ -836,7 +839,7 @@ fn each_user_record_tells_its_own_attempts() {
     let first = producer.poll_request(ms(0)).unwrap();
     push(&mut producer, &[2, 3], ms(1));
     producer.handle_failure(first.id, lost(), ms(2)).unwrap();
-    // All of it is another shard's now, and is aggregated anew.
+    // All of it is another shard's now, and is aggregated again.
     let map = producer.map().refreshed(split(), ms(3), ms(0)).unwrap();
     producer.replace_map(map, ms(3), ms(3));
     let (second, now) = next_request(&mut producer, ms(3));
@@ -1256,7 +1259,7 @@ fn without_an_answer_about_the_distribution_the_places_of_records_decide() {
     assert!(sent > 127, "after {sent}");
 }
 
-/// Protects the memory of a caller who takes his time: not the whole history.
+/// Protects the memory of a slow caller: not the whole history of attempts is kept.
 #[test]
 fn texts_and_attempts_do_not_grow_with_the_time() {
     let settings = settings().with_backoff(ms(0), ms(0)).with_ttl(ms(1_000));

@@ -143,7 +143,7 @@ fn reshard() {
         }
         token += 1;
     }
-    // A part of it is on its way, and will have to be taken apart.
+    // A part of it is in flight when the shards split.
     let requests: Vec<_> = core::iter::from_fn(|| producer.poll_request(now))
         .take(2)
         .collect();

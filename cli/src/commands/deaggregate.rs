@@ -100,7 +100,7 @@ enum Malformed {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum To {
-    /// An object a line: what was delivered, then what is known of its Kinesis record.
+    /// One JSON object per line: the user record, then the fields of its Kinesis record.
     Ndjson,
     /// An object a line, in the shape of AWS's Python module: a record of a Lambda event.
     Event,
@@ -490,8 +490,8 @@ fn lower_first(name: &str) -> Cow<'_, str> {
 /// What a Kinesis record was put under.
 const OUTER_KEYS: [&str; 2] = ["partitionKey", "explicitHashKey"];
 
-// Names that say something about a line, whether or not it has the field: what
-// the input has by the same name does not go along.
+// Names that say something about a line, whether or not it has the field: the
+// input's own fields of the same name are not copied.
 
 const USER_RECORD_FIELDS: [&str; 10] = [
     "record",

@@ -24,8 +24,8 @@ pub(crate) struct Decoded {
     pub(crate) data: Vec<u8>,
 }
 
-/// Looks for an aggregate in another form; none if there is none. Compressed data is
-/// returned, whatever it is.
+/// Looks for an aggregate in another form. Compressed data is always returned, with or
+/// without an aggregate inside.
 pub(crate) fn decode(data: &[u8], budget: &mut Budget) -> Option<Decoded> {
     let mut forms = Vec::new();
     let mut current = data.to_vec();
@@ -72,7 +72,7 @@ pub(crate) fn ends(data: &[u8]) -> Option<&'static str> {
 fn read_some(reader: impl Read) -> Option<Vec<u8>> {
     let mut data = Vec::new();
     let read = reader.take(MAX_DECOMPRESSED).read_to_end(&mut data);
-    // The beginning of what was cut off will do.
+    // Data that was cut off is decompressed as far as possible.
     (read.is_ok() || !data.is_empty()).then_some(data)
 }
 

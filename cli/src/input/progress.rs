@@ -1,4 +1,4 @@
-//! How far a long run is, on standard error, for who waits at a terminal.
+//! Progress of a long run, printed on standard error if that is a terminal.
 
 use alloc::sync::Arc;
 use core::fmt;

@@ -84,7 +84,7 @@ fn no_kinesis_record_of_the_fixtures_goes_uncounted() {
     ];
     let kinds = kinds.map(number).iter().sum::<u64>() + number("/plain/digestMismatch");
     assert_eq!(kinds, number("/kinesisRecords"));
-    // Blank lines are none.
+    // Blank lines are skipped.
     let filled = blobs.iter().filter(|blob| !blob.is_empty()).count();
     assert_eq!(number("/kinesisRecords"), u64::try_from(filled).unwrap());
     let verdicts = stats["verdicts"].as_object().unwrap();

@@ -138,7 +138,7 @@ fn what_was_read_before_an_error_has_its_verdict() {
 fn what_is_bad_is_what_the_fixtures_say() {
     let fixtures = fixture("decode.jsonl");
     let fixtures: Vec<_> = fixtures.lines().map(json).collect();
-    // A blank line is none.
+    // Blank lines are skipped.
     let fixtures: Vec<_> = fixtures
         .into_iter()
         .filter(|line| line["input_hex"] != "")
@@ -165,7 +165,7 @@ fn what_is_bad_is_what_the_fixtures_say() {
             "malformed" | "bad_index" => true,
             // With something before the magic, too.
             "not_aggregated" => is_sealed(&blob) || holds_one || blob.starts_with(&MAGIC),
-            // Either verdict will do.
+            // Either verdict is accepted.
             "runtimes_disagree" => continue,
             unknown => panic!("{unknown}"),
         };

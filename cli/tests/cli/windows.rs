@@ -129,7 +129,7 @@ fn what_is_read_ahead_comes_out_as_one_by_one() {
 
 #[test]
 fn aggregates_that_are_finished_together_are_those_of_the_library() {
-    // Some are finished at once, some in company: of 1 kB to 1 MB.
+    // Some are finished one by one, some together; sizes range from 1 kB to 1 MB.
     for (max_size, max_count) in [(2000, 1000), (90_000, 80), (90_000, 1000), (1 << 20, 700)] {
         let limits = Limits::new().with_max_size(max_size).unwrap();
         let limits = limits.with_max_count(max_count).unwrap();

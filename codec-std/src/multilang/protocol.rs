@@ -17,7 +17,7 @@ use crate::read::MalformedPolicy;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The process is told its shard. The first call.
+    /// The first call: names the shard of the process.
     Initialize(Initialization),
     /// Records arrived.
     ProcessRecords(RecordBatch),

@@ -152,7 +152,7 @@ pub enum FailureReason {
     #[error("throttled")]
     Throttled,
     /// No aggregate can hold it. It was accepted while user records were sent
-    /// raw, or the settings' limits count differently in company.
+    /// raw, or the limits allow less for an aggregate than for a raw record.
     #[error(transparent)]
     Unfit(EncodeError),
     /// It has no partition key, and the stream now distributes records by key.

@@ -232,8 +232,7 @@ impl ProducerSettings {
         self
     }
 
-    /// Sets in what form a user record is sent that would be alone in its
-    /// aggregate. A consumer gets a raw one without a sub-sequence number.
+    /// Sets how to send a user record that would be alone in its aggregate. A consumer gets a raw one without a sub-sequence number.
     #[must_use]
     pub const fn with_lone_user_record(mut self, lone: LoneUserRecord) -> Self {
         self.lone = lone;

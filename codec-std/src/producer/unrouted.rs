@@ -7,8 +7,8 @@ use crate::producer::entry::Entry;
 use crate::producer::lane::Lane;
 use crate::producer::sealed::Sealed;
 
-/// User records whose lanes are gone, and Kinesis records that have to be taken
-/// apart. Nothing is sent before there are none.
+/// User records whose lanes are gone, and Kinesis records to take
+/// apart. Nothing is sent until all of them are routed.
 #[derive(Debug)]
 pub(super) struct Unrouted<T> {
     lanes: Vec<Lane<T>>,

@@ -80,7 +80,7 @@ impl ShardedLimits {
         self
     }
 
-    /// Sets in what form a lone user record goes.
+    /// Sets how to write an aggregate that would hold a single user record.
     #[must_use]
     pub const fn with_lone_user_record(mut self, lone: LoneUserRecord) -> Self {
         self.lone = lone;
@@ -421,8 +421,8 @@ impl<T> ShardedAggregator<T> {
         self.deadlines.next()
     }
 
-    /// Completes the aggregate that has been due for longest, if one is. To be
-    /// called until there is none.
+    /// Completes the aggregate that has been due for longest, if any. Call it until it
+    /// returns `None`.
     pub fn flush_due(&mut self, now: Duration) -> Option<ShardAggregate<T>> {
         let place = self.deadlines.due(now)?;
         self.flush_place(place)

@@ -1,6 +1,6 @@
 //! The running producer on a stream in memory, in tokio's paused time. Protects
 //! what callers rely on: nothing is lost, each accepted user record is reported
-//! once, and whoever stops waiting changes nothing for the others.
+//! once, and a caller that stops waiting changes nothing for the others.
 
 extern crate alloc;
 

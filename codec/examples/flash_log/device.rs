@@ -107,7 +107,7 @@ impl<F: NorFlash> FlashLog<F> {
                 found.sealed = found.sealed.saturating_add(1);
             } else {
                 found.lost = found.lost.saturating_add(1);
-                // So that it is told once.
+                // So that the loss is reported once.
                 log.program(sector, Self::DONE, [0; WORD])?;
             }
         }

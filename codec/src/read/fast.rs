@@ -113,7 +113,7 @@ fn take_len(input: &[u8]) -> Option<(usize, &[u8])> {
 }
 
 /// Takes an index of up to three bytes. Indices of one byte and of two come in any
-/// order, so these are told apart without a branch.
+/// order, so they are distinguished without a branch.
 #[inline(always)]
 fn take_index(input: &[u8]) -> Option<(u32, &[u8])> {
     // A field follows every index here, so there is always a second byte.

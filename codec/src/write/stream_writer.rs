@@ -151,8 +151,8 @@ impl<S: ByteSink> StreamWriter<S> {
     ///
     /// # Errors
     ///
-    /// - [`StreamError::Rejected`] with [`EncodeError::Full`] if the limit leaves
-    ///   no room for it, with [`EncodeError::TooLarge`] if it never does;
+    /// - [`StreamError::Rejected`] with [`EncodeError::Full`](crate::EncodeError::Full) if the limit leaves
+    ///   no room for it, with [`EncodeError::TooLarge`](crate::EncodeError::TooLarge) if it never does;
     /// - [`StreamError::Sink`] if the sink failed, [`StreamError::Poisoned`] if
     ///   it did so in an earlier call.
     pub fn add_partition_key(
@@ -173,7 +173,7 @@ impl<S: ByteSink> StreamWriter<S> {
     /// # Errors
     ///
     /// As [`add_partition_key`](Self::add_partition_key). Also
-    /// [`EncodeError::TooLarge`] if there is no room for it besides the only
+    /// [`EncodeError::TooLarge`](crate::EncodeError::TooLarge) if there is no room for it besides the only
     /// partition key of an aggregate without user records.
     pub fn add_explicit_hash_key(
         &mut self,
@@ -190,11 +190,11 @@ impl<S: ByteSink> StreamWriter<S> {
     ///
     /// # Errors
     ///
-    /// - [`StreamError::Rejected`] with [`EncodeError::StaleKeyIndex`] if an index
-    ///   belongs to an earlier aggregate, [`EncodeError::UnknownKeyIndex`] if it
-    ///   is not in its table, [`EncodeError::Full`] and
-    ///   [`EncodeError::CountReached`] if the limits leave no room for the user
-    ///   record, [`EncodeError::TooLarge`] if they never do. A key that was added
+    /// - [`StreamError::Rejected`] with [`EncodeError::StaleKeyIndex`](crate::EncodeError::StaleKeyIndex) if an index
+    ///   belongs to an earlier aggregate, [`EncodeError::UnknownKeyIndex`](crate::EncodeError::UnknownKeyIndex) if it
+    ///   is not in its table, [`EncodeError::Full`](crate::EncodeError::Full) and
+    ///   [`EncodeError::CountReached`](crate::EncodeError::CountReached) if the limits leave no room for the user
+    ///   record, [`EncodeError::TooLarge`](crate::EncodeError::TooLarge) if they never do. A key that was added
     ///   for it stays in its table;
     /// - [`StreamError::Sink`] if the sink failed, [`StreamError::Poisoned`] if
     ///   it did so in an earlier call.
@@ -223,7 +223,7 @@ impl<S: ByteSink> StreamWriter<S> {
     ///
     /// # Errors
     ///
-    /// - [`StreamError::Rejected`] with [`EncodeError::Empty`] without user
+    /// - [`StreamError::Rejected`] with [`EncodeError::Empty`](crate::EncodeError::Empty) without user
     ///   records. The keys stay;
     /// - [`StreamError::Sink`] if the sink failed, [`StreamError::Poisoned`] if
     ///   it did so in an earlier call.

@@ -1,4 +1,4 @@
-//! A Lambda function that aggregates a stream's user records anew for another
+//! A Lambda function that aggregates a stream's user records again for another
 //! stream, in another account or region: each aggregate for one shard, and none
 //! lost when that stream reshards.
 //!

@@ -46,7 +46,7 @@ macro_rules! enable_fpu {
     };
 }
 
-/// There is none.
+/// Does nothing: the target has no floating-point unit.
 #[cfg(not(target_abi = "eabihf"))]
 macro_rules! enable_fpu {
     () => {

@@ -124,7 +124,7 @@ fn write_sections(fixture: &Fixture, buffer: &mut [u8]) -> Result<(), Failure> {
     }
 }
 
-/// Interns the tables as they stand, then finds each user record's keys there.
+/// Adds the keys of both tables in their order, then finds each user record's keys there.
 fn copy_by_sections<'out>(
     blob: &[u8],
     buffer: &'out mut [u8],

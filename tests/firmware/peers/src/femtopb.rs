@@ -1,4 +1,4 @@
-//! femtopb: borrows, lists read anew at each use. Tags and explicit hash keys
+//! femtopb: borrows, lists are read again at each use. Tags and explicit hash keys
 //! are left out, which makes it smaller.
 
 use femtopb::{Message as _, Repeated, item_encoding};

@@ -39,7 +39,7 @@ async fn main() -> anyhow::Result<()> {
         delivery.await?;
         delivered += 1;
     }
-    producer.shutdown().await;
+    producer.close().await;
     let records = usize::try_from(u64::from(keys) * u64::from(numbers))?;
     ensure!(delivered == records, "{delivered} of {records} delivered");
     Ok(())
