@@ -487,6 +487,22 @@ fn the_wait_for_a_share_counts_and_ends_with_the_producer() {
             );
         }
         assert!(start.elapsed() < ms(2_200), "{:?}", start.elapsed());
+        // One is accepted when those before it have expired. Its time does not
+        // start again.
+        while producer.try_put(in_quarter(0, "key", 0)).is_ok() {
+            tokio::time::sleep(ms(1)).await;
+        }
+        tokio::time::sleep(ms(1_000)).await;
+        let start = tokio::time::Instant::now();
+        let late = spawn_put(&producer, in_quarter(0, "key", 0));
+        while !late.is_finished() {
+            let live = producer.put(in_quarter(1, "live", 0)).await;
+            live.await.unwrap();
+        }
+        assert!(start.elapsed() > ms(500), "{:?}", start.elapsed());
+        let error = late.await.unwrap().await.unwrap_err();
+        assert!(matches!(error, PutError::Failed(_)), "{error:?}");
+        assert!(start.elapsed() < ms(2_200), "{:?}", start.elapsed());
         let mut futures = Vec::new();
         while let Ok(future) = producer.try_put(in_quarter(0, "key", 1)) {
             futures.push(future);
