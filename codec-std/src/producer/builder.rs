@@ -149,10 +149,8 @@ impl<S: StreamService> ProducerBuilder<S> {
         let listing = first_listing(&stream, clock, self.start_timeout, &mut pauses);
         let (map, distribution, listed_at) = listing.instrument(span.clone()).await?;
         span.in_scope(|| tracing::debug!(shards = map.open_shards().len(), "start"));
-        // A put waits for room, and the room is not divided by shards.
-        let settings = self.settings.with_shard_shares(false);
-        let (max_buffered_len, ttl) = (settings.max_buffered_len(), settings.ttl());
-        let mut core = ProducerCore::new(map, listed_at, settings, seed);
+        let (max_buffered_len, ttl) = (self.settings.max_buffered_len(), self.settings.ttl());
+        let mut core = ProducerCore::new(map, listed_at, self.settings, seed);
         core.set_distribution(&distribution, clock.now());
         let intake = Arc::new(Intake::new(max_buffered_len, core.snapshot(clock.now())));
         let shared = Arc::clone(&intake);

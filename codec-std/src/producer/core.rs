@@ -24,6 +24,8 @@
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
+#[cfg(feature = "producer")]
+use kinesis_agg_codec::HashKeyRange;
 use kinesis_agg_codec::{EncodeError, EncodedPart};
 
 use crate::producer::attempt::Attempts;
@@ -47,6 +49,10 @@ use crate::shards::ShardMap;
 use crate::shards::{RejectedUserRecord, RejectionReason, check_room};
 use crate::write::PushError;
 use crate::write::{AsUserRecord as _, OwnedUserRecord};
+
+/// How late a put is whose time to live does not follow from those before it.
+#[cfg(feature = "producer")]
+const LATE: Duration = Duration::from_millis(100);
 
 /// Accepts user records, hands out PutRecords requests, and reports how each
 /// user record ended.
@@ -248,7 +254,9 @@ impl<T> ProducerCore<T> {
         put_at: Duration,
         now: Duration,
     ) -> Result<(), RejectedUserRecord<OwnedUserRecord, T>> {
-        self.accept(user_record, token, put_at, None, now)
+        let own_expiry = None;
+        self.accept(user_record, token, put_at, own_expiry, true, now)
+            .map(drop)
     }
 
     /// [`push`](Self::push) with a time to live of its own: the user record is
@@ -274,7 +282,60 @@ impl<T> ProducerCore<T> {
             let reason = RejectionReason::Expired;
             return Err(RejectedUserRecord::new(user_record, token, reason));
         }
-        self.accept(user_record, token, put_at, Some(expires_at), now)
+        self.accept(user_record, token, put_at, Some(expires_at), true, now)
+            .map(drop)
+    }
+
+    /// A push whose shard may hold more than its share. Returns the hash keys of
+    /// the shard if it does now. A `put_at` that is late counts all the same.
+    #[cfg(feature = "producer")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "the user record goes back as it came, without a box"
+    )]
+    pub(super) fn push_beyond_share(
+        &mut self,
+        user_record: OwnedUserRecord,
+        token: T,
+        put_at: Duration,
+        now: Duration,
+    ) -> Result<Option<HashKeyRange>, RejectedUserRecord<OwnedUserRecord, T>> {
+        // Puts of several handles come nearly in order; those from a gate do not.
+        let is_late = self.last_put_at.saturating_sub(put_at) > LATE;
+        let own_expiry = is_late.then(|| put_at.saturating_add(self.settings.ttl));
+        if own_expiry.is_some_and(|expires_at| expires_at <= self.advance(now)) {
+            let reason = RejectionReason::Expired;
+            return Err(RejectedUserRecord::new(user_record, token, reason));
+        }
+        let place = self.accept(user_record, token, put_at, own_expiry, false, now)?;
+        let is_above = self.check_share(place, 1).is_err();
+        let lane = self.lanes.get(place).filter(|_| is_above);
+        Ok(lane.map(|lane| lane.range))
+    }
+
+    /// Bytes that the shards of a range may hold beside what they hold. If
+    /// somebody waits for them, what they hold does not wait for company.
+    #[cfg(feature = "producer")]
+    pub(super) fn share_left(&mut self, range: HashKeyRange, is_awaited: bool) -> usize {
+        let limit = self.settings.max_buffered_len;
+        if self.lanes.len() == 1 {
+            return limit;
+        }
+        let free = limit.saturating_sub(self.held_len);
+        let mut taken: usize = 0;
+        for place in self.lanes.places(range) {
+            let lane = self.lanes.get(place);
+            taken = taken.saturating_add(lane.map_or(0, |lane| lane.held_len()));
+            if is_awaited {
+                let number = self.next_number;
+                self.lanes.flush_lane(place, number, &self.settings);
+            }
+        }
+        // As in a push: one that holds nothing may take what is there.
+        if taken == 0 {
+            return limit;
+        }
+        free.saturating_sub(taken)
     }
 
     #[expect(
@@ -288,8 +349,9 @@ impl<T> ProducerCore<T> {
         token: T,
         put_at: Duration,
         own_expiry: Option<Duration>,
+        keeps_share: bool,
         now: Duration,
-    ) -> Result<(), RejectedUserRecord<OwnedUserRecord, T>> {
+    ) -> Result<usize, RejectedUserRecord<OwnedUserRecord, T>> {
         let now = self.advance(now);
         let put_at = put_at.min(now).max(self.last_put_at);
         let needed = Self::held_len(&user_record);
@@ -305,7 +367,7 @@ impl<T> ProducerCore<T> {
         }
         let hash_key = user_record.hash_key();
         let place = self.lanes.place_of(hash_key);
-        if let Err(reason) = self.check_share(place, needed) {
+        if keeps_share && let Err(reason) = self.check_share(place, needed) {
             let number = self.next_number;
             self.lanes.flush_lane(place, number, &self.settings);
             return Err(RejectedUserRecord::new(user_record, token, reason));
@@ -334,7 +396,7 @@ impl<T> ProducerCore<T> {
         self.held_count = self.held_count.saturating_add(1);
         count(&mut self.counters.user_records_in, 1);
         self.lanes.push(place, entry, &self.settings);
-        Ok(())
+        Ok(place)
     }
 
     /// Whether a user record can be sent in the form that the stream asks for.

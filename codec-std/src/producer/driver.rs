@@ -144,6 +144,11 @@ impl Producer {
     /// ([`RejectionReason::Expired`]). A user record that is not accepted comes
     /// back through the future as well.
     ///
+    /// A put for a shard that holds its share of the buffer
+    /// ([`ProducerSettings::with_shard_shares`](crate::ProducerSettings::with_shard_shares))
+    /// waits until that has room again. Puts for other shards go on meanwhile,
+    /// unless they come after it in the same loop.
+    ///
     /// User records of one hash key are stored in the order in which their
     /// puts returned.
     ///
@@ -170,15 +175,16 @@ impl Producer {
     /// # Errors
     ///
     /// [`PutError::Rejected`] with [`RejectionReason::BufferFull`] if there is no
-    /// room, or with [`RejectionReason::LargerThanBuffer`] if there never will
-    /// be; [`PutError::Stopped`] if the producer is closed. Each holds the user
+    /// room, with [`RejectionReason::ShardFull`] if its shard holds its share, or
+    /// with [`RejectionReason::LargerThanBuffer`] if there never will be;
+    /// [`PutError::Stopped`] if the producer is closed. Each holds the user
     /// record, and the [hook](crate::producer::ProducerBuilder::on_failure) is
     /// not called. Other reasons to reject it come through the future.
     pub fn try_put(&self, user_record: OwnedUserRecord) -> Result<DeliveryFuture, PutError> {
         let needed = ProducerCore::<Token>::held_len(&user_record);
         let inner = &*self.inner;
-        match inner.intake.room.try_take(needed) {
-            Ok(()) => {
+        match inner.intake.try_take_room(&user_record, needed) {
+            Ok(_pass) => {
                 let pushed = inner.intake.push(user_record, needed, inner.clock.now());
                 pushed.map_err(|user_record| PutError::Stopped(user_record.into()))
             }
@@ -210,7 +216,8 @@ impl Producer {
 
     /// Accepts user records as soon as there is room for them, and returns the
     /// futures of their deliveries, in the same order. It takes less time than
-    /// as many [`put`](Self::put)s, and does the same otherwise.
+    /// as many [`put`](Self::put)s one after the other, and does the same
+    /// otherwise: one that waits keeps those behind it waiting.
     ///
     /// # Cancellation
     ///
@@ -236,7 +243,8 @@ impl Producer {
             let held_len = batch.iter().map(|&(_, held_len)| held_len);
             let needed = held_len.fold(0, usize::saturating_add);
             let mut rest = batch;
-            if inner.intake.room.try_take(needed).is_ok() {
+            let is_open = inner.intake.gates.is_empty();
+            if is_open && inner.intake.room.try_take(needed).is_ok() {
                 let put_at = inner.clock.now();
                 match inner.intake.push_all(rest, put_at, &mut futures) {
                     Ok(()) => continue,
@@ -260,14 +268,15 @@ impl Producer {
         let expiry = put_at.saturating_add(inner.ttl);
         let until = time.map_or(expiry, |time| put_at.saturating_add(time).min(expiry));
         let until = inner.clock.instant(until);
-        match inner.intake.wait_for_room(needed, until).await {
-            Ok(()) => {
+        let room = inner.intake.wait_for_room(&user_record, needed, until);
+        match room.await {
+            Ok(_pass) => {
                 let pushed = inner.intake.push(user_record, needed, put_at);
                 pushed.map_err(|user_record| PutError::Stopped(user_record.into()))
             }
-            Err(NoRoom::Rejected(RejectionReason::BufferFull { .. }))
-                if inner.clock.now() >= expiry =>
-            {
+            Err(NoRoom::Rejected(
+                RejectionReason::BufferFull { .. } | RejectionReason::ShardFull { .. },
+            )) if inner.clock.now() >= expiry => {
                 let expired = RejectionReason::Expired;
                 Err(PutError::Rejected(user_record.into(), expired))
             }

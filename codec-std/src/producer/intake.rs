@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::producer::counters::ProducerCounters;
 use crate::producer::delivery::{DeliveryFuture, Ending, Slots};
 use crate::producer::event::Failure;
+use crate::producer::gates::{Gates, Pass};
 use crate::producer::numbers::{ProducerSnapshot, ShardSnapshot};
 use crate::producer::room::{NoRoom, Room};
 use crate::write::OwnedUserRecord;
@@ -42,6 +43,7 @@ pub(super) struct Token {
 #[derive(Debug)]
 pub(super) struct Intake {
     pub(super) room: Room,
+    pub(super) gates: Gates,
     queue: Mutex<Queue>,
     wake: Notify,
     reports: Mutex<Reports>,
@@ -84,6 +86,7 @@ impl Intake {
     pub(super) fn new(room_len: usize, first: ProducerSnapshot) -> Self {
         Self {
             room: Room::new(room_len),
+            gates: Gates::default(),
             queue: Mutex::new(Queue {
                 commands: VecDeque::new(),
                 slots: Slots::new(),
@@ -169,6 +172,7 @@ impl Intake {
     pub(super) fn close(&self) {
         lock(&self.queue).is_closed = true;
         self.room.close();
+        self.gates.close();
         self.wake.notify_one();
     }
 
@@ -178,14 +182,46 @@ impl Intake {
         self.close();
     }
 
-    /// Waits for room until then; the task flushes meanwhile.
+    /// Takes room for a user record. If it had to pass a gate, the pass is kept
+    /// until the user record is in the queue.
+    pub(super) fn try_take_room(
+        &self,
+        user_record: &OwnedUserRecord,
+        needed: usize,
+    ) -> Result<Option<Pass<'_>>, NoRoom> {
+        let count = self.room.count(needed)?;
+        let pass = match self.gates.of(user_record) {
+            Some(gate) => gate.try_pass(count, needed, &self.wake)?,
+            None => None,
+        };
+        self.room.try_take(needed)?;
+        Ok(pass)
+    }
+
+    /// The same, but waits for room until then; the task flushes meanwhile.
     pub(super) async fn wait_for_room(
         &self,
+        user_record: &OwnedUserRecord,
         needed: usize,
         until: Option<Instant>,
-    ) -> Result<(), NoRoom> {
-        let wake = || self.wake.notify_one();
-        self.room.take(needed, until, wake).await
+    ) -> Result<Option<Pass<'_>>, NoRoom> {
+        let count = self.room.count(needed)?;
+        loop {
+            let pass = match self.gates.of(user_record) {
+                Some(gate) => match gate.pass(count, needed, until, &self.wake).await? {
+                    None => continue,
+                    pass => pass,
+                },
+                None => None,
+            };
+            let wake = || self.wake.notify_one();
+            self.room.take(needed, until, wake).await?;
+            // Many may have waited for room when the gate was shut.
+            if pass.is_some() || self.gates.of(user_record).is_none() {
+                return Ok(pass);
+            }
+            self.room.give_back(needed);
+        }
     }
 
     /// Waits until something was appended, or there are orders, or somebody
@@ -219,6 +255,7 @@ impl Intake {
     /// Closes because the task ends, and returns what it has not taken.
     pub(super) fn end(&self) -> VecDeque<Command> {
         self.room.close();
+        self.gates.close();
         let mut queue = lock(&self.queue);
         queue.is_closed = true;
         queue.has_ended = true;

@@ -134,7 +134,7 @@ impl<T> Lanes<T> {
     }
 
     /// The lanes that a span touches.
-    fn places(&self, span: HashKeyRange) -> RangeInclusive<usize> {
+    pub(super) fn places(&self, span: HashKeyRange) -> RangeInclusive<usize> {
         self.place_of(span.starting_hash_key())..=self.place_of(span.ending_hash_key())
     }
 

@@ -24,6 +24,8 @@ mod entry;
 mod epochs;
 mod event;
 mod fill;
+#[cfg(feature = "producer")]
+mod gates;
 mod give_up;
 mod held_keys;
 mod histogram;

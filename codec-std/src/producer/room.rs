@@ -4,8 +4,9 @@
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 
-use tokio::sync::{Semaphore, TryAcquireError};
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, TryAcquireError};
 use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 
 use crate::shards::RejectionReason;
 
@@ -68,14 +69,7 @@ impl Room {
         };
         let _waiting = Waiting::new(self);
         on_short();
-        let bytes = self.bytes.acquire_many(self.count(needed)?);
-        let far = Duration::from_secs(u64::from(u32::MAX));
-        let until = until.or_else(|| Instant::now().checked_add(far));
-        let bytes = match until {
-            Some(until) => tokio::time::timeout_at(until, bytes).await,
-            None => Ok(bytes.await),
-        };
-        match bytes {
+        match acquire(&self.bytes, self.count(needed)?, until).await {
             Ok(Ok(bytes)) => {
                 bytes.forget();
                 Ok(())
@@ -85,7 +79,8 @@ impl Room {
         }
     }
 
-    fn count(&self, needed: usize) -> Result<u32, NoRoom> {
+    /// That many bytes as permits, unless there can never be so many.
+    pub(super) fn count(&self, needed: usize) -> Result<u32, NoRoom> {
         let limit = self.len;
         let count = u32::try_from(needed).ok().filter(|_| needed <= limit);
         let too_large = RejectionReason::LargerThanBuffer { needed, limit };
@@ -107,6 +102,20 @@ impl Room {
     /// True if somebody waits.
     pub(super) fn is_short(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// Waits for permits, but not beyond `until`; none is far away.
+pub(super) async fn acquire(
+    bytes: &Semaphore,
+    count: u32,
+    until: Option<Instant>,
+) -> Result<Result<SemaphorePermit<'_>, AcquireError>, Elapsed> {
+    let bytes = bytes.acquire_many(count);
+    let far = Duration::from_secs(u64::from(u32::MAX));
+    match until.or_else(|| Instant::now().checked_add(far)) {
+        Some(until) => tokio::time::timeout_at(until, bytes).await,
+        None => Ok(bytes.await),
     }
 }
 

@@ -222,7 +222,9 @@ impl ProducerSettings {
     /// records of one shard of several may then hold no more bytes than are still
     /// free, or [`push`](crate::producer::ProducerCore::push) rejects them with
     /// [`RejectionReason::ShardFull`](crate::shards::RejectionReason::ShardFull):
-    /// one shard that takes nothing leaves half of the buffer to the others.
+    /// one shard that takes nothing leaves half of the buffer to the others. A
+    /// put of `Producer` waits instead. What it has accepted before its task saw
+    /// that the share is taken may be above the share, never above the buffer.
     /// Where the service distributes records itself, there are no shares.
     #[must_use]
     pub const fn with_shard_shares(mut self, shard_shares: bool) -> Self {

@@ -155,6 +155,9 @@ impl<S: StreamService> Worker<S> {
         self.intake.report(self.core.counters());
         is_moving |= self.take_events();
         self.intake.room.give_back(core::mem::take(&mut self.freed));
+        let core = &mut self.core;
+        let share_left = |range, is_awaited| core.share_left(range, is_awaited);
+        self.intake.gates.update(share_left);
         self.epochs.tell();
         self.tally.warn(now);
         #[cfg(feature = "metrics")]
@@ -181,10 +184,15 @@ impl<S: StreamService> Worker<S> {
             match self.commands.pop_front() {
                 Some(Command::Put(user_record, mut token, put_at)) => {
                     token.epoch = self.epochs.add();
-                    if let Err(rejected) = self.core.push(user_record, token, put_at, now) {
-                        let user_record = rejected.user_record.into();
-                        let error = PutError::Rejected(user_record, rejected.reason);
-                        self.end(rejected.token, Err(error));
+                    let pushed = self.core.push_beyond_share(user_record, token, put_at, now);
+                    match pushed {
+                        Ok(None) => {}
+                        Ok(Some(full)) => self.intake.gates.shut(full),
+                        Err(rejected) => {
+                            let user_record = rejected.user_record.into();
+                            let error = PutError::Rejected(user_record, rejected.reason);
+                            self.end(rejected.token, Err(error));
+                        }
                     }
                 }
                 Some(Command::Flush(ended)) => {

@@ -12,13 +12,14 @@ use core::time::Duration;
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
-use kinesis_agg::OwnedUserRecord;
 use kinesis_agg::producer::{
     DeliveryFuture, FailureReason, Producer, ProducerBuilder, ProducerSettings, PutError,
 };
 use kinesis_agg::shards::RejectionReason;
 use kinesis_agg::write::Limits;
+use kinesis_agg::{HashKey, OwnedUserRecord};
 use stream::{Faults, MemoryStream, Random};
+use tokio::task::JoinHandle;
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -49,6 +50,8 @@ struct Ledger {
     cancelled: HashSet<String>,
     /// Handed back by the put itself.
     handed_back: HashSet<String>,
+    /// Those of them whose shard held its share.
+    shard_full: u64,
     delivered: HashSet<String>,
     /// Ends of futures that were awaited, other than deliveries.
     failed: HashMap<String, PutError>,
@@ -56,6 +59,16 @@ struct Ledger {
     hooked: HashMap<String, u64>,
     /// Of the user records that were given up by a shutdown.
     undelivered: Vec<String>,
+}
+
+impl Ledger {
+    fn hand_back(&mut self, id: String, error: PutError) {
+        if let PutError::Rejected(_, RejectionReason::ShardFull { .. }) = error {
+            self.shard_full += 1;
+        }
+        assert_eq!(id_of(&error.into_user_record()), id);
+        self.handed_back.insert(id);
+    }
 }
 
 type Shared = Arc<Mutex<Ledger>>;
@@ -85,10 +98,7 @@ async fn put_some(producer: Producer, ledger: Shared, name: u64, mut random: Ran
                 let id = id_of(&put);
                 match producer.try_put(put) {
                     Ok(future) => accepted.push((id, future)),
-                    Err(error) => {
-                        assert_eq!(id_of(&error.into_user_record()), id);
-                        ledger.lock().unwrap().handed_back.insert(id);
-                    }
+                    Err(error) => ledger.lock().unwrap().hand_back(id, error),
                 }
             }
             2 => {
@@ -96,10 +106,7 @@ async fn put_some(producer: Producer, ledger: Shared, name: u64, mut random: Ran
                 let id = id_of(&put);
                 match producer.put_within(put, random.ms(200)).await {
                     Ok(future) => accepted.push((id, future)),
-                    Err(error) => {
-                        assert_eq!(id_of(&error.into_user_record()), id);
-                        ledger.lock().unwrap().handed_back.insert(id);
-                    }
+                    Err(error) => ledger.lock().unwrap().hand_back(id, error),
                 }
             }
             3 => {
@@ -181,7 +188,8 @@ fn take_undelivered(ledger: &Shared, end: &kinesis_agg::producer::Shutdown) {
     ledger.lock().unwrap().undelivered.extend(ids);
 }
 
-async fn run(seed: u64) {
+/// Returns how many puts found that their shard held its share.
+async fn run(seed: u64) -> u64 {
     let mut random = Random::new(seed);
     let mut faults = Faults::default();
     if random.percent(80) {
@@ -219,7 +227,7 @@ async fn run(seed: u64) {
         .start()
         .await;
     // Without a listing in the start timeout there is nothing to test.
-    let Ok(producer) = producer else { return };
+    let Ok(producer) = producer else { return 0 };
     let puts: Vec<_> = (0..1 + random.below(3))
         .map(|name| {
             let random = Random::new(random.next());
@@ -236,8 +244,13 @@ async fn run(seed: u64) {
         async move {
             for _ in 0..random.below(6) {
                 tokio::time::sleep(random.ms(1_000)).await;
-                stream.reshard();
+                match random.below(3) {
+                    0 => stream.set_dead(Some(usize::try_from(random.below(8)).unwrap())),
+                    1 => stream.set_dead(None),
+                    _ => stream.reshard(),
+                }
             }
+            stream.set_dead(None);
             if random.percent(50) {
                 stream.set_faults(Faults::default());
             }
@@ -248,7 +261,9 @@ async fn run(seed: u64) {
         put.await.unwrap();
     }
     reshards.await.unwrap();
-    check(&stream, &ledger.lock().unwrap(), &end.counters);
+    let ledger = ledger.lock().unwrap();
+    check(&stream, &ledger, &end.counters);
+    ledger.shard_full
 }
 
 fn check(
@@ -305,10 +320,204 @@ fn nothing_is_lost_and_each_accepted_user_record_is_reported_once() {
             eprintln!("{info}");
         }
     }));
+    let mut shard_full = 0;
     for seed in first..first + count {
         let run = std::panic::catch_unwind(|| paused(run(seed)));
         assert!(run.is_ok(), "seed {seed}");
+        shard_full += run.unwrap();
     }
+    assert!(shard_full > 0 || count < 200, "no shard held its share");
+}
+
+/// A quarter of all hash keys: each is a shard.
+const QUARTER: u128 = 1 << 126;
+
+/// `number` is padded, so that the buffer fills in time.
+fn in_quarter(quarter: u128, key: &str, number: u64) -> OwnedUserRecord {
+    let user_record = OwnedUserRecord::new(key, format!("{key}/{number:0100}"));
+    user_record.with_explicit_hash_key(HashKey::new(quarter * QUARTER + 1_000))
+}
+
+async fn in_four_shards(settings: ProducerSettings) -> (MemoryStream, Producer) {
+    let faults = Faults {
+        latency: 20,
+        ..Faults::default()
+    };
+    let stream = MemoryStream::new(4, faults, 1);
+    stream.set_dead(Some(0));
+    let producer = producer(&stream, settings).await;
+    (stream, producer)
+}
+
+#[expect(
+    clippy::async_yields_async,
+    reason = "when the put returns is what is tested"
+)]
+fn spawn_put(producer: &Producer, put: OwnedUserRecord) -> JoinHandle<DeliveryFuture> {
+    let producer = producer.clone();
+    tokio::spawn(async move { producer.put(put).await })
+}
+
+/// Protects the other shards from one that takes nothing for 20 seconds, with as
+/// many tasks as there are user records for that.
+#[test]
+fn a_dead_shard_does_not_stop_puts_for_the_others() {
+    const PER_SHARD: u64 = 75_000;
+    paused(async {
+        let settings = ProducerSettings::new()
+            .with_ttl(ms(300_000))
+            .with_max_buffered_len(4 << 20);
+        let (stream, producer) = in_four_shards(settings).await;
+        let start = tokio::time::Instant::now();
+        let due = move |number: u64| start + Duration::from_micros(number * 20_000_000 / PER_SHARD);
+        let putter = |quarter: u128| {
+            let producer = producer.clone();
+            tokio::spawn(async move {
+                let mut latest = Duration::ZERO;
+                let key = format!("live-{quarter}");
+                for number in 0..PER_SHARD {
+                    tokio::time::sleep_until(due(number)).await;
+                    drop(producer.put(in_quarter(quarter, &key, number)).await);
+                    latest = latest.max(due(number).elapsed());
+                }
+                latest
+            })
+        };
+        let live: Vec<_> = (1..4).map(putter).collect();
+        let mut dead = Vec::new();
+        for number in 0..PER_SHARD {
+            tokio::time::sleep_until(due(number)).await;
+            let put = in_quarter(0, &format!("dead-{number}"), 0);
+            dead.push(spawn_put(&producer, put));
+        }
+        for live in live {
+            let latest = live.await.unwrap();
+            assert!(latest < ms(50), "a put waited for {latest:?}");
+        }
+        let now = producer.snapshot().await;
+        assert!(now.buffered_len <= 4 << 20, "{now:?}");
+        assert!(dead.iter().any(|put| put.is_finished()));
+        assert!(dead.iter().any(|put| !put.is_finished()));
+        stream.set_dead(None);
+        for put in dead {
+            put.await.unwrap().await.unwrap();
+        }
+        let end = producer.close().await;
+        assert_eq!(end.user_records_delivered, 4 * PER_SHARD);
+        assert_eq!(stream.consume().out_of_order, [""; 0]);
+    });
+}
+
+#[test]
+fn a_shard_that_holds_its_share_gives_the_user_record_back_as_a_full_buffer_does() {
+    paused(async {
+        let settings = ProducerSettings::new()
+            .with_ttl(ms(10_000))
+            .with_max_buffered_len(20_000);
+        let (stream, producer) = in_four_shards(settings).await;
+        let mut futures = Vec::new();
+        let mut number = 0;
+        let error = loop {
+            match producer.try_put(in_quarter(0, "key", number)) {
+                Ok(future) => futures.push(future),
+                Err(error) => break error,
+            }
+            number += 1;
+            tokio::time::sleep(ms(1)).await;
+        };
+        let is_full = |error: &PutError| {
+            matches!(
+                error,
+                PutError::Rejected(_, RejectionReason::ShardFull { needed, available })
+                    if needed > available
+            )
+        };
+        assert!(is_full(&error) && number > 10, "{error:?}");
+        let start = tokio::time::Instant::now();
+        let rejected = error.into_user_record();
+        let error = producer.put_within(rejected, ms(50)).await.unwrap_err();
+        assert!(is_full(&error), "{error:?}");
+        assert_eq!(start.elapsed(), ms(50));
+        let other = producer.try_put(in_quarter(2, "other", 0)).unwrap();
+        other.await.unwrap();
+        // One that waits for its share, and one that stops waiting.
+        let rejected = error.into_user_record();
+        let waiting = spawn_put(&producer, rejected);
+        let stops = producer.put(in_quarter(0, "key", 1_000_000));
+        assert!(tokio::time::timeout(ms(500), stops).await.is_err());
+        assert!(!waiting.is_finished());
+        stream.set_dead(None);
+        futures.push(waiting.await.unwrap());
+        for future in futures {
+            future.await.unwrap();
+        }
+        let consumed = stream.consume();
+        assert_eq!(consumed.out_of_order, [""; 0]);
+        assert!(!consumed.ids.iter().any(|id| id.ends_with("/1000000")));
+    });
+}
+
+/// Protects the time to live of a user record that waited for its share.
+#[test]
+fn the_wait_for_a_share_counts_and_ends_with_the_producer() {
+    paused(async {
+        let settings = ProducerSettings::new()
+            .with_ttl(ms(2_000))
+            .with_max_buffered_len(20_000);
+        let (_stream, producer) = in_four_shards(settings).await;
+        let start = tokio::time::Instant::now();
+        let puts: Vec<_> = (0..400)
+            .map(|number| {
+                let producer = producer.clone();
+                let put = in_quarter(0, &format!("dead-{number}"), 0);
+                tokio::spawn(async move { producer.put(put).await.await })
+            })
+            .collect();
+        while start.elapsed() < ms(1_900) {
+            let live = producer.put(in_quarter(1, "live", 0)).await;
+            live.await.unwrap();
+        }
+        for put in puts {
+            let error = put.await.unwrap().unwrap_err();
+            assert!(
+                matches!(error, PutError::Rejected(_, RejectionReason::Expired))
+                    || matches!(&error, PutError::Failed(failure)
+                        if failure.reason == FailureReason::Expired),
+                "{error:?}"
+            );
+        }
+        assert!(start.elapsed() < ms(2_200), "{:?}", start.elapsed());
+        // One is accepted when those before it have expired. Its time does not
+        // start again.
+        while producer.try_put(in_quarter(0, "key", 0)).is_ok() {
+            tokio::time::sleep(ms(1)).await;
+        }
+        tokio::time::sleep(ms(1_000)).await;
+        let start = tokio::time::Instant::now();
+        let late = spawn_put(&producer, in_quarter(0, "key", 0));
+        while !late.is_finished() {
+            let live = producer.put(in_quarter(1, "live", 0)).await;
+            live.await.unwrap();
+        }
+        assert!(start.elapsed() > ms(500), "{:?}", start.elapsed());
+        let error = late.await.unwrap().await.unwrap_err();
+        assert!(matches!(error, PutError::Failed(_)), "{error:?}");
+        assert!(start.elapsed() < ms(2_200), "{:?}", start.elapsed());
+        let mut futures = Vec::new();
+        while let Ok(future) = producer.try_put(in_quarter(0, "key", 1)) {
+            futures.push(future);
+            tokio::time::sleep(ms(1)).await;
+        }
+        let waiting = tokio::spawn({
+            let producer = producer.clone();
+            async move { producer.put(in_quarter(0, "key", 2)).await.await }
+        });
+        tokio::time::sleep(ms(10)).await;
+        let end = producer.shutdown_within(ms(100)).await;
+        assert_eq!(end.undelivered.len(), futures.len());
+        let error = waiting.await.unwrap().unwrap_err();
+        assert!(matches!(error, PutError::Stopped(_)), "{error:?}");
+    });
 }
 
 async fn producer(stream: &MemoryStream, settings: ProducerSettings) -> Producer {

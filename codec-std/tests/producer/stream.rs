@@ -66,6 +66,8 @@ struct State {
     random: Random,
     faults: Faults,
     requests: u64,
+    /// The place of a shard that takes nothing.
+    dead: Option<usize>,
 }
 
 /// The stream. A clone is the same stream.
@@ -100,6 +102,7 @@ impl MemoryStream {
             random: Random::new(seed),
             faults,
             requests: 0,
+            dead: None,
         })));
         let ranges = (0..shard_count).map(shard);
         let mut state = stream.0.lock().unwrap();
@@ -112,6 +115,11 @@ impl MemoryStream {
 
     pub(crate) fn set_faults(&self, faults: Faults) {
         self.0.lock().unwrap().faults = faults;
+    }
+
+    /// Has the shard that was opened as number `dead` reject everything, or none.
+    pub(crate) fn set_dead(&self, dead: Option<usize>) {
+        self.0.lock().unwrap().dead = dead;
     }
 
     /// PutRecords requests so far.
@@ -222,20 +230,25 @@ impl State {
     }
 
     fn store_one(&mut self, record: PutRecord) -> PutResult {
+        let throttled = || PutResult::Rejected {
+            code: "ProvisionedThroughputExceededException".into(),
+            message: "Rate exceeded".into(),
+        };
         if self.random.percent(self.faults.rejected) {
-            return PutResult::Rejected {
-                code: "ProvisionedThroughputExceededException".into(),
-                message: "Rate exceeded".into(),
-            };
+            return throttled();
         }
         let partition_key = record.partition_key.unwrap();
         let hash_key = record.explicit_hash_key;
         let hash_key =
             hash_key.unwrap_or_else(|| HashKey::of_partition_key(partition_key.as_bytes()));
-        let target = self.shards.iter_mut().find(|target| {
+        let mut shards = self.shards.iter_mut().enumerate();
+        let target = shards.find(|(_, target)| {
             target.shard.is_open() && target.shard.hash_key_range().contains(hash_key)
         });
-        let target = target.unwrap();
+        let (place, target) = target.unwrap();
+        if self.dead == Some(place) {
+            return throttled();
+        }
         target.records.push(record.data);
         PutResult::Stored {
             shard_id: Arc::clone(target.shard.id()),
