@@ -1,6 +1,6 @@
 //! Threads in a row: each reads from the one before it, through a bounded channel.
 //!
-//! Bytes are read by a first thread, decoded by a second and printed by the main thread.
+//! Records are read and decoded by one thread and printed by the main thread.
 //! A batch goes on when it is large enough, or before its producer waits for input, so a
 //! slow input delays nothing. The consumer takes all batches that are there.
 
@@ -22,9 +22,6 @@ const MAX_BATCHES: usize = 64;
 /// Bytes in a channel of records; one batch may exceed it. So many fill all lanes of the
 /// digests.
 pub(crate) const MAX_LEN: usize = 16 << 20;
-
-/// Bytes in a channel of bytes that were read.
-pub(crate) const MAX_READ_LEN: usize = 1 << 20;
 
 /// The consumer has ended; there is nobody to produce for.
 #[derive(Clone, Copy, Debug, Error)]
@@ -161,11 +158,6 @@ pub(crate) fn start<T: Send + 'static>(
 }
 
 impl<T> Consumer<T> {
-    /// The next batch if it is there; none if it has to be waited for or all were read.
-    pub(crate) fn try_next(&mut self) -> Option<Batch<T>> {
-        self.channel.try_recv().ok()
-    }
-
     /// Waits for the next batch; none behind the last. Returns the producer's error.
     pub(crate) fn next(&mut self) -> anyhow::Result<Option<Batch<T>>> {
         match self.channel.recv() {
