@@ -143,7 +143,7 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
     let progress = Progress::beside_output(&args.files);
     let (files, reading) = (or_stdin(args.files.clone()), progress.clone());
     let (printed, spare) = mpsc::channel();
-    let read = pipeline::start(pipeline::MAX_LEN, move |producer| {
+    let read = pipeline::start(pipeline::MAX_USER_RECORDS_LEN, move |producer| {
         let mut reader = Reader {
             producer,
             batch: UserRecords::default(),

@@ -14,7 +14,7 @@ use crate::output::note;
 use crate::pipeline::Closed;
 
 /// Bytes that are read at a time.
-const CHUNK_LEN: usize = 1 << 16;
+const CHUNK_LEN: usize = 1 << 18;
 
 /// A file of which some bytes may have been read already.
 pub(crate) struct OpenFile {
