@@ -1,6 +1,6 @@
 //! Threads in a row: each reads from the one before it, through a bounded channel.
 //!
-//! Bytes are read by a first thread, decoded by a second and printed by the main thread.
+//! Records are read and decoded by one thread and printed by the main thread.
 //! A batch goes on when it is large enough, or before its producer waits for input, so a
 //! slow input delays nothing. The consumer takes all batches that are there.
 
@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use thiserror::Error;
 
 /// Bytes of a batch that is sent at once.
-pub(crate) const BATCH_LEN: usize = 1 << 16;
+pub(crate) const BATCH_LEN: usize = 1 << 18;
 
 /// Batches in a channel.
 const MAX_BATCHES: usize = 64;
@@ -23,8 +23,8 @@ const MAX_BATCHES: usize = 64;
 /// digests.
 pub(crate) const MAX_LEN: usize = 16 << 20;
 
-/// Bytes in a channel of bytes that were read.
-pub(crate) const MAX_READ_LEN: usize = 1 << 20;
+/// Bytes in a channel of user records, which are packed as they come.
+pub(crate) const MAX_USER_RECORDS_LEN: usize = 4 << 20;
 
 /// The consumer has ended; there is nobody to produce for.
 #[derive(Clone, Copy, Debug, Error)]
@@ -35,25 +35,37 @@ pub(crate) struct Closed;
 #[derive(Debug)]
 struct InFlight {
     max_len: usize,
-    len: Mutex<usize>,
+    level: Mutex<Level>,
     is_less: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Level {
+    len: usize,
+    /// The producer waits for room.
+    is_waited_for: bool,
 }
 
 impl InFlight {
     /// Waits until there is room, then takes it.
     fn add(&self, len: usize) {
-        let current = self.len.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_full =
-            |current: &mut usize| *current > 0 && current.saturating_add(len) > self.max_len;
-        let waited = self.is_less.wait_while(current, is_full);
-        let mut current = waited.unwrap_or_else(PoisonError::into_inner);
-        *current = current.saturating_add(len);
+        let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        while level.len > 0 && level.len.saturating_add(len) > self.max_len {
+            level.is_waited_for = true;
+            let waited = self.is_less.wait(level);
+            level = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        level.is_waited_for = false;
+        level.len = level.len.saturating_add(len);
     }
 
     fn remove(&self, len: usize) {
-        let mut current = self.len.lock().unwrap_or_else(PoisonError::into_inner);
-        *current = current.saturating_sub(len);
-        self.is_less.notify_all();
+        let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        level.len = level.len.saturating_sub(len);
+        // To wake nobody takes a system call, too.
+        if level.is_waited_for {
+            self.is_less.notify_all();
+        }
     }
 }
 
@@ -126,8 +138,8 @@ pub(crate) struct Consumer<T> {
     producer: Option<JoinHandle<anyhow::Result<()>>>,
 }
 
-/// Starts a thread that produces, with at most so many bytes in the channel. It is not waited for if the consumer ends first: it may
-/// be waiting for input that never comes.
+/// Starts a thread that produces, with at most so many bytes in the channel. It is not waited
+/// for if the consumer ends first: it may be waiting for input that never comes.
 pub(crate) fn start<T: Send + 'static>(
     max_len: usize,
     produce: impl FnOnce(&mut Producer<T>) -> anyhow::Result<()> + Send + 'static,
@@ -139,7 +151,7 @@ pub(crate) fn start<T: Send + 'static>(
         len: 0,
         in_flight: Arc::new(InFlight {
             max_len,
-            len: Mutex::new(0),
+            level: Mutex::default(),
             is_less: Condvar::new(),
         }),
     };
@@ -161,11 +173,6 @@ pub(crate) fn start<T: Send + 'static>(
 }
 
 impl<T> Consumer<T> {
-    /// The next batch if it is there; none if it has to be waited for or all were read.
-    pub(crate) fn try_next(&mut self) -> Option<Batch<T>> {
-        self.channel.try_recv().ok()
-    }
-
     /// Waits for the next batch; none behind the last. Returns the producer's error.
     pub(crate) fn next(&mut self) -> anyhow::Result<Option<Batch<T>>> {
         match self.channel.recv() {

@@ -1,15 +1,15 @@
 //! User records in, Kinesis records out.
 
 use alloc::borrow::Cow;
-use alloc::sync::Arc;
-use std::path::PathBuf;
+use core::time::Duration;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::ValueEnum;
-use kinesis_agg::codec::NewUserRecord;
 use kinesis_agg::codec::limits::{DEFAULT_MAX_SIZE, LARGEST_MAX_SIZE};
 use kinesis_agg::lambda::JsonFields;
-use kinesis_agg::read::RecordTag;
 use kinesis_agg::shards::ShardedLimits;
 use kinesis_agg::write::{Limits, LoneUserRecord, OuterKey};
 use kinesis_agg::{HashKey, RecordAggregator, ShardedAggregator};
@@ -17,15 +17,15 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::commands::packer::{Made, Packer, Printer};
+use crate::commands::packer::{Packer, Printer};
+use crate::commands::user_records::{OwnedTag, UserRecords};
 use crate::diagnosis::is_nested;
 use crate::input::data::decode_base64;
 use crate::input::file::{self, OpenFile, not_json};
-use crate::input::place::{Place, Spot};
 use crate::input::progress::Progress;
 use crate::input::{or_stdin, shards};
 use crate::output::{BadInput, JsonLines, Out, cannot_write, note};
-use crate::pipeline::{self, Producer};
+use crate::pipeline::{self, Closed, Consumer, Producer};
 use crate::render::text::count;
 
 /// Pack user records into Kinesis records, in order, as many into each as fit.
@@ -142,30 +142,38 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
     let packer = packer(args)?;
     let progress = Progress::beside_output(&args.files);
     let (files, reading) = (or_stdin(args.files.clone()), progress.clone());
-    let made = pipeline::start(pipeline::MAX_LEN, move |producer| {
+    let (printed, spare) = mpsc::channel();
+    let read = pipeline::start(pipeline::MAX_USER_RECORDS_LEN, move |producer| {
         let mut reader = Reader {
-            packer,
-            data: Vec::new(),
-            nested: 0,
+            producer,
+            batch: UserRecords::default(),
+            spare,
         };
-        let read = reader.read(files, &reading, producer);
-        if reader.nested > 0 {
-            note(format_args!(
-                "{} in the input had aggregates as data: they are aggregated twice now; \
-                 run deaggregate first",
-                count(reader.nested, "user record")
-            ));
-        }
-        // What came before an error is printed all the same.
-        reader.packer.flush(producer)?;
+        let read = files
+            .iter()
+            .try_for_each(|path| reader.read(path, &reading));
+        // What came before an error is packed all the same.
+        reader.flush()?;
         read
     })?;
     let mut lines = JsonLines::new(out);
-    let mut printer = Printer::new(args.to);
-    let printed = printer.print_all(made, &mut lines);
-    let ended = printer.end(&mut lines).and_then(|()| lines.flush());
+    let mut writer = Writer {
+        packer,
+        printer: Printer::new(args.to),
+        nested: 0,
+    };
+    let packed = writer.pack_all(read, &printed, &mut lines);
+    if writer.nested > 0 {
+        note(format_args!(
+            "{} in the input had aggregates as data: they are aggregated twice now; \
+             run deaggregate first",
+            count(writer.nested, "user record")
+        ));
+    }
+    // And printed.
+    let ended = writer.end(&mut lines).and_then(|()| lines.flush());
     progress.clear();
-    ended.map_err(cannot_write).and(printed)
+    ended.map_err(cannot_write).and(packed)
 }
 
 fn packer(args: &Args) -> anyhow::Result<Packer> {
@@ -199,101 +207,158 @@ fn packer(args: &Args) -> anyhow::Result<Packer> {
     })
 }
 
-/// Reads user records and packs them.
-struct Reader {
+/// Reads user records.
+struct Reader<'a> {
+    producer: &'a mut Producer<UserRecords>,
+    /// Those that are to be sent.
+    batch: UserRecords,
+    /// Batches that were packed, for their memory.
+    spare: mpsc::Receiver<UserRecords>,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, path: &Path, progress: &Progress) -> anyhow::Result<()> {
+        self.flush()?;
+        let mut file = OpenFile::open(path, progress)?;
+        self.batch.restart(&file::name(path).into());
+        loop {
+            // Most are lines, which are parsed in one go.
+            let Some((number, line)) = file.next_line(&mut || self.flush())? else {
+                return Ok(());
+            };
+            if let Some(usual) = UsualLine::parse(line) {
+                let pushed = push_usual(&usual, number, &mut self.batch);
+                pushed.map_err(|error| bad_input(&self.batch, number, &error))?;
+                file.end_line();
+            } else {
+                let owned = |line, document: &RawValue| (line, document.get().to_owned());
+                match file.next_document(&mut || self.flush(), owned)? {
+                    None => return Ok(()),
+                    Some(Ok((line, document))) => {
+                        let pushed = push(&document, line, &mut self.batch);
+                        pushed.map_err(|error| bad_input(&self.batch, line, &error))?;
+                    }
+                    Some(Err(fault)) => {
+                        return Err(bad_input(&self.batch, fault.line, &anyhow!(fault.why)));
+                    }
+                }
+            }
+            if self.batch.len() >= pipeline::BATCH_LEN {
+                self.flush()?;
+            }
+        }
+    }
+
+    /// Sends what there is.
+    fn flush(&mut self) -> Result<(), Closed> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let mut next = self.spare.try_recv().unwrap_or_default();
+        next.restart(self.batch.file());
+        let batch = core::mem::replace(&mut self.batch, next);
+        let len = batch.len();
+        self.producer.push(batch, len)?;
+        self.producer.flush()
+    }
+}
+
+fn push_usual(usual: &UsualLine<'_>, line: u64, batch: &mut UserRecords) -> anyhow::Result<()> {
+    let explicit_hash_key = usual.explicit_hash_key.map(hash_key).transpose()?;
+    batch.push(
+        line,
+        usual.partition_key,
+        explicit_hash_key,
+        Vec::new(),
+        |data| decode_base64(usual.data.as_bytes(), data).context("data"),
+    )
+}
+
+fn push(document: &str, line: u64, batch: &mut UserRecords) -> anyhow::Result<()> {
+    let fields = JsonFields::parse(document)
+        .map_err(|fault| anyhow!("not a JSON object: {}", not_json(&fault, 1, 1)))?;
+    let partition_key = text_or_base64(&fields, "partitionKey", "partitionKeyBase64")?
+        .context("no partitionKey")?;
+    let explicit_hash_key = explicit_hash_key(&fields)?;
+    let encoded = fields.string("data")?.context("no data")?;
+    let tags = fields.get_non_null("tags").map(parse_tags).transpose();
+    let tags = tags.context("tags")?.unwrap_or_default();
+    batch.push(line, &partition_key, explicit_hash_key, tags, |data| {
+        decode_base64(encoded.trim().as_bytes(), data).context("data")
+    })
+}
+
+fn bad_input(batch: &UserRecords, line: u64, error: &anyhow::Error) -> anyhow::Error {
+    BadInput {
+        place: batch.place(line),
+        why: format!("{error:#}"),
+    }
+    .into()
+}
+
+/// How long a complete aggregate waits for others: longer than it takes to read a batch.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// Packs user records, and prints the aggregates.
+struct Writer {
     packer: Packer,
-    /// Decoded data: memory that serves one user record after the other.
-    data: Vec<u8>,
+    printer: Printer,
     /// User records that are aggregates themselves.
     nested: u64,
 }
 
-impl Reader {
-    fn read(
+impl Writer {
+    fn pack_all<W: Write>(
         &mut self,
-        files: Vec<PathBuf>,
-        progress: &Progress,
-        producer: &mut Producer<Made>,
+        mut read: Consumer<UserRecords>,
+        packed: &mpsc::Sender<UserRecords>,
+        lines: &mut JsonLines<W>,
     ) -> anyhow::Result<()> {
-        for path in files {
-            let mut file = OpenFile::open(&path, progress)?;
-            let name: Arc<str> = file::name(&path).into();
-            let bad_input = |line: u64, error: &anyhow::Error| BadInput {
-                place: Place {
-                    file: Arc::clone(&name),
-                    spot: Spot::Line(line),
-                },
-                why: format!("{error:#}"),
-            };
-            // Most are lines, which are parsed in one go.
-            while let Some((number, line)) = file.next_line(&mut || Ok(()))? {
-                if let Some(usual) = UsualLine::parse(line) {
-                    let pushed = self.push_usual(&usual, producer);
-                    pushed.map_err(|error| bad(error, |error| bad_input(number, error)))?;
-                    file.end_line();
-                    continue;
-                }
-                let document = file.next_document(&mut || Ok(()), |line, document| {
-                    let pushed = self.push(document.get(), producer);
-                    pushed.map_err(|error| bad(error, |error| bad_input(line, error)))
-                })?;
-                match document {
-                    None => break,
-                    Some(Ok(pushed)) => pushed?,
-                    Some(Err(fault)) => {
-                        return Err(bad_input(fault.line, &anyhow!(fault.why)).into());
-                    }
+        loop {
+            let batches = read.next_all(PATIENCE, || {
+                // Nobody waits for a complete aggregate while this waits for input.
+                let sealed = self.printer.seal(lines);
+                sealed.and_then(|()| lines.flush()).map_err(cannot_write)
+            })?;
+            if batches.is_empty() {
+                return Ok(());
+            }
+            for mut batch in batches {
+                for user_records in batch.take() {
+                    self.pack(&user_records, lines)?;
+                    // At its end, the reader takes none.
+                    let _end = packed.send(user_records);
                 }
             }
         }
-        Ok(())
     }
 
-    fn push_usual(
+    fn pack<W: Write>(
         &mut self,
-        usual: &UsualLine<'_>,
-        producer: &mut Producer<Made>,
+        user_records: &UserRecords,
+        lines: &mut JsonLines<W>,
     ) -> anyhow::Result<()> {
-        self.data.clear();
-        decode_base64(usual.data.as_bytes(), &mut self.data).context("data")?;
-        let explicit_hash_key = usual.explicit_hash_key.map(hash_key).transpose()?;
-        let user_record = NewUserRecord::new(usual.partition_key, &self.data)
-            .with_explicit_hash_key(explicit_hash_key);
-        self.nested = self.nested.saturating_add(u64::from(is_nested(&self.data)));
-        self.packer.push(user_record, producer)
+        user_records.try_for_each(|line, user_record| {
+            let is_nested = is_nested(user_record.data());
+            self.nested = self.nested.saturating_add(u64::from(is_nested));
+            let pushed = self.packer.push(user_record, || self.printer.spare());
+            match pushed.map_err(|error| bad_input(user_records, line, &error))? {
+                None => Ok(()),
+                Some(complete) => self.printer.add(complete, lines).map_err(cannot_write),
+            }
+        })
     }
 
-    fn push(&mut self, document: &str, producer: &mut Producer<Made>) -> anyhow::Result<()> {
-        let fields = JsonFields::parse(document)
-            .map_err(|fault| anyhow!("not a JSON object: {}", not_json(&fault, 1, 1)))?;
-        let partition_key = text_or_base64(&fields, "partitionKey", "partitionKeyBase64")?
-            .context("no partitionKey")?;
-        let explicit_hash_key = explicit_hash_key(&fields)?;
-        let data = fields.string("data")?.context("no data")?;
-        self.data.clear();
-        decode_base64(data.trim().as_bytes(), &mut self.data).context("data")?;
-        let tags = fields.get_non_null("tags").map(parse_tags).transpose();
-        let tags = tags.context("tags")?.unwrap_or_default();
-        let tags: Vec<_> = tags
-            .iter()
-            .map(|(key, value)| RecordTag {
-                key: key.as_str().into(),
-                value: value.as_deref().map(Into::into),
-            })
-            .collect();
-        let user_record = NewUserRecord::new(&partition_key, &self.data)
-            .with_explicit_hash_key(explicit_hash_key)
-            .with_tags(tags.as_slice().into());
-        self.nested = self.nested.saturating_add(u64::from(is_nested(&self.data)));
-        self.packer.push(user_record, producer)
-    }
-}
-
-/// The error of a line, unless it is not the line's.
-fn bad(error: anyhow::Error, bad_input: impl FnOnce(&anyhow::Error) -> BadInput) -> anyhow::Error {
-    match error.is::<pipeline::Closed>() {
-        true => error,
-        false => bad_input(&error).into(),
+    /// Prints what is left.
+    fn end<W: Write>(self, lines: &mut JsonLines<W>) -> io::Result<()> {
+        let Self {
+            packer,
+            mut printer,
+            ..
+        } = self;
+        let mut rest = packer.flush().into_iter();
+        rest.try_for_each(|aggregate| printer.add(aggregate, lines))?;
+        printer.end(lines)
     }
 }
 
@@ -348,8 +413,6 @@ fn text_or_base64<'a>(
         Err(_) => bail!("{name_base64} is not UTF-8, and partition keys have to be"),
     }
 }
-
-type OwnedTag = (String, Option<String>);
 
 fn explicit_hash_key(fields: &JsonFields<'_>) -> anyhow::Result<Option<HashKey>> {
     let number = fields

@@ -8,4 +8,5 @@ pub(crate) mod inspect;
 mod packer;
 pub(crate) mod stats;
 pub(crate) mod totals;
+mod user_records;
 pub(crate) mod verify;

@@ -1,46 +1,43 @@
 //! User records in, aggregates out as JSON lines.
 
-use alloc::sync::Arc;
 use core::time::Duration;
 use std::io::{self, Write};
 
 use kinesis_agg::codec::NewUserRecord;
 use kinesis_agg::producer::{DEFAULT_MAX_REQUEST_LEN, MAX_REQUEST_COUNT};
-use kinesis_agg::shards::RejectionReason;
+use kinesis_agg::shards::{RejectionReason, ShardAggregate};
 use kinesis_agg::write::flush_all;
 use kinesis_agg::{HashKey, OwnedAggregate, RecordAggregator, ShardedAggregator};
 
 use crate::commands::aggregate::To;
 use crate::input::data::append_base64;
-use crate::output::{JsonLines, WrittenFields, cannot_write};
-use crate::pipeline::{Consumer, Producer};
+use crate::output::{JsonLines, WrittenFields};
 
 /// An aggregate that is complete.
 pub(crate) enum Made {
     /// Its digest is to be computed, together with those of others.
     Unsealed(Box<RecordAggregator>),
-    Sealed(OwnedAggregate, Option<Arc<str>>),
+    Sealed(Box<ShardAggregate>),
 }
 
-/// Packs user records, in order, and sends each aggregate on.
+/// Packs user records, in order.
 pub(crate) enum Packer {
     OfAnyShard(Box<RecordAggregator>),
     OfOneShard(Box<ShardedAggregator>),
 }
 
 impl Packer {
+    /// Returns the aggregate that is complete now, if one is. Goes on in the memory of `spare`.
     pub(crate) fn push(
         &mut self,
         user_record: NewUserRecord<'_>,
-        made: &mut Producer<Made>,
-    ) -> anyhow::Result<()> {
+        spare: impl FnOnce() -> RecordAggregator,
+    ) -> anyhow::Result<Option<Made>> {
         match self {
             Self::OfAnyShard(aggregator) => {
-                let pushed = aggregator.push_unfinished(user_record, RecordAggregator::default);
-                match pushed.map_err(|rejected| rejected.reason)? {
-                    None => Ok(()),
-                    Some(complete) => send(Made::Unsealed(Box::new(complete)), made),
-                }
+                let pushed = aggregator.push_unfinished(user_record, spare);
+                let complete = pushed.map_err(|rejected| rejected.reason)?;
+                Ok(complete.map(|complete| Made::Unsealed(Box::new(complete))))
             }
             Self::OfOneShard(aggregator) => {
                 let pushed = aggregator.push(user_record, (), Duration::ZERO);
@@ -48,46 +45,29 @@ impl Packer {
                     RejectionReason::Unfit(reason) => anyhow::Error::from(reason),
                     other => other.into(),
                 })?;
-                match complete {
-                    None => Ok(()),
-                    Some(complete) => {
-                        let shard_id = complete.shard_id.to_string().into();
-                        send(Made::Sealed(complete.aggregate, Some(shard_id)), made)
-                    }
-                }
+                Ok(complete.map(|complete| Made::Sealed(Box::new(complete))))
             }
         }
     }
 
-    /// Sends the aggregates that are not full.
-    pub(crate) fn flush(self, made: &mut Producer<Made>) -> anyhow::Result<()> {
+    /// The aggregates that are not full.
+    pub(crate) fn flush(self) -> Vec<Made> {
         match self {
-            Self::OfAnyShard(aggregator) => send(Made::Unsealed(aggregator), made),
+            Self::OfAnyShard(aggregator) => vec![Made::Unsealed(aggregator)],
             Self::OfOneShard(mut aggregator) => {
-                aggregator.flush_all().into_iter().try_for_each(|rest| {
-                    let shard_id = rest.shard_id.to_string().into();
-                    send(Made::Sealed(rest.aggregate, Some(shard_id)), made)
-                })
+                let rest = aggregator.flush_all().into_iter();
+                rest.map(|rest| Made::Sealed(Box::new(rest))).collect()
             }
         }
     }
-}
-
-fn send(aggregate: Made, made: &mut Producer<Made>) -> anyhow::Result<()> {
-    let len = match &aggregate {
-        Made::Unsealed(aggregator) => {
-            usize::try_from(aggregator.encoded_len()).unwrap_or(usize::MAX)
-        }
-        Made::Sealed(aggregate, _) => aggregate.data().len(),
-    };
-    made.push(aggregate, len)?;
-    Ok(made.flush()?)
 }
 
 /// Prints aggregates, whose digests it computes together.
 pub(crate) struct Printer {
     to: To,
     waiting: Vec<RecordAggregator>,
+    /// Empty ones, for their memory.
+    spare: Vec<RecordAggregator>,
     request: Request,
 }
 
@@ -100,9 +80,6 @@ struct Request {
     size: usize,
 }
 
-/// How long a complete aggregate waits for others: longer than it takes to read a batch.
-const PATIENCE: Duration = Duration::from_millis(5);
-
 /// Aggregates that wait at most: they take memory.
 const MAX_WAITING: usize = 8;
 
@@ -114,35 +91,25 @@ impl Printer {
         Self {
             to,
             waiting: Vec::new(),
+            spare: Vec::new(),
             request: Request::default(),
         }
     }
 
-    pub(crate) fn print_all<W: Write>(
-        &mut self,
-        mut made: Consumer<Made>,
-        lines: &mut JsonLines<W>,
-    ) -> anyhow::Result<()> {
-        loop {
-            let batches = made.next_all(PATIENCE, || {
-                // Nobody waits for a complete aggregate while this waits for input.
-                let sealed = self.seal(lines);
-                sealed.and_then(|()| lines.flush()).map_err(cannot_write)
-            })?;
-            if batches.is_empty() {
-                return Ok(());
-            }
-            for mut batch in batches {
-                for aggregate in batch.take() {
-                    self.add(aggregate, lines).map_err(cannot_write)?;
-                }
-            }
-        }
+    /// An aggregator for the next aggregate.
+    pub(crate) fn spare(&mut self) -> RecordAggregator {
+        self.spare.pop().unwrap_or_default()
     }
 
-    fn add<W: Write>(&mut self, aggregate: Made, lines: &mut JsonLines<W>) -> io::Result<()> {
+    pub(crate) fn add<W: Write>(
+        &mut self,
+        aggregate: Made,
+        lines: &mut JsonLines<W>,
+    ) -> io::Result<()> {
         match aggregate {
-            Made::Sealed(aggregate, shard_id) => self.print(&aggregate, shard_id.as_deref(), lines),
+            Made::Sealed(of_shard) => {
+                self.print(&of_shard.aggregate, Some(&of_shard.shard_id), lines)
+            }
             Made::Unsealed(aggregator) => {
                 self.waiting.push(*aggregator);
                 let lens = self.waiting.iter().map(RecordAggregator::encoded_len);
@@ -155,10 +122,13 @@ impl Printer {
         }
     }
 
-    fn seal<W: Write>(&mut self, lines: &mut JsonLines<W>) -> io::Result<()> {
+    /// Prints the aggregates that wait.
+    pub(crate) fn seal<W: Write>(&mut self, lines: &mut JsonLines<W>) -> io::Result<()> {
         let mut waiting = core::mem::take(&mut self.waiting);
         let mut aggregates = flush_all(&mut waiting).into_iter().flatten();
-        aggregates.try_for_each(|aggregate| self.print(&aggregate, None, lines))
+        aggregates.try_for_each(|aggregate| self.print(&aggregate, None, lines))?;
+        self.spare.append(&mut waiting);
+        Ok(())
     }
 
     /// Prints what is left.

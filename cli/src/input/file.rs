@@ -11,20 +11,24 @@ use serde_json::value::RawValue;
 
 use crate::input::progress::Progress;
 use crate::output::note;
-use crate::pipeline::{self, Closed, Consumer};
+use crate::pipeline::Closed;
 
 /// Bytes that are read at a time.
-const CHUNK_LEN: usize = 1 << 16;
+const CHUNK_LEN: usize = 1 << 18;
 
 /// A file of which some bytes may have been read already.
-#[derive(Debug)]
 pub(crate) struct OpenFile {
-    chunks: Consumer<Vec<u8>>,
+    name: String,
+    reader: Box<dyn Read>,
+    /// What was read, up to `end`; behind it is room for more.
     bytes: Vec<u8>,
     /// Bytes that are done with.
     start: usize,
+    end: usize,
     /// Line ends before `start`.
     lines: u64,
+    /// Bytes of the line at `start`, with its end, if that was looked for.
+    line_len: usize,
     is_read: bool,
 }
 
@@ -47,9 +51,10 @@ pub(crate) fn name(path: &Path) -> String {
 }
 
 impl OpenFile {
-    /// Opens a file; `-` is standard input. A thread reads it.
+    /// Opens a file; `-` is standard input. Waits for its first bytes.
     pub(crate) fn open(path: &Path, progress: &Progress) -> anyhow::Result<Self> {
-        let reader: Box<dyn Read + Send> = if path == Path::new("-") {
+        let name = name(path);
+        let reader: Box<dyn Read> = if path == Path::new("-") {
             let stdin = io::stdin();
             if stdin.is_terminal() {
                 note(format_args!(
@@ -58,31 +63,17 @@ impl OpenFile {
             }
             Box::new(progress.of_reader(stdin))
         } else {
-            let file = File::open(path).with_context(|| name(path))?;
+            let file = File::open(path).with_context(|| name.clone())?;
             Box::new(progress.of_reader(file))
         };
-        let name = name(path);
-        let chunks = pipeline::start(pipeline::MAX_READ_LEN, move |producer| {
-            let mut reader = decoded(reader).with_context(|| name.clone())?;
-            loop {
-                let mut chunk = vec![0; CHUNK_LEN];
-                let len = match reader.read(&mut chunk) {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    read => read.with_context(|| name.clone())?,
-                };
-                if len == 0 {
-                    return Ok(());
-                }
-                chunk.truncate(len);
-                producer.push(chunk, len)?;
-                producer.flush()?;
-            }
-        })?;
         Ok(Self {
-            chunks,
+            reader: decoded(reader).with_context(|| name.clone())?,
+            name,
             bytes: Vec::new(),
             start: 0,
+            end: 0,
             lines: 0,
+            line_len: 0,
             is_read: false,
         })
     }
@@ -92,33 +83,29 @@ impl OpenFile {
         if self.is_read {
             return Ok(false);
         }
-        let batch = match self.chunks.try_next() {
-            Some(batch) => Some(batch),
-            None => {
-                idle()?;
-                self.chunks.next()?
+        idle()?;
+        self.bytes.copy_within(self.start..self.end, 0);
+        self.end = self.end.saturating_sub(self.start);
+        self.start = 0;
+        let room_end = self.end.saturating_add(CHUNK_LEN);
+        if self.bytes.len() < room_end {
+            self.bytes.resize(room_end, 0);
+        }
+        let room = self.bytes.get_mut(self.end..room_end).unwrap_or_default();
+        let len = loop {
+            match self.reader.read(room) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read.with_context(|| self.name.clone())?,
             }
         };
-        let Some(mut batch) = batch else {
-            self.is_read = true;
-            return Ok(false);
-        };
-        if self.start > 0 {
-            self.bytes.drain(..self.start);
-            self.start = 0;
-        }
-        for chunk in batch.take() {
-            match self.bytes.is_empty() {
-                true => self.bytes = chunk,
-                false => self.bytes.extend_from_slice(&chunk),
-            }
-        }
-        Ok(true)
+        self.end = self.end.saturating_add(len);
+        self.is_read = len == 0;
+        Ok(!self.is_read)
     }
 
     /// All bytes that are there and not done with.
     fn rest(&self) -> &[u8] {
-        self.bytes.get(self.start..).unwrap_or_default()
+        self.bytes.get(self.start..self.end).unwrap_or_default()
     }
 
     /// How the file begins: a whole line that is not blank, and what else was read with it.
@@ -135,6 +122,7 @@ impl OpenFile {
     pub(crate) fn read_all(&mut self, idle: Idle<'_>) -> anyhow::Result<Vec<u8>> {
         while self.fill(idle)? {}
         let mut bytes = core::mem::take(&mut self.bytes);
+        bytes.truncate(core::mem::take(&mut self.end));
         bytes.drain(..core::mem::take(&mut self.start));
         bytes.shrink_to_fit();
         Ok(bytes)
@@ -144,7 +132,7 @@ impl OpenFile {
         let skipped = self.rest().get(..len).unwrap_or_default();
         let lines = memchr::memchr_iter(b'\n', skipped).count();
         self.lines = self.lines.saturating_add(crate::render::text::wide(lines));
-        self.start = self.start.saturating_add(len).min(self.bytes.len());
+        self.start = self.start.saturating_add(len).min(self.end);
     }
 
     /// Skips white space.
@@ -159,19 +147,20 @@ impl OpenFile {
         }
     }
 
-    /// Where the line ends, behind at least `from` bytes; the line is read up to there.
-    fn line_len(&mut self, from: usize, idle: Idle<'_>) -> anyhow::Result<usize> {
-        let mut searched = from;
-        loop {
+    /// Reads the line up to its end, and returns its length with that.
+    fn read_line(&mut self, idle: Idle<'_>) -> anyhow::Result<usize> {
+        let mut searched = 0;
+        self.line_len = loop {
             let unsearched = self.rest().get(searched..).unwrap_or_default();
             if let Some(end) = memchr::memchr(b'\n', unsearched) {
-                return Ok(searched.saturating_add(end).saturating_add(1));
+                break searched.saturating_add(end).saturating_add(1);
             }
             searched = self.rest().len();
             if !self.fill(idle)? {
-                return Ok(searched);
+                break searched;
             }
-        }
+        };
+        Ok(self.line_len)
     }
 
     /// The number of the line that was reached, from 1.
@@ -183,18 +172,18 @@ impl OpenFile {
     /// white space around; none at the end. It stays until [`end_line`](Self::end_line).
     pub(crate) fn next_line(&mut self, idle: Idle<'_>) -> anyhow::Result<Option<(u64, &[u8])>> {
         self.skip_blank(idle)?;
-        let (number, len) = (self.line(), self.line_len(0, idle)?);
+        let (number, len) = (self.line(), self.read_line(idle)?);
         let line = self.rest().get(..len).unwrap_or_default().trim_ascii();
         Ok(Some((number, line)).filter(|(_, line)| !line.is_empty()))
     }
 
     /// The line that was reached is done with.
     pub(crate) fn end_line(&mut self) {
-        let rest = self.rest();
-        let end = memchr::memchr(b'\n', rest).map(|end| end.saturating_add(1));
-        let len = end.unwrap_or(rest.len());
-        self.start = self.start.saturating_add(len).min(self.bytes.len());
-        self.lines = self.lines.saturating_add(u64::from(end.is_some()));
+        let line = self.rest().get(..self.line_len).unwrap_or_default();
+        let has_end = line.ends_with(b"\n");
+        self.start = self.start.saturating_add(self.line_len).min(self.end);
+        self.lines = self.lines.saturating_add(u64::from(has_end));
+        self.line_len = 0;
     }
 
     /// Hands the next JSON document to `read`, with the number of its first line; none at
@@ -212,7 +201,7 @@ impl OpenFile {
             return Ok(None);
         }
         let line = self.line();
-        let mut len = self.line_len(0, idle)?;
+        let mut len = self.read_line(idle)?;
         loop {
             let text = self.rest().get(..len).unwrap_or_default();
             let mut documents = serde_json::Deserializer::from_slice(text).into_iter();
@@ -243,7 +232,7 @@ impl OpenFile {
             let is_of_first_line = fault.line() <= 1 && !is_cut;
             self.end_line();
             while !is_of_first_line && !matches!(self.rest().first(), None | Some(b'{' | b'[')) {
-                self.line_len(0, idle)?;
+                self.read_line(idle)?;
                 self.end_line();
             }
             return Ok(Some(Err(NotJson { line, why })));
@@ -264,7 +253,7 @@ pub(crate) fn not_json(fault: &serde_json::Error, fault_line: u64, line: u64) ->
 }
 
 /// The reader of what a compressed file or UTF-16 text holds; any other as it is.
-fn decoded(mut reader: Box<dyn Read + Send>) -> anyhow::Result<Box<dyn Read + Send>> {
+fn decoded(mut reader: Box<dyn Read>) -> anyhow::Result<Box<dyn Read>> {
     let mut head = Vec::new();
     reader.by_ref().take(6).read_to_end(&mut head)?;
     let compressed = |name: &str| {
@@ -289,7 +278,7 @@ fn decoded(mut reader: Box<dyn Read + Send>) -> anyhow::Result<Box<dyn Read + Se
 }
 
 /// Zstandard frames, one behind the other.
-fn zstd_frames(source: impl Read + Send + 'static) -> impl Read + Send {
+fn zstd_frames(source: impl Read + 'static) -> impl Read {
     struct Frames<R: Read> {
         source: Option<BufReader<R>>,
         frame: Option<

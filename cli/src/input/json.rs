@@ -16,6 +16,15 @@ use crate::pipeline::Closed;
 /// Reads all documents of a file.
 pub(super) fn read(sink: &mut Sink<'_>, file: &mut OpenFile, format: Format) -> anyhow::Result<()> {
     loop {
+        // Most documents are a record on a line of its own, which is parsed in one pass.
+        let line = file.next_line(&mut || sink.producer.flush())?;
+        if let Some((number, line)) = line
+            && let Some(record) = record_on_line(line, format)
+        {
+            sink.push(Spot::Line(number), Ok(record))?;
+            file.end_line();
+            continue;
+        }
         let producer = &mut *sink.producer;
         // The document is read in place, so the sink is lent to either closure in turn.
         let producer = core::cell::RefCell::new(producer);
@@ -72,6 +81,13 @@ impl Sink<'_> {
             Err(error) => self.push(Spot::Line(line), Err(error.to_string())),
         }
     }
+}
+
+/// A record that takes a whole line; none if the line holds anything else.
+fn record_on_line(line: &[u8], format: Format) -> Option<EventRecord> {
+    let record = EventRecord::parse(str::from_utf8(line).ok()?).ok()?;
+    let is_usual = format.allows(record.shape()) && !is_misread_hex(&record);
+    is_usual.then_some(record)
 }
 
 /// Reads what a document holds in place of a record.

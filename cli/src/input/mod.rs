@@ -57,7 +57,7 @@ pub(crate) enum Unrecognized {
 }
 
 impl InputArgs {
-    /// Reads all Kinesis records, in two threads: one reads, one decodes.
+    /// Reads all Kinesis records, in a thread of their own.
     pub(crate) fn read(
         &self,
         unrecognized: Unrecognized,
@@ -67,6 +67,8 @@ impl InputArgs {
         pipeline::start(pipeline::MAX_LEN, move |producer| {
             let mut budget = Budget::default();
             for path in or_stdin(files) {
+                // A pipe may be long in opening.
+                producer.flush()?;
                 let mut file = OpenFile::open(&path, &progress)?;
                 let mut sink = Sink {
                     name: file::name(&path).into(),
