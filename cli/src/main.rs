@@ -1,7 +1,7 @@
 //! Kinesis aggregated records (the KPL format) on the command line.
 //!
-//! What to do with an input is decided in `kinesis-agg`; here it is read from
-//! files and printed.
+//! `kinesis-agg` decides how to process the input; this crate reads the files and prints the
+//! results.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -101,7 +101,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut out = BufWriter::with_capacity(output::BUFFER_LEN, io::stdout().lock());
     let result = cli.run(&mut out);
-    // What came before an error is the reader's.
+    // Output from before an error is printed, too.
     let flushed = out.flush().map_err(output::cannot_write);
     match flushed.and(result) {
         Ok(status) => status,

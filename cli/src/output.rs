@@ -17,17 +17,17 @@ pub(crate) type Out<'a> = BufWriter<StdoutLock<'a>>;
 /// Bytes of the buffer before standard output.
 pub(crate) const BUFFER_LEN: usize = 1 << 16;
 
-/// Says what could not be done. `is_closed_pipe` still sees the cause.
+/// Adds what failed to an error. [`is_closed_pipe`] still finds the cause.
 pub(crate) fn cannot_write(error: io::Error) -> anyhow::Error {
     anyhow::Error::new(error).context("cannot write standard output")
 }
 
-/// The command line asks for what cannot be done.
+/// Arguments that cannot be combined or fulfilled.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub(crate) struct WrongUsage(pub(crate) String);
 
-/// Something in the input that cannot be read, or was rejected.
+/// An input that cannot be read, or was rejected.
 #[derive(Debug, Error)]
 #[error("{place}: {why}")]
 pub(crate) struct BadInput {
@@ -35,7 +35,7 @@ pub(crate) struct BadInput {
     pub(crate) why: String,
 }
 
-/// 1 if the data was bad, 2 if the run could not do its work.
+/// Returns 1 if the data was bad, 2 if the run failed for another reason.
 pub(crate) fn exit_status(error: &anyhow::Error) -> ExitCode {
     match error.is::<BadInput>() {
         true => ExitCode::from(1),
@@ -43,7 +43,7 @@ pub(crate) fn exit_status(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-/// True if nobody reads the output any more, as behind `| head`.
+/// Returns true if the reader of the output has closed it, such as `| head`.
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause
@@ -52,19 +52,19 @@ pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// A line on standard error. If nobody reads that, there is nobody to tell.
+/// Prints a line on standard error. Errors are ignored: there is no other place to report them.
 pub(crate) fn note(text: fmt::Arguments<'_>) {
     let _unread = writeln!(io::stderr().lock(), "kinesis-agg: {text}");
 }
 
-/// Writes JSON objects, one a line. Those of less than [`BUFFER_LEN`] bytes wait for others, or
-/// for [`flush`](Self::flush).
+/// Writes JSON objects, one a line. Lines are buffered until there are [`BUFFER_LEN`] bytes, or
+/// until [`flush`](Self::flush).
 #[derive(Debug)]
 pub(crate) struct JsonLines<W> {
     out: W,
-    /// The lines, and what there is of the next.
+    /// The complete lines, and the start of the next one.
     fields: WrittenFields,
-    /// Bytes of the lines.
+    /// Length of the complete lines.
     ended: usize,
 }
 
@@ -77,14 +77,14 @@ impl<W: Write> JsonLines<W> {
         }
     }
 
-    /// Starts an object.
+    /// Starts an object on a new line.
     pub(crate) fn object(&mut self) -> JsonObject<'_, W> {
-        // Of an object that failed.
+        // Removes an object that was not ended because of an error.
         self.fields.0.truncate(self.ended);
         JsonObject(self)
     }
 
-    /// A whole object.
+    /// Writes an object.
     pub(crate) fn line(&mut self, object: &impl Serialize) -> io::Result<()> {
         self.fields.0.truncate(self.ended);
         serde_json::to_writer(&mut self.fields.0, object)?;
@@ -98,7 +98,7 @@ impl<W: Write> JsonLines<W> {
         self.end(b"\n")
     }
 
-    /// Writes bytes that are no JSON.
+    /// Writes bytes that are not JSON.
     pub(crate) fn bytes(&mut self, parts: &[&[u8]]) -> io::Result<()> {
         self.fields.0.truncate(self.ended);
         for part in parts {
@@ -119,7 +119,7 @@ impl<W: Write> JsonLines<W> {
 
     fn write(&mut self) -> io::Result<()> {
         let lines = self.fields.0.get(..self.ended).unwrap_or_default();
-        // Not again, if it fails.
+        // If writing fails, the lines are not written again.
         self.ended = 0;
         self.out.write_all(lines)
     }
@@ -130,18 +130,18 @@ impl<W: Write> JsonLines<W> {
     }
 }
 
-/// An object that is being made. Only [`end`](Self::end) writes it.
+/// An unfinished object. Only [`end`](Self::end) writes it.
 #[derive(Debug)]
 #[must_use = "the object has to be ended"]
 pub(crate) struct JsonObject<'a, W>(&'a mut JsonLines<W>);
 
 impl<W: Write> JsonObject<'_, W> {
-    /// Its fields so far. It has to get one.
+    /// Returns the fields so far. An object needs at least one field.
     pub(crate) const fn fields(&mut self) -> &mut WrittenFields {
         &mut self.0.fields
     }
 
-    /// Ends object and line.
+    /// Ends the object and the line.
     pub(crate) fn end(self) -> io::Result<()> {
         let start = self.0.ended;
         if let Some(first) = self.0.fields.0.get_mut(start) {
@@ -151,12 +151,12 @@ impl<W: Write> JsonObject<'_, W> {
     }
 }
 
-/// Fields of a JSON object, in the order of the calls, each behind a comma.
+/// Fields of a JSON object, in the order of the calls, each after a comma.
 #[derive(Debug, Default)]
 pub(crate) struct WrittenFields(Vec<u8>);
 
 impl WrittenFields {
-    /// `name` needs no escape.
+    /// Appends a name that needs no escapes.
     #[inline]
     fn name(&mut self, name: &str) -> &mut Vec<u8> {
         let Self(line) = self;
@@ -176,7 +176,7 @@ impl WrittenFields {
         Ok(self)
     }
 
-    /// A string.
+    /// Appends a string.
     #[inline]
     pub(crate) fn text(&mut self, name: &str, text: &str) -> io::Result<&mut Self> {
         match self.plain(name, text.as_bytes()) {
@@ -185,11 +185,11 @@ impl WrittenFields {
         }
     }
 
-    /// A string that JSON has as it is, if these are its bytes and all of them
-    /// ASCII; false if they are not.
+    /// Appends a string of these bytes, if all are ASCII and need no escape in JSON. Otherwise
+    /// appends nothing and returns false.
     #[inline]
     pub(crate) fn plain(&mut self, name: &str, bytes: &[u8]) -> bool {
-        // All of it without a branch, so that it is looked at many bytes at a time.
+        // No branch on a single byte, so the compiler vectorizes the loop.
         let is_plain = bytes.iter().fold(true, |all, byte| {
             all & (b' '..=b'~').contains(byte) & (*byte != b'"') & (*byte != b'\\')
         });
@@ -217,8 +217,8 @@ impl WrittenFields {
     }
 }
 
-/// Appends JSON that may have been written over several lines: line breaks, which
-/// can only be white space there, become spaces.
+/// Appends JSON that may span several lines. Line breaks become spaces: in JSON, they can only
+/// be white space between tokens.
 fn append_in_line(json: &str, line: &mut Vec<u8>) {
     let start = line.len();
     line.extend_from_slice(json.as_bytes());
@@ -233,7 +233,7 @@ fn append_in_line(json: &str, line: &mut Vec<u8>) {
     }
 }
 
-/// Appends fields as they were written.
+/// Appends fields as they were written in the input.
 impl<'a, 'b: 'a> Extend<&'a JsonField<'b>> for WrittenFields {
     fn extend<I: IntoIterator<Item = &'a JsonField<'b>>>(&mut self, fields: I) {
         for field in fields {

@@ -1,8 +1,8 @@
-//! Threads in a row: each reads from the one before it, through a bounded channel.
+//! Threads in a chain: each reads from the previous one through a bounded channel.
 //!
-//! Records are read and decoded by one thread and printed by the main thread.
-//! A batch goes on when it is large enough, or before its producer waits for input, so a
-//! slow input delays nothing. The consumer takes all batches that are there.
+//! One thread reads and decodes records, and the main thread prints them. A batch is sent when
+//! it is large enough, or before its producer waits for input, so slow input delays nothing.
+//! The consumer receives all batches in the channel at once.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -13,25 +13,25 @@ use std::thread::{self, JoinHandle};
 use anyhow::Context as _;
 use thiserror::Error;
 
-/// Bytes of a batch that is sent at once.
+/// Size at which a batch is sent, in bytes.
 pub(crate) const BATCH_LEN: usize = 1 << 18;
 
-/// Batches in a channel.
+/// The most batches in a channel.
 const MAX_BATCHES: usize = 64;
 
-/// Bytes in a channel of records; one batch may exceed it. So many fill all lanes of the
-/// digests.
+/// The most bytes in a channel of records; a single larger batch is allowed. This many fill all
+/// lanes of the digests.
 pub(crate) const MAX_LEN: usize = 16 << 20;
 
-/// Bytes in a channel of user records, which are packed as they come.
+/// The most bytes in a channel of user records, which are packed as they arrive.
 pub(crate) const MAX_USER_RECORDS_LEN: usize = 4 << 20;
 
-/// The consumer has ended; there is nobody to produce for.
+/// The consumer has ended, so producing more is pointless.
 #[derive(Clone, Copy, Debug, Error)]
 #[error("the consumer has ended")]
 pub(crate) struct Closed;
 
-/// The bytes that are in a channel.
+/// The bytes in a channel.
 #[derive(Debug)]
 struct InFlight {
     max_len: usize,
@@ -42,12 +42,12 @@ struct InFlight {
 #[derive(Debug, Default)]
 struct Level {
     len: usize,
-    /// The producer waits for room.
+    /// True while the producer waits for room.
     is_waited_for: bool,
 }
 
 impl InFlight {
-    /// Waits until there is room, then takes it.
+    /// Waits until there is room, then reserves it.
     fn add(&self, len: usize) {
         let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
         while level.len > 0 && level.len.saturating_add(len) > self.max_len {
@@ -62,14 +62,14 @@ impl InFlight {
     fn remove(&self, len: usize) {
         let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
         level.len = level.len.saturating_sub(len);
-        // To wake nobody takes a system call, too.
+        // Notifying costs a system call even if no thread waits.
         if level.is_waited_for {
             self.is_less.notify_all();
         }
     }
 }
 
-/// Items that were sent together. Its room in the channel is free when it is dropped.
+/// Items that were sent together. Dropping the batch frees its room in the channel.
 #[derive(Debug)]
 pub(crate) struct Batch<T> {
     items: Vec<T>,
@@ -89,7 +89,7 @@ impl<T> Batch<T> {
 
 impl<T> Drop for Batch<T> {
     fn drop(&mut self) {
-        // The memory first, then its room.
+        // Frees the memory before the room in the channel.
         self.items = Vec::new();
         self.in_flight.remove(self.len);
     }
@@ -105,7 +105,7 @@ pub(crate) struct Producer<T> {
 }
 
 impl<T> Producer<T> {
-    /// Adds an item of so many bytes to the batch, and sends that if it is large enough.
+    /// Adds an item of `len` bytes to the batch, and sends the batch if it is large enough.
     pub(crate) fn push(&mut self, item: T, len: usize) -> Result<(), Closed> {
         self.items.push(item);
         self.len = self.len.saturating_add(len);
@@ -115,7 +115,7 @@ impl<T> Producer<T> {
         }
     }
 
-    /// Sends the batch, if there is anything in it.
+    /// Sends the batch, unless it is empty.
     pub(crate) fn flush(&mut self) -> Result<(), Closed> {
         if self.items.is_empty() {
             return Ok(());
@@ -138,8 +138,8 @@ pub(crate) struct Consumer<T> {
     producer: Option<JoinHandle<anyhow::Result<()>>>,
 }
 
-/// Starts a thread that produces, with at most so many bytes in the channel. It is not waited
-/// for if the consumer ends first: it may be waiting for input that never comes.
+/// Starts a thread that produces, with at most `max_len` bytes in the channel. If the consumer
+/// ends first, it does not wait for the thread, which may wait for input that never arrives.
 pub(crate) fn start<T: Send + 'static>(
     max_len: usize,
     produce: impl FnOnce(&mut Producer<T>) -> anyhow::Result<()> + Send + 'static,
@@ -157,7 +157,7 @@ pub(crate) fn start<T: Send + 'static>(
     };
     let run = move || {
         let produced = produce(&mut producer);
-        // What came before an error is the consumer's.
+        // The consumer gets the items from before an error.
         let flushed = producer.flush();
         match produced {
             Err(error) if error.is::<Closed>() => Ok(()),
@@ -173,7 +173,7 @@ pub(crate) fn start<T: Send + 'static>(
 }
 
 impl<T> Consumer<T> {
-    /// Waits for the next batch; none behind the last. Returns the producer's error.
+    /// Waits for the next batch; `None` after the last one. Returns the producer's error.
     pub(crate) fn next(&mut self) -> anyhow::Result<Option<Batch<T>>> {
         match self.channel.recv() {
             Ok(batch) => Ok(Some(batch)),
@@ -181,8 +181,8 @@ impl<T> Consumer<T> {
         }
     }
 
-    /// All batches that are there, at least one; none behind the last. Calls `idle` before
-    /// it waits longer than `patience`. Returns the producer's error.
+    /// Returns all batches in the channel, at least one; none after the last one. Calls `idle`
+    /// before it waits longer than `patience`. Returns the producer's error.
     pub(crate) fn next_all(
         &mut self,
         patience: Duration,
@@ -202,7 +202,7 @@ impl<T> Consumer<T> {
         }
     }
 
-    /// How producing ended.
+    /// Returns how the producer ended.
     fn end(&mut self) -> anyhow::Result<()> {
         match self.producer.take().map(JoinHandle::join) {
             Some(Err(panic)) => std::panic::resume_unwind(panic),

@@ -152,7 +152,7 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
         let read = files
             .iter()
             .try_for_each(|path| reader.read(path, &reading));
-        // What came before an error is packed all the same.
+        // User records that were read before an error are packed.
         reader.flush()?;
         read
     })?;
@@ -170,7 +170,7 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
             count(writer.nested, "user record")
         ));
     }
-    // And printed.
+    // And their aggregates are printed.
     let ended = writer.end(&mut lines).and_then(|()| lines.flush());
     progress.clear();
     ended.map_err(cannot_write).and(packed)
@@ -210,9 +210,9 @@ fn packer(args: &Args) -> anyhow::Result<Packer> {
 /// Reads user records.
 struct Reader<'a> {
     producer: &'a mut Producer<UserRecords>,
-    /// Those that are to be sent.
+    /// User records that are not sent yet.
     batch: UserRecords,
-    /// Batches that were packed, for their memory.
+    /// Batches that were packed, returned so that their memory is reused.
     spare: mpsc::Receiver<UserRecords>,
 }
 
@@ -222,7 +222,7 @@ impl Reader<'_> {
         let mut file = OpenFile::open(path, progress)?;
         self.batch.restart(&file::name(path).into());
         loop {
-            // Most are lines, which are parsed in one go.
+            // Most user records are lines, which are parsed in one pass.
             let Some((number, line)) = file.next_line(&mut || self.flush())? else {
                 return Ok(());
             };
@@ -249,7 +249,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Sends what there is.
+    /// Sends the batch unless it is empty.
     fn flush(&mut self) -> Result<(), Closed> {
         if self.batch.is_empty() {
             return Ok(());
@@ -316,7 +316,7 @@ impl Writer {
     ) -> anyhow::Result<()> {
         loop {
             let batches = read.next_all(PATIENCE, || {
-                // Nobody waits for a complete aggregate while this waits for input.
+                // Print the complete aggregates before waiting for input.
                 let sealed = self.printer.seal(lines);
                 sealed.and_then(|()| lines.flush()).map_err(cannot_write)
             })?;
@@ -326,7 +326,8 @@ impl Writer {
             for mut batch in batches {
                 for user_records in batch.take() {
                     self.pack(&user_records, lines)?;
-                    // At its end, the reader takes none.
+                    // Returns the memory. Fails only after the reader has ended, which is
+                    // harmless.
                     let _end = packed.send(user_records);
                 }
             }
@@ -349,7 +350,7 @@ impl Writer {
         })
     }
 
-    /// Prints what is left.
+    /// Prints the aggregates that are left.
     fn end<W: Write>(self, lines: &mut JsonLines<W>) -> io::Result<()> {
         let Self {
             packer,
@@ -362,9 +363,8 @@ impl Writer {
     }
 }
 
-/// A user record as most lines have it: without escapes and without what few have. It is
-/// parsed in one pass. All other lines, and those that are wrong, are left to
-/// [`JsonFields`].
+/// A user record in the usual form: no escapes and no rare fields. It is parsed in one pass.
+/// All other lines, including invalid ones, are left to [`JsonFields`].
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct UsualLine<'a> {
@@ -377,7 +377,7 @@ struct UsualLine<'a> {
 }
 
 impl<'a> UsualLine<'a> {
-    /// None if the line is an unusual one.
+    /// Returns `None` if the line is not in the usual form.
     fn parse(line: &'a [u8]) -> Option<Self> {
         let usual: Self = serde_json::from_str(str::from_utf8(line).ok()?).ok()?;
         let others = [
@@ -418,7 +418,7 @@ fn explicit_hash_key(fields: &JsonFields<'_>) -> anyhow::Result<Option<HashKey>>
     let number = fields
         .get_non_null("explicitHashKey")
         .map(RawValue::get)
-        // A number is read as it was written, so none is rounded here.
+        // Kept as text, so large numbers are not rounded.
         .filter(|written| written.starts_with(|c: char| c == '-' || c.is_ascii_digit()));
     let text = match number {
         Some(number) => Some(number.into()),
@@ -476,7 +476,7 @@ mod tests {
     fn what_is_usual_means_what_it_means_to_the_json_reader() {
         for line in USUAL {
             assert!(usual(line).is_some(), "{line}");
-            // With a piece of another one, or of none, at every place instead of a piece.
+            // Each range of the line is replaced with each piece, and the parsers must agree.
             let pieces = USUAL.iter().chain(&[
                 "",
                 "\"",

@@ -171,7 +171,7 @@ impl Args {
 struct Printer<'a> {
     args: &'a Args,
     deaggregator: Deaggregator<Notes>,
-    /// Payloads with line ends in them, on lines of their own.
+    /// Payloads that contain line ends.
     broken_lines: u64,
 }
 
@@ -182,7 +182,7 @@ impl Printer<'_> {
         lines: &mut JsonLines<W>,
     ) -> anyhow::Result<()> {
         loop {
-            // Nobody waits for user records while this waits for input.
+            // Print what there is before waiting for input.
             let idle = || lines.flush().map_err(cannot_write);
             let mut batches = records.next_all(Duration::ZERO, idle)?;
             if batches.is_empty() {
@@ -260,7 +260,7 @@ impl Printer<'_> {
         Ok(())
     }
 
-    /// Reports what is not in the output of a Kinesis record.
+    /// Reports what the output does not show of a Kinesis record.
     fn report(&mut self, place: &Place) {
         let Notes {
             record,
@@ -297,7 +297,7 @@ impl Printer<'_> {
     }
 }
 
-/// An error with all its causes.
+/// Returns an error with all its causes as text.
 fn chain(error: &dyn core::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -308,14 +308,14 @@ fn chain(error: &dyn core::error::Error) -> String {
     text
 }
 
-/// Opens an aggregate in the data of a user record, and those inside of it; `path` is the
-/// numbers of the user records on the way.
+/// Prints the user records of an aggregate, opening those that are aggregates themselves.
+/// `path` holds the sub-sequence numbers of the enclosing user records.
 fn each_nested(
     blob: &[u8],
     path: &mut Vec<u64>,
     print: &mut dyn FnMut(&[u64], &UserRecord<'_>) -> io::Result<()>,
 ) -> io::Result<()> {
-    /// No slip makes more, and each takes stack.
+    /// Accidental nesting is never this deep, and each level uses stack space.
     const MAX_DEPTH: usize = 8;
     let Ok(Parsed::Aggregated(aggregated)) = parse(blob) else {
         return Ok(());
@@ -331,13 +331,13 @@ fn each_nested(
     Ok(())
 }
 
-/// What is reported about a Kinesis record besides what it delivers.
+/// What is reported about a Kinesis record besides its user records.
 #[derive(Debug, Default)]
 struct Notes {
     record: usize,
     is_empty: bool,
     left_out_count: u64,
-    /// Partition keys of what was left out, each once, and one more than is
+    /// Distinct partition keys of the user records that were left out: one more than is
     /// reported.
     left_out_keys: Vec<String>,
 }
@@ -361,10 +361,10 @@ impl Observer for Notes {
     }
 }
 
-/// Partition keys that are named of what was left out of a Kinesis record.
+/// How many partition keys of left-out user records are reported for each Kinesis record.
 const KEYS_TOLD: usize = 8;
 
-/// What stands in the line of all that a Kinesis record delivers.
+/// The fields that are the same on each line of a Kinesis record.
 #[derive(Debug, Default)]
 struct Along {
     head: WrittenFields,
@@ -458,8 +458,8 @@ impl Args {
     }
 }
 
-/// Returns all fields that describe a record, under the same names for every shape. Of
-/// fields of the same name, the first counts: the metadata's.
+/// Returns all fields that describe a record, under the same names for every shape. If a name
+/// occurs twice, the first field is returned: that of the metadata.
 pub(crate) fn fields_of(record: &EventRecord) -> JsonFields<'_> {
     let mut names = HashSet::new();
     let fields = record.metadata_fields().chain(record.fields());
@@ -475,7 +475,7 @@ pub(crate) fn fields_of(record: &EventRecord) -> JsonFields<'_> {
         .collect()
 }
 
-/// `SequenceNumber` is `sequenceNumber` elsewhere.
+/// Some shapes write `SequenceNumber`, others `sequenceNumber`.
 fn lower_first(name: &str) -> Cow<'_, str> {
     let mut characters = name.chars();
     match characters.next() {
@@ -487,11 +487,11 @@ fn lower_first(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// What a Kinesis record was put under.
+/// The fields with the keys of the Kinesis record.
 const OUTER_KEYS: [&str; 2] = ["partitionKey", "explicitHashKey"];
 
-// Names that say something about a line, whether or not it has the field: the
-// input's own fields of the same name are not copied.
+// Field names that this command writes itself or leaves out on purpose: the input's fields of
+// these names are not copied.
 
 const USER_RECORD_FIELDS: [&str; 10] = [
     "record",
@@ -506,7 +506,7 @@ const USER_RECORD_FIELDS: [&str; 10] = [
     "tags",
 ];
 
-/// The outer keys stand before the data.
+/// The outer keys are written before the data.
 const PLAIN_FIELDS: [&str; 6] = [
     "record",
     "aggregated",
@@ -562,7 +562,7 @@ fn write_key<'f>(
     key: KeyBytes<'_>,
     fields: &'f mut WrittenFields,
 ) -> io::Result<&'f mut WrittenFields> {
-    // Most are, and are looked at once so.
+    // Most keys are plain ASCII, which needs only one pass.
     if fields.plain(name, key.as_bytes()) {
         return Ok(fields);
     }

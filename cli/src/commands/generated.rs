@@ -28,7 +28,7 @@ pub(crate) fn completions(
     mut command: Command,
     out: &mut Out<'_>,
 ) -> anyhow::Result<()> {
-    // Generating panics where writing fails; a vector takes all.
+    // The generator panics if a write fails, and writing to a vector cannot fail.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "kinesis-agg", &mut script);
     out.write_all(&script).map_err(cannot_write)

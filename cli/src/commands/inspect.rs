@@ -1,4 +1,4 @@
-//! What is in a Kinesis record, for people.
+//! Shows what is in a Kinesis record, for people.
 
 use core::time::Duration;
 use std::io::{self, Write};
@@ -64,7 +64,7 @@ pub(crate) struct Args {
     shards: Option<PathBuf>,
 }
 
-/// Rows of a table without `--all`.
+/// Rows of a table that are shown without `--all`.
 const LISTED: usize = 20;
 
 pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Result<ExitCode> {
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Re
     };
     let mut record_index: u64 = 0;
     loop {
-        // Nobody waits for a record while this waits for input.
+        // Print what there is before waiting for input.
         let idle = || inspector.out.flush().map_err(cannot_write);
         let batches = items.next_all(Duration::ZERO, idle)?;
         if batches.is_empty() {
@@ -113,11 +113,11 @@ pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Re
     })
 }
 
-/// Prints one Kinesis record after the other.
+/// Prints Kinesis records one by one.
 #[derive(Debug)]
 struct Inspector<'a, W> {
     styles: &'a Styles,
-    /// Rows of a table.
+    /// The most rows to print of a table.
     limit: usize,
     map: Option<&'a ShardMap>,
     budget: Budget,
@@ -194,7 +194,7 @@ impl<W: Write> Inspector<'_, W> {
         }
     }
 
-    /// Cells of the widest value.
+    /// Returns the width of the column of values, in cells.
     const fn value_width(&self) -> usize {
         self.styles.width.saturating_sub(VALUE_COLUMN)
     }
@@ -236,7 +236,7 @@ impl<W: Write> Inspector<'_, W> {
         print_user_records(data, aggregated, self.limit, self.styles, &mut self.out)
     }
 
-    /// Of what the bytes are.
+    /// Prints what the bytes of the record consist of.
     fn sizes(&mut self, data: &[u8], keys_len: usize, sizes: &Histogram) -> io::Result<()> {
         let styles = self.styles;
         let len = wide(data.len());

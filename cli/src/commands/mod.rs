@@ -1,4 +1,4 @@
-//! A file for each subcommand.
+//! The subcommands, one file each.
 
 pub(crate) mod aggregate;
 pub(crate) mod deaggregate;

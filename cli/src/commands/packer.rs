@@ -1,4 +1,4 @@
-//! User records in, aggregates out as JSON lines.
+//! Packs user records into aggregates, and prints those as JSON lines.
 
 use core::time::Duration;
 use std::io::{self, Write};
@@ -13,9 +13,9 @@ use crate::commands::aggregate::To;
 use crate::input::data::append_base64;
 use crate::output::{JsonLines, WrittenFields};
 
-/// An aggregate that is complete.
+/// A complete aggregate.
 pub(crate) enum Made {
-    /// Its digest is to be computed, together with those of others.
+    /// Its digest is still missing: it is computed together with those of others.
     Unsealed(Box<RecordAggregator>),
     Sealed(Box<ShardAggregate>),
 }
@@ -27,7 +27,8 @@ pub(crate) enum Packer {
 }
 
 impl Packer {
-    /// Returns the aggregate that is complete now, if one is. Goes on in the memory of `spare`.
+    /// Returns an aggregate if this completes one. The next aggregate is built in the memory of
+    /// `spare`.
     pub(crate) fn push(
         &mut self,
         user_record: NewUserRecord<'_>,
@@ -50,7 +51,7 @@ impl Packer {
         }
     }
 
-    /// The aggregates that are not full.
+    /// Returns the aggregates that are not full.
     pub(crate) fn flush(self) -> Vec<Made> {
         match self {
             Self::OfAnyShard(aggregator) => vec![Made::Unsealed(aggregator)],
@@ -62,11 +63,11 @@ impl Packer {
     }
 }
 
-/// Prints aggregates, whose digests it computes together.
+/// Prints aggregates, and computes the digests of several at once.
 pub(crate) struct Printer {
     to: To,
     waiting: Vec<RecordAggregator>,
-    /// Empty ones, for their memory.
+    /// Empty aggregators, kept to reuse their memory.
     spare: Vec<RecordAggregator>,
     request: Request,
 }
@@ -76,14 +77,14 @@ pub(crate) struct Printer {
 struct Request {
     json: Vec<u8>,
     count: usize,
-    /// Bytes that the service counts.
+    /// Size as the service counts it, in bytes.
     size: usize,
 }
 
-/// Aggregates that wait at most: they take memory.
+/// Limits how many aggregates wait, since each holds memory.
 const MAX_WAITING: usize = 8;
 
-/// Bytes of them, except for those of the last one.
+/// Limits the bytes of the waiting aggregates; the last one may exceed it.
 const MAX_WAITING_LEN: u32 = 8 << 20;
 
 impl Printer {
@@ -96,7 +97,7 @@ impl Printer {
         }
     }
 
-    /// An aggregator for the next aggregate.
+    /// Returns an empty aggregator.
     pub(crate) fn spare(&mut self) -> RecordAggregator {
         self.spare.pop().unwrap_or_default()
     }
@@ -122,7 +123,7 @@ impl Printer {
         }
     }
 
-    /// Prints the aggregates that wait.
+    /// Computes the digests of the waiting aggregates, and prints them.
     pub(crate) fn seal<W: Write>(&mut self, lines: &mut JsonLines<W>) -> io::Result<()> {
         let mut waiting = core::mem::take(&mut self.waiting);
         let mut aggregates = flush_all(&mut waiting).into_iter().flatten();
@@ -131,7 +132,7 @@ impl Printer {
         Ok(())
     }
 
-    /// Prints what is left.
+    /// Prints the aggregates that are left.
     pub(crate) fn end<W: Write>(&mut self, lines: &mut JsonLines<W>) -> io::Result<()> {
         self.seal(lines)?;
         self.request.end(lines)

@@ -1,4 +1,4 @@
-//! What is in many Kinesis records together.
+//! Summarizes many Kinesis records.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
@@ -66,7 +66,7 @@ pub(crate) struct Args {
     svg: Option<PathBuf>,
 }
 
-/// Ranges that a person can still look through.
+/// The most ranges that a person can still read.
 const MAX_RANGES: i64 = 256;
 
 pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Result<ExitCode> {
@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Re
         }
     };
     progress.clear();
-    // What was read before an error counts.
+    // Records that were read before an error are reported.
     if read.is_ok() || totals.records > 0 {
         let report = Report::new(&totals, args.top);
         if args.json {

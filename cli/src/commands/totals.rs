@@ -1,4 +1,4 @@
-//! All that is counted of many Kinesis records.
+//! The totals over many Kinesis records.
 
 use alloc::borrow::Cow;
 
@@ -16,7 +16,7 @@ use crate::render::hash_key_ranges::RangeShares;
 use crate::render::partition_keys::PartitionKeys;
 use crate::render::text::wide;
 
-/// All that is counted.
+/// Everything that is counted.
 #[derive(Debug)]
 pub(crate) struct Totals {
     pub(crate) records: u64,
@@ -26,16 +26,16 @@ pub(crate) struct Totals {
     pub(crate) spread: u64,
     pub(crate) plain: Plain,
     pub(crate) verdicts: Verdicts,
-    /// Kinesis records that verify calls bad, the unreadable ones included.
+    /// Kinesis records that `verify` calls bad, including unreadable ones.
     pub(crate) bad: u64,
-    /// Data of all Kinesis records.
+    /// Bytes of data in all Kinesis records.
     pub(crate) data_len: u64,
     pub(crate) user_records_in_aggregate: Histogram,
     pub(crate) user_record_len: Histogram,
     pub(crate) key_len: KeyLen,
     pub(crate) partition_keys: PartitionKeys,
     pub(crate) ranges: RangeShares,
-    /// User records of which the input does not tell the partition key.
+    /// User records whose partition key is not in the input.
     pub(crate) without_partition_key: u64,
     slots: Vec<ReadSlot>,
     budget: Budget,
@@ -50,7 +50,7 @@ pub(crate) struct Plain {
     pub(crate) digest_mismatch: u64,
 }
 
-/// Kinesis records by the word that every command has for them.
+/// Kinesis records by verdict.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Verdicts {
@@ -65,13 +65,13 @@ pub(crate) struct Verdicts {
     pub(crate) unreadable: u64,
 }
 
-/// Bytes of the keys of aggregates.
+/// Bytes of the keys in aggregates.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct KeyLen {
-    /// As they are in the key tables.
+    /// With key tables, as they are.
     pub(crate) in_tables: u64,
-    /// If each user record had its own.
+    /// If each user record held its own keys.
     pub(crate) without_tables: u64,
 }
 
@@ -97,7 +97,7 @@ impl Totals {
         }
     }
 
-    /// Counts something that is no Kinesis record.
+    /// Counts an input that is not a Kinesis record.
     pub(crate) const fn add_unreadable(&mut self) {
         self.records = self.records.saturating_add(1);
         self.bad = self.bad.saturating_add(1);
@@ -175,7 +175,7 @@ impl Totals {
         self.slots = user_records.into_slots();
     }
 
-    /// Returns the place of its range, if that is known.
+    /// Counts a user record, and returns the place of its range if that is known.
     fn add_user_record(
         &mut self,
         partition_key: Option<KeyBytes<'_>>,
@@ -205,7 +205,7 @@ impl Totals {
     }
 }
 
-/// A field's string, if it is one.
+/// Returns a field's value if it is a string.
 fn text<'a>(fields: &'a JsonFields<'_>, name: &str) -> Option<Cow<'a, str>> {
     fields.string(name).ok().flatten()
 }

@@ -1,4 +1,4 @@
-//! User records on their way to who packs them.
+//! Batches of user records for the packer.
 
 use alloc::sync::Arc;
 
@@ -10,13 +10,13 @@ use crate::input::place::{Place, Spot};
 
 pub(crate) type OwnedTag = (String, Option<String>);
 
-/// Some user records of a file, in order. The memory serves many times.
+/// Some user records of a file, in order. The memory is reused for many batches.
 #[derive(Debug, Default)]
 pub(crate) struct UserRecords {
     file: Arc<str>,
-    /// Partition keys, one behind the other.
+    /// Partition keys, concatenated.
     keys: String,
-    /// Data, one behind the other.
+    /// Data, concatenated.
     data: Vec<u8>,
     records: Vec<Held>,
 }
@@ -24,18 +24,18 @@ pub(crate) struct UserRecords {
 #[derive(Debug)]
 struct Held {
     line: u64,
-    /// Where its key and data end; they start where those before it end.
+    /// Where its key and data end. They start where those of the previous user record end.
     key_end: usize,
     data_end: usize,
     explicit_hash_key: Option<HashKey>,
     tags: Vec<OwnedTag>,
 }
 
-/// Memory of a large user record is kept for others only up to here.
+/// The most capacity that is kept for the next batch.
 const KEPT_CAPACITY: usize = 2 << 20;
 
 impl UserRecords {
-    /// Forgets all user records, and goes on with those of `file`.
+    /// Removes all user records, and prepares for those of `file`.
     pub(crate) fn restart(&mut self, file: &Arc<str>) {
         self.file = Arc::clone(file);
         self.keys.clear();
@@ -44,7 +44,7 @@ impl UserRecords {
         self.records.clear();
     }
 
-    /// Adds a user record, whose data `decode` appends.
+    /// Adds a user record; `decode` appends its data.
     pub(crate) fn push(
         &mut self,
         line: u64,
@@ -65,7 +65,7 @@ impl UserRecords {
         Ok(())
     }
 
-    /// Hands each to `take`, with its line.
+    /// Passes each user record to `take`, with its line number.
     pub(crate) fn try_for_each(
         &self,
         mut take: impl FnMut(u64, NewUserRecord<'_>) -> anyhow::Result<()>,
@@ -87,12 +87,12 @@ impl UserRecords {
         })
     }
 
-    /// The name of the file.
+    /// Returns the name of the file.
     pub(crate) const fn file(&self) -> &Arc<str> {
         &self.file
     }
 
-    /// Where a line is.
+    /// Returns the place of a line.
     pub(crate) fn place(&self, line: u64) -> Place {
         Place {
             file: Arc::clone(&self.file),
@@ -104,7 +104,7 @@ impl UserRecords {
         self.records.is_empty()
     }
 
-    /// Bytes that it holds.
+    /// Returns how many bytes it holds.
     pub(crate) fn len(&self) -> usize {
         let around = self.records.len().saturating_mul(size_of::<Held>());
         let text = self.keys.len().saturating_add(self.data.len());

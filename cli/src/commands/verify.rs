@@ -1,4 +1,4 @@
-//! Whether Kinesis records are what they seem to be.
+//! Checks whether Kinesis records are valid.
 
 use core::time::Duration;
 use std::io::{self, Write as _};
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Re
     };
     let result = verifier.verify_all(items, &progress);
     progress.clear();
-    // What was read before an error has its verdict.
+    // Records that were read before an error are in the summary.
     if verifier.records > 0 || result.is_ok() {
         verifier.print_summary().map_err(cannot_write)?;
     }
@@ -77,7 +77,7 @@ struct Verifier<'a, 'o> {
     records: u64,
     user_records: u64,
     bad: u64,
-    /// How many there are of each verdict, in the order of the first ones.
+    /// How many records there are of each verdict, in order of first occurrence.
     words: Vec<(&'static str, u64)>,
     budget: Budget,
     slots: Vec<ReadSlot>,

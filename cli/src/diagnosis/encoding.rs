@@ -1,4 +1,4 @@
-//! Aggregates in another form than bytes: compressed, or as text of some kind.
+//! Aggregates that are compressed, or written as text of some kind.
 
 use std::io::Read;
 
@@ -10,16 +10,16 @@ use crate::input::data::{
     decode_base64, decode_hex, decode_numbers, decode_python, is_base64_of_magic, is_hex_of_magic,
 };
 
-/// Forms inside of each other, such as base64 of gzip.
+/// How many forms are decoded inside each other, such as base64 of gzip.
 const MAX_LAYERS: usize = 4;
 
-/// Bytes that are decompressed at most: more than any Kinesis record needs.
+/// The most bytes that are decompressed: more than any Kinesis record needs.
 const MAX_DECOMPRESSED: u64 = 64 << 20;
 
 /// What was found inside of data.
 #[derive(Debug)]
 pub(crate) struct Decoded {
-    /// The forms, from the outermost.
+    /// The forms, the outermost first.
     pub(crate) forms: Vec<&'static str>,
     pub(crate) data: Vec<u8>,
 }
@@ -61,9 +61,9 @@ pub(crate) fn decode(data: &[u8], budget: &mut Budget) -> Option<Decoded> {
     compressed.map(|(forms, data)| Decoded { forms, data })
 }
 
-/// What cannot be decoded any more, or by nobody.
+/// Names a form that cannot be decoded, because bytes were lost.
 pub(crate) fn ends(data: &[u8]) -> Option<&'static str> {
-    // Of the magic, only the last byte could have begun a character.
+    // Only the last byte of the magic could begin a character in UTF-8.
     let lossy = String::from_utf8_lossy(&MAGIC);
     data.starts_with(lossy.as_bytes())
         .then_some("UTF-8 text with U+FFFD in place of bytes")
@@ -72,7 +72,7 @@ pub(crate) fn ends(data: &[u8]) -> Option<&'static str> {
 fn read_some(reader: impl Read) -> Option<Vec<u8>> {
     let mut data = Vec::new();
     let read = reader.take(MAX_DECOMPRESSED).read_to_end(&mut data);
-    // Data that was cut off is decompressed as far as possible.
+    // Truncated data is decompressed as far as possible.
     (read.is_ok() || !data.is_empty()).then_some(data)
 }
 
@@ -97,8 +97,8 @@ fn decompress(data: &[u8]) -> Option<(&'static str, Vec<u8>)> {
     }
 }
 
-/// Blocks have no magic of their own: an aggregate has to be inside, whose own magic cannot
-/// be compressed.
+/// Decompresses a block of Snappy or LZ4. Blocks have no magic of their own, so it looks for
+/// that of the aggregate inside, which cannot be compressed.
 fn decompress_block(data: &[u8]) -> Option<(&'static str, Vec<u8>)> {
     const MAX_HEAD: usize = 16;
     let head = data.get(..MAX_HEAD).unwrap_or(data);
@@ -111,7 +111,7 @@ fn decompress_block(data: &[u8]) -> Option<(&'static str, Vec<u8>)> {
     {
         return Some(("snappy", inner));
     }
-    // The length as a prefix, as most bindings write it, then without.
+    // First with a length prefix, which most bindings write, then without one.
     if let Some((len, block)) = data.split_first_chunk::<4>()
         && let Ok(len) = usize::try_from(u32::from_le_bytes(*len))
         && is_small(len)
@@ -127,7 +127,7 @@ fn decompress_block(data: &[u8]) -> Option<(&'static str, Vec<u8>)> {
 
 fn from_text(data: &[u8]) -> Option<(&'static str, Vec<u8>)> {
     let text = data.trim_ascii();
-    // Of Latin-1, each byte of the magic becomes two.
+    // Each byte of the magic is not ASCII, so UTF-8 turns it into two bytes.
     let as_latin_1: String = MAGIC.map(char::from).iter().collect();
     if data.starts_with(as_latin_1.as_bytes()) {
         let characters = str::from_utf8(data).ok()?.chars();
@@ -157,7 +157,7 @@ fn from_text(data: &[u8]) -> Option<(&'static str, Vec<u8>)> {
         _ if is_hex_of_magic(text) => Some(("hex", decode_hex(text).ok()?)),
         _ if is_base64_of_magic(text) => {
             let mut inner = Vec::new();
-            // What is cut off or broken is an aggregate all the same.
+            // A truncated or damaged aggregate is decoded as far as possible.
             let whole = text.len().saturating_sub(text.len() % 4);
             let whole = text.get(..whole).unwrap_or(text);
             decode_base64(text, &mut inner)
@@ -166,7 +166,7 @@ fn from_text(data: &[u8]) -> Option<(&'static str, Vec<u8>)> {
             Some(("base64", inner))
         }
         _ => {
-            // Of something in another form, perhaps.
+            // This may be base64 of another form.
             let mut inner = Vec::new();
             let is_text = text.len() >= 24 && decode_base64(text, &mut inner).is_ok();
             is_text.then_some(("base64", inner))

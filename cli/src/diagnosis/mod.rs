@@ -1,4 +1,4 @@
-//! What data is, in one word, and what is wrong with it, in sentences.
+//! Classifies data with one word, and explains in sentences what is wrong with it.
 
 mod encoding;
 pub(crate) mod search;
@@ -19,18 +19,18 @@ use crate::render::frame::bytes_around;
 use crate::render::style::Styles;
 use crate::render::text::{count, grouped, wide};
 
-/// What data is. One word, the same in every command.
+/// What data is, as one word that is the same in every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// A valid aggregate.
     Aggregated,
-    /// Something else than an aggregate.
+    /// Data that is not an aggregate.
     Plain,
     /// An aggregate in another form: compressed, or as text.
     Encoded,
     /// One or more intact aggregates with other bytes around them.
     Misframed,
-    /// An aggregate of which bytes changed or are missing.
+    /// An aggregate with changed or missing bytes.
     Damaged,
     /// An aggregate with a good digest whose message is not valid.
     Malformed,
@@ -48,7 +48,7 @@ impl Verdict {
         }
     }
 
-    /// The style of the word.
+    /// Returns the style of the word.
     pub(crate) const fn style(self, styles: &Styles) -> anstyle::Style {
         match self {
             Self::Aggregated => styles.good,
@@ -62,9 +62,9 @@ impl Verdict {
 #[derive(Debug)]
 pub(crate) struct Diagnosis<'a> {
     pub(crate) verdict: Verdict,
-    /// In a few words, to follow the verdict.
+    /// A few words that follow the verdict.
     pub(crate) detail: String,
-    /// True if something went wrong with it.
+    /// True if something is wrong with the data.
     pub(crate) is_bad: bool,
     pub(crate) sentences: Vec<String>,
     /// The first byte that is known to be wrong.
@@ -105,7 +105,7 @@ impl<'a> Diagnosis<'a> {
         diagnosis
     }
 
-    /// The verdict and the detail.
+    /// Returns the verdict and the detail.
     pub(crate) fn headline(&self) -> String {
         match self.detail.is_empty() {
             true => self.verdict.word().to_owned(),
@@ -144,7 +144,7 @@ impl<'a> Diagnosis<'a> {
         if reason == PlainReason::TooShort {
             return self.explain_too_short(data);
         }
-        // Compressed data may hold an aggregate as it is.
+        // Compressed data may contain an aggregate verbatim.
         if reason == PlainReason::NoMagic && self.explain_encoding(data, budget) {
             return;
         }
@@ -246,7 +246,7 @@ impl<'a> Diagnosis<'a> {
         };
     }
 
-    /// False if it is not in another form.
+    /// Returns false if the data is not in another form.
     fn explain_encoding(&mut self, data: &[u8], budget: &mut Budget) -> bool {
         if let Some(form) = encoding::ends(data) {
             self.encoded(&[form]);
@@ -360,7 +360,7 @@ fn user_record_count(data: &[u8], part: &Range<usize>) -> u64 {
     }
 }
 
-/// What stands before an aggregate.
+/// Describes the bytes before an aggregate.
 fn describe_before(before: &[u8], len: usize) -> String {
     let rest = len.saturating_sub(before.len());
     let number = match *before {
@@ -405,7 +405,7 @@ fn describe_filling(bytes: &[u8]) -> String {
     }
 }
 
-/// What a consumer of a valid aggregate may lose or miss.
+/// Returns warnings about user records of a valid aggregate that a consumer may lose or miss.
 pub(crate) fn warnings(
     aggregated: &AggregatedRecord<'_>,
     slots: &mut Vec<ReadSlot>,
@@ -437,7 +437,7 @@ pub(crate) fn is_nested(data: &[u8]) -> bool {
     data.starts_with(&MAGIC) && is_intact(data)
 }
 
-/// User records of which something is so.
+/// User records with some property.
 #[derive(Debug, Default)]
 struct Found {
     count: u64,
@@ -467,7 +467,7 @@ impl Found {
     }
 }
 
-/// The command that writes lines of so many bytes unless told not to.
+/// Returns the command that wraps lines at this length by default.
 const fn wrapped_by(data: &[u8]) -> Option<&'static str> {
     match data.len() {
         30 => Some("`xxd -p` (without -c 0)"),
@@ -477,7 +477,7 @@ const fn wrapped_by(data: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The fault in a sentence.
+/// Explains the error in a sentence.
 fn meaning(kind: DecodeErrorKind) -> String {
     match kind {
         DecodeErrorKind::Truncated => {

@@ -1,34 +1,36 @@
-//! Searches whose work is bounded: intact aggregates inside other bytes, and the one bit or
-//! byte that changed.
+//! Bounded searches: for intact aggregates inside other bytes, and for the one bit or byte that
+//! changed.
 
 use core::ops::Range;
 
 use kinesis_agg::codec::limits::{DIGEST_LEN, MAGIC_LEN};
 use kinesis_agg::codec::{Digest, Frame, MAGIC};
 
-/// Bytes that may still be hashed. Some searches take time in the square of a blob's length,
-/// so one damaged input could keep a command busy for ever.
+/// The bytes that may still be hashed. Some searches take time quadratic in the length of a
+/// blob, so without this limit one damaged input could keep a command busy for hours.
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: usize,
 }
 
 impl Default for Budget {
-    /// About a second.
+    /// Takes about a second to hash.
     fn default() -> Self {
         Self { left: 512 << 20 }
     }
 }
 
 impl Budget {
-    /// True if there is enough left, which is then less.
+    /// Subtracts `len` from what is left. Returns false, and subtracts nothing, if less is
+    /// left.
     fn spend(&mut self, len: usize) -> bool {
         let left = self.left.checked_sub(len);
         self.left = left.unwrap_or(self.left);
         left.is_some()
     }
 
-    /// True if every bit of a message of this length may be tried.
+    /// Like [`spend`](Self::spend), for hashing a message of this length once for each of its
+    /// bits.
     fn spend_on_bits(&mut self, message_len: usize) -> bool {
         const MAX_OF_A_BLOB: usize = 32 << 20;
         let needed = message_len.saturating_mul(8).saturating_mul(message_len);
@@ -36,15 +38,15 @@ impl Budget {
     }
 }
 
-/// True if magic and digest are good.
+/// Returns true if magic and digest are good.
 pub(crate) fn is_intact(blob: &[u8]) -> bool {
     Frame::split(blob).is_ok_and(|frame| Digest::of(frame.message()) == frame.digest())
 }
 
-/// What looking at a part costs at least, in bytes hashed.
+/// The least that looking at a part costs, in bytes hashed.
 const MIN_WORK: usize = 64;
 
-/// The intact aggregates inside of data, in order.
+/// Returns the intact aggregates inside data, in order.
 pub(crate) fn intact_parts(data: &[u8], budget: &mut Budget) -> Vec<Range<usize>> {
     let starts: Vec<_> = memchr::memmem::find_iter(data, &MAGIC).collect();
     let mut parts: Vec<Range<usize>> = Vec::new();
@@ -68,9 +70,9 @@ pub(crate) fn intact_parts(data: &[u8], budget: &mut Budget) -> Vec<Range<usize>
     parts
 }
 
-/// An end, and ends before the characters that people and programs put behind a blob.
+/// Returns `end`, and the ends before any characters that people and programs append to a blob.
 fn ends_before(data: &[u8], end: usize) -> impl Iterator<Item = usize> {
-    /// A digest may end with such bytes, too, so each number of them is tried up to here.
+    /// A digest may end with such bytes, too, so up to this number each count of them is tried.
     const MAX_TRIED: usize = 4;
     let behind = data.get(..end).unwrap_or_default().iter().rev();
     let is_filling = |byte: &&u8| matches!(byte, 0 | b'\n' | b'\r' | b' ' | b'"' | b'\'' | b',');
@@ -80,8 +82,8 @@ fn ends_before(data: &[u8], end: usize) -> impl Iterator<Item = usize> {
     few.chain(all).filter_map(move |len| end.checked_sub(len))
 }
 
-/// Where to split a file of intact aggregates back to back: at each, and at what is between
-/// them if that is more than filling. Empty if there are not at least two.
+/// Returns the parts of a file of intact aggregates back to back: the aggregates, and any bytes
+/// between them other than filling. Empty if there are fewer than two aggregates.
 pub(crate) fn split_back_to_back(data: &[u8], budget: &mut Budget) -> Vec<Range<usize>> {
     let intact = match is_intact(data) {
         true => return Vec::new(),
@@ -114,7 +116,7 @@ pub(crate) fn split_back_to_back(data: &[u8], budget: &mut Budget) -> Vec<Range<
     parts
 }
 
-/// The byte that makes the digest good if one bit of it is turned back.
+/// Returns the byte that makes the digest good if one bit of it is flipped back.
 pub(crate) fn flipped_bit(data: &[u8], budget: &mut Budget) -> Option<(usize, u8)> {
     let frame = Frame::split(data).ok()?;
     let stored = frame.digest();
@@ -139,7 +141,7 @@ pub(crate) fn flipped_bit(data: &[u8], budget: &mut Budget) -> Option<(usize, u8
     None
 }
 
-/// The byte of the digest that is wrong, if only one is.
+/// Returns the byte of the digest that is wrong, if only one is.
 pub(crate) fn wrong_digest_byte(data: &[u8]) -> Option<usize> {
     let frame = Frame::split(data).ok()?;
     let [stored, computed] = [frame.digest(), Digest::of(frame.message())].map(|d| d.to_bytes());
@@ -149,7 +151,7 @@ pub(crate) fn wrong_digest_byte(data: &[u8]) -> Option<usize> {
     wrong.next().is_none().then(|| start.saturating_add(first))
 }
 
-/// The first wrong byte of the magic, if the digest is that of all behind it.
+/// Returns the first wrong byte of the magic, if the digest matches everything after the magic.
 pub(crate) fn wrong_magic_byte(data: &[u8]) -> Option<usize> {
     let (start, rest) = data.split_first_chunk::<MAGIC_LEN>()?;
     let (message, digest) = rest.split_last_chunk::<DIGEST_LEN>()?;

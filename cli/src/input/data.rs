@@ -12,11 +12,11 @@ use serde_json::value::RawValue;
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 use base64::engine::GeneralPurpose as Base64;
-// Vectors take a fraction of the time, where the crate has them.
+// The SIMD engine takes a fraction of the time, on the targets that it supports.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use base64::engine::simd::Simd as Base64;
 
-/// The standard alphabet; the padding may be missing where it is read.
+/// The standard alphabet; decoding accepts missing padding.
 static BASE64: LazyLock<Base64> = LazyLock::new(|| {
     let config = GeneralPurposeConfig::new();
     let config = config.with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -86,7 +86,7 @@ pub(crate) fn append_base64(bytes: &[u8], text: &mut Vec<u8>) {
             let end = text.len().saturating_add(encoded_len(bytes.len()));
             append_encoded(roomy, text);
             text.truncate(end);
-            // Characters that stand for the zeros alone.
+            // The characters that encode only zeros that were added.
             let padding = bytes.len().next_multiple_of(3).saturating_sub(bytes.len());
             for place in text.iter_mut().rev().take(padding) {
                 *place = b'=';
@@ -95,19 +95,20 @@ pub(crate) fn append_base64(bytes: &[u8], text: &mut Vec<u8>) {
     }
 }
 
-// The crate encodes `STEP` bytes at a time while `AHEAD` more follow, and the rest in a loop
-// over single ones: for a short text, that loop is most of the time.
+// The crate encodes `STEP` bytes at a time as long as `AHEAD` more follow, and the rest one
+// group at a time: for a short text, that takes most of the time. So short data is copied to a
+// buffer in which zeros follow it.
 const STEP: usize = 24;
 const AHEAD: usize = 8;
 
-/// The longest data that is copied, so that zeros follow it.
+/// The longest data that is copied, in bytes.
 const SHORT: usize = 512;
 
 fn append_encoded(bytes: &[u8], text: &mut Vec<u8>) {
     let start = text.len();
     text.resize(start.saturating_add(encoded_len(bytes.len())), 0);
     if let Some(place) = text.get_mut(start..) {
-        // The place has the length.
+        // Cannot fail: the slice has the exact length.
         let _written = BASE64.encode_slice(bytes, place);
     }
 }
@@ -116,7 +117,7 @@ fn encoded_len(bytes: usize) -> usize {
     base64::encoded_len(bytes, true).unwrap_or(usize::MAX)
 }
 
-/// Characters that people write between bytes.
+/// Returns true for the characters that people write between bytes.
 const fn is_separator(byte: &u8) -> bool {
     matches!(*byte, b' ' | b':' | b'\t')
 }
@@ -143,7 +144,7 @@ pub(crate) fn decode_hex(text: &[u8]) -> anyhow::Result<Vec<u8>> {
     }
 }
 
-/// True if the text is hexadecimal digits that begin with the magic.
+/// Returns true if the text is hexadecimal digits that begin with the magic.
 pub(crate) fn is_hex_of_magic(text: &[u8]) -> bool {
     let text = text.strip_prefix(b"0x").unwrap_or(text);
     let digits = text.iter().filter(|byte| !is_separator(byte));
@@ -154,7 +155,7 @@ pub(crate) fn is_hex_of_magic(text: &[u8]) -> bool {
     hex::decode(head).is_ok_and(|bytes| bytes == MAGIC)
 }
 
-/// True if the text is base64 that begins with the magic.
+/// Returns true if the text is base64 that begins with the magic.
 pub(crate) fn is_base64_of_magic(text: &[u8]) -> bool {
     let mut start = Vec::new();
     // Eight characters are six bytes.
@@ -162,8 +163,8 @@ pub(crate) fn is_base64_of_magic(text: &[u8]) -> bool {
     decode_base64(head, &mut start).is_ok() && start.starts_with(&MAGIC)
 }
 
-/// Decodes the text of a value in JSON: base64, and what people have instead: the digits of
-/// an aggregate, or the bytes literal that Python's `str` makes.
+/// Decodes a JSON string with data: base64, the hexadecimal digits of an aggregate, or a bytes
+/// literal as Python's `str` makes it.
 pub(crate) fn decode_text(text: &str) -> anyhow::Result<Vec<u8>> {
     let text = text.trim();
     if is_hex_of_magic(text.as_bytes()) {
@@ -177,8 +178,8 @@ pub(crate) fn decode_text(text: &str) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Decodes `b'…'` as Python prints bytes; none if the text is something else. If all of it
-/// is base64 or hex, what that stands for: `print` of encoded bytes.
+/// Decodes `b'…'` as Python prints bytes. Returns `None` for any other text. If the bytes are
+/// base64 or hex themselves, decodes those, too: a program may print encoded bytes.
 pub(crate) fn decode_python(text: &str) -> Option<Vec<u8>> {
     let quoted = text.strip_prefix('b')?;
     let quote = quoted.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
@@ -219,7 +220,7 @@ pub(crate) fn decode_python(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Decodes bytes that are JSON numbers: `[243,…]`, `{"type":"Buffer","data":[243,…]}` or
-/// `{"0":243,…}`, as Node and `JSON.stringify` print them. None if the value is another.
+/// `{"0":243,…}`, as Node and `JSON.stringify` print them. Returns `None` for any other value.
 pub(crate) fn decode_numbers(value: &RawValue) -> Option<Vec<u8>> {
     let text = value.get();
     match text.bytes().next()? {
@@ -243,12 +244,12 @@ pub(crate) fn decode_numbers(value: &RawValue) -> Option<Vec<u8>> {
     }
 }
 
-/// A line of `xxd` or `hexdump -C`: its offset, and its bytes.
+/// Parses a line of `xxd` or `hexdump -C`: its offset and its bytes.
 pub(crate) fn dump_line(line: &[u8]) -> Option<(usize, Vec<u8>)> {
     let text = str::from_utf8(line).ok()?;
     let (offset, rest) = text.split_at_checked(8)?;
     let offset = usize::from_str_radix(offset, 16).ok()?;
-    // xxd has a colon, hexdump -C two spaces.
+    // `xxd` writes a colon after the offset, `hexdump -C` two spaces.
     let (digits, most) = match rest.strip_prefix(": ") {
         Some(rest) => (rest.split("  ").next()?, 40),
         None if rest.is_empty() => ("", 0),

@@ -16,23 +16,23 @@ use crate::pipeline::Closed;
 /// Bytes that are read at a time.
 const CHUNK_LEN: usize = 1 << 18;
 
-/// A file of which some bytes may have been read already.
+/// An open file, with the bytes that were read and not consumed.
 pub(crate) struct OpenFile {
     name: String,
     reader: Box<dyn Read>,
-    /// What was read, up to `end`; behind it is room for more.
+    /// What was read, up to `end`. The bytes after that are free.
     bytes: Vec<u8>,
-    /// Bytes that are done with.
+    /// Start of the bytes that are not consumed.
     start: usize,
     end: usize,
     /// Line ends before `start`.
     lines: u64,
-    /// Bytes of the line at `start`, with its end, if that was looked for.
+    /// Length of the line at `start`, with its end, once that was found.
     line_len: usize,
     is_read: bool,
 }
 
-/// What to do before input has to be waited for.
+/// What to do before waiting for input.
 pub(crate) type Idle<'a> = &'a mut dyn FnMut() -> Result<(), Closed>;
 
 /// Why there is no JSON document at a line.
@@ -42,7 +42,7 @@ pub(crate) struct NotJson {
     pub(crate) why: String,
 }
 
-/// The name of a file in messages.
+/// Returns the name of a file for messages.
 pub(crate) fn name(path: &Path) -> String {
     match path == Path::new("-") {
         true => "<stdin>".to_owned(),
@@ -78,7 +78,7 @@ impl OpenFile {
         })
     }
 
-    /// Reads more; false at the end of the file.
+    /// Reads more. Returns false at the end of the file.
     fn fill(&mut self, idle: Idle<'_>) -> anyhow::Result<bool> {
         if self.is_read {
             return Ok(false);
@@ -103,12 +103,13 @@ impl OpenFile {
         Ok(!self.is_read)
     }
 
-    /// All bytes that are there and not done with.
+    /// Returns the bytes that were read and not consumed.
     fn rest(&self) -> &[u8] {
         self.bytes.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// How the file begins: a whole line that is not blank, and what else was read with it.
+    /// Returns the start of the file: at least one whole line that is not blank, and what was
+    /// read with it.
     pub(crate) fn head(&mut self, idle: Idle<'_>) -> anyhow::Result<&[u8]> {
         const MAX_LEN: usize = 1 << 16;
         while self.rest().len() < MAX_LEN
@@ -118,7 +119,7 @@ impl OpenFile {
         Ok(self.rest())
     }
 
-    /// All bytes up to the end of the file, to be owned.
+    /// Returns all bytes up to the end of the file.
     pub(crate) fn read_all(&mut self, idle: Idle<'_>) -> anyhow::Result<Vec<u8>> {
         while self.fill(idle)? {}
         let mut bytes = core::mem::take(&mut self.bytes);
@@ -147,7 +148,7 @@ impl OpenFile {
         }
     }
 
-    /// Reads the line up to its end, and returns its length with that.
+    /// Reads to the end of the line, and returns the line's length including that.
     fn read_line(&mut self, idle: Idle<'_>) -> anyhow::Result<usize> {
         let mut searched = 0;
         self.line_len = loop {
@@ -163,13 +164,13 @@ impl OpenFile {
         Ok(self.line_len)
     }
 
-    /// The number of the line that was reached, from 1.
+    /// Returns the number of the current line, from 1.
     const fn line(&self) -> u64 {
         self.lines.saturating_add(1)
     }
 
-    /// Goes to the next line that is not blank, and returns its number and the line without
-    /// white space around; none at the end. It stays until [`end_line`](Self::end_line).
+    /// Returns the next line that is not blank, trimmed, and its number; `None` at the end of
+    /// the file. The line stays the current one until [`end_line`](Self::end_line).
     pub(crate) fn next_line(&mut self, idle: Idle<'_>) -> anyhow::Result<Option<(u64, &[u8])>> {
         self.skip_blank(idle)?;
         let (number, len) = (self.line(), self.read_line(idle)?);
@@ -177,7 +178,7 @@ impl OpenFile {
         Ok(Some((number, line)).filter(|(_, line)| !line.is_empty()))
     }
 
-    /// The line that was reached is done with.
+    /// Consumes the current line.
     pub(crate) fn end_line(&mut self) {
         let line = self.rest().get(..self.line_len).unwrap_or_default();
         let has_end = line.ends_with(b"\n");
@@ -186,10 +187,11 @@ impl OpenFile {
         self.line_len = 0;
     }
 
-    /// Hands the next JSON document to `read`, with the number of its first line; none at
-    /// the end. Documents stand one behind the other, on one line or several.
+    /// Passes the next JSON document to `read`, with the number of its first line. Returns
+    /// `None` at the end of the file. Documents follow each other, on one line or several.
     ///
-    /// After text that is not JSON, reading goes on at the next line; if the fault is
+    /// After text that is not JSON, reading continues at the next line; if the fault is on a
+    /// later line of the document, at the next line that starts like a document.
     /// further down, at the next line that starts like a document.
     pub(crate) fn next_document<T>(
         &mut self,
@@ -216,7 +218,7 @@ impl OpenFile {
                 None => return Ok(None),
             };
             let is_cut = fault.classify() == Category::Eof;
-            // Twice as much each time: the time stays in proportion.
+            // Doubling the length keeps the total time linear.
             let longer = len.saturating_mul(2).max(CHUNK_LEN);
             if is_cut && (len < self.rest().len() || self.fill(idle)?) {
                 while self.rest().len() < longer && self.fill(idle)? {}
@@ -252,7 +254,7 @@ pub(crate) fn not_json(fault: &serde_json::Error, fault_line: u64, line: u64) ->
     }
 }
 
-/// The reader of what a compressed file or UTF-16 text holds; any other as it is.
+/// Returns a reader that decompresses the file or converts UTF-16, or passes it on unchanged.
 fn decoded(mut reader: Box<dyn Read>) -> anyhow::Result<Box<dyn Read>> {
     let mut head = Vec::new();
     reader.by_ref().take(6).read_to_end(&mut head)?;
@@ -277,7 +279,7 @@ fn decoded(mut reader: Box<dyn Read>) -> anyhow::Result<Box<dyn Read>> {
     }
 }
 
-/// Zstandard frames, one behind the other.
+/// Decompresses Zstandard frames that follow each other.
 fn zstd_frames(source: impl Read + 'static) -> impl Read {
     struct Frames<R: Read> {
         source: Option<BufReader<R>>,

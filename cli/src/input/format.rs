@@ -32,27 +32,26 @@ pub(crate) enum Format {
     GetRecords,
 }
 
-/// What the beginning of a file tells.
+/// What the start of a file shows about its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guess {
     Is(Format),
-    /// There is nothing in the file.
+    /// The file is empty.
     Empty,
-    /// Bytes that are no text: data of a Kinesis record, or a file of another kind.
+    /// Bytes that are not text: data of a Kinesis record, or a file of another kind.
     Binary,
-    /// Text in which no format is recognized, or one that is not read: what to do about it.
+    /// Text in no format that can be read, with advice.
     Text(&'static str),
 }
 
 const NO_FORMAT: &str = "cannot tell how Kinesis records are written in it; specify a format \
                          with --from (hex, base64, raw, json, ...)";
 
-/// Characters of a line of data that is recognized without the magic: no word is as long.
+/// Length of a line that is accepted as data without the magic: words are shorter.
 const LONG: usize = 16;
 
 impl Format {
-    /// Detects the format from how a file begins: from all of its first lines, not only the
-    /// first one.
+    /// Detects the format from the start of a file: from all lines there, not only the first.
     pub(crate) fn guess(head: &[u8]) -> Guess {
         if head.starts_with(&MAGIC) {
             return Guess::Is(Self::Raw);
@@ -60,14 +59,14 @@ impl Format {
         let is_text = |byte: &u8| !byte.is_ascii_control() || byte.is_ascii_whitespace();
         let is_utf8 = match str::from_utf8(head) {
             Ok(_) => true,
-            // Cut off in the middle of a character.
+            // Valid UTF-8 that was cut in the middle of a character.
             Err(error) => error.error_len().is_none(),
         };
         if !is_utf8 || !head.iter().all(is_text) {
             return Guess::Binary;
         }
         let mut lines: Vec<_> = head.split(|byte| *byte == b'\n').collect();
-        // The last one may go on.
+        // The last line may be incomplete.
         if lines.len() > 2 {
             lines.pop();
         }
@@ -119,7 +118,7 @@ impl Format {
             bytes.is_some_and(|bytes| bytes.starts_with(&MAGIC))
         };
         let is_long = |token: &[u8]| token.len() >= LONG && token.len().is_multiple_of(4);
-        // Faulty lines among good ones are read, and reported.
+        // Faulty lines among good ones are read with this format, and reported.
         if tokens().any(is_hex_of_magic) || (tokens().all(is_hex) && tokens().all(is_long)) {
             return Guess::Is(Self::Hex);
         }
@@ -131,18 +130,18 @@ impl Format {
         Guess::Text(NO_FORMAT)
     }
 
-    /// The name that `--from` takes.
+    /// Returns the name that `--from` accepts.
     pub(crate) fn name(self) -> String {
         let value = self.to_possible_value();
         value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// True if a record of this shape may be in such a file.
+    /// Returns true if a file of this format may hold records of this shape.
     pub(crate) const fn allows(self, shape: RecordShape) -> bool {
         match self {
-            // EventBridge Pipes calls Lambda functions with flat records.
+            // EventBridge Pipes invokes Lambda functions with flat records.
             Self::Lambda => matches!(shape, RecordShape::Kinesis | RecordShape::Pipes),
-            // Without a stream as their source, records of both are bare.
+            // Firehose and Analytics records have no metadata if their source is not a stream.
             Self::Firehose => matches!(shape, RecordShape::Firehose | RecordShape::Bare),
             Self::Analytics => matches!(
                 shape,

@@ -26,7 +26,7 @@ pub(super) fn read(sink: &mut Sink<'_>, file: &mut OpenFile, format: Format) -> 
             continue;
         }
         let producer = &mut *sink.producer;
-        // The document is read in place, so the sink is lent to either closure in turn.
+        // Both closures need the producer, one at a time, since the document is read in place.
         let producer = core::cell::RefCell::new(producer);
         let idle = &mut || producer.borrow_mut().flush();
         let (name, budget) = (&sink.name, &mut *sink.budget);
@@ -83,14 +83,14 @@ impl Sink<'_> {
     }
 }
 
-/// A record that takes a whole line; none if the line holds anything else.
+/// Returns a record that takes a whole line; `None` if the line holds anything else.
 fn record_on_line(line: &[u8], format: Format) -> Option<EventRecord> {
     let record = EventRecord::parse(str::from_utf8(line).ok()?).ok()?;
     let is_usual = format.allows(record.shape()) && !is_misread_hex(&record);
     is_usual.then_some(record)
 }
 
-/// Reads what a document holds in place of a record.
+/// Reads an element of a document that should be a record.
 fn element(value: &RawValue, format: Format) -> Result<EventRecord, String> {
     let text = value.get();
     if text.starts_with('"') {
@@ -100,7 +100,7 @@ fn element(value: &RawValue, format: Format) -> Result<EventRecord, String> {
     }
     let record = match EventRecord::parse(text) {
         Ok(record) if !is_misread_hex(&record) => record,
-        // Bytes as numbers have a field `data`, too.
+        // Bytes as numbers may be in an object with a field `data`, too.
         parsed => match decode_numbers(value) {
             Some(data) => EventRecord::from_data(data),
             None if matches!(parsed, Err(EventRecordError::NotARecord)) => {
@@ -118,10 +118,10 @@ fn element(value: &RawValue, format: Format) -> Result<EventRecord, String> {
     }
 }
 
-/// True if hexadecimal digits of an aggregate were decoded as base64.
+/// Returns true if hexadecimal digits of an aggregate were decoded as base64.
 fn is_misread_hex(record: &EventRecord) -> bool {
     record.data().get(..6).is_some_and(|start| {
-        // Eight characters.
+        // Six bytes are eight characters of base64.
         is_hex_of_magic(to_base64(start).as_bytes())
     })
 }
@@ -159,7 +159,7 @@ fn in_base64(text: &str) -> Result<EventRecord, String> {
     EventRecord::parse(&rewritten).map_err(|error| error.to_string())
 }
 
-/// Where a part of a text or blob starts in it.
+/// Returns the offset of a part in its text or blob.
 pub(crate) fn offset_in(whole: &[u8], part: &[u8]) -> usize {
     part.as_ptr().addr().saturating_sub(whole.as_ptr().addr())
 }

@@ -10,10 +10,10 @@ use crate::input::format::Format;
 use crate::input::place::Spot;
 use crate::output::note;
 
-/// Characters of the lines that `xxd -p`, `openssl base64` and `base64` write.
+/// Lengths at which `xxd -p`, `openssl base64` and `base64` wrap lines.
 const WRAPPED_LENS: [usize; 3] = [60, 64, 76];
 
-/// Reads a file of digits. Lines that are one blob, wrapped, are joined.
+/// Reads a file of digits. The lines of a wrapped blob are joined.
 pub(super) fn read(sink: &mut Sink<'_>, file: &mut OpenFile, format: Format) -> anyhow::Result<()> {
     let mut wrapped = None::<Wrapped>;
     loop {
@@ -41,7 +41,7 @@ pub(super) fn read(sink: &mut Sink<'_>, file: &mut OpenFile, format: Format) -> 
     }
 }
 
-/// A blob in several lines.
+/// A blob that is wrapped over several lines.
 struct Wrapped {
     text: Vec<u8>,
     line_len: usize,
@@ -50,8 +50,8 @@ struct Wrapped {
 }
 
 impl Wrapped {
-    /// A line may go on in the next if it has the length of a wrapped one, and holds the
-    /// beginning of an aggregate.
+    /// Starts a wrapped blob if the line has the length of a wrapped one and holds the
+    /// beginning of an aggregate that is not complete.
     fn start(line: &[u8], line_number: u64, format: Format) -> Option<Self> {
         let is_open = WRAPPED_LENS.contains(&line.len())
             && decode(line, format).is_ok_and(|data| data.starts_with(&MAGIC) && !is_intact(&data));
@@ -63,7 +63,7 @@ impl Wrapped {
         })
     }
 
-    /// True if the line goes on with the blob, and does not start another.
+    /// Returns true if the line continues the blob instead of starting another one.
     fn takes(&self, line: &[u8], format: Format) -> bool {
         let starts_another = || decode(line, format).is_ok_and(|data| data.starts_with(&MAGIC));
         line.len() <= self.line_len && !line.contains(&b'\t') && !starts_another()
@@ -106,7 +106,7 @@ fn decode(token: &[u8], format: Format) -> anyhow::Result<Vec<u8>> {
     }
 }
 
-/// A blob, or several with tabs between.
+/// Adds the blob of a line, or several blobs with tabs between them.
 fn push_line(
     sink: &mut Sink<'_>,
     line_number: u64,
@@ -131,7 +131,7 @@ fn push_line(
     Ok(())
 }
 
-/// Reads dumps; one that starts at offset 0 is a blob of its own.
+/// Reads dumps. Each line with offset 0 starts a new blob.
 pub(super) fn read_dump(sink: &mut Sink<'_>, file: &mut OpenFile) -> anyhow::Result<()> {
     let mut blob: Vec<u8> = Vec::new();
     let mut first_line = 0;
@@ -141,7 +141,7 @@ pub(super) fn read_dump(sink: &mut Sink<'_>, file: &mut OpenFile) -> anyhow::Res
         let parsed = line.map(|(_, line)| (line == b"*", dump_line(line)));
         file.end_line();
         match parsed {
-            // Lines that are the same as the one before; the next offset says how many.
+            // `*` stands for repetitions of the line before it; the next offset shows how many.
             Some((true, _)) => continue,
             Some((_, Some((offset, bytes)))) if offset > 0 => {
                 let last = blob.len().saturating_sub(16);
@@ -182,5 +182,5 @@ pub(super) fn read_dump(sink: &mut Sink<'_>, file: &mut OpenFile) -> anyhow::Res
     }
 }
 
-/// Bytes of repeated lines that are believed: the largest Kinesis record has fewer.
+/// The most bytes of repeated lines that are accepted: the largest Kinesis record has fewer.
 const MAX_REPEATED: usize = 16 << 20;

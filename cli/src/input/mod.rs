@@ -47,17 +47,17 @@ pub(crate) struct KinesisRecord {
 
 pub(crate) type Item = Result<KinesisRecord, BadInput>;
 
-/// What to do about text in which no format is recognized.
+/// How to handle text in which no format is recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unrecognized {
-    /// Read it as raw data, and say so.
+    /// Read it as raw data, and print a note.
     IsRaw,
-    /// Refuse it, and ask for `--from`.
+    /// Reject it, and ask for `--from`.
     IsWrongUsage,
 }
 
 impl InputArgs {
-    /// Reads all Kinesis records, in a thread of their own.
+    /// Starts a thread that reads all Kinesis records.
     pub(crate) fn read(
         &self,
         unrecognized: Unrecognized,
@@ -67,7 +67,7 @@ impl InputArgs {
         pipeline::start(pipeline::MAX_LEN, move |producer| {
             let mut budget = Budget::default();
             for path in or_stdin(files) {
-                // A pipe may be long in opening.
+                // Opening a pipe may block for long.
                 producer.flush()?;
                 let mut file = OpenFile::open(&path, &progress)?;
                 let mut sink = Sink {
@@ -88,7 +88,7 @@ impl InputArgs {
     }
 }
 
-/// The files, or standard input if there are none.
+/// Returns the files, or standard input if there are none.
 pub(crate) fn or_stdin(files: Vec<PathBuf>) -> Vec<PathBuf> {
     match files.is_empty() {
         true => vec![PathBuf::from("-")],
@@ -96,7 +96,7 @@ pub(crate) fn or_stdin(files: Vec<PathBuf>) -> Vec<PathBuf> {
     }
 }
 
-/// Where the records of a file go.
+/// Receives the records of a file.
 struct Sink<'a> {
     name: Arc<str>,
     producer: &'a mut Producer<Item>,
@@ -104,7 +104,7 @@ struct Sink<'a> {
 }
 
 impl Sink<'_> {
-    /// Detects the format; none if there is nothing in the file.
+    /// Detects the format; `None` if the file is empty.
     fn detect(
         &mut self,
         file: &mut OpenFile,
@@ -144,7 +144,7 @@ impl Sink<'_> {
         }
     }
 
-    /// One record, or several if it is intact aggregates back to back.
+    /// Adds one record, or several if the data is intact aggregates back to back.
     fn push_raw(&mut self, data: Vec<u8>) -> Result<(), Closed> {
         if data.is_empty() {
             return Ok(());
@@ -164,7 +164,7 @@ impl Sink<'_> {
     }
 
     fn push(&mut self, spot: Spot, record: Result<EventRecord, String>) -> Result<(), Closed> {
-        /// Bytes that a record takes besides its data.
+        /// Bytes of memory that a record uses besides its data.
         const AROUND: usize = 512;
         let file = Arc::clone(&self.name);
         let place = Place { file, spot };

@@ -10,16 +10,16 @@ pub(crate) struct Place {
     pub(crate) spot: Spot,
 }
 
-/// Where in the file. Lines count from 1, all else from 0.
+/// A position in a file. Lines count from 1, all else from 0.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Spot {
-    /// All of it.
+    /// The whole file.
     File,
-    /// Whatever starts in this line.
+    /// What starts on this line.
     Line(u64),
-    /// An element of the JSON document that starts in this line.
+    /// An element of the JSON document that starts on this line: the line, then the element.
     Element(u64, u64),
-    /// Whatever starts at this byte.
+    /// What starts at this byte.
     Byte(usize),
 }
 

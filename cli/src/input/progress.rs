@@ -11,18 +11,18 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
-/// Shorter runs show nothing.
+/// Shorter runs show no progress bar.
 const LONG: Duration = Duration::from_secs(1);
 
 const OF_A_TOTAL: &str = "{wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
 const OF_NO_TOTAL: &str = "{spinner} {bytes}, {bytes_per_sec}";
 
-/// Bytes that were read, of all there are if that is known.
+/// How many bytes were read, and of how many if that is known.
 #[derive(Clone)]
 pub(crate) struct Progress {
     bar: ProgressBar,
     started: Instant,
-    /// Where it is to be seen, until it is.
+    /// Where to draw the bar; `None` once it is drawn.
     later: Arc<Mutex<Option<ProgressDrawTarget>>>,
 }
 
@@ -33,7 +33,7 @@ impl fmt::Debug for Progress {
 }
 
 impl Progress {
-    /// Of a run that prints as it reads: shown if its output goes elsewhere.
+    /// For a run that prints as it reads: drawn only if the output is not a terminal.
     pub(crate) fn beside_output(files: &[PathBuf]) -> Self {
         match io::stdout().is_terminal() {
             true => Self::new(None, ProgressDrawTarget::hidden()),
@@ -41,9 +41,9 @@ impl Progress {
         }
     }
 
-    /// Of a run that prints when all is read, or within [`aside`](Self::aside).
+    /// For a run that prints after reading, or within [`aside`](Self::aside).
     pub(crate) fn before_output(files: &[PathBuf]) -> Self {
-        // Without a terminal there, nothing is drawn.
+        // Draws nothing if standard error is not a terminal.
         Self::new(total_len(files), ProgressDrawTarget::stderr())
     }
 
@@ -63,7 +63,7 @@ impl Progress {
         }
     }
 
-    /// Says that so many bytes more were read by `now`.
+    /// Counts `bytes` more that were read by `now`.
     fn advance(&self, bytes: usize, now: Instant) {
         self.bar.inc(crate::render::text::wide(bytes));
         if now.saturating_duration_since(self.started) >= LONG
@@ -75,17 +75,17 @@ impl Progress {
         }
     }
 
-    /// Prints what has to be printed while the bar stands aside.
+    /// Hides the bar while `print` runs.
     pub(crate) fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
         self.bar.suspend(print)
     }
 
-    /// Takes the bar away for good.
+    /// Removes the bar.
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
     }
 
-    /// The reader, its bytes counted.
+    /// Wraps the reader to count its bytes.
     pub(crate) fn of_reader<R: Read>(&self, reader: R) -> impl Read + use<R> {
         Counted {
             reader,
@@ -107,7 +107,7 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// Bytes of all files, if all are of the kind that has a length.
+/// Returns the length of all files together, if each is a regular file.
 fn total_len(files: &[PathBuf]) -> Option<u64> {
     let len = |path: &Path| {
         let metadata = fs::metadata(path).ok()?;

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use kinesis_agg::{HashKey, HashKeyRange, Shard, ShardMap};
 use serde_json::Value;
 
-/// The shards of one or more responses. The error names the file.
+/// Reads the shards of one or more responses. Errors name the file.
 pub(crate) fn read(file: &Path) -> anyhow::Result<ShardMap> {
     parse(file).with_context(|| file.display().to_string())
 }
@@ -17,7 +17,7 @@ fn parse(file: &Path) -> anyhow::Result<ShardMap> {
     let mut shards = Vec::new();
     for answer in serde_json::Deserializer::from_slice(&text).into_iter::<Value>() {
         let answer = answer?;
-        // DescribeStream has them one level deeper.
+        // DescribeStream nests them one level deeper.
         let listed = answer
             .get("Shards")
             .or_else(|| answer.pointer("/StreamDescription/Shards"));

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::render::style::{Styles, painted};
 use crate::render::text::{count, cut, pad, percent, tenths, wide, width_of};
 
-/// A bar of at most `width` characters; what is not zero is seen.
+/// Returns a bar of at most `width` characters. Any value above zero is visible.
 pub(crate) fn bar(value: u64, max: u64, width: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let [value, max, full] = [u128::from(value), u128::from(max), wide(width).into()];
@@ -26,12 +26,12 @@ pub(crate) struct Row {
     pub(crate) name_style: anstyle::Style,
     pub(crate) value: u64,
     pub(crate) bar_style: anstyle::Style,
-    /// To be printed behind the bar.
+    /// Printed after the bar.
     pub(crate) text: String,
 }
 
-/// Prints a line for each row: name, bar, text. No line is longer than the terminal: names
-/// have a third of it at most, and bars at most `bar_width` and what is left.
+/// Prints a line for each row: name, bar, text. No line is longer than the terminal: names take
+/// at most a third of it, and bars at most `bar_width` of what is left.
 pub(crate) fn bars(
     rows: &[Row],
     bar_width: usize,
@@ -39,7 +39,7 @@ pub(crate) fn bars(
     styles: &Styles,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    /// Spaces before, between and behind the columns.
+    /// Spaces before, between and after the columns.
     const AROUND: usize = 8;
     let widest = |widths: &mut dyn Iterator<Item = usize>| widths.max().unwrap_or_default();
     let name_width = widest(&mut rows.iter().map(|row| width_of(&row.name)));
@@ -65,7 +65,7 @@ pub(crate) fn bars(
     Ok(())
 }
 
-/// One bar of several parts, each in its character.
+/// Returns one bar of several parts, each drawn with its own character.
 pub(crate) fn stacked<const N: usize>(parts: [(u64, &str); N], width: usize) -> [String; N] {
     let whole = parts.iter().map(|&(part, _)| u128::from(part)).sum();
     let mut sum = 0_u128;
@@ -80,8 +80,7 @@ pub(crate) fn stacked<const N: usize>(parts: [(u64, &str); N], width: usize) -> 
     })
 }
 
-/// How often numbers of each order of magnitude were seen: one bucket for each
-/// length in bits.
+/// Counts numbers by order of magnitude: one bucket for each length in bits.
 #[derive(Clone, Debug)]
 pub(crate) struct Histogram {
     buckets: [u64; 65],
@@ -132,17 +131,17 @@ impl Histogram {
         self.sum
     }
 
-    /// The smallest number, if there is any.
+    /// Returns the smallest number, if there is any.
     pub(crate) fn min(&self) -> Option<u64> {
         (self.count > 0).then_some(self.min)
     }
 
-    /// The largest number, if there is any.
+    /// Returns the largest number, if there is any.
     pub(crate) fn max(&self) -> Option<u64> {
         (self.count > 0).then_some(self.max)
     }
 
-    /// From the first that is not empty to the last.
+    /// Returns the buckets from the first that is not empty to the last.
     pub(crate) fn buckets(&self) -> Vec<Bucket> {
         let mut from = 0;
         let mut to = 0;
@@ -157,7 +156,7 @@ impl Histogram {
         buckets
     }
 
-    /// Smallest, largest and mean, as a clause.
+    /// Returns the smallest, the largest and the mean as a clause.
     pub(crate) fn summary(&self, noun: &str) -> String {
         match self.count {
             0 => "none".to_owned(),
@@ -171,7 +170,7 @@ impl Histogram {
         }
     }
 
-    /// A line for each bucket, if there is more than one.
+    /// Prints a line for each bucket, if there is more than one.
     pub(crate) fn print(
         &self,
         noun: &str,

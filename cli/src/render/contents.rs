@@ -14,12 +14,12 @@ use crate::render::text::{shown, shown_key};
 #[derive(Debug)]
 struct Key<'a> {
     bytes: KeyBytes<'a>,
-    /// In the blob.
+    /// Offset of the key in the blob.
     offset: usize,
     use_count: u64,
 }
 
-/// One key table, in its order.
+/// A key table in the order of the blob.
 #[derive(Debug)]
 struct KeyTable<'a> {
     title: &'static str,
@@ -39,8 +39,8 @@ impl<'a> KeyTable<'a> {
         }
     }
 
-    /// The keys of user records are slices of the blob: where one starts tells
-    /// which entry it is, even among equal keys.
+    /// Counts a use. Keys of user records are slices of the blob, so the offset of a key
+    /// identifies its entry, even among equal keys.
     fn count(&mut self, blob: &[u8], key: KeyBytes<'_>) {
         let offset = offset_in(blob, key.as_bytes());
         let place = self.keys.binary_search_by_key(&offset, |key| key.offset);
@@ -123,14 +123,14 @@ impl<'a> KeyTables<'a> {
         }
     }
 
-    /// Bytes of all keys in both.
+    /// Returns the length of all keys in both tables.
     pub(crate) fn keys_len(&self) -> usize {
         let keys = self.partition_keys.keys.iter();
         let keys = keys.chain(&self.explicit_hash_keys.keys);
         keys.fold(0, |len, key| len.saturating_add(key.bytes.as_bytes().len()))
     }
 
-    /// At most `limit` lines of each.
+    /// Prints at most `limit` lines of each table.
     pub(crate) fn print(
         &self,
         limit: usize,
@@ -142,7 +142,7 @@ impl<'a> KeyTables<'a> {
     }
 }
 
-/// Prints the user records of an aggregate, `limit` of them at most.
+/// Prints at most `limit` user records of an aggregate.
 pub(crate) fn print_user_records(
     blob: &[u8],
     aggregated: &AggregatedRecord<'_>,
@@ -150,8 +150,8 @@ pub(crate) fn print_user_records(
     styles: &Styles,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    /// Cells of a key in a terminal of the usual width: what is left for the data next to
-    /// all columns, a million user records and numbers of eight digits is six.
+    /// Cells of a key in a terminal of the usual width. With all columns, a million user
+    /// records and numbers of eight digits, six cells remain for the data.
     const KEY_WIDTH: usize = 17;
     const TAGS_WIDTH: usize = 9;
     if aggregated.record_count() == 0 {

@@ -8,14 +8,14 @@ use kinesis_agg::codec::{Digest, Frame, MAGIC};
 use crate::render::style::{Styles, VALUE_COLUMN, heading, painted};
 use crate::render::text::{count, cut, wide};
 
-/// Draws magic, message and digest of what has them.
+/// Draws magic, message and digest of a blob that has them.
 pub(crate) fn draw(data: &[u8], styles: &Styles, out: &mut impl Write) -> io::Result<()> {
     let Ok(frame) = Frame::split(data) else {
         return Ok(());
     };
     let message_len = frame.message().len();
     let [stored, computed] = [frame.digest(), Digest::of(frame.message())];
-    /// Cells of a line besides a digest.
+    /// Cells of a line that the digest does not use.
     const AROUND: usize = 38;
     let room = styles.width.saturating_sub(AROUND);
     let hex = |digest: Digest| cut(&hex::encode(digest.to_bytes()), room);
@@ -47,13 +47,13 @@ pub(crate) fn draw(data: &[u8], styles: &Styles, out: &mut impl Write) -> io::Re
     part(Some(data.len()), "┴", "end", "")
 }
 
-/// Bytes before the place.
+/// How many bytes to show before the place.
 const BEFORE: usize = 8;
 
-/// Bytes from the place on.
+/// How many bytes to show from the place on.
 const FROM_THERE: usize = 11;
 
-/// Two lines: the bytes, and below them where the place is.
+/// Prints two lines: the bytes, and a mark below the place.
 pub(crate) fn bytes_around(
     data: &[u8],
     place: usize,
@@ -80,7 +80,7 @@ pub(crate) fn bytes_around(
         )?;
     }
     writeln!(out)?;
-    // Three characters a byte.
+    // Each byte takes three characters.
     let indent = place.saturating_sub(start).saturating_mul(3);
     let which = if place == data.len() {
         " (the end)"

@@ -1,5 +1,4 @@
-//! How user records are spread over the hash keys: by shards, or by ranges of
-//! one length.
+//! How user records are distributed over the hash keys: by shard, or in ranges of equal length.
 
 use std::io::{self, Write};
 
@@ -11,21 +10,20 @@ use crate::render::chart::{Row, bars};
 use crate::render::style::{Styles, painted};
 use crate::render::text::{count, percent, size, tenths, wide};
 
-/// What has been counted in each of some ranges, which together are all hash
-/// keys.
+/// What was counted in each of several ranges, which together cover all hash keys.
 #[derive(Clone, Debug)]
 pub(crate) struct RangeShares {
     shares: Vec<RangeShare>,
     are_shards: bool,
-    /// User records whose explicit hash key is no number.
+    /// User records whose explicit hash key is not a valid number.
     nowhere: u64,
 }
 
-/// What has been counted in a range.
+/// What was counted in one range.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RangeShare {
-    /// A shard's id, or the hexadecimal digits that the range starts and ends with.
+    /// The shard's id, or the hexadecimal digits with which the range starts and ends.
     pub(crate) name: String,
     #[serde(serialize_with = "as_decimal")]
     starting_hash_key: HashKey,
@@ -52,7 +50,7 @@ impl RangeShare {
 }
 
 impl RangeShares {
-    /// A range for each open shard.
+    /// Makes a range for each open shard.
     pub(crate) fn of_shards(map: &ShardMap) -> Self {
         let shards = map.open_shards().iter();
         let shares = shards.map(|s| RangeShare::new(s.id().to_string(), s.hash_key_range()));
@@ -63,7 +61,7 @@ impl RangeShares {
         }
     }
 
-    /// So many ranges, all as long as can be.
+    /// Makes this many ranges of equal length; the last may be shorter.
     pub(crate) fn equal(ranges: u16) -> Self {
         let number = u128::from(ranges.max(1));
         // 2^128 divided by the number, rounded up.
@@ -86,14 +84,14 @@ impl RangeShares {
         }
     }
 
-    /// The place of the range that has this hash key.
+    /// Returns the place of the range that contains this hash key.
     pub(crate) fn place_of(&self, hash_key: HashKey) -> usize {
         self.shares
             .partition_point(|share| share.starting_hash_key <= hash_key)
             .saturating_sub(1)
     }
 
-    /// Counts a user record of the range at a place, if it is at any.
+    /// Counts a user record: in the range at `place`, or else as one without a valid hash key.
     pub(crate) fn add(&mut self, place: Option<usize>, data_len: usize) {
         match place.and_then(|place| self.shares.get_mut(place)) {
             Some(share) => {
@@ -110,53 +108,53 @@ impl RangeShares {
         self.add(place, user_record.data().len());
     }
 
-    /// True if each range is a shard's.
+    /// Returns true if each range is a shard's.
     pub(crate) const fn are_shards(&self) -> bool {
         self.are_shards
     }
 
-    /// From the lowest hash key to the highest.
+    /// Returns the ranges, the lowest hash key first.
     pub(crate) fn shares(&self) -> &[RangeShare] {
         &self.shares
     }
 
-    /// User records whose explicit hash key is no number: no shard has them.
+    /// Returns the number of user records whose explicit hash key is not a valid number.
     pub(crate) const fn nowhere(&self) -> u64 {
         self.nowhere
     }
 
-    /// Ranges that have any.
+    /// Returns the number of ranges with user records.
     pub(crate) fn filled_count(&self) -> usize {
         let filled = self.shares.iter().filter(|share| share.user_records > 0);
         filled.count()
     }
 
-    /// User records of the range that has the most.
+    /// Returns the number of user records in the fullest range.
     pub(crate) fn most(&self) -> u64 {
         let counts = self.shares.iter().map(|share| share.user_records);
         counts.max().unwrap_or_default()
     }
 
-    /// User records in all ranges.
+    /// Returns the number of user records in all ranges.
     pub(crate) fn total(&self) -> u64 {
         let counts = self.shares.iter().map(|share| share.user_records);
         counts.fold(0, u64::saturating_add)
     }
 
-    /// True of a range that has more than one and a half times the mean.
+    /// Returns true if the range has more than one and a half times the mean.
     pub(crate) fn is_hot(&self, share: &RangeShare) -> bool {
         let ranges = u128::from(wide(self.shares.len()));
         let times_mean = ranges.saturating_mul(share.user_records.into());
         times_mean.saturating_mul(2) > u128::from(self.total()).saturating_mul(3)
     }
 
-    /// How many times the mean the fullest range has.
+    /// Returns the number of user records in the fullest range as a multiple of the mean.
     pub(crate) fn skew(&self) -> String {
         let scaled = u128::from(self.most()).saturating_mul(wide(self.shares.len()).into());
         tenths(scaled, self.total())
     }
 
-    /// A line for each range, if one has any.
+    /// Prints a line for each range, if any has user records.
     pub(crate) fn print(&self, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
         let total = self.total();
         let row = |share: &RangeShare| Row {

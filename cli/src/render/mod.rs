@@ -1,4 +1,4 @@
-//! What people see: text, tables, charts.
+//! Output for people: text, tables, charts.
 
 pub(crate) mod chart;
 pub(crate) mod contents;

@@ -1,4 +1,4 @@
-//! How often each partition key is used, in many Kinesis records.
+//! Counts how often each partition key is used in many Kinesis records.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use crate::render::chart::{Row, bars};
 use crate::render::style::{Styles, heading};
 use crate::render::text::{count, grouped, percent, shown_key, size, wide};
 
-/// The uses of all partition keys. It grows with their number.
+/// The uses of each partition key. Memory grows with the number of keys.
 #[derive(Debug, Default)]
 pub(crate) struct PartitionKeys(HashMap<Box<[u8]>, KeyUse>);
 
@@ -19,11 +19,11 @@ pub(crate) struct PartitionKeys(HashMap<Box<[u8]>, KeyUse>);
 struct KeyUse {
     user_records: u64,
     bytes: u64,
-    /// Of the range that has the key's hash key.
+    /// The range that contains the key's hash key.
     range: usize,
 }
 
-/// The keys that are used most.
+/// The most used keys.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct HotKeys<'a> {
@@ -38,7 +38,7 @@ struct HotKey<'a> {
     key: KeyBytes<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     partition_key: Option<&'a str>,
-    /// Of a key that is not UTF-8.
+    /// Present if the key is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     partition_key_base64: Option<String>,
     user_records: u64,
@@ -46,8 +46,8 @@ struct HotKey<'a> {
 }
 
 impl PartitionKeys {
-    /// Counts a user record, and returns the place of its key's range, which is
-    /// looked for once.
+    /// Counts a user record, and returns the place of its key's range, which is looked up once
+    /// for each key.
     pub(crate) fn add(
         &mut self,
         key: KeyBytes<'_>,
@@ -69,10 +69,10 @@ impl PartitionKeys {
         first.range
     }
 
-    /// At most so many, from the one with the most user records on.
+    /// Returns at most `top` keys, the one with the most user records first.
     pub(crate) fn hottest(&self, top: usize) -> HotKeys<'_> {
         let mut hot: Vec<_> = self.0.iter().collect();
-        // Keys of one count in the order of their bytes: the same each time.
+        // Keys with equal counts are sorted by their bytes, so the output is deterministic.
         hot.sort_unstable_by(|(key, used), (other_key, other)| {
             let order = other.user_records.cmp(&used.user_records);
             order.then_with(|| key.cmp(other_key))
@@ -95,7 +95,7 @@ impl PartitionKeys {
 }
 
 impl HotKeys<'_> {
-    /// A line for each, with its share of all user records.
+    /// Prints a line for each key, with its share of all user records.
     pub(crate) fn print(
         &self,
         user_records: u64,

@@ -1,4 +1,4 @@
-//! What stats prints: as JSON for programs, as text for people.
+//! The output of `stats`: as JSON for programs, as text for people.
 
 use std::io::{self, Write};
 
@@ -11,7 +11,7 @@ use crate::render::partition_keys::HotKeys;
 use crate::render::style::{Styles, heading, line, painted};
 use crate::render::text::{count, difference, grouped, percent, size};
 
-/// As JSON.
+/// The report, as it is written as JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report<'a> {
@@ -20,14 +20,14 @@ pub(crate) struct Report<'a> {
     kinesis_records: u64,
     aggregated: u64,
     aggregated_without_user_records: u64,
-    /// Aggregates that are not of one shard, if shards are known.
+    /// Aggregates whose user records are not all in one shard, if the shards are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     aggregated_not_of_one_shard: Option<u64>,
     plain: Plain,
     malformed: u64,
-    /// All Kinesis records by verdict: the word that verify and inspect print.
+    /// All Kinesis records by verdict.
     verdicts: Verdicts,
-    /// Kinesis records for which verify exits with 1.
+    /// Kinesis records for which `verify` would exit with 1.
     bad: u64,
     bytes: u64,
     user_records: u64,
@@ -59,7 +59,7 @@ impl From<&Histogram> for Distribution {
 }
 
 impl<'a> Report<'a> {
-    /// With so many of the hottest partition keys.
+    /// Makes a report with at most `top` partition keys.
     pub(crate) fn new(totals: &'a Totals, top: usize) -> Self {
         Self {
             totals,
@@ -84,7 +84,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// As text.
+    /// Prints the report as text.
     pub(crate) fn print(&self, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
         let totals = self.totals;
         let title = count(self.kinesis_records, "Kinesis record");
@@ -154,7 +154,7 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    /// How many there are of each verdict; of those that are rare, if there are any.
+    /// Prints the count of each verdict; those of rare verdicts only if they are not zero.
     fn print_kinds(&self, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
         let without = match self.aggregated_without_user_records {
             0 => String::new(),

@@ -1,4 +1,4 @@
-//! Colours, where somebody sees them.
+//! Colours, and the width of the output.
 
 use core::fmt;
 use std::io::{self, Write};
@@ -10,12 +10,13 @@ use terminal_size::terminal_size_of;
 
 use crate::render::text::cut;
 
-/// How each kind of text is printed, and how wide. Without colours, all styles are empty.
+/// The style of each kind of text, and the width of a line. Without colours, all styles are
+/// empty.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Styles {
-    /// Cells of a line: the terminal's, else 80.
+    /// Width of a line in cells: the terminal's, else 80.
     pub(crate) width: usize,
-    /// True if a terminal, or `COLUMNS`, has a width that no line may exceed.
+    /// True if the width is that of a terminal or of `COLUMNS`, which no line may exceed.
     is_bounded: bool,
     pub(crate) heading: Style,
     pub(crate) label: Style,
@@ -28,7 +29,8 @@ pub(crate) struct Styles {
 }
 
 impl Styles {
-    /// For standard output: `Auto` means colours on a terminal, unless `NO_COLOR` is set.
+    /// Returns the styles for standard output. `Auto` means colours on a terminal, unless
+    /// `NO_COLOR` is set.
     pub(crate) fn of_stdout(choice: ColorChoice) -> Self {
         let is_colored = match choice {
             ColorChoice::Always => true,
@@ -54,12 +56,12 @@ impl Styles {
         }
     }
 
-    /// Cells beyond a usual terminal's.
+    /// Returns how many cells the line has beyond the default width.
     pub(crate) const fn extra(&self) -> usize {
         self.width.saturating_sub(DEFAULT_WIDTH)
     }
 
-    /// Prints a line that holds names of files and so may be long: broken only where a
+    /// Prints a line that may be long because it contains file names: broken only where a
     /// terminal would break it.
     pub(crate) fn long_line(&self, text: &str, out: &mut impl Write) -> io::Result<()> {
         match self.is_bounded {
@@ -68,7 +70,7 @@ impl Styles {
         }
     }
 
-    /// Prints text, broken into lines, each behind `indent`.
+    /// Prints text, broken into lines that each start with `indent`.
     pub(crate) fn paragraph(
         &self,
         indent: &str,
@@ -83,13 +85,13 @@ impl Styles {
     }
 }
 
-/// Cells of a line where no terminal tells.
+/// Cells of a line if the terminal's width is unknown.
 const DEFAULT_WIDTH: usize = 80;
 
-/// Narrower terminals break lines.
+/// The least width in cells. Narrower terminals wrap the lines.
 const MIN_WIDTH: usize = 60;
 
-/// A text in its style.
+/// Returns the text with its style.
 pub(crate) fn painted(style: Style, text: impl fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
@@ -97,7 +99,8 @@ pub(crate) fn painted(style: Style, text: impl fmt::Display) -> String {
 /// Cells before the value of a [`line()`].
 pub(crate) const VALUE_COLUMN: usize = 14;
 
-/// `  label       value`; a value that does not fit is cut, or broken if it has colours.
+/// Prints `  label       value`. A value that does not fit is cut, or wrapped if it has
+/// colours.
 pub(crate) fn line(
     label: &str,
     value: &str,
@@ -118,7 +121,7 @@ pub(crate) fn line(
     Ok(())
 }
 
-/// The line above a table or a chart.
+/// Prints the line above a table or a chart.
 pub(crate) fn heading(text: &str, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,

@@ -1,4 +1,4 @@
-//! A chart of hash key ranges as a picture.
+//! A chart of hash key ranges as an SVG picture.
 
 use std::io::{self, Write};
 
@@ -11,8 +11,8 @@ const BAR_START: usize = 230;
 const BAR_WIDTH: usize = 360;
 const WIDTH: usize = 900;
 
-/// Writes an SVG 1.1 picture: a bar for each range, its user records beside it;
-/// hot ranges in red.
+/// Writes an SVG 1.1 picture: a bar for each range with its number of user records; hot ranges
+/// are red.
 pub(crate) fn write(title: &str, shares: &RangeShares, out: &mut impl Write) -> io::Result<()> {
     let rows = shares.shares().len();
     let height = rows
@@ -60,7 +60,7 @@ pub(crate) fn write(title: &str, shares: &RangeShares, out: &mut impl Write) -> 
     writeln!(out, "</svg>")
 }
 
-/// Text that is neither markup nor a character that XML does not have.
+/// Escapes markup, and replaces control characters.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for c in text.chars() {

@@ -1,4 +1,5 @@
-//! Tables of any length: nothing of a row is kept, so rows are measured once and printed once.
+//! Tables of any length. No rows are kept: the caller passes each one twice, to measure and to
+//! print it.
 
 use std::io::{self, Write};
 
@@ -13,11 +14,11 @@ pub(crate) struct Column {
     pub(crate) title: &'static str,
     pub(crate) is_number: bool,
     pub(crate) style: Style,
-    /// Cells at most; the last column gets what is left.
+    /// The most cells; the last column gets all that are left.
     pub(crate) max_width: usize,
 }
 
-/// The columns of a table, as wide as their widest cells.
+/// The columns of a table, each as wide as its widest cell.
 #[derive(Debug)]
 pub(crate) struct Table<const N: usize> {
     columns: [Column; N],
@@ -35,7 +36,7 @@ impl<const N: usize> Table<N> {
         }
     }
 
-    /// Makes room for a row. A column whose cells are all empty is not printed.
+    /// Widens the columns for a row. A column whose cells are all empty is not printed.
     pub(crate) fn measure(&mut self, cells: &[String; N]) {
         for ((width, cell), column) in self.widths.iter_mut().zip(cells).zip(&self.columns) {
             let wanted = width_of(cell).min(column.max_width);
@@ -45,7 +46,7 @@ impl<const N: usize> Table<N> {
         }
     }
 
-    /// Cells of a line that are left for the last column.
+    /// Returns how many cells of a line are left for the last column.
     pub(crate) fn room(&self, styles: &Styles) -> usize {
         let before = self.widths.iter().take(N.saturating_sub(1));
         let used = before
@@ -103,7 +104,7 @@ impl<const N: usize> Table<N> {
     }
 }
 
-/// Says how many rows were left out.
+/// Prints how many rows were left out.
 pub(crate) fn print_more(
     len: usize,
     limit: usize,

@@ -7,7 +7,7 @@ use indicatif::{HumanBytes, HumanCount};
 use kinesis_agg::read::KeyBytes;
 use unicode_width::UnicodeWidthStr as _;
 
-/// A number as it is, any other key as [`shown`].
+/// Returns a decimal number unchanged, and any other key as [`shown`] does.
 pub(crate) fn shown_key(key: KeyBytes<'_>, width: usize) -> String {
     match key.to_str() {
         Ok(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
@@ -17,7 +17,7 @@ pub(crate) fn shown_key(key: KeyBytes<'_>, width: usize) -> String {
     }
 }
 
-/// Text in quotes if it can be printed, else hex; as much as fits.
+/// Returns printable text in quotes, and other bytes as hex, cut to `width` cells.
 pub(crate) fn shown(bytes: &[u8], width: usize) -> String {
     let is_printable = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
     let mut text = String::new();
@@ -27,7 +27,7 @@ pub(crate) fn shown(bytes: &[u8], width: usize) -> String {
             for c in utf8.chars().take(width) {
                 match c {
                     '"' | '\'' | '\\' => text.push(c),
-                    // Line ends, and what cannot be seen by itself.
+                    // Line ends, and characters that are invisible alone.
                     _ => text.extend(c.escape_debug()),
                 }
             }
@@ -43,12 +43,12 @@ pub(crate) fn shown(bytes: &[u8], width: usize) -> String {
     cut(&text, width)
 }
 
-/// The cells that a text takes on a terminal.
+/// Returns the cells that a text takes on a terminal.
 pub(crate) fn width_of(text: &str) -> usize {
     text.width()
 }
 
-/// As much as fits into so many cells.
+/// Returns as much of the text as fits into this many cells.
 pub(crate) fn cut(text: &str, width: usize) -> String {
     if width_of(text) <= width {
         return text.to_owned();
@@ -56,7 +56,7 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
     let mut kept = String::new();
     for c in text.chars() {
         kept.push(c);
-        // With the mark behind it.
+        // The mark for the cut needs a cell, too.
         if width_of(&kept) >= width {
             kept.pop();
             break;
@@ -66,7 +66,7 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
     kept
 }
 
-/// The text with spaces up to so many cells: behind it, or before a number.
+/// Pads the text with spaces: after it, or before a number.
 pub(crate) fn pad(text: &str, width: usize, is_number: bool) -> String {
     let spaces = " ".repeat(width.saturating_sub(width_of(text)));
     match is_number {
@@ -75,12 +75,12 @@ pub(crate) fn pad(text: &str, width: usize, is_number: bool) -> String {
     }
 }
 
-/// `2,000`.
+/// Formats a number as in `2,000`.
 pub(crate) fn grouped(number: u64) -> String {
     HumanCount(number).to_string()
 }
 
-/// `1 user record`, `2,000 user records`.
+/// Formats a number and a noun, as in `1 user record` or `2,000 user records`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
     match number {
         1 => format!("1 {noun}"),
@@ -88,7 +88,7 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     }
 }
 
-/// Bytes to the byte as long as that can be read.
+/// Formats a size: exact if it is small, else rounded with a unit.
 pub(crate) fn size(bytes: u64) -> String {
     const EXACT_BELOW: u64 = 10 << 10;
     match bytes {
@@ -97,7 +97,7 @@ pub(crate) fn size(bytes: u64) -> String {
     }
 }
 
-/// The share of a whole in rounded percent.
+/// Returns the share of a whole in percent, rounded.
 pub(crate) fn percent(part: u64, whole: u64) -> u64 {
     let [part, whole] = [part, whole].map(u128::from);
     let rounded = part.saturating_mul(100).saturating_add(whole / 2);
@@ -105,7 +105,7 @@ pub(crate) fn percent(part: u64, whole: u64) -> u64 {
     u64::try_from(percent).unwrap_or(u64::MAX)
 }
 
-/// How much less or more there is than there would be otherwise.
+/// Describes the difference in percent.
 pub(crate) fn difference(now: u64, otherwise: u64) -> String {
     match now.cmp(&otherwise) {
         Ordering::Less => {
@@ -123,7 +123,7 @@ pub(crate) fn difference(now: u64, otherwise: u64) -> String {
     }
 }
 
-/// A quotient with one decimal, rounded.
+/// Returns a quotient with one decimal, rounded.
 pub(crate) fn tenths(number: u128, divisor: u64) -> String {
     let divisor = u128::from(divisor);
     let rounded = number.saturating_mul(10).saturating_add(divisor / 2);
@@ -131,7 +131,7 @@ pub(crate) fn tenths(number: u128, divisor: u64) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
-/// A length as a number that adds up on every machine.
+/// Converts a length to `u64`.
 pub(crate) fn wide(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
