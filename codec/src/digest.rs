@@ -11,8 +11,8 @@ use crate::limits::DIGEST_LEN;
 /// The format uses MD5 as a checksum and to distribute keys over shards, not
 /// for security.
 ///
-/// A digest that was computed elsewhere, say many at once, is made from its
-/// bytes:
+/// To use a digest that was computed elsewhere, for example together with many others, make it
+/// from its bytes:
 ///
 /// ```
 /// use kinesis_agg_codec::Digest;
@@ -27,7 +27,7 @@ pub struct Digest([u8; DIGEST_LEN]);
 
 impl Digest {
     /// Computes the digest of `bytes`.
-    // Not inlined: a caller would hold a block of MD5 on its stack.
+    // Not inlined: otherwise the caller's stack frame would hold an MD5 block.
     #[inline(never)]
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
@@ -56,8 +56,8 @@ const BLOCK_LEN: usize = 64;
 /// Bytes of the last block that precede the length.
 const PADDED_LEN: usize = BLOCK_LEN - size_of::<u64>();
 
-/// Counts the bytes of a slice, or of a blob: a slice has fewer than 2^31 unless pointers have
-/// 64 bits, and a limit on the size of a blob is a `u32`.
+/// Counts the bytes of a slice or of a blob. Unless pointers have 64 bits, a slice has fewer
+/// than 2^31 bytes; and the size limit of a blob is a `u32`.
 #[cfg(target_pointer_width = "64")]
 type Len = u64;
 #[cfg(not(target_pointer_width = "64"))]
@@ -65,12 +65,12 @@ type Len = u32;
 
 /// A digest of bytes that arrive piece by piece.
 ///
-/// The MD5 crate has such a type, too; it needs twice the stack.
+/// The MD5 crate has such a type, too, but that needs twice the stack.
 #[derive(Clone, Debug)]
 pub(crate) struct RunningDigest {
     state: [u32; 4],
     len: Len,
-    /// Starts with the bytes that do not fill a block yet.
+    /// The first [`tail_len`](Self::tail_len) bytes do not fill a block yet.
     block: [u8; BLOCK_LEN],
 }
 
@@ -82,12 +82,12 @@ impl RunningDigest {
         block: [0; BLOCK_LEN],
     };
 
-    /// Bytes digested so far.
+    /// Returns how many bytes were digested.
     pub(crate) const fn len(&self) -> Len {
         self.len
     }
 
-    /// Bytes at the start of `block` that are not digested yet.
+    /// Returns how many bytes at the start of `block` are not digested yet.
     fn tail_len(&self) -> usize {
         let [low, ..] = self.len.to_le_bytes();
         usize::from(low) % BLOCK_LEN
@@ -153,7 +153,7 @@ impl RunningDigest {
     }
 }
 
-/// Copies `bytes` to the start of `memory`, which is longer.
+/// Copies `bytes` to the start of `memory`, which must be long enough.
 fn fill(memory: &mut [u8], bytes: &[u8]) {
     if let Some(place) = memory.get_mut(..bytes.len()) {
         place.copy_from_slice(bytes);

@@ -27,9 +27,9 @@ impl DecodeError {
         self.kind
     }
 
-    /// Returns where, in bytes from the start of the blob.
+    /// Returns the offset of the fault, in bytes from the start of the blob.
     ///
-    /// Each [`DecodeErrorKind`] says what is at that offset.
+    /// Each [`DecodeErrorKind`] documents what is at that offset.
     #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
@@ -63,7 +63,7 @@ pub enum DecodeErrorKind {
         /// Bytes that remain.
         available: u64,
     },
-    /// A group ends that was not started.
+    /// A group end without the start of a group.
     UnexpectedEndGroup {
         /// Field number of the end.
         field_number: u32,
@@ -179,7 +179,7 @@ impl fmt::Display for RequiredField {
 
 /// Why a writer rejected a user record, a key or a call.
 ///
-/// A rejected call changes nothing: the writer is as it was before.
+/// A rejected call does not change the writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -241,7 +241,7 @@ pub enum EncodeError {
     Empty,
 }
 
-/// What [`EncodeError::TooLarge`] is about.
+/// What does not fit, in [`EncodeError::TooLarge`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

@@ -17,7 +17,7 @@ const _: () = assert!(MAGIC_LEN == 4);
 /// Why a blob is plain: a single user record, not an aggregate.
 ///
 /// The reasons are those of the KCL. A blob that starts with the magic by chance, or was
-/// damaged on its way, is delivered unchanged.
+/// damaged in transit, is delivered unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[expect(
@@ -87,7 +87,7 @@ impl<'buf> Frame<'buf> {
         Digest::new(*self.digest)
     }
 
-    /// True if `computed` is the digest at the end of the blob.
+    /// Returns true if `computed` is the digest at the end of the blob.
     pub(crate) fn is_intact(&self, computed: &Digest) -> bool {
         computed.as_bytes() == self.digest
     }

@@ -1,4 +1,4 @@
-//! Hash keys, which decide on the shard of a user record.
+//! Hash keys, which determine the shard of a user record.
 
 use core::fmt;
 use core::str::{self, FromStr};
@@ -54,8 +54,8 @@ impl HashKey {
     ///
     /// # Errors
     ///
-    /// [`HashKeyError::Empty`] without a digit, [`HashKeyError::NotADigit`] at
-    /// any other byte, [`HashKeyError::OutOfRange`] from 2^128 on.
+    /// [`HashKeyError::Empty`] without digits, [`HashKeyError::NotADigit`] for any other byte,
+    /// [`HashKeyError::OutOfRange`] if the number is 2^128 or more.
     pub fn from_decimal(text: &[u8]) -> Result<Self, HashKeyError> {
         let digits = text.strip_prefix(b"+").unwrap_or(text);
         if digits.is_empty() {
@@ -71,7 +71,8 @@ impl HashKey {
         let mut in_range = true;
         for byte in digits {
             let digit = byte.wrapping_sub(b'0');
-            // Ten times as two shifts: small processors have no 128-bit multiplication.
+            // Multiplies by ten with two shifts: small processors have no 128-bit
+            // multiplication.
             in_range &= number <= u128::MAX / 10;
             let (sum, carry) = (number << 3)
                 .wrapping_add(number << 1)
@@ -85,11 +86,11 @@ impl HashKey {
         Ok(Self(number))
     }
 
-    /// The hash key of digits that [`to_decimal`](Self::to_decimal) made, stored
-    /// forwards or backwards. Any hash key for other bytes.
+    /// Returns the hash key of digits that [`to_decimal`](Self::to_decimal) made, stored
+    /// forwards or backwards. For any other bytes, the result is arbitrary.
     pub(crate) fn of_digits(digits: &[u8], is_backwards: bool) -> Self {
         if is_backwards {
-            // Ten times as two shifts, as in `from_decimal`.
+            // Multiplies by ten with two shifts, as in `from_decimal`.
             return Self(digits.iter().rev().fold(0, |number: u128, &digit| {
                 (number << 3)
                     .wrapping_add(number << 1)
@@ -98,7 +99,8 @@ impl HashKey {
         }
         let first_len = digits.len() % 8;
         let (first, mut rest) = digits.split_at_checked(first_len).unwrap_or_default();
-        // The digits that do not fill eight, behind zeros. Without a loop, as there may be many.
+        // The first digits, which do not fill a group of eight, padded with leading zeros.
+        // Shifted rather than looped over, since there may be up to seven.
         let first = match (digits.first_chunk(), u32::try_from(first_len)) {
             (Some(eight), Ok(first_len)) => {
                 let spare_bits = u64::BITS.wrapping_sub(first_len.wrapping_mul(8));
@@ -127,8 +129,8 @@ impl HashKey {
     }
 }
 
-/// The number of eight digits, the first one in the lowest byte. Neighbours are
-/// joined three times, into numbers of twice the digits in lanes of twice the bits.
+/// Returns the number of eight digits, the first one in the lowest byte. Joins neighbours three
+/// times, into numbers of twice the digits in lanes of twice the bits.
 fn of_eight_digits(digits: u64) -> u64 {
     let pairs = (digits & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul((10 << 8) + 1) >> 8;
     let fours = (pairs & 0x00ff_00ff_00ff_00ff).wrapping_mul((100 << 16) + 1) >> 16;
@@ -136,7 +138,7 @@ fn of_eight_digits(digits: u64) -> u64 {
 }
 
 impl From<Digest> for HashKey {
-    /// The hash key of a partition key whose digest was computed elsewhere.
+    /// Makes the hash key of a partition key from the key's digest.
     fn from(digest_of_partition_key: Digest) -> Self {
         Self(u128::from_be_bytes(digest_of_partition_key.to_bytes()))
     }
@@ -154,8 +156,8 @@ impl From<HashKey> for u128 {
     }
 }
 
-/// Parses the text of a producer, as the KPL's front end does: trims ASCII white
-/// space, then parses as [`HashKey::from_decimal`].
+/// Parses text as the KPL's front end does: trims ASCII white space, then calls
+/// [`HashKey::from_decimal`].
 impl FromStr for HashKey {
     type Err = HashKeyError;
 
@@ -196,15 +198,15 @@ type Word = u32;
 const HALF_BITS: u32 = Word::BITS / 2;
 const HALF_LEN: usize = size_of::<Word>() / 2;
 
-/// Digits that are computed together, as many as fit half a word, and ten to that power.
+/// Digits of a group, as many as fit in half a word; and ten to that power.
 const GROUP_LEN: usize = if HALF_LEN == 4 { 9 } else { 4 };
 const BASE: Word = if HALF_LEN == 4 { 1_000_000_000 } else { 10_000 };
-/// Groups that hold 2^128 - 1.
+/// Number of groups that 2^128 - 1 needs.
 const GROUPS: usize = MAX_HASH_KEY_DECIMAL_LEN.div_ceil(GROUP_LEN);
 
 impl HashKeyDecimal {
-    /// Long multiplication in words. Dividing a `u128` takes kilobytes of code
-    /// on a processor without that instruction.
+    /// Long multiplication in words. Dividing a `u128` takes kilobytes of code on a processor without
+    /// an instruction for it.
     fn of(number: u128) -> Self {
         let mut groups = [0_u32; GROUPS];
         for half in number.to_be_bytes().chunks_exact(HALF_LEN) {

@@ -37,8 +37,8 @@ impl<'buf> KeyBytes<'buf> {
     ///
     /// # Errors
     ///
-    /// [`Utf8Error`] if the bytes are not UTF-8. [`as_bytes`](Self::as_bytes) returns
-    /// them all the same.
+    /// [`Utf8Error`] if the bytes are not UTF-8. [`as_bytes`](Self::as_bytes) still returns
+    /// them.
     pub const fn to_str(&self) -> Result<&'buf str, Utf8Error> {
         str::from_utf8(self.0)
     }

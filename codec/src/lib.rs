@@ -81,16 +81,17 @@
 //!
 //! # For embedded producers
 //!
-//! From 16 KiB of RAM to a working link:
+//! For a device with 16 KiB of RAM:
 //!
 //! ```toml
 //! [dependencies]
 //! kinesis-agg-codec = { version = "0.1", default-features = false, features = ["embedded-io"] }
 //! ```
 //!
-//! Without the feature `fast`, reading and writing take less code and more time. Spend 1 KiB
-//! on the buffer and 0.6 KiB of stack; 14 KiB are left for the network. Use one partition key,
-//! the device's: then the aggregate is in the right shard whatever the stream looks like.
+//! Without the feature `fast`, reading and writing take less code and more time. Here, the
+//! buffer takes 1 KiB and the stack 0.6 KiB, which leaves 14 KiB for the network. The only
+//! partition key is the device's name: then every aggregate is in the right shard, however many
+//! shards the stream has.
 //!
 //! ```
 //! # #[cfg(feature = "embedded-io")] {
@@ -138,9 +139,9 @@
 //! # }
 //! ```
 //!
-//! On the other side, the blob is put as it is, under the key `device-42`.
+//! The receiver puts the blob into the stream unchanged, under the partition key `device-42`.
 //! [`from_device_to_stream`](https://docs.rs/kinesis-agg-codec/latest/kinesis_agg_codec/from_device_to_stream/index.html)
-//! has the ways there: an IoT Core rule, HTTPS, a gateway; and what to do about resets,
+//! describes the paths there (an IoT Core rule, HTTPS, a gateway), and how to handle resets,
 //! interrupts and features. Two examples run on Cortex-M in the repository's CI:
 //! [`embedded_producer`] (an interrupt, a queue, a link that fails) and [`flash_log`]
 //! (aggregates in flash, resets in the middle).
@@ -164,9 +165,9 @@
 //! Logging with `defmt` what these return adds 0.4 kB of text and no function of
 //! [`core::fmt`].
 //!
-//! The stack of reading is that of a program that iterates in a function of its own. In the
-//! caller of [`parse`], the iterator with its slots would already be on the stack while
-//! the digest is computed.
+//! The stack for reading is that of a program that iterates in a separate function. In the
+//! caller of [`parse`], the iterator with its slots would already be on the stack while the
+//! digest is computed.
 //!
 //! The crate allocates nothing and has no statics. Buffer and writer may be `static`;
 //! constructors are `const`. A static buffer of zeros that is lent to a writer
@@ -235,13 +236,12 @@
 //! | [`EncodeError::TooLarge`] | false | a larger buffer or limit; nothing else |
 //! | all others | false | see the error |
 //!
-//! A device that sends rarely does not wait until the aggregate is full: it notes the time
-//! of the first push and finishes when that is too long ago. The finished [`Aggregate`]
-//! borrows the buffer and can be sent again while it is held. If a sink fails, see
-//! [`StreamWriter`].
+//! A device that sends rarely should not wait until the aggregate is full: note the time of the
+//! first push, and finish when that is too long ago. The finished [`Aggregate`] borrows the
+//! buffer and can be sent again while it is held. If a sink fails, see [`StreamWriter`].
 //!
-//! [`NewUserRecord`] borrows its data: bytes made on the spot need a variable that lives as
-//! long (`let data = reading.to_be_bytes();`).
+//! [`NewUserRecord`] borrows its data, so a temporary array needs a variable that lives as long
+//! (`let data = reading.to_be_bytes();`).
 //!
 //! # Limits
 //!
@@ -260,7 +260,7 @@
 //!
 //! # Features
 //!
-//! Features only add.
+//! Features are additive.
 //!
 //! | Feature | Adds | Brings into the API |
 //! |---|---|---|

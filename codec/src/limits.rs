@@ -45,7 +45,7 @@ pub const MAX_PARTITION_KEY_UTF16_LEN: usize = 256;
 /// Bytes of the longest hash key in decimal: the digits of 2^128 - 1.
 pub const MAX_HASH_KEY_DECIMAL_LEN: usize = 39;
 
-/// Default for the bytes of a Kinesis record: data plus partition key.
+/// The default size limit of a Kinesis record, in bytes: data plus partition key.
 ///
 /// Source: Kinesis service quota.
 pub const DEFAULT_MAX_SIZE: u32 = 1 << 20;
@@ -60,11 +60,11 @@ pub const LARGEST_MAX_SIZE: u32 = 10 << 20;
 /// A choice of this crate.
 pub const DEFAULT_KEY_SLOTS: usize = 16;
 
-/// Slots that a look-up of [`KeySlots`](crate::KeySlots) compares at most.
+/// The most slots that a look-up of [`KeySlots`](crate::KeySlots) compares.
 ///
-/// It bounds the cost of keys that were chosen to meet in one slot. With twice
-/// as many slots as keys, other keys need far fewer: 21 was the most among
-/// 30,000 keys of each of eight shapes. A choice of this crate.
+/// It bounds the cost of keys that were chosen to collide. With twice as many slots as keys,
+/// other keys need far fewer: at most 21 among 30,000 keys of each of eight shapes. A choice of
+/// this crate.
 pub const MAX_KEY_PROBES: usize = 64;
 
 /// The largest size and count of an aggregate.

@@ -1,5 +1,5 @@
-//! How a program that logs with defmt prints what is not derived: keys as text,
-//! data as its length.
+//! The `defmt::Format` implementations that are not derived: keys are printed as text, data as
+//! its length.
 
 use crate::digest::Digest;
 use crate::hash_key::{HashKey, HashKeyRange};
@@ -10,14 +10,14 @@ use crate::read::user_records::UserRecord;
 use crate::write::aggregate::Aggregate;
 use crate::write::new_user_record::NewUserRecord;
 
-/// Bytes that are not printable ASCII are escaped.
+/// Prints text, with bytes that are not printable ASCII escaped.
 impl defmt::Format for KeyBytes<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(f, "{=[u8]:a}", self.as_bytes());
     }
 }
 
-/// In decimal.
+/// Prints decimal.
 impl defmt::Format for HashKey {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(f, "{=u128}", self.to_u128());

@@ -12,8 +12,8 @@ use crate::wire::num::{Num as _, to_u32};
 use crate::wire::put::{bytes_field_len, delimited_len, put_bytes_field};
 use crate::wire::sink::Sink;
 
-/// A tag of a user record: a name and perhaps a value, which the KPL's format
-/// has room for and no AWS library sets.
+/// A tag of a user record: a name and an optional value. The KPL's format has tags, but no AWS
+/// library sets any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_structs,
@@ -27,7 +27,7 @@ pub struct RecordTag<'buf> {
 }
 
 impl<'buf> RecordTag<'buf> {
-    /// Reads the tag that the record's field just read holds.
+    /// Reads the tag in the field that was read last.
     fn read(fields: &mut Fields<'buf>) -> Result<Self, Fault> {
         let (key, value) = Self::read_places(fields)?;
         let bytes = |place| KeyBytes::new(fields.at_place(place));
@@ -54,7 +54,7 @@ impl<'buf> RecordTag<'buf> {
         Ok((key, value))
     }
 
-    /// The next tag of a record, or `None` at its end.
+    /// Returns the next tag of a record, or `None` at its end.
     fn next_of(fields: &mut Fields<'buf>) -> Result<Option<Self>, Fault> {
         while fields.next(1)? {
             if fields.tag == RECORD_TAG {
@@ -140,7 +140,7 @@ enum Source<'buf> {
     Encoded(&'buf [u8], ReadNext),
 }
 
-/// Reads a tag; returns it with the fields behind it.
+/// Reads a tag; returns it with the fields after it.
 type ReadNext = for<'buf> fn(&'buf [u8]) -> Option<(RecordTag<'buf>, &'buf [u8])>;
 
 impl<'buf> RecordTags<'buf> {
@@ -152,8 +152,8 @@ impl<'buf> RecordTags<'buf> {
         Self(Source::Encoded(checked, read_next))
     }
 
-    /// Parses encoded tags: one `tags` field of a record after the other. Other fields
-    /// between them are skipped.
+    /// Parses encoded tags: a sequence of `tags` fields of a record. Other fields between them
+    /// are skipped.
     ///
     /// # Errors
     ///
@@ -197,7 +197,7 @@ impl<'buf> RecordTags<'buf> {
         }
     }
 
-    /// True if there is nothing in which to look for tags.
+    /// Returns true if there is no source of tags. If false, there may still be no tags.
     #[inline(always)]
     pub(crate) const fn is_blank(&self) -> bool {
         match self.0 {
@@ -206,7 +206,7 @@ impl<'buf> RecordTags<'buf> {
         }
     }
 
-    /// Bytes that the tags take in a record.
+    /// Returns how many bytes the tags take in a record.
     pub(crate) fn encoded_len(&self) -> u32 {
         self.iter()
             .fold(0, |len: u32, tag| len.saturating_add(tag.encoded_len()))
@@ -220,7 +220,7 @@ impl<'buf> RecordTags<'buf> {
 
 fn read_next(fields: &[u8]) -> Option<(RecordTag<'_>, &[u8])> {
     let mut fields = Fields::new(fields, 0);
-    // The fields were checked, so there is no fault to lose.
+    // The fields were checked, so no error can occur.
     let tag = RecordTag::next_of(&mut fields);
     Some((tag.ok().flatten()?, fields.rest()))
 }

@@ -1,4 +1,4 @@
-//! A user record that was read, to be written again.
+//! Converts a user record that was read into one to write.
 
 use crate::error::RewriteError;
 use crate::read::user_records::UserRecord;

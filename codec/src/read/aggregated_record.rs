@@ -87,9 +87,8 @@ impl<'buf> AggregatedRecord<'buf> {
         self.user_records_in([ReadSlot::EMPTY; DEFAULT_KEY_SLOTS])
     }
 
-    /// Returns the user records, in order, and finds their keys through `slots`: an
-    /// array, or a slice that is used again for every blob. The contents of the slots
-    /// do not matter.
+    /// Returns the user records, in order, and finds their keys through `slots`: an array, or a
+    /// slice that can be reused for every blob. The contents of the slots do not matter.
     ///
     /// A key look-up takes at most ceil(keys / slots) steps, where a step leads from one
     /// key of a table to the next. [`key_count`](Self::key_count) slots make it one
@@ -122,7 +121,7 @@ impl<'buf> AggregatedRecord<'buf> {
                 sub_sequence_number: 0,
             },
         };
-        // Filled in where it is, so that the slots are not copied.
+        // Indexed in place, so that the slots are not copied.
         let cursor = &mut user_records.cursor;
         let slots = cursor.slots.as_mut();
         cursor.keys.index(&self.counts, self.message, slots);

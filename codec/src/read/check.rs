@@ -1,4 +1,4 @@
-//! Checking a whole message before anything of it is handed out.
+//! Checks a whole message before any user record is returned.
 
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::limits::MAGIC_LEN;
@@ -9,8 +9,9 @@ use crate::schema::{KeyKind, RECORD};
 use crate::wire::fault::Fault;
 use crate::wire::num::Num as _;
 
-/// Checks every field of `message` and every key index, and adds what there is to
-/// `counts`, which are all zero: returned, they would be copied.
+/// Checks every field of `message` and every key index, and counts keys and records in
+/// `counts`, which must be all zero. They are an argument because returning them would copy
+/// them.
 ///
 /// # Errors
 ///
@@ -39,7 +40,7 @@ pub(crate) fn check(message: &[u8], counts: &mut Counts) -> Result<(), DecodeErr
     Err(bad_index(&mut reader, counts))
 }
 
-/// Checks and counts the next field; false at the end of the message.
+/// Checks and counts the next field. Returns false at the end of the message.
 #[inline(always)]
 fn check_field(reader: &mut RecordReader<'_>, counts: &mut Counts) -> Result<bool, Fault> {
     if !reader.fields.next(0)? {
@@ -59,8 +60,8 @@ fn check_field(reader: &mut RecordReader<'_>, counts: &mut Counts) -> Result<boo
     Ok(true)
 }
 
-/// The first index outside its table, where there is one. `reader` is at the first
-/// record.
+/// Returns the error for the first index outside its table; there must be one. `reader` is at
+/// the first record.
 #[cold]
 #[inline(never)]
 fn bad_index(reader: &mut RecordReader<'_>, counts: &Counts) -> DecodeError {

@@ -35,7 +35,7 @@ pub(crate) struct RecordRun {
 }
 
 impl Counts {
-    /// Counts a key whose length is at `len_offset`. Keys come in the order of the
+    /// Counts a key whose length is at `len_offset`. Keys must be added in the order of the
     /// message.
     #[inline]
     pub(crate) fn add_key(&mut self, kind: KeyKind, len_offset: usize) {
@@ -62,7 +62,7 @@ impl Counts {
         explicit_hash_keys.needed = explicit_hash_keys.needed.max(run.explicit_hash_keys);
     }
 
-    /// True if every index has its key.
+    /// Returns true if every index has its key.
     pub(crate) fn has_all_keys(&self) -> bool {
         self.partition_keys.needed <= self.partition_keys.count
             && self.explicit_hash_keys.needed <= self.explicit_hash_keys.count

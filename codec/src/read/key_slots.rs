@@ -55,8 +55,8 @@ impl KeyTables {
             .count
             .saturating_add(explicit_hash_keys.count);
         let slot_count = u32::try_from(slots.len()).unwrap_or(u32::MAX);
-        // A table is divided into blocks of `stride` keys. That its first block needs no slot
-        // makes up for rounding up in both tables: the slots always suffice.
+        // A table is divided into blocks of `stride` keys. The first block of a table needs no
+        // slot, which makes up for rounding up in both tables, so the slots always suffice.
         // ceil(keys / slots), and 1 without keys.
         let quotient = key_count.saturating_sub(1).checked_div(slot_count);
         self.stride = quotient.map_or(u32::MAX, |quotient| quotient.plus(1));
@@ -70,7 +70,7 @@ impl KeyTables {
     #[inline(never)]
     fn fill(&self, key_count: u32, message: &[u8], slots: &mut [ReadSlot]) {
         let mut fields = Fields::new(message, 0);
-        // Of each table: the next slot, and how many keys come before the one for it.
+        // For each table: the next slot, and how many keys precede the one for it.
         let mut partition_keys = (self.partition_keys.base, self.stride);
         let mut explicit_hash_keys = (self.explicit_hash_keys.base, self.stride);
         let mut remaining = key_count;
@@ -107,7 +107,8 @@ impl KeyTables {
         }
     }
 
-    /// The key with this index; `None` only if `message` is not the one that was
+    /// Returns the key with this index; `None` only if `message` is not the one that was
+    /// indexed.
     /// indexed.
     // See `UserRecordCursor::advance`.
     #[cfg_attr(feature = "fast", inline(always))]
@@ -124,8 +125,8 @@ impl KeyTables {
             KeyKind::ExplicitHash => &mut self.explicit_hash_keys,
         };
         if stride == 1 && cfg!(feature = "fast") {
-            // Without a branch on the first key, which comes as often as any other. In a message
-            // that is not the indexed one, the index may be any number.
+            // Without a branch on the first key, which is as frequent as any other. In a
+            // message that is not the indexed one, the index may be any number.
             let slot = usize::try_from(table.base.wrapping_add(index).wrapping_sub(1)).ok()?;
             let stored = slots.get(slot).map_or(0, |slot| slot.0);
             let len_offset = if index == 0 { table.first } else { stored };
@@ -178,7 +179,7 @@ impl Table {
     }
 }
 
-/// The key whose length is at this offset, in the general way.
+/// Returns the key whose length is at this offset, with the general reader.
 #[cold]
 fn long_key(message: &[u8], len_offset: usize) -> Option<&[u8]> {
     let mut fields = Fields::new(message, len_offset);

@@ -1,8 +1,8 @@
 //! Reading: a blob in, user records out.
 //!
-//! `check` validates the whole message and counts what is in it. Nothing of it is
-//! stored (there is no memory for that), so handing out user records reads the
-//! records again, with the same functions; they cannot fail a second time.
+//! `check` validates the whole message and counts what is in it. Without memory of its own, it
+//! cannot store what it read, so iterating over user records reads the records again. It uses
+//! the same functions, which cannot fail on a checked message.
 
 pub(crate) mod aggregated_record;
 pub(crate) mod check;

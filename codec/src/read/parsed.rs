@@ -1,4 +1,4 @@
-//! What a blob turns out to be.
+//! The outcome of parsing a blob.
 
 use crate::digest::Digest;
 use crate::error::DecodeError;

@@ -12,7 +12,7 @@ pub(crate) struct RecordFields<'buf> {
     pub(crate) partition_key_index: u32,
     pub(crate) explicit_hash_key_index: Option<u32>,
     pub(crate) data: &'buf [u8],
-    /// The record from its first tag on; empty if it has none.
+    /// The record from its first tag on; empty if it has no tags.
     pub(crate) tags: &'buf [u8],
 }
 
@@ -25,12 +25,12 @@ pub(crate) struct RecordReader<'buf> {
     pub(crate) record: RecordPlaces,
 }
 
-/// Where the parts of a record are. All zeros: no record yet.
+/// The offsets of the parts of a record. All zeros: no record was read yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RecordPlaces {
     pub(crate) partition_key_index: IndexPlace,
     pub(crate) explicit_hash_key_index: IndexPlace,
-    /// Absent if it starts at 0, where no part of a record can be. The same for the
+    /// Absent if it starts at 0, where no part of a record can be. The same applies to the
     /// tags.
     data: Place,
     tags: Place,
@@ -102,7 +102,7 @@ impl<'buf> RecordReader<'buf> {
         self.read_record().ok()
     }
 
-    /// The record that was read last, if there was one.
+    /// Returns the record that was read last, if there was one.
     #[inline(always)]
     pub(crate) fn record(&self) -> Option<RecordFields<'buf>> {
         let record = &self.record;

@@ -65,8 +65,8 @@ impl<'buf> UserRecord<'buf> {
     ///
     /// # Errors
     ///
-    /// Those of [`HashKey::from_decimal`] if the explicit hash key is not a decimal
-    /// number in range. The user record is valid all the same.
+    /// Those of [`HashKey::from_decimal`] if the explicit hash key is not a decimal number in
+    /// range. The user record is still valid.
     pub fn hash_key(&self) -> Result<HashKey, HashKeyError> {
         match self.explicit_hash_key {
             Some(text) => HashKey::from_decimal(text.as_bytes()),

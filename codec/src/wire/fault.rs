@@ -20,7 +20,7 @@ pub(crate) enum Fault {
     InvalidTag,
     /// The length that was read exceeds the rest of the message.
     LengthOverrun,
-    /// A group ends that was not started.
+    /// A group end without the start of a group.
     UnexpectedEndGroup,
     /// A group ends under another field number than it started with.
     MismatchedEndGroup,

@@ -24,10 +24,10 @@ pub(crate) const fn tag(field_number: u32, wire_type: WireType) -> u32 {
 
 /// Reads the fields of a message and of the messages in it, one after the other.
 ///
-/// The field that was read last is stored here, also for [`error`](Self::error): a
-/// returned one would be copied at every level. Entering a nested message changes two
-/// offsets, so nesting needs no second reader. Offsets count from the start of the
-/// outermost message; only those of `error` count from the start of the blob.
+/// The field that was read last is stored here, also for [`error`](Self::error): returning it
+/// would copy it at every level. Entering a nested message changes two offsets, so nesting
+/// needs no second reader. Offsets count from the start of the outermost message; only those of
+/// `error` count from the start of the blob.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'buf> {
     outermost: &'buf [u8],
@@ -104,12 +104,12 @@ impl<'buf> Fields<'buf> {
         Err(Stop::End)
     }
 
-    /// The value of the length-delimited field that was read last.
+    /// Returns the value of the length-delimited field that was read last.
     pub(crate) fn bytes(&self) -> &'buf [u8] {
         self.at_place(self.place_of_bytes())
     }
 
-    /// Where that value is.
+    /// Returns the place of that value.
     pub(crate) fn place_of_bytes(&self) -> Place {
         Place {
             start: self.value_start,
@@ -117,7 +117,8 @@ impl<'buf> Fields<'buf> {
         }
     }
 
-    /// From the start of the field that was read last to the end of the message.
+    /// Returns the place from the start of the field that was read last to the end of the
+    /// message.
     pub(crate) fn place_to_end(&self) -> Place {
         Place {
             start: self.offset,
@@ -146,13 +147,13 @@ impl<'buf> Fields<'buf> {
         self.offset = outer.offset;
     }
 
-    /// The unread bytes of the message.
+    /// Returns the unread bytes of the message.
     pub(crate) fn rest(&self) -> &'buf [u8] {
         let rest = self.outermost.get(self.at..self.end);
         rest.unwrap_or_default()
     }
 
-    /// The bytes at this place.
+    /// Returns the bytes at this place.
     #[inline(never)]
     pub(crate) fn at_place(&self, place: Place) -> &'buf [u8] {
         let bytes = self.outermost.get(place.start..place.end);
@@ -165,7 +166,7 @@ impl<'buf> Fields<'buf> {
         self.read_value()
     }
 
-    /// The error for `fault`, which the last call returned, in a blob whose outermost
+    /// Returns the error for `fault`, which the last call returned, in a blob whose outermost
     /// message starts at `start`.
     #[cold]
     #[inline(never)]
@@ -198,7 +199,7 @@ impl<'buf> Fields<'buf> {
         DecodeError::new(kind, start.plus(offset))
     }
 
-    /// The number of unread bytes in the message.
+    /// Returns the number of unread bytes in the message.
     fn remaining(&self) -> usize {
         self.end.minus(self.at)
     }
@@ -251,8 +252,7 @@ impl<'buf> Fields<'buf> {
         }
     }
 
-    /// Reads a varint of at most `limit` bytes. True if it has more than 64
-    /// bits.
+    /// Reads a varint of at most `limit` bytes. Returns true if it has more than 64 bits.
     #[inline(never)]
     fn read_number(&mut self, limit: u8) -> Result<bool, Fault> {
         match varint::decode(self.rest(), limit) {

@@ -1,4 +1,4 @@
-//! The protobuf wire format: bytes, varints, fields. Knows no Kinesis word.
+//! The protobuf wire format: bytes, varints, fields. Nothing here is specific to Kinesis.
 //!
 //! Source: <https://protobuf.dev/programming-guides/encoding/>.
 

@@ -1,4 +1,4 @@
-//! Fields on their way into an output, and their lengths.
+//! Writes fields, and computes their lengths.
 
 use crate::wire::num::{Num as _, to_u32};
 use crate::wire::sink::Sink;

@@ -1,14 +1,13 @@
-//! A piece of memory that takes the bytes of a message one after the other.
+//! A slice that a message is written into, piece by piece.
 
 use crate::wire::head::Head;
 use crate::wire::num::{Num as _, to_usize};
 use crate::wire::varint;
 
-/// A piece of memory, and how much of it is written.
+/// A slice, and how much of it is written.
 ///
-/// A write that does not fit returns `None`. Writers compare lengths before
-/// their first write, so this is a safeguard. Memory behind what was written
-/// is unspecified.
+/// A write that does not fit returns `None`. Writers compare lengths before their first write,
+/// so this is a safeguard. The rest of the slice is unspecified.
 #[derive(Debug)]
 pub(crate) struct Sink<'out> {
     memory: &'out mut [u8],
@@ -20,7 +19,7 @@ impl<'out> Sink<'out> {
         Self { memory, len: 0 }
     }
 
-    /// Bytes written so far.
+    /// Returns the number of bytes written so far.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -55,7 +54,7 @@ impl<'out> Sink<'out> {
         let Some(start) = self.memory.get_mut(self.len..)?.first_chunk_mut() else {
             return self.put(bytes.get(..to_usize(head.len()))?);
         };
-        // One store of constant length; what follows overwrites the zeros behind the head.
+        // One store of constant length; later writes overwrite the zeros after the head.
         *start = bytes;
         self.len = self.len.plus(to_usize(head.len()));
         Some(())

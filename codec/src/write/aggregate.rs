@@ -55,7 +55,7 @@ impl<K: AsRef<str>> OuterKey<K> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FirstUserRecord {
     pub(crate) partition_key_len: u32,
-    /// The number's bytes: a number would align the writer to more than it needs.
+    /// Stored as bytes: a `u128` would increase the alignment of the writer.
     explicit_hash_key: Option<[u8; 16]>,
 }
 
@@ -78,10 +78,10 @@ impl FirstUserRecord {
     }
 }
 
-/// What there is to know about an aggregate besides its bytes.
+/// Everything that is known about an aggregate besides its bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Description<'out> {
-    /// `None`: that of the first user record.
+    /// `None` if it is that of the first user record.
     pub(crate) fixed_partition_key: Option<&'out str>,
     pub(crate) first_partition_key_len: u32,
     pub(crate) explicit_hash_key: Option<HashKey>,
@@ -112,7 +112,7 @@ impl<'out> Description<'out> {
     }
 }
 
-/// The first entry of the partition key table of a blob, of `len` bytes.
+/// Returns the first entry, of `len` bytes, of a blob's partition key table.
 fn first_partition_key(blob: &[u8], len: u32) -> &[u8] {
     let end = MESSAGE_START.plus(delimited_len(len));
     blob.get(to_usize(end.minus(len))..to_usize(end))
@@ -138,8 +138,8 @@ impl<'out> Aggregate<'out> {
     #[must_use]
     pub fn partition_key(&self) -> &'out str {
         self.description.fixed_partition_key.unwrap_or_else(|| {
-            // Checked here and not when finished: the check is a large part of a writer on a small
-            // processor. It was text when it was pushed.
+            // Checked here and not in `finish`: the check is a large part of a writer's code on
+            // a small processor. It cannot fail, since the key was a `str` when it was pushed.
             str::from_utf8(self.first_partition_key()).unwrap_or_default()
         })
     }
@@ -148,7 +148,7 @@ impl<'out> Aggregate<'out> {
         first_partition_key(self.blob, self.description.first_partition_key_len)
     }
 
-    /// The outer partition key, for logs: without the check that it is text.
+    /// Returns the outer partition key for logs, without checking that it is UTF-8.
     #[cfg(feature = "defmt")]
     pub(crate) fn partition_key_bytes(&self) -> KeyBytes<'out> {
         let fixed = self.description.fixed_partition_key;

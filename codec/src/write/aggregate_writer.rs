@@ -1,4 +1,4 @@
-//! User records into aggregates, each key stored once.
+//! Writes user records into aggregates, each key once.
 
 use core::fmt;
 
@@ -186,10 +186,10 @@ impl<B, L, K> AggregateWriter<B, L, K> {
     }
 }
 
-/// What a user record would become, and the blob with it.
+/// The record for a user record, and the length of the blob with it.
 struct Plan<'a, const SHAPE: bool> {
     record: NewRecord<'a, SHAPE>,
-    /// Whether its keys are to be stored first.
+    /// True if the key has to be stored first.
     has_new_partition_key: bool,
     has_new_explicit_hash_key: bool,
     /// Bytes of its explicit hash key, stored already or not.
@@ -259,8 +259,8 @@ where
         self.sections.counts().records() == 0
     }
 
-    /// Bytes of the first user record's partition key if `next` is that of the
-    /// next one.
+    /// Returns the length of the first user record's partition key, if `next` is the key of the
+    /// next user record.
     fn first_partition_key_len(&self, next: &str) -> u32 {
         if self.is_empty() {
             to_u32(next.len())
@@ -269,7 +269,8 @@ where
         }
     }
 
-    /// Bytes of the outer partition key, given those of the first user record's.
+    /// Returns the length of the outer partition key, given that of the first user record's
+    /// key.
     fn outer_key_len(&self, first_partition_key_len: u32) -> u32 {
         let fixed = self.outer_key.fixed();
         fixed.map_or(first_partition_key_len, |key| to_u32(key.len()))
@@ -303,7 +304,7 @@ where
     ///   next aggregate, but not this one.
     #[inline(always)]
     pub fn try_push(&mut self, user_record: &NewUserRecord<'_>) -> Result<(), EncodeError> {
-        // Decided here, inlined, so that a program that only ever pushes plain user records does not
+        // Decided here, inlined, so that a program that only pushes plain user records does not
         // contain the code for others.
         if user_record.is_plain() {
             self.push::<PLAIN>(user_record)
@@ -328,7 +329,7 @@ where
         self.commit(user_record, &plan).ok_or(full)
     }
 
-    /// Writes what was planned and checked.
+    /// Writes a record that was planned and checked.
     fn commit<const SHAPE: bool>(
         &mut self,
         user_record: &NewUserRecord<'_>,
@@ -355,8 +356,7 @@ where
         self.sections.push_record(&plan.record)
     }
 
-    /// Stores a key under the next index of its table. It is looked up by
-    /// `looked_up`.
+    /// Stores a key under the next index of its table. It will be found by `looked_up`.
     fn add_key(&mut self, kind: KeyKind, key: &[u8], looked_up: &[u8]) -> Option<()> {
         let from_end = self.sections.next_key_from_end(key);
         let index = self.sections.counts().keys(kind);
@@ -370,7 +370,7 @@ where
     #[cfg_attr(feature = "fast", inline(always))]
     fn find(&self, key: &[u8], is_match: impl FnMut(WriteSlot) -> bool) -> Option<WriteSlot> {
         if self.is_empty() {
-            // The look-up still holds whatever it held before.
+            // The look-up may still hold the keys of another aggregate, or anything.
             return None;
         }
         self.key_lookup.find(key, is_match)
@@ -436,7 +436,7 @@ where
         }
     }
 
-    /// Everything for which a user record is rejected.
+    /// Checks everything for which a user record can be rejected.
     #[cfg_attr(feature = "fast", inline(always))]
     fn check<const SHAPE: bool>(
         &self,
@@ -455,8 +455,8 @@ where
         self.check_lens(own_key, plan.encoded_len, alone)
     }
 
-    /// [`check_lens`](Self::check_lens) as one function for all shapes: 0.15 kB less on a Cortex-M3,
-    /// 0.5 kB with explicit hash keys.
+    /// [`check_lens`](Self::check_lens) as one function for all shapes: saves 0.15 kB on a
+    /// Cortex-M3, 0.5 kB with explicit hash keys.
     #[inline(never)]
     fn check_known(&self, own_key: &str, encoded_len: u32, alone: u32) -> Result<(), EncodeError> {
         self.check_lens(own_key, encoded_len, || alone)
@@ -485,7 +485,8 @@ where
         let max_count = self.limits.max_count();
         let is_complete = self.record_count() >= max_count;
         if !is_full && !is_complete && outer_len_alone <= outer_len {
-            // Nothing else can be wrong with it.
+            // It would also fit in an aggregate by itself: that is not longer, and neither is
+            // its outer partition key.
             return Ok(());
         }
         // A user record is accepted only if it would also fit in an aggregate by itself, where the
@@ -507,7 +508,7 @@ where
         Ok(())
     }
 
-    /// Bytes needed and allowed: of the blob if the buffer is too short for it,
+    /// Returns the bytes needed and allowed: of the blob if the buffer is too short for it,
     /// else of the Kinesis record.
     fn closest_limit(&self, encoded_len: u32, outer_key_len: u32) -> (u32, u32) {
         let capacity = self.capacity();

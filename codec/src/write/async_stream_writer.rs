@@ -1,4 +1,4 @@
-//! User records into an asynchronous device, piece by piece, without a buffer.
+//! Writes user records into an asynchronous device, piece by piece, without a buffer.
 
 use core::fmt;
 
@@ -11,13 +11,11 @@ use crate::write::counts::{ExplicitHashKeyIndex, PartitionKeyIndex};
 use crate::write::embedded_io_error::EmbeddedIoError;
 use crate::write::stream::{Prefix, Stream, StreamedAggregate, TagParts};
 
-/// Does what a [`StreamWriter`](crate::StreamWriter) does, into an
-/// `embedded_io_async::Write`, `W`: the TCP socket or UART of an embassy
-/// program, for example.
+/// Writes like a [`StreamWriter`](crate::StreamWriter), but into an `embedded_io_async::Write`,
+/// `W`: for example the TCP socket or UART of an embassy program.
 ///
-/// Both writers are the same state machine: they write the same bytes, return
-/// the same errors and need the same memory. What this one writes is not
-/// flushed.
+/// Both writers are the same state machine: they write the same bytes, return the same errors
+/// and need the same memory. This one does not flush the device.
 ///
 /// ```
 /// use embedded_io_async::Write as _;
@@ -100,14 +98,14 @@ impl<W> AsyncStreamWriter<W> {
         self.stream.is_poisoned()
     }
 
-    /// Abandons the blob and starts another one. What the device has received
-    /// of it is left to the caller. All key indices become stale.
+    /// Abandons the blob and starts another one. The caller has to discard what the device has
+    /// received of it. All key indices become stale.
     pub fn clear(&mut self) {
         self.stream.clear();
     }
 
-    /// Returns the device, to flush it, or to use it between two blobs. Bytes
-    /// that are written to it within a blob damage that.
+    /// Returns the device, to flush it, or to use it between two blobs. Writing to it within a
+    /// blob damages the blob.
     pub const fn inner_mut(&mut self) -> &mut W {
         &mut self.write
     }
@@ -119,7 +117,7 @@ impl<W> AsyncStreamWriter<W> {
     }
 }
 
-/// The error of a device, or of the call.
+/// The error of the device or of the call.
 type Error<W> = StreamError<EmbeddedIoError<<W as embedded_io_async::ErrorType>::Error>>;
 
 impl<W: Write> AsyncStreamWriter<W> {
@@ -195,7 +193,7 @@ impl<W: Write> AsyncStreamWriter<W> {
 
     async fn write(&mut self, prefix: &Prefix, bytes: &[u8]) -> Result<(), Error<W>> {
         for mut rest in [prefix.bytes(), bytes] {
-            // Not `write_all`, which panics where a device writes no bytes.
+            // Not `write_all`, which panics if a device writes no bytes.
             while !rest.is_empty() {
                 let written = self.write.write(rest).await;
                 match written.map_err(|error| StreamError::Sink(EmbeddedIoError::Device(error)))? {
@@ -234,8 +232,8 @@ mod tests {
     use crate::record_tag::RecordTag;
     use crate::write::stream_writer::StreamWriter;
 
-    /// Keeps the caller waiting before each call, and then writes at most
-    /// `at_most` bytes. Fails after `capacity`, or writes nothing then.
+    /// Each call is pending once, and then writes at most `at_most` bytes. After `capacity`
+    /// bytes, calls fail or write nothing.
     struct Device {
         written: Vec<u8>,
         at_most: usize,
@@ -305,7 +303,7 @@ mod tests {
         },
     ];
 
-    /// One of everything.
+    /// Writes keys of both kinds, user records with and without tags, and the digest.
     async fn write_all(writer: &mut AsyncStreamWriter<Device>) -> Result<(), Error<Device>> {
         let key = writer.add_partition_key(b"sensor-7").await?;
         let none = RecordTags::default();
@@ -318,7 +316,7 @@ mod tests {
         Ok(())
     }
 
-    /// The same with the other writer.
+    /// Returns the same blob, written by a [`StreamWriter`].
     fn expected() -> Vec<u8> {
         let mut blob = Vec::new();
         let mut writer = StreamWriter::new(|bytes: &[u8]| {

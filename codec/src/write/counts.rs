@@ -1,4 +1,4 @@
-//! What a writer has counted, and the key indices that it hands out.
+//! The counts of a writer, and the key indices that it returns.
 
 use core::num::{NonZeroU16, NonZeroU32};
 
@@ -19,13 +19,13 @@ struct KeyPlace {
 }
 
 impl KeyPlace {
-    /// The index of the key in its table.
+    /// Returns the index of the key in its table.
     fn number(self) -> u32 {
         self.ordinal.get().minus(1)
     }
 }
 
-/// Tells an aggregate from earlier ones of the same writer. Wraps.
+/// Distinguishes an aggregate from earlier ones of the same writer. Wraps around.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Generation(NonZeroU16);
@@ -43,8 +43,8 @@ impl Generation {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct KeyIndex {
     place: KeyPlace,
-    /// That of the aggregate that has the key. Not zero, so that an `Option` of an index takes no
-    /// more memory.
+    /// The generation of the aggregate that contains the key. Not zero, so that an `Option` of
+    /// an index takes no more memory.
     generation: Generation,
 }
 
@@ -52,11 +52,10 @@ struct KeyIndex {
 /// written, as [`SectionWriter::add_partition_key`] and
 /// [`StreamWriter::add_partition_key`] return it.
 ///
-/// It is valid until the writer finishes or clears this aggregate. After that
-/// the writer rejects it with [`EncodeError::StaleKeyIndex`]. The writer tells
-/// aggregates apart by a 16-bit number that wraps: an index kept for exactly
-/// 65,535 aggregates is accepted again. Indices of other writers are not
-/// recognised as such.
+/// It is valid until the writer finishes or clears this aggregate. After that the writer
+/// rejects it with [`EncodeError::StaleKeyIndex`]. The writer distinguishes aggregates by a
+/// 16-bit number that wraps: an index kept for exactly 65,535 aggregates is accepted again.
+/// Indices of other writers are not detected.
 ///
 /// [`SectionWriter::add_partition_key`]: crate::SectionWriter::add_partition_key
 /// [`StreamWriter::add_partition_key`]: crate::StreamWriter::add_partition_key
@@ -108,22 +107,22 @@ impl Counts {
         *count = count.plus(1);
     }
 
-    /// True if there is nothing but one partition key. The next explicit hash
-    /// key then has to fit beside it: another aggregate has no more room.
+    /// Returns true if there is nothing but one partition key. An explicit hash key that does
+    /// not fit then never will: another aggregate has no more room.
     pub(crate) const fn is_one_partition_key(&self) -> bool {
         self.partition_keys == 1 && self.explicit_hash_keys == 0 && self.records == 0
     }
 
     fn last_key(&self, kind: KeyKind, key: &[u8], generation: Generation) -> KeyIndex {
         let place = KeyPlace {
-            // There is one.
+            // The count is at least one.
             ordinal: NonZeroU32::new(self.keys(kind)).unwrap_or(NonZeroU32::MIN),
             key_len: to_u32(key.len()),
         };
         KeyIndex { place, generation }
     }
 
-    /// The index of the partition key that was added last.
+    /// Returns the index of the partition key that was added last.
     pub(crate) fn last_partition_key(
         &self,
         key: &[u8],
@@ -132,7 +131,7 @@ impl Counts {
         PartitionKeyIndex(self.last_key(KeyKind::Partition, key, generation))
     }
 
-    /// The index of the explicit hash key that was added last.
+    /// Returns the index of the explicit hash key that was added last.
     pub(crate) fn last_explicit_hash_key(
         &self,
         key: &[u8],
@@ -161,7 +160,7 @@ impl Counts {
         Ok(number)
     }
 
-    /// The record of a user record, if its keys are in the tables.
+    /// Returns the record for a user record, if its keys are in the tables.
     // Inlined, so that a program without tags does not contain the code for them.
     #[inline]
     pub(crate) fn record<'a>(
@@ -184,8 +183,8 @@ impl Counts {
 /// The keys of a user record.
 pub(crate) type RecordKeys = (PartitionKeyIndex, Option<ExplicitHashKeyIndex>);
 
-/// Keys of the aggregate that is being written, as [`RecordKeys`] without what
-/// its writer knows.
+/// Keys of the aggregate that is being written: [`RecordKeys`] without the generation, which
+/// the writer knows.
 #[derive(Clone, Copy)]
 pub(crate) struct StoredKeys {
     partition_key: KeyPlace,
@@ -208,7 +207,7 @@ impl StoredKeys {
         }
     }
 
-    /// The keys, given the generation of their aggregate.
+    /// Returns the keys, given the generation of their aggregate.
     pub(crate) fn keys(self, generation: Generation) -> RecordKeys {
         let index = |place| KeyIndex { place, generation };
         (
@@ -218,7 +217,7 @@ impl StoredKeys {
     }
 }
 
-/// Bytes of a record's partition key, and of the blob that holds the record and
+/// Returns the length of a record's partition key, and of a blob that holds the record and
 /// nothing else.
 pub(crate) fn alone_lens(keys: RecordKeys, record: &NewRecord<'_, ANY>) -> (u32, u32) {
     let (PartitionKeyIndex(partition_key), explicit_hash_key) = keys;

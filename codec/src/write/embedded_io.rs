@@ -26,7 +26,7 @@ impl<W> EmbeddedIo<W> {
 impl<W: Write> ByteSink for EmbeddedIo<W> {
     type Error = EmbeddedIoError<W::Error>;
 
-    // Not `embedded_io`'s `write_all`, which panics where a device writes no bytes.
+    // Not `embedded_io`'s `write_all`, which panics if a device writes no bytes.
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -124,7 +124,7 @@ mod tests {
         }
     }
 
-    /// Protects a device that is full from a panic.
+    /// Protects from a panic if a device is full.
     #[test]
     fn a_device_that_writes_nothing_is_an_error() {
         let mut full = sink(3, 5, None);

@@ -1,4 +1,4 @@
-//! What goes wrong with an `embedded_io` device.
+//! The errors of an `embedded_io` device.
 
 use core::fmt;
 
@@ -9,8 +9,7 @@ use core::fmt;
 pub enum EmbeddedIoError<E> {
     /// The device failed with its own error.
     Device(E),
-    /// The device wrote no bytes and reported no error, as one does that is
-    /// full.
+    /// The device wrote no bytes and reported no error, as a full device does.
     WriteZero,
 }
 

@@ -1,9 +1,9 @@
 //! A `heapless::Vec<u8, N>` as the writer's buffer, and as the finished blob.
 //!
-//! A slice can be lent without this. What it adds is ownership: a blob can go
-//! into a queue, to another task or out of a function, without a second buffer.
-//! A vector lends only the bytes that it contains, so the buffer contains all
-//! `N` of them; the finished vector contains those of the blob.
+//! A writer can borrow a slice without this module. The module adds ownership: a blob can be
+//! moved into a queue, to another task or out of a function, without a second buffer. A vector
+//! only lends the bytes that it contains, so the buffer contains all `N` of them; the finished
+//! vector contains those of the blob.
 
 use core::fmt;
 

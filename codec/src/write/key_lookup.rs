@@ -1,4 +1,4 @@
-//! The writer's memory of its keys: has this key been written already?
+//! Finds the keys that a writer has stored already.
 
 use crate::limits::{
     DEFAULT_KEY_SLOTS, LARGEST_MAX_SIZE, MAX_KEY_PROBES, MAX_PARTITION_KEY_UTF16_LEN,
@@ -24,11 +24,12 @@ pub struct WriteSlot {
 const SHAPE_BITS: u32 = 11;
 /// They hold the length of the longest partition key: three bytes a UTF-16 unit.
 const _: () = assert!(MAX_PARTITION_KEY_UTF16_LEN * 3 < 1 << (SHAPE_BITS - 1));
-/// The bits above them hold every index: a key comes with a user record, and both take 9 bytes.
+/// The bits above them hold every index: each key has a user record, and both take at least 9
+/// bytes.
 const _: () = assert!(LARGEST_MAX_SIZE / 9 < 1 << (u32::BITS - SHAPE_BITS));
 
 impl WriteSlot {
-    /// No key.
+    /// A slot without a key.
     pub const EMPTY: Self = Self {
         from_end: 0,
         index_and_shape: 0,
@@ -41,7 +42,7 @@ impl WriteSlot {
         }
     }
 
-    /// Length and table of a key that the writer accepts, in [`SHAPE_BITS`].
+    /// Returns length and table of a key that the writer accepts, in [`SHAPE_BITS`].
     pub(crate) fn shape(kind: KeyKind, key: &[u8]) -> u32 {
         to_u32(key.len()) << 1 | u32::from(kind == KeyKind::ExplicitHash)
     }
@@ -50,7 +51,7 @@ impl WriteSlot {
         self.index_and_shape & ((1 << SHAPE_BITS) - 1) == shape
     }
 
-    /// Bytes of the key, if it is an explicit hash key.
+    /// Returns the length of the key if it is an explicit hash key.
     pub(crate) fn explicit_hash_key_len(self) -> Option<u32> {
         let shape = self.index_and_shape & ((1 << SHAPE_BITS) - 1);
         (shape & 1 == 1).then_some(shape >> 1)
@@ -74,10 +75,9 @@ pub trait KeyLookup {
     /// Finds the slot of a key that was inserted since the last
     /// [`clear`](Self::clear).
     ///
-    /// `is_match` returns true if a candidate is the key that is looked for.
-    /// Only candidates for which it returned true may be returned. `key` is to
-    /// be hashed; an explicit hash key is looked up by the 16 bytes of its
-    /// number, not by its text.
+    /// `is_match` returns true if a candidate is the wanted key. Only candidates for which it
+    /// returned true may be returned. `key` is what to hash: for an explicit hash key, the 16
+    /// bytes of its number, not its text.
     fn find(&self, key: &[u8], is_match: impl FnMut(WriteSlot) -> bool) -> Option<WriteSlot>;
 
     /// Remembers a key that [`find`](Self::find) did not find.
@@ -171,7 +171,7 @@ fn position(
         .wrapping_mul(u64::try_from(slots.len()).unwrap_or_default())
         .wrapping_shr(u32::BITS);
     let mut at = usize::try_from(scaled).unwrap_or_default();
-    // Few slots are probed one after the other, so that all of them are reached; with more, the
+    // With few slots, every slot is probed in turn, so that all are reached. With more, the
     // distance grows by one each time, so that no long runs of taken slots build up.
     let growth = usize::from(slots.len() > MAX_KEY_PROBES);
     let mut distance = 1_usize;
@@ -199,7 +199,8 @@ fn hash(key: &[u8]) -> u32 {
         let mix = |hash: u32, &byte| (hash.rotate_left(5) ^ u32::from(byte)).wrapping_mul(FACTOR);
         return key.iter().fold(0, mix);
     }
-    // The fraction of the root of 2: with zero, half of a chunk would not count.
+    // The fraction of the square root of 2. With zero, a chunk whose low half is zero would
+    // hash to zero, whatever its high half.
     let mut hash = 0x6a09_e667_f3bc_c908;
     let mut rest = key;
     while rest.len() > 16 {
@@ -210,7 +211,7 @@ fn hash(key: &[u8]) -> u32 {
         rest = tail;
     }
     let hash = match (key.last_chunk(), rest.first_chunk(), rest.last_chunk()) {
-        // What is left, and some of what precedes it.
+        // The remaining bytes, and some that precede them.
         (Some(chunk), _, _) => fold(hash, u128::from_le_bytes(*chunk)),
         (None, Some(first), Some(last)) => {
             let first = u128::from(u64::from_le_bytes(*first));
@@ -251,8 +252,7 @@ mod tests {
     use crate::write::aggregate_writer::AggregateWriter;
     use crate::write::new_user_record::NewUserRecord;
 
-    /// Slots with any places, indices, lengths and tables in them, such as no
-    /// writer leaves behind.
+    /// Slots with arbitrary places, indices, lengths and tables, which no writer would leave.
     #[test]
     fn arbitrary_bits_in_slots_change_no_byte() {
         let mut state = 1_u64;

@@ -16,27 +16,27 @@ pub(crate) const ANY: bool = true;
 
 /// A record to be written, its keys given by their indices.
 ///
-/// The writer is compiled for records that are [`PLAIN`] and for [`ANY`]: a
-/// program whose user records all are plain does not contain the code for the
-/// others (2.8 of 4.7 kB on a Cortex-M3).
+/// The writer is compiled twice, for [`PLAIN`] and for [`ANY`] records: a program whose user
+/// records are all plain does not contain the code for the others (2.8 of 4.7 kB on a
+/// Cortex-M3).
 pub(crate) struct NewRecord<'a, const SHAPE: bool> {
     partition_key_index: u32,
     explicit_hash_key_index: Option<u32>,
     data: &'a [u8],
     tags: NewTags<'a>,
     tags_len: u32,
-    /// Bytes without the record's own tag and length. Saturates, at a number
-    /// that no memory has.
+    /// Bytes without the record's own tag and length. Saturates at a length that exceeds any
+    /// memory.
     body_len: u32,
-    /// Bytes with them. Saturates, too.
+    /// Bytes including these. Saturates, too.
     encoded_len: u32,
-    /// What precedes the data, if its numbers are small; else empty.
+    /// The bytes before the data, if its numbers are small; else empty.
     usual_head: [Head; USUAL_HEADS],
 }
 
-/// With `fast`, the head of a usual record is composed in a register, along with
-/// its length: a push takes 12 % less time, 25 % with an explicit hash key (x86-64,
-/// 100 bytes of data). Without, there is neither that code nor memory for it.
+/// With `fast`, the head of a usual record is composed in a register, along with its length: a
+/// push takes 12 % less time, 25 % with an explicit hash key (x86-64, 100 bytes of data).
+/// Without `fast`, there is neither the code nor the memory for it.
 const USUAL_HEADS: usize = if FOR_SIZE { 0 } else { 1 };
 
 impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
@@ -72,7 +72,7 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
         }
     }
 
-    /// Both lengths and the head, if its numbers are small.
+    /// Returns both lengths, and the head if its numbers are small.
     #[inline(always)]
     fn usual_lens(
         (partition_key_index, explicit_hash_key_index): (u32, Option<u32>),
@@ -92,21 +92,22 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
         Some((body_len, start.len().plus(body_len), start.then(head)))
     }
 
-    /// Bytes of the record with its tag and length. Saturates.
+    /// Returns the length of the record with its tag and length. Saturates.
     pub(crate) fn encoded_len(&self) -> u32 {
         self.encoded_len
     }
 
-    /// Bytes of a blob that holds this record, its keys of these lengths and
-    /// nothing else. Saturates.
+    /// Returns the length of a blob that holds only this record and its keys, which have these
+    /// lengths. Saturates.
     #[inline(always)]
     pub(crate) fn blob_len_alone(
         &self,
         partition_key_len: u32,
         explicit_hash_key_len: Option<u32>,
     ) -> u32 {
-        // The indices are 0 then. A second record would be clearer, but takes 0.9 kB more on a
-        // Cortex-M, since the compiler then keeps the code for tags where there are none.
+        // Alone, its indices would be 0. Making a second record would be clearer, but takes 0.9
+        // kB more on a Cortex-M, since the compiler then keeps the code for tags even if there
+        // are none.
         let shrinks_by = |index| number_field_len(index).minus(number_field_len(0));
         let body_len = self
             .body_len
@@ -129,7 +130,7 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
         Some(())
     }
 
-    /// Appends what precedes the data.
+    /// Appends the bytes before the data.
     #[cfg_attr(feature = "fast", inline(always))]
     pub(crate) fn put_head(&self, out: &mut Sink<'_>) -> Option<()> {
         match self.usual_head.first() {
@@ -142,8 +143,8 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
     }
 }
 
-/// Appends what precedes the data. Takes numbers, so that the record of the
-/// usual path need not be in memory.
+/// Appends the bytes before the data. Its arguments are numbers, so that a usual record need
+/// not be in memory.
 #[cfg_attr(feature = "fast", cold, inline(never))]
 fn put_any_head(
     out: &mut Sink<'_>,

@@ -1,12 +1,12 @@
-//! The tags of a record that is to be written.
+//! The tags of a record to write.
 
 use crate::record_tag::RecordTags;
 use crate::wire::sink::Sink;
 
-/// Tags, and the code that writes them.
+/// Tags, and a pointer to the code that writes them.
 ///
-/// A pointer to that code, which only a user record with tags has: a program
-/// whose user records have none does not contain it (0.5 kB on a Cortex-M3).
+/// Only a user record with tags has that pointer: a program whose user records have none does
+/// not contain the code (0.5 kB on a Cortex-M3).
 #[derive(Clone, Copy)]
 pub(crate) struct NewTags<'a> {
     tags: RecordTags<'a>,
@@ -39,13 +39,13 @@ impl<'a> NewTags<'a> {
         self.tags
     }
 
-    /// True if there are no tags. There may be none, too, if it is false.
+    /// Returns true if there is no source of tags. If false, there may still be no tags.
     #[inline(always)]
     pub(crate) const fn is_blank(&self) -> bool {
         self.code.is_none()
     }
 
-    /// Bytes that the tags take in a record.
+    /// Returns how many bytes the tags take in a record.
     #[inline(always)]
     pub(crate) fn encoded_len(&self) -> u32 {
         self.code.map_or(0, |code| (code.encoded_len)(&self.tags))

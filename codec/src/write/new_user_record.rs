@@ -1,4 +1,4 @@
-//! A user record to be written.
+//! A user record to write.
 
 use core::fmt;
 
@@ -94,7 +94,7 @@ impl<'a> NewUserRecord<'a> {
             .unwrap_or_else(|| HashKey::of_partition_key(self.partition_key.as_bytes()))
     }
 
-    /// True without explicit hash key and tags, as most user records are.
+    /// Returns true without explicit hash key and tags, as for most user records.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
         self.explicit_hash_key.is_none() && self.tags.is_blank()
@@ -129,7 +129,7 @@ pub(crate) fn check_partition_key(key: &str) -> Result<(), EncodeError> {
     if key.is_empty() {
         return Err(EncodeError::EmptyPartitionKey);
     }
-    // A text has at most as many UTF-16 code units as bytes.
+    // A string has at most as many UTF-16 code units as bytes.
     if key.len() <= MAX_PARTITION_KEY_UTF16_LEN {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! User records under keys that the caller knows, into a buffer.
+//! Writes user records into a buffer, under keys that the caller knows.
 
 use core::fmt;
 
@@ -15,9 +15,8 @@ use crate::write::sections::Sections;
 
 /// Writes keys and user records into a blob without looking for known keys.
 ///
-/// For callers that know their keys: no search, and no memory but the buffer.
-/// It accepts any bytes as a key, so that every valid aggregate can be written
-/// again as it was.
+/// For callers that know their keys: it does not search, and needs no memory but the buffer. It
+/// accepts any bytes as a key, so that every valid aggregate can be rewritten unchanged.
 ///
 /// `B` is the buffer, such as `&mut [u8]`, `[u8; N]` or `Vec<u8>`. It may hold
 /// anything at the start.
@@ -92,8 +91,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
             .last_partition_key(key, self.sections.generation()))
     }
 
-    /// Adds an explicit hash key to the table, whether or not it is there
-    /// already. It has to be plain decimal, which is not checked; see
+    /// Adds an explicit hash key to the table, whether or not it is there already. It must be
+    /// plain decimal, which is not checked; see
     /// [`HashKey::to_decimal`](crate::HashKey::to_decimal).
     ///
     /// # Errors
@@ -154,8 +153,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
         self.sections.push_record(&record).ok_or(full)
     }
 
-    /// Fails unless the blob can grow by `len` bytes. Returns the error for a
-    /// write that fails in spite of that, which is a safeguard.
+    /// Fails unless the blob can grow by `len` bytes. If it can, returns the error to use if
+    /// the write nevertheless fails, which is a safeguard.
     fn check_room(
         &self,
         part: EncodedPart,

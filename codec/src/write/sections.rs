@@ -34,7 +34,7 @@ use crate::wire::varint::{self, FOR_SIZE};
 use crate::write::counts::{Counts, Generation};
 use crate::write::new_record::NewRecord;
 
-/// The shape of [`part_keys`].
+/// The type of [`part_keys`].
 type PartKeys = fn(&mut [u8]) -> Option<()>;
 
 #[derive(Clone, Debug)]
@@ -45,8 +45,8 @@ pub(crate) struct Sections<B> {
     keys_len: u32,
     records_len: u32,
     generation: Generation,
-    /// [`part_keys`], once there is an explicit hash key: a program without any
-    /// does not contain that code.
+    /// [`part_keys`], once there is an explicit hash key: a program without any does not
+    /// contain that code.
     part_keys: Option<PartKeys>,
 }
 
@@ -90,31 +90,31 @@ impl<B> Sections<B> {
         self.generation
     }
 
-    /// Bytes of buffer with which each byte is moved once when the parts are
-    /// put in order.
+    /// Returns the buffer length with which each byte is moved only once when the parts are put
+    /// in order.
     pub(crate) fn roomy_len(&self) -> u32 {
         self.encoded_len().saturating_add(self.keys_len)
     }
 
-    /// Bytes of the finished blob.
+    /// Returns the length of the finished blob.
     pub(crate) fn encoded_len(&self) -> u32 {
         FRAME_LEN.plus(self.keys_len).plus(self.records_len)
     }
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
-    /// Bytes of the longest blob.
+    /// Returns the length of the longest blob.
     pub(crate) fn capacity(&self) -> u32 {
         to_u32(self.buffer.as_ref().len())
     }
 
-    /// Memory of the buffer, if it is that long.
+    /// Returns a part of the buffer, if the buffer is long enough.
     fn place(&mut self, start: usize, len: u32) -> Option<&mut [u8]> {
         let rest = self.buffer.as_mut().get_mut(start..)?;
         rest.get_mut(..to_usize(len))
     }
 
-    /// Adds a key to its table. There has to be room for it.
+    /// Adds a key to its table. There must be room for it.
     pub(crate) fn push_key(&mut self, kind: KeyKind, key: &[u8]) -> Option<()> {
         let len = bytes_field_len(key);
         let keys_len = self.keys_len.plus(len);
@@ -137,7 +137,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
         self.part_keys = Some(part_keys);
     }
 
-    /// Bytes from the start of the next key, if it is `key`, to the buffer's end.
+    /// Returns the distance from the start of the next key, if that is `key`, to the buffer's
+    /// end.
     pub(crate) fn next_key_from_end(&self, key: &[u8]) -> u32 {
         let len = if FOR_SIZE {
             bytes_field_len(key)
@@ -147,8 +148,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
         self.keys_len.plus(len)
     }
 
-    /// The key of `len` bytes that starts `from_end` bytes before the buffer's
-    /// end; backwards without `fast`.
+    /// Returns the key of `len` bytes that starts `from_end` bytes before the buffer's end;
+    /// backwards without `fast`.
     #[inline]
     pub(crate) fn stored_key(&self, from_end: u32, len: usize) -> Option<&[u8]> {
         let buffer = self.buffer.as_ref();
@@ -156,8 +157,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
         buffer.get(start..)?.get(..len)
     }
 
-    /// True if the bytes that start `from_end` bytes before the buffer's end
-    /// are `key`.
+    /// Returns true if the bytes that start `from_end` bytes before the buffer's end are `key`.
     #[inline]
     pub(crate) fn is_key(&self, from_end: u32, key: &[u8]) -> bool {
         match self.stored_key(from_end, key.len()) {
@@ -167,7 +167,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
         }
     }
 
-    /// Adds a record. There has to be room for it.
+    /// Adds a record. There must be room for it.
     #[cfg_attr(feature = "fast", inline(always))]
     pub(crate) fn push_record<const SHAPE: bool>(
         &mut self,
@@ -181,7 +181,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
         Some(())
     }
 
-    /// Moves the parts into another buffer, or returns that if it is too short.
+    /// Moves the parts into another buffer, or returns that buffer if it is too short.
     pub(crate) fn move_to<C: AsRef<[u8]> + AsMut<[u8]>>(
         &self,
         mut buffer: C,
@@ -216,8 +216,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
         Sink::new(to.get_mut(start..)?).put(keys)
     }
 
-    /// Puts the parts in order behind the magic and starts over. Returns the
-    /// blob without its digest.
+    /// Puts the parts in order after the magic and starts over. Returns the blob without its
+    /// digest.
     ///
     /// # Errors
     ///
@@ -259,7 +259,7 @@ fn order(
     buffer.get_mut(..message_len.checked_add(to_usize(FRAME_LEN))?)
 }
 
-/// Moves the records out of the way first, then each key into its place.
+/// First moves the records out of the way, then each key to its place.
 fn order_through_free_space(
     body: &mut [u8],
     partition_keys_len: usize,
@@ -273,7 +273,7 @@ fn order_through_free_space(
     let tables = ordered.get_mut(..keys_len)?;
     let (mut partition_keys, mut explicit_hash_keys) =
         tables.split_at_mut_checked(partition_keys_len)?;
-    // The last key comes first.
+    // Keys are stored last to first.
     let mut rest = &*keys;
     while !rest.is_empty() {
         let (tag, len) = key_entry(rest)?;
@@ -291,8 +291,8 @@ fn order_through_free_space(
     Some(())
 }
 
-/// True if both are equal. Inlined: a call of `memcmp` costs more than the
-/// comparison of a usual key (6 % of a push on x86-64).
+/// Returns true if both are equal. Inlined: a call of `memcmp` costs more than the comparison
+/// of a usual key (6 % of a push on x86-64).
 #[inline(always)]
 fn same(a: &[u8], b: &[u8]) -> bool {
     same_chunks::<16>(a, b)
@@ -383,7 +383,7 @@ fn reverse(bytes: &mut [u8]) {
     bytes.reverse();
 }
 
-/// Bytes of the key entries with this tag that `keys` starts with.
+/// Returns the length of the key entries with this tag that `keys` starts with.
 fn run_len(keys: &[u8], tag: u32) -> Option<usize> {
     let mut len = 0_usize;
     while let Some(rest) = keys.get(len..).filter(|rest| !rest.is_empty()) {
@@ -396,8 +396,8 @@ fn run_len(keys: &[u8], tag: u32) -> Option<usize> {
     Some(len)
 }
 
-/// Tag and length of the key entry at the start of `keys`. This writer made it,
-/// so its tag has one byte.
+/// Returns tag and length of the key entry at the start of `keys`. This writer made it, so its
+/// tag has one byte.
 fn key_entry(keys: &[u8]) -> Option<(u32, usize)> {
     let (&tag, rest) = keys.split_first()?;
     let (len, rest) = varint::decode(rest, MAX_VARINT_LEN).ok()?;

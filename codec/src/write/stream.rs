@@ -31,7 +31,7 @@ use crate::write::new_tags::NewTags;
 /// Magic and head of a key, and a digest, are shorter.
 const MAX_PREFIX_LEN: usize = 4 * (1 + 5);
 
-/// What goes into the sink before a key or data.
+/// The bytes to write before a key or data.
 pub(crate) struct Prefix {
     memory: [u8; MAX_PREFIX_LEN],
     len: usize,
@@ -50,7 +50,7 @@ impl Prefix {
     #[inline(always)]
     fn set(&mut self, put: impl FnOnce(&mut Sink<'_>) -> Option<()>) {
         let mut sink = Sink::new(&mut self.memory);
-        // Every prefix has room: a safeguard, which would show as a wrong digest.
+        // Every prefix fits. This is a safeguard: a missing byte would show as a wrong digest.
         let _room = put(&mut sink);
         self.len = sink.len();
     }
@@ -59,7 +59,7 @@ impl Prefix {
 /// The keys and values of tags, one after the other.
 pub(crate) struct TagParts<'a> {
     rest: RecordTagsIter<'a>,
-    /// That of the tag whose key came last.
+    /// The value of the tag whose key was returned last.
     value: Option<KeyBytes<'a>>,
 }
 
@@ -73,13 +73,13 @@ impl<'a> TagParts<'a> {
 /// A blob that is being written.
 #[derive(Clone)]
 pub(crate) struct Stream {
-    /// Counts the bytes of the message, too.
+    /// Also counts the bytes of the message.
     digest: RunningDigest,
     limits: Limits,
     counts: Counts,
     /// Bytes of the longest partition key, any of which may become the outer one.
     longest_partition_key_len: u32,
-    /// Those of the first user record, once there is one.
+    /// The keys of the first user record, once there is one.
     first_keys: StoredKeys,
     generation: Generation,
     is_poisoned: bool,
@@ -108,7 +108,7 @@ impl Stream {
         to_usize(self.counts.records())
     }
 
-    /// Bytes of the blob if it were finished now.
+    /// Returns the length of the blob if it were finished now.
     pub(crate) fn encoded_len(&self) -> u32 {
         let message_len = u32::try_from(self.digest.len()).unwrap_or(u32::MAX);
         message_len.saturating_add(FRAME_LEN)
@@ -153,7 +153,7 @@ impl Stream {
         check_size(part, needed, self.limits.max_size(), alone)
     }
 
-    /// Adds a partition key, to be written behind `prefix`.
+    /// Adds a partition key, to write after `prefix`.
     pub(crate) fn add_partition_key<E>(
         &mut self,
         key: &[u8],
@@ -168,7 +168,7 @@ impl Stream {
         Ok(self.counts.last_partition_key(key, self.generation))
     }
 
-    /// Adds an explicit hash key, to be written behind `prefix`.
+    /// Adds an explicit hash key, to write after `prefix`.
     pub(crate) fn add_explicit_hash_key<E>(
         &mut self,
         key: &[u8],
@@ -215,7 +215,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Adds a record, its data to be written behind `prefix`, then its tags.
+    /// Adds a record. Its data is to be written after `prefix`, then its tags.
     #[inline]
     pub(crate) fn add_record<E>(
         &mut self,
@@ -248,8 +248,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Adds the next part of `tags` to the record that was added last. Returns
-    /// what is to be written behind `prefix`, or `None` after the last part.
+    /// Adds the next part of `tags` to the record that was added last. Returns the bytes to
+    /// write after `prefix`, or `None` after the last part.
     #[inline]
     pub(crate) fn add_tag_part<'a>(
         &mut self,
@@ -274,12 +274,12 @@ impl Stream {
         Some(part)
     }
 
-    /// Lifts the poison: the sink has everything that was to be written.
+    /// Ends the poisoned state: the sink has received everything.
     pub(crate) fn written(&mut self) {
         self.is_poisoned = false;
     }
 
-    /// Ends the blob with the digest, which `prefix` holds alone.
+    /// Ends the blob with the digest, the only contents of `prefix`.
     pub(crate) fn finish<E>(
         &mut self,
         prefix: &mut Prefix,

@@ -1,4 +1,4 @@
-//! User records into a sink, piece by piece, without a buffer.
+//! Writes user records into a sink, piece by piece, without a buffer.
 
 use core::fmt;
 
@@ -10,8 +10,8 @@ use crate::write::stream::{Prefix, Stream, StreamedAggregate, TagParts};
 
 /// What a [`StreamWriter`] writes into: flash, a UART, a socket.
 ///
-/// Every function and closure of this shape implements it. Implement it for a
-/// type of your own where the writer's type has to be named, as in a `static`.
+/// Every function and closure of this shape implements it. Implement it for your own type if
+/// you have to name the type of the writer, as in a `static`.
 pub trait ByteSink {
     /// Why bytes were not written.
     type Error;
@@ -21,8 +21,7 @@ pub trait ByteSink {
     ///
     /// # Errors
     ///
-    /// The device's own error. The blob is lost then, and the writer is
-    /// poisoned.
+    /// The device's own error. The blob is then lost, and the writer is poisoned.
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
 }
 
@@ -43,10 +42,9 @@ where
 /// magic | key | record | record | key | record | ... | digest
 /// ```
 ///
-/// A key is written into its table when it is added, between the records. The
-/// digest is computed along the way. The writer keeps no key and no record: it
-/// needs 128 bytes besides the sink (144 on 64-bit machines), the running
-/// digest included.
+/// A key is written into its table when it is added, between the records. The digest is
+/// computed at the same time. The writer keeps no key and no record: it needs 128 bytes besides
+/// the sink (144 on 64-bit machines), including the running digest.
 ///
 /// The blob is valid and every reader of the format reads it (the protobuf
 /// encoding allows fields in any order), but its bytes are **not in the KPL's
@@ -126,14 +124,14 @@ impl<S> StreamWriter<S> {
         self.stream.is_poisoned()
     }
 
-    /// Abandons the blob and starts another one. What the sink has received of
-    /// it is left to the caller. All key indices become stale.
+    /// Abandons the blob and starts another one. The caller has to discard what the sink has
+    /// received of it. All key indices become stale.
     pub fn clear(&mut self) {
         self.stream.clear();
     }
 
-    /// Returns the sink, to flush it, or to use it between two blobs. Bytes that
-    /// are written to it within a blob damage that.
+    /// Returns the sink, to flush it, or to use it between two blobs. Writing to it within a
+    /// blob damages the blob.
     pub const fn sink_mut(&mut self) -> &mut S {
         &mut self.sink
     }
@@ -166,8 +164,8 @@ impl<S: ByteSink> StreamWriter<S> {
         Ok(index)
     }
 
-    /// Writes an explicit hash key into its table, whether or not it is there
-    /// already. It has to be plain decimal, which is not checked; see
+    /// Writes an explicit hash key into its table, whether or not it is there already. It must
+    /// be plain decimal, which is not checked; see
     /// [`HashKey::to_decimal`](crate::HashKey::to_decimal).
     ///
     /// # Errors
