@@ -23,7 +23,7 @@ fn the_line_is_that_of_the_contract_and_the_blob_that_of_the_kpl() {
     assert_eq!(run(&["aggregate"], "").lines(), [""; 0]);
 }
 
-/// Partition key, explicit hash key, user records and data of each line.
+/// Returns the partition key, explicit hash key, user records and data length of each line.
 fn summary(args: &[&str], input: &str) -> Vec<Value> {
     let ended = run(&[&["aggregate"], args].concat(), input);
     let lines = ended.json();
@@ -51,7 +51,7 @@ fn limits_outer_keys_and_lone_forms_are_those_asked_for() {
             json!([["a", null, 1, 30], ["b", null, 1, 30]]),
         ),
         (&["--max-count", "2"], TWO_IN, json!([["a", null, 2, 40]])),
-        // 40 bytes of blob, one of partition key.
+        // 40 bytes of blob and one of partition key.
         (&["--max-size", "41"], TWO_IN, json!([["a", null, 2, 40]])),
         (
             &["--max-size", "40"],
@@ -92,7 +92,7 @@ fn limits_outer_keys_and_lone_forms_are_those_asked_for() {
             TWO_IN,
             json!([["a", null, 1, 1], ["b", null, 1, 1]]),
         ),
-        // Raw, the tag would be lost, and the magic taken for an aggregate.
+        // Raw data would lose the tag, or be read as an aggregate because of the magic.
         (&["--lone", "raw"], tagged, json!([["a", null, 1, 35]])),
         (&["--lone", "raw"], magic, json!([["a", null, 1, 33]])),
     ];

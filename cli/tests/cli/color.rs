@@ -1,8 +1,8 @@
-//! What a terminal sees, asked for with flags.
+//! Output for a terminal, requested with flags.
 
 use crate::{KPL_NDJSON, TWO, command, run};
 
-/// The text without its colours.
+/// Returns the text without its colours.
 pub(crate) fn plain(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
     let mut plain = parts.next().unwrap().to_owned();
@@ -67,7 +67,7 @@ fn the_broken_byte_is_marked_in_the_same_column_with_and_without_colour() {
         .unwrap();
     let column = plain(lines[mark]).find("^^").unwrap();
     let bytes = plain(lines[mark - 1]);
-    // Under the byte that is painted.
+    // The mark is below the byte that is coloured.
     let red = lines[mark - 1].split("\u{1b}[31m").nth(1).unwrap();
     assert_eq!(bytes[column..column + 2], red[..2], "{shown}");
 }
@@ -79,8 +79,7 @@ fn progress_is_not_shown_where_nobody_sees_it() {
     }
 }
 
-/// The README's pictures have the text that is really printed; `cli/pictures/make.py` draws
-/// them.
+/// The README's pictures show what the tool really prints; `cli/pictures/make.py` draws them.
 #[test]
 fn the_pictures_show_what_is_really_printed() {
     for (name, args) in [

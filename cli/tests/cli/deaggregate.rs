@@ -27,7 +27,7 @@ fn every_format_prints_the_same_bytes_for_the_same_blob() {
             "ndjson",
             format!("\n \t\r\n  {{ \"data\" : \"{encoded}\" }} \r\n\n").into_bytes(),
         ),
-        // What some serializers make of a slash, and may make of any letter.
+        // Some serializers escape slashes, and may escape any letter.
         (
             "ndjson",
             format!(r#"{{"d\u0061ta":"{}"}}"#, encoded.replace('/', "\\/")).into_bytes(),
@@ -128,7 +128,7 @@ fn records_are_counted_over_all_files_in_their_order() {
     let records = [0, 1, 2, 3].map(|record| json!(record));
     assert_eq!(seen, records.iter().zip(&data).collect::<Vec<_>>());
 
-    // An empty file holds nothing, whatever the format.
+    // An empty file is valid in every format.
     let nothing = file("count-0.hex", "");
     for format in ["raw", "hex", "base64", "ndjson"] {
         let ended = run(&["deaggregate", "--from", format, &nothing, "-"], "");
@@ -151,7 +151,7 @@ fn other_fields_go_along_as_they_were_written() {
         expected
     );
 
-    // Given twice, the last counts, where the first stood.
+    // If a field is given twice, the last value counts, in the place of the first.
     let twice = r#"{"x":1,"y":2,"x":3,"data":"AA==","data":""}"#;
     assert_eq!(
         run(&["deaggregate", "--from", "ndjson"], twice).lines(),
@@ -336,7 +336,7 @@ fn a_bad_line_ends_the_run_after_all_earlier_output() {
             assert_eq!(earlier.lines().collect::<Vec<_>>(), TWO_LINES, "{bad}");
         }
     }
-    // Blank lines count, and each file has lines of its own.
+    // Blank lines count, and each file has its own line numbers.
     let (first, second) = (
         file("lines-1", "\n\n{\"data\":\"\"}\n"),
         file("lines-2", "\n\nx"),

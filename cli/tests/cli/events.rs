@@ -1,4 +1,4 @@
-//! Events in, and the Python module's shape out.
+//! Events as input, and the Python module's shape as output.
 
 use serde_json::{Value, json};
 
@@ -74,7 +74,7 @@ fn an_event_just_works() {
     }
 }
 
-/// One name for one thing, whatever the event calls it.
+/// Each field has one name in the output, whatever its name in the event.
 #[test]
 fn what_is_known_of_a_record_goes_along_in_every_shape() {
     let data = base64(hex::decode(TWO).unwrap());
@@ -179,7 +179,7 @@ fn what_cannot_be_guessed_is_asked_for() {
         assert_eq!((ended.status, ended.stdout.as_str()), (2, ""), "{input:?}");
         assert!(ended.stderr.contains("--from"), "{ended:?}");
     }
-    // What came before is there.
+    // What precedes the error is printed.
     let good = file("good.hex", TWO);
     let ended = run(&["deaggregate", &good, "-"], "hello");
     assert_eq!((ended.status, ended.stdout.lines().count()), (2, 2));
@@ -220,7 +220,7 @@ fn malformed_records_of_events_pass_or_stop_as_elsewhere() {
     }
 }
 
-/// A function behind a pipe is called with an array of flat records.
+/// EventBridge Pipes calls a function with an array of flat records.
 const PIPES: &str = r#"{"kinesisSchemaVersion":"1.0","partitionKey":"p","sequenceNumber":"7","data":"eA==","approximateArrivalTimestamp":1545084650.987,"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"shardId-000000000006:7","eventName":"aws:kinesis:record","awsRegion":"us-east-2"}"#;
 
 #[test]
@@ -266,7 +266,7 @@ fn an_on_failure_document_without_payload_says_where_its_records_are() {
     }
 }
 
-/// It used to vanish, with exit 0.
+/// Such a record used to be dropped, with exit status 0.
 #[test]
 fn a_record_beside_a_stray_records_field_is_a_record() {
     for record in [
@@ -285,10 +285,10 @@ fn a_record_beside_a_stray_records_field_is_a_record() {
             assert_eq!(lines[0]["sequenceNumber"], "7", "{document}");
         }
     }
-    // Two lists are one too many: neither is dropped.
+    // With two lists, it is an error: neither is dropped.
     let both = r#"{"Records":[],"records":[]}"#;
     run(&["deaggregate"], both).failed_saying(&["<stdin>", "both Records and records"]);
-    // Of a name given twice, the last counts.
+    // If a name is given twice, the last value counts.
     let twice = r#"{"Records":[],"Records":[{"kinesis":{"data":"eA=="}}]}"#;
     assert_eq!(run(&["deaggregate"], twice).lines().len(), 1);
 }
@@ -350,7 +350,7 @@ fn a_firehose_source_s_metadata_is_kept() {
     }
 }
 
-/// A value over several lines used to break the output's line in two.
+/// A value over several lines used to break the output line in two.
 #[test]
 fn each_object_is_one_line_however_the_event_was_written() {
     let value = "{\n\"a\":\r\n1, \"b\": \"\\n\"}";

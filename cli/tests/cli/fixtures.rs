@@ -1,17 +1,17 @@
-//! Real inputs and real producers' bytes.
+//! Real inputs, and the bytes of real producers.
 
 use serde_json::{Value, json};
 
 use crate::{Ended, KPL_NDJSON, base64, fixture, json, run, unhex};
 
-/// All but the empty blob, which would be a blank line.
+/// Returns the lines of all blobs but the empty one, which would be a blank line.
 fn decode_lines() -> Vec<Value> {
     let lines = fixture("decode.jsonl");
     let lines = lines.lines().map(json);
     lines.filter(|line| line["input_hex"] != "").collect()
 }
 
-/// A key as deaggregate prints it.
+/// Returns a key as `deaggregate` prints it.
 fn key(name: &str, bytes: Option<Vec<u8>>) -> (String, Value) {
     match bytes.map(String::from_utf8) {
         None => (name.to_owned(), Value::Null),
@@ -20,7 +20,7 @@ fn key(name: &str, bytes: Option<Vec<u8>>) -> (String, Value) {
     }
 }
 
-/// What is to be printed for an aggregate, by Google's C++ reading of it.
+/// Returns what must be printed for an aggregate, according to Google's C++ runtime.
 fn user_records(record: usize, message: &Value) -> Vec<Value> {
     let entry = |table: &str, index: &Value| {
         let index: usize = index.as_str().unwrap().parse().unwrap();
@@ -50,7 +50,7 @@ fn user_records(record: usize, message: &Value) -> Vec<Value> {
     records.iter().enumerate().map(line).collect()
 }
 
-/// Checks what one run printed for all of decode.jsonl.
+/// Checks what one run printed for all of `decode.jsonl`.
 fn check_decoded(ended: &Ended, format: &str) {
     assert_eq!(ended.status, 0);
     let mut printed: Vec<Vec<Value>> = Vec::new();
@@ -73,7 +73,7 @@ fn check_decoded(ended: &Ended, format: &str) {
         };
         match fixture["class"].as_str().unwrap() {
             "records" | "invalid_utf8" | "ehk_not_a_number" | "ehk_out_of_range" => {
-                // C++ only counts the tags; a table test reads them.
+                // C++ only counts the tags; another test reads them.
                 for (line, wanted) in printed.iter_mut().zip(
                     fixture["cpp_protobuf_3_21_12"]["records"]
                         .as_array()
@@ -111,7 +111,7 @@ fn check_decoded(ended: &Ended, format: &str) {
                 empty_count += 1;
                 assert!(printed.is_empty(), "{format} {id}");
             }
-            // Either verdict will do, but no silence.
+            // Either verdict is accepted, but something must be printed.
             "runtimes_disagree" => assert!(!printed.is_empty(), "{format} {id}"),
             unknown => panic!("{unknown}"),
         }
@@ -189,7 +189,7 @@ fn the_real_kpls_user_records_come_out_and_go_back_into_the_same_bytes() {
             assert_eq!(line["explicitHashKey"], wanted["explicit_hash_key"]);
             assert_eq!(line["data"], json!(base64(unhex(&wanted["data_hex"]))));
         }
-        // The plain one goes back as it was, too: alone, and raw.
+        // A plain record, too, is unchanged if it is aggregated alone and raw.
         let input: String = lines.iter().map(|line| format!("{line}\n")).collect();
         let again = run(&["aggregate", "--lone", "raw", "--outer-key", "kpl"], input).json();
         assert_eq!(again.len(), 1);

@@ -1,4 +1,4 @@
-//! What people have: each form of one aggregate gives its two user records.
+//! The inputs that people have: each form of one aggregate gives its two user records.
 
 use std::io::Write as _;
 
@@ -10,7 +10,7 @@ fn two() -> Vec<u8> {
     hex::decode(TWO).unwrap()
 }
 
-/// A blob that is longer than a line of any tool: two user records of 100 bytes.
+/// Returns a blob that is longer than a line of any tool: two user records of 100 bytes.
 fn long() -> String {
     let line = |key: &str| {
         format!(
@@ -29,7 +29,7 @@ fn bytes(base64: &str) -> Vec<u8> {
         .unwrap()
 }
 
-/// As so many characters a line.
+/// Breaks the text into lines of `width` characters.
 fn wrapped(text: &str, width: usize) -> String {
     let lines = text
         .as_bytes()
@@ -218,7 +218,7 @@ fn several_values_in_a_line_or_document_are_records_of_their_own() {
         xxd(&two()) + &xxd(&two()),
         format!("{{\"data\":\"{data}\"}}\n{{\"Records\":[{{\"Data\":\"{data}\"}}]}}"),
         format!("{{\"Records\":[{{\n\"Data\":\"{data}\"}}]}}\n{{\"data\":\"{data}\"}}"),
-        // The first line is plain: all of them tell the format.
+        // The first line is plain, so the format is detected from all lines.
         format!("{}\n{data}\n{data}\n", base64(b"plain")),
         format!("{}\n{TWO}\n{TWO}\n", hex::encode(b"plain")),
     ] {
@@ -479,7 +479,7 @@ fn output_has_the_terminals_width_and_counts_cells() {
                 for line in shown.lines() {
                     let plain = crate::color::plain(line);
                     let width = unicode_width::UnicodeWidthStr::width(plain.as_str());
-                    // A path is one word.
+                    // Only a path may be longer, since it is one word.
                     assert!(
                         width <= columns || line.contains("cells.ndjson"),
                         "{columns}: {width} {line}"

@@ -115,7 +115,7 @@ fn what_is_not_aggregated_is_explained() {
                 "0xf3899ac278",
             ],
         ),
-        // What is inside is shown all the same, if it can be.
+        // The contents of a damaged record are shown if they can be parsed.
         (
             &wrong_digest,
             &[
@@ -185,7 +185,7 @@ fn the_formats_are_those_of_deaggregate_and_bad_lines_are_reported() {
     }
 }
 
-/// `count` user records, each under a key of its own, of 0, 1, 2, ... bytes.
+/// Returns an aggregate of `count` user records of 0, 1, 2, ... bytes, each under its own key.
 fn aggregate_of(count: usize) -> Vec<u8> {
     let records: String = (0..count)
         .map(|place| {
@@ -208,7 +208,7 @@ fn a_long_list_is_cut_with_a_word_and_listed_when_asked_for() {
     // In the table of keys and in that of user records.
     assert_eq!(all.matches("\"key-29\"").count(), 2);
     assert!(!all.contains("more; --all"));
-    // What is counted is counted of all.
+    // The statistics cover all user records.
     assert!(
         shown.contains("16 to 31  ████████████████████████  14 user records (47 %)"),
         "{shown}"
@@ -217,7 +217,7 @@ fn a_long_list_is_cut_with_a_word_and_listed_when_asked_for() {
 
 #[test]
 fn each_key_table_tells_how_often_its_keys_are_used() {
-    // Keys "a", "", "a" again and one that nobody uses; explicit hash key 7.
+    // Keys "a", "", "a" again and one that is not used; explicit hash key 7.
     let message = b"\x0a\x01a\x0a\x00\x0a\x01a\x0a\x01z\x12\x017\
         \x1a\x05\x08\x00\x1a\x01x\x1a\x05\x08\x01\x1a\x01x\x1a\x05\x08\x01\x1a\x01x\
         \x1a\x07\x08\x02\x10\x00\x1a\x01x";
@@ -238,7 +238,7 @@ fn with_shards_each_ones_share_is_shown_and_a_spread_aggregate_is_warned_of() {
     let shards = file("inspect-shards", SHARDS);
     let args = ["inspect", "--from", "hex", "--shards", &shards];
     let lines = fixture("range.jsonl");
-    // Explicit hash keys 100, 200 and 300: all in the shard from 100 on.
+    // Explicit hash keys 100, 200 and 300 are all in the shard that starts at 100.
     let three = json(lines.lines().next().unwrap())["inputs_hex"][0].clone();
     let shown = run(&args, three.as_str().unwrap()).stdout;
     let shares = "  shards

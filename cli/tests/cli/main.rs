@@ -1,5 +1,4 @@
-//! The command line tool from outside: arguments and files in, lines and exit
-//! statuses out.
+//! Tests the command line tool as a process: arguments and files, output and exit statuses.
 
 mod aggregate;
 mod color;
@@ -35,7 +34,7 @@ struct Ended {
 }
 
 impl Ended {
-    /// The lines of a run that had nothing to complain of.
+    /// Returns the output lines of a run that succeeded without messages.
     #[track_caller]
     fn lines(&self) -> Vec<&str> {
         assert_eq!((self.status, self.stderr.as_str()), (0, ""), "{self:?}");
@@ -47,13 +46,13 @@ impl Ended {
         self.lines().into_iter().map(json).collect()
     }
 
-    /// Standard output of a run that found bad input and said all of `words`.
+    /// Returns the output of a run with exit status 1 whose message contains all of `words`.
     #[track_caller]
     fn failed_saying(&self, words: &[&str]) -> &str {
         self.ended_saying(1, words)
     }
 
-    /// Standard output of a run that could not do its work and said all of `words`.
+    /// Returns the output of a run with exit status 2 whose message contains all of `words`.
     #[track_caller]
     fn refused_saying(&self, words: &[&str]) -> &str {
         self.ended_saying(2, words)
@@ -87,7 +86,7 @@ fn run(args: &[&str], stdin: impl AsRef<[u8]>) -> Ended {
     let mut child = command(args).spawn().unwrap();
     let mut pipe = child.stdin.take().unwrap();
     let stdin = stdin.as_ref().to_vec();
-    // A run that ends early leaves the rest unread.
+    // A run that ends early does not read the rest.
     let writer = thread::spawn(move || drop(pipe.write_all(&stdin)));
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
@@ -98,7 +97,7 @@ fn run(args: &[&str], stdin: impl AsRef<[u8]>) -> Ended {
     }
 }
 
-/// A file of this content for one test.
+/// Creates a file for one test, and returns its path.
 fn file(name: &str, content: impl AsRef<[u8]>) -> String {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&path, content).unwrap();
@@ -131,13 +130,13 @@ const TWO_LINES: [&str; 2] = [
     r#"{"record":0,"aggregated":true,"subSequenceNumber":1,"partitionKey":"b","explicitHashKey":null,"data":"eQ=="}"#,
 ];
 
-/// A blob of this message, its digest good.
+/// Returns a blob of this message with a good digest.
 fn framed(message: &[u8]) -> Vec<u8> {
     let digest = kinesis_agg::codec::Digest::of(message).to_bytes();
     [&kinesis_agg::codec::MAGIC, message, &digest].concat()
 }
 
-/// A file of the repository.
+/// The path of a file in the repository.
 const KPL_NDJSON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/kpl.ndjson");
 
 /// Partition key table `a`, a user record under key 7: index outside its table.

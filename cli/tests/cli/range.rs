@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::{fixture, json, run};
 
-/// Lines of `range.jsonl` where the rules differ from the KCL's answer: the
-/// exit status, and how many objects are printed.
+/// Lines of `range.jsonl` for which the rules differ from the KCL: the exit status, and how
+/// many objects are printed.
 const RULED_OTHERWISE: [(&str, i32, usize); 3] = [
-    // One hash key cannot be computed: the aggregate is left out.
+    // One hash key cannot be computed, so the aggregate is left out.
     ("bad-ehk-text", 0, 0),
     // Malformed: passed through.
     ("pk-2^32-index", 0, 1),
@@ -48,7 +48,7 @@ fn whole_aggregates_are_left_out_as_the_kcl_does_and_told() {
         };
         assert_eq!(printed.len(), kcl.len(), "{id}");
         assert!(printed.iter().all(same), "{id}");
-        // A line for each aggregate that is not there.
+        // There is a message for each aggregate that was left out.
         let inputs = kcl.iter().map(|kcl| kcl["input"].as_u64().unwrap());
         let mut there: Vec<_> = inputs.collect();
         there.dedup();

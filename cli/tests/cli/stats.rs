@@ -58,7 +58,7 @@ fn the_sums_are_those_of_what_deaggregate_delivers() {
     assert_eq!(sum("/userRecordsInAggregate/buckets", "count"), 3);
     assert_eq!(
         stats["partitionKeys"]["hot"][0],
-        // Of the plain record, too, which the same key was put with.
+        // Includes the plain record, which was put with the same key.
         json!({"partitionKey": "1562602074896", "userRecords": 5, "bytes": 164})
     );
     assert_eq!(stats["partitionKeys"]["distinct"], 13);
@@ -131,10 +131,10 @@ fn ranges_are_those_of_shards_if_there_are_any_and_become_a_picture() {
     let picture = std::fs::read_to_string(svg).unwrap();
     assert!(picture.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""));
     assert!(picture.trim_end().ends_with("</svg>"));
-    // Two bars on the background: none, and all of it.
+    // The picture has two bars and the background: one bar is empty, one is full.
     assert_eq!(picture.matches("<rect ").count(), 3);
     assert!(picture.contains("width=\"0\"") && picture.contains("width=\"360\""));
-    // Twice the mean is hot.
+    // A range with twice the mean is hot.
     assert_eq!(picture.matches("#c0392b").count(), 1);
     assert!(picture.contains("a&lt;&amp;b") && !picture.contains("a<&b"));
 }
@@ -152,11 +152,11 @@ fn aggregates_that_a_consumer_drops_are_counted_if_shards_are_known() {
     let record = |hash_key: u32| {
         format!("{{\"partitionKey\":\"a\",\"explicitHashKey\":\"{hash_key}\",\"data\":\"\"}}\n")
     };
-    // Of one shard, of the other, of both.
+    // One aggregate in the first shard, one in the second, one in both.
     let mut spread: String = [[0, 99], [100, 500], [99, 100]]
         .map(|pair| run(&["aggregate"], pair.map(record).concat()).stdout)
         .concat();
-    // Of none.
+    // One in no shard.
     let nowhere = framed(b"\x0a\x01a\x12\x01x\x1a\x07\x08\x00\x10\x00\x1a\x01x");
     spread += &json!({"data": base64(nowhere)}).to_string();
     let args = ["stats", "--from", "ndjson", "--shards", &shards];
@@ -182,7 +182,7 @@ fn a_key_that_is_no_text_is_not_replaced() {
 
 #[test]
 fn what_is_in_no_range_is_told() {
-    // Plain data without a key; a user record whose explicit hash key is no number.
+    // Plain data without a key, and a user record whose explicit hash key is not a number.
     let nowhere = framed(b"\x0a\x01a\x12\x01x\x1a\x07\x08\x00\x10\x00\x1a\x01x");
     let input = format!("{}\n78\n", hex::encode(nowhere));
     let shown = run(&["stats", "--from", "hex"], &input).stdout;

@@ -19,7 +19,7 @@ fn a_closed_pipe_ends_every_command_quietly() {
     ] {
         let mut child = command(args).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        // It stops reading when it can write no more.
+        // The tool stops reading when it can no longer write.
         let writer = thread::spawn(move || while stdin.write_all(line.as_bytes()).is_ok() {});
         let mut stdout = child.stdout.take().unwrap();
         stdout.read_exact(&mut [0; 10]).unwrap();
@@ -66,7 +66,7 @@ fn records_are_shown_while_the_input_is_still_open() {
     assert!(child.wait().unwrap().success());
 }
 
-/// Of a process that waits for its input, in kB.
+/// Returns the peak memory of a process, in kB.
 #[cfg(target_os = "linux")]
 fn peak_memory(id: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
@@ -86,18 +86,18 @@ fn memory_does_not_grow_with_the_stream() {
     );
     let two = || format!("{TWO}\n");
     for (args, line, megabytes, grown) in [
-        // What is read ahead may be more at one time than at another.
+        // How much is read ahead varies.
         (&["deaggregate", "--from", "hex"][..], two(), 16, 8000),
         (&["aggregate", "--max-size", "100000"], record, 16, 8000),
         (&["inspect", "--from", "hex"], two(), 12, 4000),
         (&["verify", "--from", "hex"], two(), 12, 4000),
-        // It grows with the keys, of which there are two.
+        // Memory grows with the number of keys, which is two here.
         (&["stats", "--from", "hex"], two(), 12, 4000),
     ] {
         let mut child = command(args).stdout(Stdio::null()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let lines = line.repeat((1 << 20) / line.len());
-        // Until the channels are full.
+        // Writes until the channels are full.
         for _ in 0..6 {
             stdin.write_all(lines.as_bytes()).unwrap();
         }

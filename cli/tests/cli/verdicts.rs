@@ -1,4 +1,4 @@
-//! One word for each verdict, the same in every command, and nothing good called bad.
+//! Every command uses the same word for each verdict, and calls no good record bad.
 
 use std::io::Write as _;
 
@@ -304,7 +304,7 @@ fn every_command_names_what_data_is_in_the_same_words() {
         let line = format!(r#"{{"data":"{}"}}"#, base64(&blob));
         let verified = run(&["verify"], &line);
         assert_eq!(verified.status, i32::from(is_bad), "{name}: {verified:?}");
-        // Lines are broken anywhere.
+        // Lines may be broken at any space.
         let one_line = verified.stdout.replace("\n  ", " ");
         assert!(one_line.contains(words), "{name}: {verified:?}");
         let is_reported = is_bad || headline.starts_with("encoded");
@@ -377,7 +377,7 @@ fn a_file_of_aggregates_back_to_back_is_split() {
         assert_eq!(lines[3]["record"], 1);
         assert!(run(&["verify"], &input).lines()[0].ends_with("none bad"));
     }
-    // One that is damaged has a verdict of its own.
+    // A damaged aggregate among intact ones has a different verdict.
     let mut changed = two();
     changed[16] ^= 1;
     let three = [two(), changed, two()].concat();
@@ -435,8 +435,8 @@ fn records_that_were_aggregated_twice_are_noticed_and_opened() {
     );
 }
 
-/// A folder as someone has it the morning after: whole, cut off, compressed before the put,
-/// encoded twice, concatenated. The blobs are those of the real KPL.
+/// A folder of dumps as found after an incident: whole, cut off, compressed before the put,
+/// encoded twice, concatenated. The blobs are from the real KPL.
 #[test]
 fn a_folder_of_mixed_dumps_has_every_fault_named() {
     let kpl = json(&crate::fixture("kpl.json"));

@@ -116,7 +116,7 @@ fn what_is_done_to_blobs_on_the_way_is_told_apart() {
         let ended = run(&["verify", "--from", "raw"], &blob);
         assert_eq!(ended.status, status, "{ended:?}");
         assert!(ended.stdout.contains(words), "{words}: {}", ended.stdout);
-        // inspect explains in the same words.
+        // `inspect` prints the same explanation.
         if status == 1 {
             assert!(
                 run(&["inspect", "--from", "raw"], &blob)
@@ -153,7 +153,8 @@ fn what_is_bad_is_what_the_fixtures_say() {
     assert_eq!((ended.status, ended.stderr.as_str()), (1, ""));
     for (record, line) in fixtures.iter().enumerate() {
         let blob = unhex(&line["input_hex"]);
-        // Whatever its magic is, it ends with the digest of what is behind that.
+        // True if the blob ends with the digest of what follows its first four bytes, whatever
+        // these are.
         let is_sealed =
             |blob: &[u8]| blob.len() > 20 && framed(&blob[4..blob.len() - 16])[4..] == blob[4..];
         let holds_one = (0..blob.len())
@@ -163,7 +164,7 @@ fn what_is_bad_is_what_the_fixtures_say() {
                 false
             }
             "malformed" | "bad_index" => true,
-            // With something before the magic, too.
+            // Also with other bytes before the magic.
             "not_aggregated" => is_sealed(&blob) || holds_one || blob.starts_with(&MAGIC),
             // Either verdict is accepted.
             "runtimes_disagree" => continue,

@@ -1,4 +1,4 @@
-//! Kinesis records whose digests are computed together come out as one by one.
+//! Computing digests together gives the same output as computing them one by one.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 
@@ -7,7 +7,7 @@ use kinesis_agg::{OwnedUserRecord, RecordAggregator};
 
 use crate::{Ended, TWO, base64, command, framed, malformed, run};
 
-/// Numbers that look random, the same ones at every run.
+/// Pseudorandom numbers, the same in every run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -17,7 +17,7 @@ impl Numbers {
     }
 }
 
-/// An aggregate of so many user records of a kB each.
+/// Returns an aggregate of `count` user records of 1 kB each.
 fn aggregate_of(count: u64) -> Vec<u8> {
     let mut aggregator = RecordAggregator::new();
     for n in 0..count {
@@ -27,7 +27,7 @@ fn aggregate_of(count: u64) -> Vec<u8> {
     aggregator.flush().unwrap().data().to_vec()
 }
 
-/// Blobs of every kind, and how many lines each delivers.
+/// Returns blobs of every kind, and how many lines each prints.
 fn mixture(numbers: &mut Numbers, count: usize) -> Vec<(Vec<u8>, usize)> {
     let two = hex::decode(TWO).unwrap();
     let blob = |_| match numbers.below(12) {
@@ -52,7 +52,7 @@ fn mixture(numbers: &mut Numbers, count: usize) -> Vec<(Vec<u8>, usize)> {
     (0..count).map(blob).collect()
 }
 
-/// Each line is written when all before it came out.
+/// Writes each line only after all output for the lines before it.
 fn run_line_by_line(args: &[&str], lines: &[(String, usize)]) -> Ended {
     let mut child = command(args).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
@@ -113,7 +113,7 @@ fn what_is_read_ahead_comes_out_as_one_by_one() {
                         base64(blob)
                     ),
                 };
-                // What a filter leaves out cannot be waited for.
+                // If a filter leaves records out, there is no output to wait for.
                 (line + "\n", if is_filtered { 0 } else { delivers })
             })
             .collect();
@@ -129,7 +129,7 @@ fn what_is_read_ahead_comes_out_as_one_by_one() {
 
 #[test]
 fn aggregates_that_are_finished_together_are_those_of_the_library() {
-    // Some are finished one by one, some together; sizes range from 1 kB to 1 MB.
+    // Some are finished one by one, others together; sizes range from 1 kB to 1 MB.
     for (max_size, max_count) in [(2000, 1000), (90_000, 80), (90_000, 1000), (1 << 20, 700)] {
         let limits = Limits::new().with_max_size(max_size).unwrap();
         let limits = limits.with_max_count(max_count).unwrap();

@@ -1,5 +1,5 @@
-//! What goes into firmware: `core`, the codec, a queue of `heapless` and a link
-//! that is an `embedded_io` device.
+//! The part that belongs in firmware: `core`, the codec, a queue of `heapless` and a link that
+//! is an `embedded_io` device.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -11,20 +11,20 @@ use kinesis_agg_codec::{
     WriteSlot,
 };
 
-/// The longest blob: what the link carries at once.
+/// The longest blob, in bytes: what the link carries at once.
 pub(crate) const BUFFER_LEN: usize = 256;
-/// The partition key of all readings. With one key an aggregate, the Kinesis
-/// record is in the shard where its user records belong, however many there are.
+/// The partition key of all readings. With one key per aggregate, the Kinesis record is in the
+/// shard where its user records belong, however many shards there are.
 pub(crate) const KEY: &str = "device-42";
-/// Readings that wait while the main loop sends, and one more.
+/// Readings that can wait while the main loop sends, plus one.
 pub(crate) const QUEUE_LEN: usize = 16;
 
 const MAX_AGE_SECONDS: u32 = 300;
 const MAX_SENDS: u32 = 5;
-/// What the other side answers when it has the whole frame.
+/// What the receiver answers when it has the whole frame.
 pub(crate) const ACCEPTED: u8 = b'+';
 
-/// What an interrupt measures.
+/// A measurement, made in an interrupt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     pub(crate) sensor: u8,
@@ -33,14 +33,14 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// The data of a user record.
+    /// Returns the data of the user record.
     fn to_bytes(self) -> [u8; 5] {
         let [a, b, c, d] = self.number.to_be_bytes();
         [a, b, c, d, self.sensor]
     }
 }
 
-/// Between the interrupt and the main loop: no lock, no critical section.
+/// A queue between the interrupt and the main loop, without locks and critical sections.
 pub(crate) type Readings = Queue<Reading, QUEUE_LEN>;
 
 /// The interrupt's end of the queue.
@@ -55,7 +55,8 @@ impl<'q> Sampler<'q> {
         Self { readings, dropped }
     }
 
-    /// Never waits. Returns false if the reading is lost, which is counted.
+    /// Queues a reading without waiting. Returns false if the reading is lost, which is
+    /// counted.
     pub(crate) fn sample(&mut self, reading: Reading) -> bool {
         let is_queued = self.readings.enqueue(reading).is_ok();
         if !is_queued {
@@ -70,9 +71,9 @@ impl<'q> Sampler<'q> {
 /// What went wrong with readings.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// This reading can never be sent; all others go on.
+    /// This reading can never be sent. It does not affect the others.
     Unfit(EncodeError),
-    /// The link did not accept an aggregate: that many readings are lost. A
+    /// The link did not accept an aggregate, and its `readings` user records are lost. A
     /// reading that was being pushed is not among them.
     LinkDown { readings: usize },
 }
@@ -105,8 +106,8 @@ impl<L: Read + Write> Uplink<L> {
         }
     }
 
-    /// One turn of the main loop: aggregates what is queued, sends what is full
-    /// or has waited long enough.
+    /// Runs one turn of the main loop: aggregates what is queued, and sends what is full or has
+    /// waited long enough.
     pub(crate) fn turn(
         &mut self,
         readings: &mut Consumer<'_, Reading>,
@@ -121,7 +122,7 @@ impl<L: Read + Write> Uplink<L> {
         }
     }
 
-    /// Adds user data, and sends what is before it if there is no room.
+    /// Adds data, and first sends the aggregate if there is no room.
     pub(crate) fn push(&mut self, data: &[u8], at_seconds: u32) -> Result<(), Fault> {
         let user_record = NewUserRecord::new(KEY, data);
         match self.writer.try_push(&user_record) {
@@ -137,7 +138,7 @@ impl<L: Read + Write> Uplink<L> {
         Ok(())
     }
 
-    /// Sends what there is.
+    /// Sends the aggregate, if there is one.
     pub(crate) fn flush(&mut self) -> Result<(), Fault> {
         self.oldest_at = None;
         let aggregate = match self.writer.finish() {
@@ -169,7 +170,7 @@ fn send<L: Read + Write>(link: &mut L, aggregate: &Aggregate<'_>) -> Option<()> 
     let (key, blob) = (aggregate.partition_key().as_bytes(), aggregate.data());
     let key_len = u8::try_from(key.len()).ok()?.to_be_bytes();
     let blob_len = u16::try_from(blob.len()).ok()?.to_be_bytes();
-    // Not embedded_io's `write_all`, which panics where a device writes nothing.
+    // Not `embedded_io`'s `write_all`, which panics if a device writes nothing.
     let mut sink = EmbeddedIo::new(&mut *link);
     for bytes in [&key_len[..], key, &blob_len, blob] {
         sink.write_all(bytes).ok()?;

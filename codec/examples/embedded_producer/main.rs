@@ -1,15 +1,14 @@
-//! A device that sends what its sensors read in aggregates, over a link that
-//! fails now and then.
+//! A device that sends its sensor readings in aggregates, over a link that fails now and then.
 //!
 //! ```sh
 //! cargo run -p kinesis-agg-codec --features embedded-io --example embedded_producer \
 //!     | kinesis-agg deaggregate --from hex
 //! ```
 //!
-//! `device.rs` is what goes into firmware; `tests/firmware/src/bin/producer.rs`
-//! of the repository runs it on a Cortex-M. This file is the world around it:
-//! time, an interrupt, and a modem that loses every third frame. What arrives is
-//! printed, one blob a line.
+//! `device.rs` is the part that belongs in firmware; `tests/firmware/src/bin/producer.rs` of
+//! the repository runs it on a Cortex-M. This file simulates its environment: time, an
+//! interrupt, and a modem that loses every third frame. It prints the blobs that arrive, one a
+//! line.
 
 use core::convert::Infallible;
 use core::error::Error;
@@ -21,7 +20,7 @@ mod device;
 
 use device::{ACCEPTED, BUFFER_LEN, Reading, Readings, Sampler, Uplink};
 
-/// Takes frames apart and keeps the blobs that came through.
+/// Parses frames, and keeps the blobs that arrived.
 #[derive(Default)]
 struct Modem {
     frame: Vec<u8>,
@@ -79,13 +78,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut uplink = Uplink::new(Modem::default());
     let mut now = 0;
     for number in 0..READINGS {
-        // In firmware, an interrupt.
+        // In firmware, an interrupt does this.
         sampler.sample(Reading {
             sensor: number.to_be_bytes()[3] % 4,
             at_seconds: now,
             number,
         });
-        // By day the buffer is full first, by night what is in it is old first.
+        // During the day, the buffer fills up first; at night, its contents get too old first.
         now += if number < READINGS / 2 { 5 } else { 60 };
         if number % 8 == 7 {
             uplink.turn(&mut readings, now)?;

@@ -1,14 +1,13 @@
-//! What goes into firmware: `core`, the codec and flash that is an
-//! `embedded_storage` device.
+//! The part that belongs in firmware: `core`, the codec and flash that is an `embedded_storage`
+//! device.
 //!
 //! ```text
 //! a sector   | number | blob ...                    | seal | done |
 //!            0        8                        SECTOR-16       SECTOR
 //! ```
 //!
-//! A sector holds one aggregate and three words of eight bytes. Each word is
-//! programmed once, from the erased state, so no change of state erases
-//! anything:
+//! A sector holds one aggregate and three words of eight bytes. Each word is programmed once,
+//! from the erased state, so no change of state needs an erasure:
 //!
 //! | Word | Programmed | Before that, a reset leaves |
 //! |---|---|---|
@@ -16,9 +15,9 @@
 //! | seal: the blob's length, and its complement | after the blob's last byte | an aggregate that is lost |
 //! | done: zeros | when the other side has the blob | an aggregate that is sent (again) |
 //!
-//! Wear: sectors are used in turn, and each is erased once for each aggregate
-//! that it holds, right before that. A sector of 4 KiB that endures 10,000 erasures,
-//! among 16, and an aggregate an hour: 18 years.
+//! Wear: sectors are used in turn, and each is erased once for each aggregate that it holds,
+//! right before that. 16 sectors of 4 KiB that endure 10,000 erasures, with an aggregate an
+//! hour, last 18 years.
 
 use embedded_storage::nor_flash::NorFlash;
 use kinesis_agg_codec::{
@@ -42,11 +41,11 @@ pub(crate) enum Fault<E> {
     FlashFull,
     /// A reading is longer than a sector, or flash and sectors do not match.
     Unfit,
-    /// The link did not take the blob, which stays.
+    /// The link did not accept the blob, which is kept.
     LinkDown,
 }
 
-/// What a reset has left behind.
+/// What was found after a reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
     /// Aggregates that wait to be sent.
@@ -55,12 +54,12 @@ pub(crate) struct Found {
     pub(crate) lost: u32,
 }
 
-/// What stands between the device and the stream.
+/// The link to the stream.
 pub(crate) trait Link {
-    /// Starts a blob of `len` bytes. Whatever came of one before is forgotten.
+    /// Starts a blob of `len` bytes. What was sent of an earlier one is dropped.
     fn start(&mut self, partition_key: &str, len: usize) -> Option<()>;
     fn send(&mut self, bytes: &[u8]) -> Option<()>;
-    /// Returns once the other side has all of the blob.
+    /// Returns once the receiver has the whole blob.
     fn finish(&mut self) -> Option<()>;
 }
 
@@ -69,7 +68,7 @@ pub(crate) struct FlashLog<F> {
     writer: StreamWriter<Sector<F>>,
     /// The key of the aggregate that is being written.
     key: Option<PartitionKeyIndex>,
-    /// That of the next aggregate.
+    /// The number of the next aggregate.
     number: u32,
 }
 
@@ -80,7 +79,7 @@ impl<F: NorFlash> FlashLog<F> {
     const FITS: () =
         assert!(WORD.is_multiple_of(F::WRITE_SIZE) && WORD.is_multiple_of(F::READ_SIZE));
 
-    /// Looks at every sector. To be called after each reset.
+    /// Looks at every sector. Must be called after each reset.
     pub(crate) fn open(flash: F) -> Result<(Self, Found), Fault<F::Error>> {
         let () = Self::FITS;
         let max_blob = Self::SEAL.saturating_sub(WORD);
@@ -96,7 +95,7 @@ impl<F: NorFlash> FlashLog<F> {
         let mut last = None;
         for sector in 0..log.sector_count() {
             let Some(number) = log.pair(sector, 0)? else {
-                // Erased, or a reset came while it was being erased or numbered.
+                // Erased, or a reset interrupted erasing or numbering it.
                 continue;
             };
             last = last.max(Some(number));
@@ -107,7 +106,7 @@ impl<F: NorFlash> FlashLog<F> {
                 found.sealed = found.sealed.saturating_add(1);
             } else {
                 found.lost = found.lost.saturating_add(1);
-                // So that the loss is reported once.
+                // Marked as done, so that the loss is reported only once.
                 log.program(sector, Self::DONE, [0; WORD])?;
             }
         }
@@ -145,7 +144,7 @@ impl<F: NorFlash> FlashLog<F> {
         flash.erase(start, end).map_err(Fault::Flash)?;
         self.program(sector, 0, pair(self.number))?;
         self.number = self.number.wrapping_add(1);
-        // Of an aggregate that the flash failed to take.
+        // The writer may be poisoned by an aggregate that the flash failed to store.
         self.writer.clear();
         self.writer
             .sink_mut()
@@ -235,7 +234,8 @@ impl<F: NorFlash> FlashLog<F> {
         self.flash().write(at, &word).map_err(Fault::Flash)
     }
 
-    /// The number in a word that [`pair`] made; `None` if it is erased or torn.
+    /// Returns the number in a word that [`pair`] made; `None` if the word is erased or
+    /// incomplete.
     fn pair(&mut self, sector: u32, at: usize) -> Result<Option<u32>, Fault<F::Error>> {
         let word = self.word(sector, at)?;
         let number = word.first_chunk().map(|bytes| u32::from_le_bytes(*bytes));
@@ -243,13 +243,13 @@ impl<F: NorFlash> FlashLog<F> {
     }
 }
 
-/// A number and its complement: a word that is half programmed differs.
+/// Returns a number and its complement: a word that is only half programmed does not match.
 fn pair(number: u32) -> [u8; WORD] {
     let [a, b, c, d] = number.to_le_bytes();
     [a, b, c, d, !a, !b, !c, !d]
 }
 
-/// Where a byte of a sector is in the flash.
+/// Returns the offset in the flash of a byte in a sector.
 fn offset(sector: u32, sector_len: usize, at: usize) -> u32 {
     let start = usize::try_from(sector).map_or(usize::MAX, |n| n.saturating_mul(sector_len));
     u32::try_from(start.saturating_add(at)).unwrap_or(u32::MAX)
@@ -265,7 +265,7 @@ fn fault<E>(error: StreamError<E>) -> Fault<E> {
 /// Programs whole words, one after the other.
 struct Sector<F> {
     flash: F,
-    /// Where the next word goes.
+    /// The offset of the next word.
     at: u32,
     word: [u8; WORD],
     filled: usize,
@@ -287,7 +287,7 @@ impl<F: NorFlash> Sector<F> {
         self.filled = 0;
     }
 
-    /// Programs the word that is not full.
+    /// Pads the last word and programs it.
     fn pad(&mut self) -> Result<(), F::Error> {
         if self.filled == 0 {
             return Ok(());

@@ -1,15 +1,15 @@
-//! A device that stores aggregates in flash while it has no link, loses power
-//! at any moment, and sends later.
+//! A device that stores aggregates in flash while it has no link, may lose power at any time,
+//! and sends later.
 //!
 //! ```sh
 //! cargo run -p kinesis-agg-codec --example flash_log | kinesis-agg verify --from hex
 //! ```
 //!
-//! `device.rs` is what goes into firmware; `tests/firmware/src/bin/flash_log.rs`
-//! of the repository runs it on a Cortex-M that is reset in the middle. This
-//! file is the world around it: a flash whose power fails after any number of
-//! programmed bytes, and a receiver that reads what came. What arrives in one of
-//! these worlds is printed, one blob a line.
+//! `device.rs` is the part that belongs in firmware; `tests/firmware/src/bin/flash_log.rs` of
+//! the repository runs it on a Cortex-M that is reset in the middle. This file simulates its
+//! environment: a flash whose power fails after any number of programmed bytes, and a receiver
+//! that reads what arrives. It prints the blobs that arrive in one of these simulations, one a
+//! line.
 
 use core::error::Error;
 
@@ -30,7 +30,7 @@ const SECTORS: usize = 4;
 struct Flash {
     memory: [u8; SECTOR_LEN * SECTORS],
     erasures: [u32; SECTORS],
-    /// Bytes until the power fails.
+    /// Bytes that can be programmed before the power fails.
     power: usize,
 }
 
@@ -89,7 +89,7 @@ impl NorFlash for Flash {
     }
 }
 
-/// The other side of the link.
+/// The receiver of the blobs.
 #[derive(Default)]
 struct Receiver {
     blob: Vec<u8>,
@@ -115,11 +115,11 @@ impl Link for Receiver {
     }
 }
 
-/// What happened to the readings of one world.
+/// What happened to the readings of one simulation.
 #[derive(Default)]
 struct World {
     receiver: Receiver,
-    /// Readings up to here are in sealed aggregates.
+    /// Readings with lower numbers are in sealed aggregates.
     sealed: u32,
     next: u32,
     lost: u32,
@@ -128,7 +128,7 @@ struct World {
 const READINGS: u32 = 60;
 
 impl World {
-    /// From a reset to the next, or to the last reading.
+    /// Runs from one reset to the next, or to the last reading.
     fn run(&mut self, flash: &mut Flash) -> Result<(), Fault<PowerFailed>> {
         let (mut log, Found { lost, .. }) = FlashLog::open(flash.clone())?;
         self.lost += lost;
@@ -140,7 +140,7 @@ impl World {
     fn fill(&mut self, log: &mut FlashLog<Flash>) -> Result<(), Fault<PowerFailed>> {
         while self.next < READINGS {
             match log.push(&self.next.to_be_bytes()) {
-                // Every sector is full: time to look for the link.
+                // Every sector is full: send over the link.
                 Err(Fault::FlashFull) => {
                     while log.send_oldest(&mut self.receiver)? {}
                     continue;
@@ -194,8 +194,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Nothing is half, nothing that was sealed is missing, and what is missing was
-/// reported.
+/// Checks that no blob is incomplete, that everything that was sealed arrived, and that every
+/// loss was reported.
 fn check(world: &World, sealed: u32, flash: &Flash) -> Result<(), Box<dyn Error>> {
     let mut arrived = [false; 60];
     for blob in &world.receiver.blobs {

@@ -106,8 +106,8 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
         explicit_hash_key_len: Option<u32>,
     ) -> u32 {
         // Alone, its indices would be 0. Making a second record would be clearer, but takes 0.9
-        // kB more on a Cortex-M, since the compiler then keeps the code for tags even if there
-        // are none.
+        // kB more on a Cortex-M, since the compiler then keeps the code for tags even
+        // without any.
         let shrinks_by = |index| number_field_len(index).minus(number_field_len(0));
         let body_len = self
             .body_len
