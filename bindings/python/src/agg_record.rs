@@ -24,7 +24,7 @@ pub(crate) struct AggRecord {
 }
 
 struct State {
-    /// As it was given; the limits hold what it amounts to.
+    /// The value that the caller passed; `limits` holds what it means.
     max_size: Py<PyAny>,
     limits: Limits,
     content: Content,
@@ -57,7 +57,7 @@ impl State {
         self.content = Content::open(RecordAggregator::new().with_limits(self.limits));
     }
 
-    /// The aggregate so far; `None` without user records.
+    /// Returns the aggregate so far; `None` without user records.
     fn finished(&mut self) -> Option<&OwnedAggregate> {
         if let Content::Open(aggregator) = &mut self.content {
             let aggregate = aggregator.flush()?;
@@ -70,7 +70,7 @@ impl State {
         }
     }
 
-    /// The aggregator to add to.
+    /// Returns the aggregator to add to.
     fn opened(&mut self) -> PyResult<&mut RecordAggregator> {
         if let Content::Finished(aggregate) = &self.content {
             self.content = Content::open(open(aggregate.data().clone(), self.limits)?);
@@ -82,7 +82,7 @@ impl State {
     }
 }
 
-/// An aggregator that holds the user records of a blob.
+/// Returns an aggregator that holds the user records of a blob.
 fn open(blob: Bytes, limits: Limits) -> PyResult<RecordAggregator> {
     let invalid = |error: &dyn std::fmt::Display| PyValueError::new_err(error.to_string());
     let largest = Limits::new().with_max_size(limits::LARGEST_MAX_SIZE);
@@ -97,7 +97,7 @@ fn open(blob: Bytes, limits: Limits) -> PyResult<RecordAggregator> {
     Ok(aggregator.with_limits(limits))
 }
 
-/// Limits of any size that a number says: what is too small holds nothing.
+/// Returns limits for any number: if it is too small, no user record fits.
 fn limits_of(max_size: &Bound<'_, PyAny>) -> PyResult<Limits> {
     if !max_size.is_instance_of::<PyInt>() && !max_size.is_instance_of::<PyFloat>() {
         return Err(PyTypeError::new_err(format!(
@@ -127,13 +127,14 @@ impl Drop for AggRecord {
 }
 
 impl AggRecord {
-    /// No Python code runs in `f`, except for what a digest waits for.
+    /// Calls `f` with the state locked. No Python code runs in `f`, except while it releases
+    /// the GIL to compute a digest.
     fn with<T>(&self, py: Python<'_>, f: impl FnOnce(&mut State) -> T) -> T {
         let state = self.state.lock_py_attached(py);
         f(&mut state.unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The aggregate so far. The GIL is released while its digest is computed.
+    /// Returns the aggregate so far. The GIL is released while its digest is computed.
     fn finished(&self, py: Python<'_>) -> Option<OwnedAggregate> {
         self.with(py, |state| py.detach(|| state.finished().cloned()))
     }
@@ -171,7 +172,7 @@ impl AggRecord {
             }
             std::mem::replace(&mut state.max_size, max_size.clone().unbind())
         });
-        // Dropped without the lock: this may run Python code.
+        // Dropped after the lock is released, since this may run Python code.
         drop(old);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! A finished aggregate, and what makes one.
+//! A finished aggregate, and the arguments that make one.
 
 use kinesis_agg::write::{AsUserRecord, Limits, NewUserRecord, OwnedUserRecord};
 use kinesis_agg::{HashKey, OwnedAggregate};
@@ -79,7 +79,7 @@ impl Aggregate {
     }
 }
 
-/// A user record as it was given.
+/// A user record, as the caller passed it.
 pub(crate) enum Given {
     Plain {
         partition_key: PyBackedStr,
@@ -129,7 +129,7 @@ impl AsUserRecord for Given {
     }
 }
 
-/// Limits from arguments; ValueError if an aggregate cannot have them.
+/// Returns limits from arguments; raises ValueError if an aggregate cannot have them.
 pub(crate) fn limits_of(
     max_size: Option<&Bound<'_, PyAny>>,
     max_count: Option<usize>,

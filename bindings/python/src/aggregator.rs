@@ -1,4 +1,4 @@
-//! Packing user records into one aggregate after the other.
+//! Packs user records into aggregates, one after another.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -101,7 +101,7 @@ impl Aggregator {
             let pushed = open.push_unfinished(&given, spare::take);
             pushed.map_err(|error| rejected(error.reason))
         })?;
-        // Without the lock and the GIL, since this computes a digest.
+        // Without the lock and the GIL, since `flush` computes a digest.
         let finished = complete.and_then(|mut complete| {
             py.detach(move || {
                 let finished = complete.flush();

@@ -1,4 +1,4 @@
-//! User records as small objects.
+//! User records as small Python objects.
 
 use kinesis_agg::read::{MalformedPolicy, RecordTag};
 use kinesis_agg::{
@@ -161,7 +161,7 @@ fn text_of_checkpoint<E: ToString>(
 #[pyclass(module = "kinesis_agg")]
 pub(crate) struct Deaggregated {
     feed: Feed,
-    /// The record that the last user record was in, and its index.
+    /// The record that contained the last user record, and its index.
     enclosing: Option<(usize, Py<PyAny>)>,
     raises: bool,
 }
@@ -315,7 +315,7 @@ fn unknown(argument: &str, value: &str, known: &str) -> PyErr {
     ))
 }
 
-/// The iterable of Kinesis records that a source is, or holds.
+/// Returns the iterable of Kinesis records that a source is or contains.
 fn records_of<'py>(source: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = source.py();
     if source.is_instance_of::<PyString>() {

@@ -21,7 +21,7 @@ create_exception!(
     "A user record that no aggregate can hold. Nothing else has changed."
 );
 
-/// The exception for a malformed Kinesis record.
+/// Makes the exception for a malformed Kinesis record.
 pub(crate) fn malformed(py: Python<'_>, error: &MalformedRecord) -> PyErr {
     let raised = MalformedRecordError::new_err(format!("{error}: {}", error.source));
     let value = raised.value(py);
@@ -37,7 +37,7 @@ pub(crate) fn malformed(py: Python<'_>, error: &MalformedRecord) -> PyErr {
     }
 }
 
-/// The exception for a user record that was not written.
+/// Makes the exception for a rejected user record.
 pub(crate) fn rejected(reason: EncodeError) -> PyErr {
     RejectedError::new_err(format!("user record rejected: {reason}"))
 }

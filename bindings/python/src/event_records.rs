@@ -84,7 +84,7 @@ impl EventRecords {
     }
 }
 
-/// A Kinesis record that is not aggregated, or malformed: unchanged.
+/// Returns a Kinesis record that is not aggregated, or malformed, unchanged.
 fn whole<'py>(
     py: Python<'py>,
     delivered: &Delivered<'_, Record>,
@@ -129,7 +129,7 @@ fn record_of(data: bytes::Bytes) -> KinesisRecord {
     }
 }
 
-/// The record in the shape of a Lambda event's, and its data.
+/// Converts a record to the shape of a Lambda event's. Also returns its data.
 fn to_lambda_shape<'py>(
     record: &Bound<'py, PyAny>,
     record_index: usize,
@@ -163,7 +163,7 @@ fn to_lambda_shape<'py>(
     Ok((record, data))
 }
 
-/// A record of an event of Analytics or Firehose.
+/// Converts a record of an event of Analytics or Firehose.
 fn from_transformation<'py>(
     record: &Bound<'py, PyAny>,
     metadata: &Bound<'py, PyString>,
@@ -187,7 +187,7 @@ fn from_transformation<'py>(
     in_kinesis(&kinesis)
 }
 
-/// A record of boto3's `get_records`.
+/// Converts a record of boto3's `get_records`.
 fn from_get_records<'py>(
     record: &Bound<'py, PyAny>,
     record_index: usize,
@@ -215,7 +215,7 @@ fn in_kinesis<'py>(kinesis: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>>
     Ok(record)
 }
 
-/// Copies an item, if it is there.
+/// Copies an item, if it exists.
 fn copy_item<'py>(
     from: &Bound<'py, PyAny>,
     name: &Bound<'py, PyString>,
@@ -228,7 +228,7 @@ fn copy_item<'py>(
     }
 }
 
-/// What all user records of a Kinesis record have in common, to be copied for each.
+/// The items that all user records of a Kinesis record have in common, copied for each.
 struct Template {
     record_index: usize,
     record: Py<PyDict>,
@@ -236,7 +236,7 @@ struct Template {
     keys: KnownKeys,
 }
 
-/// Keys of a blob by the place where they are in it.
+/// Python objects for the keys of a blob, by the offset of the key.
 struct KnownKeys([Option<(usize, Py<PyAny>)>; 64]);
 
 impl KnownKeys {

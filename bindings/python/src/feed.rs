@@ -1,4 +1,4 @@
-//! Kinesis records from a Python iterator into the reader, some at a time.
+//! Feeds Kinesis records from a Python iterator to the reader, a window at a time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,29 +9,29 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList, PyTuple};
 
-/// Kinesis records that are read ahead from a list at most, so that their digests can
-/// be computed together.
+/// The most Kinesis records that are read ahead from a list, so that their digests can be
+/// computed together.
 const WINDOW_COUNT: usize = 256;
 
-/// Bytes of data that are enough to be read ahead.
+/// Reading ahead stops at this many bytes of data.
 const WINDOW_LEN: usize = 2 << 20;
 
-/// A Kinesis record in the reader.
+/// A Kinesis record that the reader holds.
 pub(crate) type Record = Arc<KinesisRecord>;
 
-/// How a Kinesis record is read from a Python object, given its place. Returns also
-/// what to keep as the original.
+/// Reads a Kinesis record from a Python object, given its place. Also returns the object to
+/// keep as the original.
 pub(crate) type ReadRecord =
     for<'py> fn(&Bound<'py, PyAny>, usize) -> PyResult<(KinesisRecord, Bound<'py, PyAny>)>;
 
-/// What the Kinesis records were made from, from the current one on.
+/// The Python objects of the Kinesis records, from the current one on.
 pub(crate) struct Originals {
     objects: VecDeque<Py<PyAny>>,
     first_index: usize,
 }
 
 impl Originals {
-    /// The object of a Kinesis record that is not before the last one asked for.
+    /// Returns the object of a Kinesis record. Indices must not decrease from call to call.
     pub(crate) fn get<'py>(&mut self, py: Python<'py>, record_index: usize) -> Bound<'py, PyAny> {
         while self.first_index < record_index && self.objects.pop_front().is_some() {
             self.first_index = self.first_index.saturating_add(1);
@@ -51,13 +51,13 @@ pub(crate) struct Feed {
     read: ReadRecord,
     originals: Originals,
     next_index: usize,
-    /// What went wrong behind the Kinesis records that the reader has.
+    /// The error that follows the Kinesis records that the reader has.
     failed: Option<PyErr>,
 }
 
 impl Feed {
-    /// Reads ahead only from lists and tuples: what another object yields may be
-    /// waited for.
+    /// Makes a reader. Only lists and tuples are read ahead, since another iterable may block
+    /// before each item.
     pub(crate) fn new(
         records: &Bound<'_, PyAny>,
         deaggregator: Deaggregator,
@@ -84,7 +84,7 @@ impl Feed {
         &self.reader
     }
 
-    /// Passes the next item to `f`. `None` at the end.
+    /// Passes the next item to `f`. Returns `None` at the end.
     pub(crate) fn next_with<T>(
         &mut self,
         py: Python<'_>,
@@ -104,7 +104,7 @@ impl Feed {
         }
     }
 
-    /// Takes more Kinesis records from the source. False at its end.
+    /// Reads more Kinesis records from the source. Returns false at its end.
     fn fill(&mut self, py: Python<'_>) -> bool {
         let Some(source) = &self.source else {
             return false;

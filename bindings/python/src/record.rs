@@ -1,4 +1,4 @@
-//! Kinesis records as Python has them, in every shape.
+//! Kinesis records as Python objects, in every shape.
 
 use std::borrow::Cow;
 
@@ -13,15 +13,15 @@ use pyo3::types::{PyBytes, PyDict, PyInt, PyMapping, PyString};
 
 use crate::text::{buffer_of, type_name};
 
-/// The metadata of a record of Analytics, of Firehose, and of Analytics that reads
-/// Firehose.
+/// Where the metadata of a record is: for Analytics, for Firehose, and for Analytics that reads
+/// from Firehose.
 const METADATA: [&str; 3] = [
     "kinesisStreamRecordMetadata",
     "kinesisRecordMetadata",
     "kinesisFirehoseRecordMetadata",
 ];
 
-/// The value of a key of a mapping, if it has that key.
+/// Returns the value of a key of a mapping, if the mapping has that key.
 pub(crate) fn get<'py>(
     mapping: &Bound<'py, PyAny>,
     name: &Bound<'py, PyString>,
@@ -36,7 +36,7 @@ pub(crate) fn get<'py>(
     }
 }
 
-/// The value of a key that the record must have.
+/// Returns the value of a key that the record must have.
 pub(crate) fn need<'py>(
     mapping: &Bound<'py, PyAny>,
     name: &str,
@@ -47,7 +47,7 @@ pub(crate) fn need<'py>(
         .ok_or_else(|| PyKeyError::new_err(format!("record {record_index} has no {name:?}")))
 }
 
-/// The bytes themselves, without a copy if they cannot change.
+/// Returns the bytes, without a copy if they are immutable.
 pub(crate) fn raw_data(object: &Bound<'_, PyAny>, record_index: usize) -> PyResult<Bytes> {
     if let Ok(bytes) = object.cast_exact::<PyBytes>() {
         return Ok(Bytes::from_owner(PyBackedBytes::from(bytes.clone())));
@@ -61,8 +61,8 @@ pub(crate) fn raw_data(object: &Bound<'_, PyAny>, record_index: usize) -> PyResu
     }
 }
 
-/// Decodes base64, given as str or bytes. What is not plain base64, and what is
-/// wrong with it, is up to Python's `base64.b64decode`.
+/// Decodes base64, given as str or bytes. Anything but plain base64 is left to Python's
+/// `base64.b64decode`, which decodes it or raises.
 pub(crate) fn base64_data(object: &Bound<'_, PyAny>, record_index: usize) -> PyResult<Bytes> {
     let encoded = match object.cast::<PyString>() {
         Ok(text) => text.encode_utf8().ok(),
@@ -85,7 +85,7 @@ fn lenient_base64(object: &Bound<'_, PyAny>, record_index: usize) -> PyResult<By
         Err(error) => {
             let value = error.value(py);
             let text = format!("record {record_index}: data is not base64: {value}");
-            // The exception of the same type; most take a text.
+            // Raises an exception of the same type; the constructors of most accept a text.
             match value.get_type().call1((text,)) {
                 Ok(named) => Err(PyErr::from_value(named)),
                 Err(_) => Err(error),
@@ -94,8 +94,8 @@ fn lenient_base64(object: &Bound<'_, PyAny>, record_index: usize) -> PyResult<By
     }
 }
 
-/// The text of a key or sequence number: a str, or the digits of an int. What is
-/// neither, or is no Unicode text, counts as unknown.
+/// Returns the text of a key or sequence number: a str, or the digits of an int. Any other
+/// type, and a str that is not Unicode text, counts as unknown.
 fn text_of(value: Option<Bound<'_, PyAny>>) -> PyResult<Option<String>> {
     let Some(value) = value else {
         return Ok(None);
@@ -109,7 +109,7 @@ fn text_of(value: Option<Bound<'_, PyAny>>) -> PyResult<Option<String>> {
     Ok(None)
 }
 
-/// A Kinesis record given as a blob, as a mapping of any shape, or as an object
+/// Reads a Kinesis record that is given as a blob, as a mapping of any shape, or as an object
 /// with `raw_event`.
 pub(crate) fn read(record: &Bound<'_, PyAny>, record_index: usize) -> PyResult<KinesisRecord> {
     if record.is_instance_of::<PyBytes>() {

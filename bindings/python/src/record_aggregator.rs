@@ -1,5 +1,5 @@
-//! `aws_kinesis_agg.aggregator.RecordAggregator`: its one method that is called for each
-//! user record.
+//! `aws_kinesis_agg.aggregator.RecordAggregator`: only the method that is called for each user
+//! record.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyTuple, PyType};
 
 use crate::agg_record::AggRecord;
 
-/// The class of `current_record`, unless a program has put another there.
+/// The class of `current_record`, unless a program has set another one.
 static AGG_RECORD: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
 /// The base of the class in `kinesis_agg.compat.aggregator`, which has the other methods.
@@ -41,7 +41,7 @@ impl RecordAggregator {
         let record = slf.getattr(intern!(py, "current_record"))?;
         let class = AGG_RECORD.import(py, "kinesis_agg.compat.aggregator", "AggRecord")?;
         let is_added = match record.cast::<AggRecord>() {
-            // A subclass may have a method of its own.
+            // A subclass may override the method.
             Ok(record) if record.get_type().is(class) => {
                 record
                     .get()

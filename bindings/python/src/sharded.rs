@@ -1,4 +1,4 @@
-//! Packing user records into an aggregate for each shard.
+//! Packs user records into an aggregate for each shard.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -171,7 +171,7 @@ fn shard_of(shard: &Bound<'_, PyAny>) -> PyResult<Shard> {
     Ok(Shard::new(id, range))
 }
 
-/// A shard as ListShards returns it.
+/// Reads a shard as ListShards returns it.
 fn listed_shard(listed: &Bound<'_, PyAny>) -> PyResult<Shard> {
     let py = listed.py();
     let id: String = listed.get_item(intern!(py, "ShardId"))?.extract()?;

@@ -1,4 +1,4 @@
-//! The memory of one aggregator that is finished, kept for the next one.
+//! Keeps the memory of one finished aggregator for the next one.
 //!
 //! An aggregate is 1 MiB by default. Growing a buffer to that each time costs up to half
 //! of the time that aggregation takes, in page faults.
@@ -10,7 +10,7 @@ use kinesis_agg::write::{Limits, LoneUserRecord, OuterKey};
 
 static SPARE: Mutex<Option<RecordAggregator>> = Mutex::new(None);
 
-/// An empty aggregator with the default settings.
+/// Returns an empty aggregator with the default settings.
 pub(crate) fn take() -> RecordAggregator {
     let spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner).take();
     let spare = spare.unwrap_or_default();
@@ -24,6 +24,6 @@ pub(crate) fn take() -> RecordAggregator {
 pub(crate) fn give(mut aggregator: RecordAggregator) {
     aggregator.clear();
     let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
-    // An aggregator that has never grown is worth less than what is there.
+    // An aggregator that has never grown is worth less than the one that is kept.
     spare.get_or_insert(aggregator);
 }

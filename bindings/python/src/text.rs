@@ -1,4 +1,4 @@
-//! Python's texts, bytes and numbers as keys and data, and back.
+//! Converts Python's str, bytes and int to keys and data, and back.
 
 use kinesis_agg::HashKey;
 use kinesis_agg::read::KeyBytes;
@@ -7,13 +7,13 @@ use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::{PyBytes, PyInt, PyMemoryView, PyString};
 
-/// The type of an object, for error texts.
+/// Returns the type of an object, for error texts.
 pub(crate) fn type_name(object: &Bound<'_, PyAny>) -> String {
     let name = object.get_type().name().map(|name| name.to_string());
     name.unwrap_or_else(|_| "an object".into())
 }
 
-/// The bytes of a str (in UTF-8), of bytes, or of another object with a buffer.
+/// Returns the bytes of a str (in UTF-8), of bytes, or of another object with a buffer.
 pub(crate) fn bytes_of(object: &Bound<'_, PyAny>, what: &str) -> PyResult<PyBackedBytes> {
     if let Ok(bytes) = object.cast::<PyBytes>() {
         return Ok(bytes.clone().into());
@@ -30,7 +30,7 @@ pub(crate) fn bytes_of(object: &Bound<'_, PyAny>, what: &str) -> PyResult<PyBack
     }
 }
 
-/// A copy of the bytes of an object with a buffer, such as a memoryview.
+/// Returns a copy of the bytes of an object with a buffer, such as a memoryview.
 pub(crate) fn buffer_of<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyBytes>>> {
     let py = object.py();
     match PyMemoryView::from(object) {
@@ -40,7 +40,7 @@ pub(crate) fn buffer_of<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Boun
     }
 }
 
-/// A key given as str, or as bytes in UTF-8.
+/// Reads a key given as str, or as bytes in UTF-8.
 pub(crate) fn key_of(object: &Bound<'_, PyAny>, what: &str) -> PyResult<PyBackedStr> {
     if let Ok(text) = object.cast::<PyString>() {
         return text.clone().try_into();
@@ -56,7 +56,7 @@ pub(crate) fn key_of(object: &Bound<'_, PyAny>, what: &str) -> PyResult<PyBacked
     )))
 }
 
-/// A hash key given as int, or in decimal as str or bytes.
+/// Reads a hash key given as int, or in decimal as str or bytes.
 pub(crate) fn hash_key_of(object: &Bound<'_, PyAny>, what: &str) -> PyResult<HashKey> {
     if object.is_instance_of::<PyInt>() {
         let number = object.extract::<u128>().map_err(|error| {
@@ -79,17 +79,17 @@ pub(crate) fn hash_key_of(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Has
     parsed.map_err(|error| PyValueError::new_err(format!("{what} {:?}: {error}", &*text)))
 }
 
-/// The name of the argument in error texts.
+/// The argument's name in error texts.
 const EXPLICIT_HASH_KEY: &str = "explicit_hash_key";
 
-/// An explicit hash key, or none.
+/// Reads an optional explicit hash key.
 pub(crate) fn explicit_hash_key_of(object: Option<&Bound<'_, PyAny>>) -> PyResult<Option<HashKey>> {
     object
         .map(|object| hash_key_of(object, EXPLICIT_HASH_KEY))
         .transpose()
 }
 
-/// A key that was read: a str, or bytes if it is not UTF-8.
+/// Converts a key that was read: to str, or to bytes if it is not UTF-8.
 pub(crate) fn to_python<'py>(py: Python<'py>, key: KeyBytes<'_>) -> Bound<'py, PyAny> {
     match key.to_str() {
         Ok(text) => PyString::new(py, text).into_any(),

@@ -1,4 +1,4 @@
-//! Generates what micropb needs, with the smallest options that hold the job.
+//! Generates the code for micropb, with the smallest capacities that suffice.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -1,6 +1,5 @@
-//! What a runtime crate and a debugger would bring: start, output by
-//! semihosting, memory that is lent once, and measures of stack and
-//! instructions.
+//! Replaces a runtime crate and a debugger: start code, output by semihosting, memory that is
+//! lent once, and measurements of stack and instructions.
 #![no_std]
 
 use core::arch::{asm, global_asm};
@@ -10,12 +9,13 @@ use core::panic::PanicInfo;
 #[path = "../../freestanding/src/kpl.rs"]
 pub mod kpl;
 
-// Each program defines it; the result is the exit status.
+// Defined by each program; the result is the exit status.
 unsafe extern "Rust" {
     safe fn firmware_main() -> u32;
 }
 
-// Of no size, so that the compiler does not take the start and the end of nothing for two places.
+// Of size zero, so that the compiler does not assume that the start and the end of an empty
+// section differ.
 unsafe extern "C" {
     static mut data_start: [u32; 0];
     static mut data_end: [u32; 0];
@@ -23,13 +23,13 @@ unsafe extern "C" {
     static mut bss_start: [u32; 0];
     static mut bss_end: [u32; 0];
     static mut stack_low: [u32; 0];
-    /// Nothing defines it: a program that can panic does not link.
+    /// Not defined anywhere: a program that can panic does not link.
     fn FIRMWARE_CAN_PANIC() -> !;
 }
 
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
-    // SAFETY: it does not exist, so this never runs.
+    // SAFETY: the function does not exist, so a linked program never calls it.
     unsafe { FIRMWARE_CAN_PANIC() }
 }
 
@@ -96,10 +96,10 @@ extern "C" fn fault() -> ! {
     exit(99)
 }
 
-/// Asks the debugger, here QEMU, for a service.
+/// Requests a service of the debugger, here QEMU.
 fn semihost(service: usize, argument: *const usize) -> usize {
     let result;
-    // SAFETY: `argument` points to what the service reads; none of those below writes.
+    // SAFETY: `argument` points to what the service reads; no service used here writes.
     unsafe {
         asm!(
             "bkpt #0xab",
@@ -174,7 +174,7 @@ impl<T> Memory<T> {
 
     /// # Safety
     ///
-    /// To be called once for each memory.
+    /// Must be called at most once for each memory.
     #[expect(clippy::mut_from_ref, reason = "lent once")]
     pub unsafe fn lend(&'static self) -> &'static mut T {
         // SAFETY: the caller promises that this is the only borrow.
@@ -182,17 +182,17 @@ impl<T> Memory<T> {
     }
 }
 
-/// Stops everything but interrupts until the next of them.
+/// Sleeps until the next interrupt.
 pub fn wait_for_interrupt() {
-    // SAFETY: waits.
+    // SAFETY: the instruction only waits.
     unsafe { asm!("wfi", options(nomem, nostack, preserves_flags)) }
 }
 
-/// Starts the system timer: from now on, `tick`, a function of the program,
-/// interrupts it each time that many cycles have passed.
+/// Starts the system timer, which from now on calls the program's function `tick` every
+/// `cycles` cycles.
 pub fn tick_every(cycles: u32) {
     const ENABLED_WITH_INTERRUPT: u32 = 0b111;
-    // SAFETY: the system timer of every Cortex-M; `ticks_of` is not used along with it.
+    // SAFETY: the system timer of every Cortex-M; `ticks_of` is not used at the same time.
     unsafe {
         SYST_RELOAD.write_volatile(cycles);
         SYST_CURRENT.write_volatile(0);
@@ -206,7 +206,7 @@ pub fn stop_ticking() {
     unsafe { SYST_CONTROL.write_volatile(0) }
 }
 
-/// Starts the processor again. Memory in `.uninit` stays.
+/// Resets the processor. Memory in `.uninit` is kept.
 pub fn reset() -> ! {
     const APPLICATION_INTERRUPT_AND_RESET: *mut u32 = 0xe000_ed0c as *mut u32;
     const KEY_AND_REQUEST: u32 = 0x05fa_0004;
@@ -222,16 +222,16 @@ const SYST_CURRENT: *mut u32 = 0xe000_e018 as *mut u32;
 
 const PAINT: u32 = 0xa5a5_5a5a;
 
-/// Bytes of stack that `work` uses, its own frame counted.
+/// Returns how many bytes of stack `work` uses, including its own frame.
 #[inline(never)]
 pub fn stack_of(work: &mut dyn FnMut()) -> u32 {
     let top: *mut u32;
-    // SAFETY: reads a register.
+    // SAFETY: only reads a register.
     unsafe { asm!("mov {}, sp", out(reg) top, options(nomem, nostack, preserves_flags)) }
     let low = (&raw mut stack_low).cast::<u32>();
     let mut at = low;
     while at < top {
-        // SAFETY: below the stack pointer there is the free part of the stack.
+        // SAFETY: the memory below the stack pointer is the free part of the stack.
         unsafe {
             at.write_volatile(PAINT);
             at = at.add(1);
@@ -246,14 +246,14 @@ pub fn stack_of(work: &mut dyn FnMut()) -> u32 {
     (top as u32).wrapping_sub(at as u32)
 }
 
-/// Instructions that `work` runs, if QEMU counts time by instructions: the
+/// Returns how many instructions `work` runs, if QEMU counts time by instructions. Uses the
 /// system timer, calibrated with a loop of known length.
 #[inline(never)]
 pub fn instructions_of(work: &mut dyn FnMut()) -> u32 {
     const LOOPS: u32 = 10_000;
     let empty = ticks_of(&mut || {});
     let calibration = ticks_of(&mut || {
-        // SAFETY: counts a register down.
+        // SAFETY: only counts down a register.
         unsafe {
             asm!("1: subs {0}, #1", "bne 1b", inout(reg) LOOPS => _, options(nomem, nostack));
         }

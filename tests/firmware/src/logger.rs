@@ -1,5 +1,5 @@
-//! Where the logs of the programs with defmt go: counted, and kept nowhere. A
-//! real one has a transport; this one is to measure what the codec adds.
+//! The logger of the programs with defmt: it counts bytes and drops them. A real one has a
+//! transport; this one only measures what the codec adds.
 
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering};

@@ -1,13 +1,12 @@
-//! What a standard library and a C library would bring: the start, the end and
-//! the five functions that compilers call.
+//! Replaces the standard library and the C library: the start, the exit and the five functions
+//! that compilers call.
 
 use core::arch::{asm, global_asm};
 use core::panic::PanicInfo;
 
 use crate::Failure;
 
-// The kernel enters with the stack pointer at a multiple of 16, which is what
-// a call expects.
+// The kernel starts the program with the stack pointer at a multiple of 16, as a call requires.
 #[cfg(target_arch = "x86_64")]
 global_asm!(
     ".globl _start",
@@ -49,9 +48,9 @@ fn exit(status: usize) -> ! {
     }
 }
 
-/// Keeps the compiler from seeing a loop as the function that it is in.
+/// Prevents the compiler from replacing a loop with a call of the function that contains it.
 fn opaque(at: usize) {
-    // SAFETY: no instruction.
+    // SAFETY: contains no instruction.
     unsafe { asm!("/* {0} */", in(reg) at, options(nomem, nostack, preserves_flags)) }
 }
 
@@ -59,7 +58,7 @@ fn opaque(at: usize) {
 unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {
     for at in 0..len {
         opaque(at);
-        // SAFETY: the caller has `len` bytes at both.
+        // SAFETY: the caller guarantees `len` bytes at both pointers.
         unsafe { to.add(at).write(from.add(at).read()) }
     }
     to
@@ -68,12 +67,12 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, len: usize) -> *mut u8
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {
     if to.cast_const() <= from {
-        // SAFETY: as for the caller; upwards, each byte is read before it is written over.
+        // SAFETY: as for the caller; upwards, each byte is read before it is overwritten.
         return unsafe { memcpy(to, from, len) };
     }
     for at in (0..len).rev() {
         opaque(at);
-        // SAFETY: the caller has `len` bytes at both.
+        // SAFETY: the caller guarantees `len` bytes at both pointers.
         unsafe { to.add(at).write(from.add(at).read()) }
     }
     to
@@ -83,7 +82,7 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, len: usize) -> *mut u
 unsafe extern "C" fn memset(to: *mut u8, byte: i32, len: usize) -> *mut u8 {
     for at in 0..len {
         opaque(at);
-        // SAFETY: the caller has `len` bytes there.
+        // SAFETY: the caller guarantees `len` bytes.
         unsafe { to.add(at).write(byte as u8) }
     }
     to
@@ -93,7 +92,7 @@ unsafe extern "C" fn memset(to: *mut u8, byte: i32, len: usize) -> *mut u8 {
 unsafe extern "C" fn memcmp(left: *const u8, right: *const u8, len: usize) -> i32 {
     for at in 0..len {
         opaque(at);
-        // SAFETY: the caller has `len` bytes at both.
+        // SAFETY: the caller guarantees `len` bytes at both pointers.
         let (left, right) = unsafe { (left.add(at).read(), right.add(at).read()) };
         if left != right {
             return i32::from(left) - i32::from(right);

@@ -1,20 +1,20 @@
-//! Aggregates that the real KPL made, and what is in them.
+//! Aggregates that the real KPL made, and their contents.
 //!
 //! Origin: awslabs/kinesis-aggregation, `python/test/test_deagg.py`.
 
-/// A blob of the KPL.
+/// A blob of the KPL, and its user records.
 pub struct Fixture {
     pub blob: &'static [u8],
     pub user_records: &'static [Expected],
 }
 
-/// A user record in it: partition key, explicit hash key, data.
+/// A user record: partition key, explicit hash key, data.
 pub type Expected = (&'static str, Option<&'static str>, &'static str);
 
 /// All of them.
 pub const FIXTURES: &[Fixture] = &[WITH_EXPLICIT_HASH_KEYS, WITHOUT_EXPLICIT_HASH_KEYS, ONE_KEY];
 
-/// Each user record under keys of its own.
+/// Each user record has its own keys.
 pub const WITH_EXPLICIT_HASH_KEYS: Fixture = Fixture {
     blob: &bytes_of_hex::<495>(
         b"f3899ac20a2466633033646438382d336537392d343438612d623031612d3763663162643437623738340a24\
@@ -117,7 +117,7 @@ pub const WITHOUT_EXPLICIT_HASH_KEYS: Fixture = Fixture {
     ],
 };
 
-/// All user records under the same keys.
+/// All user records have the same keys.
 pub const ONE_KEY: Fixture = Fixture {
     blob: &bytes_of_hex::<240>(
         b"f3899ac20a0d3135363236303230373438393612273333393630363630303934323936373339313835343630\
@@ -151,7 +151,7 @@ pub const ONE_KEY: Fixture = Fixture {
     ],
 };
 
-/// Runs in the compiler only.
+/// Runs only at compile time.
 const fn bytes_of_hex<const N: usize>(hex: &[u8]) -> [u8; N] {
     assert!(hex.len() == 2 * N);
     let mut bytes = [0; N];

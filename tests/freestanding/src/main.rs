@@ -1,6 +1,5 @@
-//! Reads what the KPL wrote and writes it again, byte for byte, in a program
-//! that has neither a standard library nor an allocator: `alloc` would not
-//! link, and `std` has a panic handler of its own.
+//! Reads what the KPL wrote and writes it again, byte for byte, in a program without a standard
+//! library and an allocator: `alloc` would not link, and `std` has its own panic handler.
 //!
 //! The exit status is 0, or one more than the place in [`Failure`].
 #![no_std]
@@ -35,7 +34,7 @@ pub enum Failure {
 pub fn main() -> Result<(), Failure> {
     for fixture in FIXTURES {
         read(fixture)?;
-        // Full length and not a byte less; more room takes another way.
+        // The exact length, and more room, for which the writer uses another algorithm.
         let mut buffer = [0xa5; 2048];
         for room in [fixture.blob.len(), buffer.len()] {
             let buffer = buffer
@@ -124,7 +123,7 @@ fn write_sections(fixture: &Fixture, buffer: &mut [u8]) -> Result<(), Failure> {
     }
 }
 
-/// Adds the keys of both tables in their order, then finds each user record's keys there.
+/// Adds the keys of both tables in order, then finds each user record's keys there.
 fn copy_by_sections<'out>(
     blob: &[u8],
     buffer: &'out mut [u8],

@@ -1,5 +1,4 @@
-//! What a process of the runner does with its standard streams, and with a panic,
-//! without a daemon.
+//! Tests the standard streams of a runner's process, and a panic in it, without a daemon.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -51,8 +50,8 @@ fn what_is_printed_goes_to_standard_error_and_only_the_protocol_to_standard_outp
     assert!(output.status.success());
 }
 
-/// Although the program itself would survive it: the runner is in a thread whose
-/// panic nobody acts on.
+/// The process ends even though the program itself would survive: the runner is in a thread
+/// whose panic the program ignores.
 #[test]
 fn a_panic_ends_the_process_with_its_message() {
     let logs = folder("panic");

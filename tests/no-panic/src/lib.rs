@@ -1,7 +1,6 @@
-//! One exported root for every public function of the codec, named
-//! `Type__function`, and a panic handler that cannot be linked: whatever can
-//! panic leaves an undefined symbol behind. Roots take what they need as
-//! arguments, of which the optimizer knows nothing.
+//! One exported root for every public function of the codec, named `Type__function`, and a
+//! panic handler that cannot be linked: any code that can panic causes an undefined symbol.
+//! Roots take their values as arguments, about which the optimizer knows nothing.
 #![no_std]
 #![allow(non_snake_case, reason = "roots are named Type__function")]
 
@@ -19,12 +18,12 @@ unsafe extern "C" {
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    // SAFETY: nothing defines it, so nothing ever runs it; its name in the
-    // list of undefined symbols is all that it is for.
+    // SAFETY: nothing defines the function, so it never runs; only its name in the list of
+    // undefined symbols matters.
     unsafe { CODEC_PANIC_REACHABLE() }
 }
 
-/// Text into borrowed memory; refuses what does not fit.
+/// Writes text into borrowed memory; fails if the text does not fit.
 pub struct Text<'out> {
     rest: &'out mut [u8],
 }
@@ -52,8 +51,7 @@ unsafe extern "C" {
     safe fn memcmp(a: *const u8, b: *const u8, len: usize) -> i32;
 }
 
-/// Something that takes bytes and can fail, of which the optimizer knows
-/// nothing but its name.
+/// A device that accepts bytes and can fail, about which the optimizer knows nothing.
 pub struct Device;
 
 impl embedded_io::ErrorType for Device {
@@ -62,7 +60,7 @@ impl embedded_io::ErrorType for Device {
 
 impl embedded_io::Write for Device {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, embedded_io::ErrorKind> {
-        // Any number: as much as was given, less, none, or more.
+        // Any number: all of the bytes, fewer, none, or more.
         match memcmp(bytes.as_ptr(), bytes.as_ptr(), bytes.len()) {
             ..0 => Err(embedded_io::ErrorKind::Other),
             written => Ok(usize::try_from(written).unwrap_or(0)),
@@ -74,7 +72,7 @@ impl embedded_io::Write for Device {
     }
 }
 
-// Never waits, so that one poll of a future runs all of it.
+// Is always ready, so that one poll of a future runs all of it.
 impl embedded_io_async::Write for Device {
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, embedded_io::ErrorKind> {
         embedded_io::Write::write(self, bytes)
@@ -384,7 +382,8 @@ roots! {
     }
 }
 
-// Errors. `MissingField` and its kin are reached through their outermost type, and by themselves.
+// Errors. `MissingField` and similar types are reached through their outermost type, and
+// directly.
 roots! {
     fn DecodeError__kind(error: &DecodeError) -> DecodeErrorKind {
         error.kind()

@@ -1,4 +1,4 @@
-//! femtopb: borrows, lists are read again at each use. Tags and explicit hash keys
+//! femtopb: borrows its data, and reads lists again at each use. Tags and explicit hash keys
 //! are left out, which makes it smaller.
 
 use femtopb::{Message as _, Repeated, item_encoding};
@@ -17,7 +17,7 @@ struct AggregatedRecord<'a> {
 
 #[derive(Clone, Debug, PartialEq, femtopb::Message)]
 struct Record<'a> {
-    // It leaves defaults out, required or not: with another default, index 0 is written.
+    // It omits defaults, even of required fields: with another default, index 0 is written.
     #[femtopb(uint32, required, tag = 1, default = 4294967295)]
     partition_key_index: u32,
     #[femtopb(bytes, optional, tag = 3)]

@@ -1,5 +1,5 @@
-//! The two jobs, once for each library, with the same digest: write 20 readings
-//! of 5 sensors into one blob, and read it back.
+//! The two jobs, implemented with each library and with the same digest: write 20 readings of 5
+//! sensors into one blob, and read it back.
 #![no_std]
 
 #[cfg_attr(feature = "codec", path = "codec.rs")]
@@ -18,7 +18,7 @@ pub type Blob = [u8; 1024];
 /// The sensors' names.
 pub static KEYS: [&str; 5] = ["sensor-0", "sensor-1", "sensor-2", "sensor-3", "sensor-4"];
 
-/// What there is to be written: the readings as they come.
+/// Returns a reading to write, with the sensor's name.
 #[inline(never)]
 pub fn reading(place: u8) -> (&'static str, [u8; 32]) {
     let key = KEYS
@@ -31,7 +31,7 @@ pub fn reading(place: u8) -> (&'static str, [u8; 32]) {
 /// Readings in a blob.
 pub const COUNT: u8 = 20;
 
-/// What there is to be done with a user record.
+/// Processes a user record that was read.
 #[inline(never)]
 pub fn consume(sum: &mut u32, key: &[u8], data: &[u8]) {
     for &byte in key.iter().chain(data) {
@@ -39,7 +39,7 @@ pub fn consume(sum: &mut u32, key: &[u8], data: &[u8]) {
     }
 }
 
-/// What comes of [`consume`] for all of them.
+/// Returns the sum that [`consume`] computes for all readings.
 pub fn expected() -> u32 {
     let mut sum = 0;
     for place in 0..COUNT {
@@ -49,7 +49,7 @@ pub fn expected() -> u32 {
     sum
 }
 
-/// Magic before and digest behind a message that stands in its place.
+/// Writes the magic before and the digest after a message that is already in its place.
 pub fn seal(blob: &mut [u8], message_len: usize) -> Option<usize> {
     let (magic, rest) = blob.split_first_chunk_mut()?;
     *magic = kinesis_agg_codec::MAGIC;
@@ -58,7 +58,7 @@ pub fn seal(blob: &mut [u8], message_len: usize) -> Option<usize> {
     message_len.checked_add(20)
 }
 
-/// The message of a blob, if its digest is good.
+/// Returns the message of a blob, if its digest is good.
 pub fn open(blob: &[u8]) -> Option<&[u8]> {
     let framed = blob.strip_prefix(&kinesis_agg_codec::MAGIC)?;
     let (message, digest) = framed.split_last_chunk()?;

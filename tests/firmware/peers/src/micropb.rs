@@ -15,7 +15,7 @@ use generated::kinesis_agg_::{AggregatedRecord, Record};
 static MESSAGE: Memory<Option<AggregatedRecord>> = Memory::new(None);
 
 fn message() -> &'static mut AggregatedRecord {
-    // SAFETY: each job takes it once and lets go of it.
+    // SAFETY: each job borrows it once, and the borrows do not overlap.
     unsafe { MESSAGE.lend() }.insert(AggregatedRecord::default())
 }
 

@@ -1,4 +1,4 @@
-//! Nothing but what all of them need: readings, frame, digest.
+//! The baseline: only what all of them need, which is readings, frame and digest.
 
 use crate::{Blob, COUNT, consume, open, reading, seal};
 

@@ -1,6 +1,5 @@
-//! Streams aggregates into an asynchronous UART, on an executor of a few lines:
-//! one is whole, one is cancelled in the middle, one follows it. Prints the
-//! whole ones.
+//! Streams aggregates into an asynchronous UART, on a minimal executor: one is complete, the
+//! next is cancelled in the middle, and one more follows. Prints the complete ones.
 #![no_std]
 #![no_main]
 
@@ -17,10 +16,10 @@ use kinesis_agg_codec::{AsyncStreamWriter, EmbeddedIoError, RecordTags, StreamEr
 /// Set by a waker, and by every interrupt.
 static IS_WOKEN: AtomicBool = AtomicBool::new(false);
 static TICKS: AtomicU32 = AtomicU32::new(0);
-/// Bytes that the UART can take before the next interrupt.
+/// Bytes that the UART accepts before the next interrupt.
 static FREE: AtomicU32 = AtomicU32::new(0);
 
-/// The UART's FIFO is empty again.
+/// Called when the UART's FIFO is empty again.
 #[unsafe(no_mangle)]
 extern "C" fn tick() {
     TICKS.store(TICKS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
@@ -55,8 +54,8 @@ trait SwapFalse {
 }
 
 impl SwapFalse for AtomicBool {
-    /// A load and a store: a Cortex-M0 has no swap. A wake in between is one
-    /// that the next poll sees anyway.
+    /// A load and a store, since a Cortex-M0 has no swap. A wake between the two is not lost: a
+    /// poll follows.
     fn swap_false(&self) -> bool {
         let was_set = self.load(Ordering::Acquire);
         self.store(false, Ordering::Release);
@@ -64,7 +63,7 @@ impl SwapFalse for AtomicBool {
     }
 }
 
-/// Eight bytes an interrupt; keeps what it has sent.
+/// Accepts eight bytes per interrupt, and keeps what was sent.
 struct Uart {
     sent: [u8; 256],
     len: usize,
@@ -76,7 +75,7 @@ impl embedded_io_async::ErrorType for Uart {
 
 impl Write for Uart {
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
-        // The interrupt wakes everybody, so the waker need not be kept.
+        // Every interrupt wakes the executor, so the waker need not be kept.
         let free = poll_fn(|_| match FREE.load(Ordering::Relaxed) {
             0 => Poll::Pending,
             free => Poll::Ready(free),
@@ -109,7 +108,7 @@ async fn write_aggregate(writer: &mut Writer) -> Result<u32, Error> {
     Ok(writer.finish().await?.encoded_len())
 }
 
-/// Drops a future after a number of interrupts, as a timeout does.
+/// Drops a future after a number of interrupts, like a timeout.
 async fn with_timeout<F: Future>(future: Pin<&mut F>, ticks: u32) -> Option<F::Output> {
     let mut future = future;
     let end = TICKS.load(Ordering::Relaxed).wrapping_add(ticks);
@@ -147,7 +146,7 @@ async fn run() -> Result<u32, Error> {
     Ok(0)
 }
 
-/// An aggregate on its own, which is where the frames of a link would begin.
+/// Prints one aggregate, from the place where a frame of the link would begin.
 async fn print_whole(writer: &mut Writer) -> Result<(), Error> {
     writer.inner_mut().len = 0;
     let len = write_aggregate(writer).await?;
@@ -160,8 +159,8 @@ async fn print_whole(writer: &mut Writer) -> Result<(), Error> {
     Ok(())
 }
 
-/// A future that is polled after it has completed panics: the compiler adds that
-/// to every `async fn`. run.sh checks that no other panic can be reached.
+/// The compiler adds a panic to every `async fn`, for a future that is polled after it has
+/// completed. `run.sh` checks that no other panic can be reached.
 #[unsafe(no_mangle)]
 extern "C" fn FIRMWARE_CAN_PANIC() -> ! {
     exit(98)

@@ -1,4 +1,4 @@
-//! Reads and writes the KPL's aggregates, is refused what does not fit, and
+//! Reads and writes the KPL's aggregates, checks that what does not fit is rejected, and
 //! measures stack and instructions.
 #![no_std]
 #![no_main]
@@ -47,7 +47,7 @@ fn firmware_main() -> u32 {
     0
 }
 
-/// All user records, with as many slots as keys, with few and with none.
+/// Reads all user records, with as many slots as keys, with few and with none.
 fn reads(fixture: &Fixture) -> bool {
     let Ok(Parsed::Aggregated(aggregated)) = parse(fixture.blob) else {
         return false;
@@ -70,7 +70,7 @@ fn reads(fixture: &Fixture) -> bool {
             })
 }
 
-/// The KPL's bytes.
+/// Writes the KPL's bytes.
 fn writes(fixture: &Fixture, writer: &mut Writer) -> bool {
     fixture
         .user_records
@@ -91,7 +91,7 @@ fn push(
     writer.try_push(&user_record).is_ok()
 }
 
-/// What is refused leaves no trace.
+/// A rejected push changes nothing.
 fn refuses_what_does_not_fit() -> bool {
     let mut buffer = [0xa5; 64];
     let mut writer = AggregateWriter::new(&mut buffer);
@@ -132,7 +132,7 @@ fn refuses_what_does_not_fit() -> bool {
     refusals == [true; 10] && finished && writer.try_push(&five).is_ok()
 }
 
-/// Keys that are forgotten are stored again; every user record keeps its own.
+/// Keys that the look-up has forgotten are stored again, and every user record keeps its key.
 fn writes_more_keys_than_it_remembers() -> bool {
     let keys = ["a", "b", "c", "d", "e", "a", "b", "c", "d", "e"];
     let mut buffer = [0xa5; 128];
@@ -151,7 +151,7 @@ fn writes_more_keys_than_it_remembers() -> bool {
         })
 }
 
-/// A page of flash, say.
+/// A device with limited memory, such as a page of flash.
 struct Device<'a> {
     memory: &'a mut [u8],
     len: usize,
@@ -170,7 +170,7 @@ impl ByteSink for Device<'_> {
     }
 }
 
-/// What is streamed can be read, and a device that is full poisons the writer.
+/// A streamed blob can be read, and a device that is full poisons the writer.
 fn streams(device: &mut Device<'_>) -> bool {
     stream(device).is_ok()
         && device.memory.get(..device.len).is_some_and(|blob| {
@@ -194,8 +194,8 @@ fn stream(device: &mut Device<'_>) -> Result<(), StreamError<()>> {
     writer.finish().map(drop)
 }
 
-/// One short key, four user records of 32 bytes, as a sensor would write them: without an explicit
-/// hash key. What is read has one.
+/// Measures one short key and four user records of 32 bytes, without explicit hash keys, as a
+/// sensor would write them. The blob that is read has an explicit hash key.
 fn measure(writer: &mut Writer) {
     let mut encode = || {
         for &(partition_key, _, data) in ONE_KEY.user_records {
@@ -244,7 +244,8 @@ fn measure(writer: &mut Writer) {
     print_number("records", ONE_KEY.user_records.len() as u32);
 }
 
-// Of its own, so that the iterator and its slots are not there while the digest is computed.
+// A separate function, so that the iterator and its slots are not on the stack while the digest
+// is computed.
 #[inline(never)]
 fn walk(aggregated: &AggregatedRecord<'_>) {
     for user_record in aggregated.user_records() {

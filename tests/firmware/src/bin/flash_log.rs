@@ -1,6 +1,6 @@
-//! The example `flash_log` on a device that is reset in the middle, again and
-//! again: by a timer interrupt, so at any instruction. Prints what was sealed,
-//! what a reset has left, and each blob that is sent.
+//! The example `flash_log` on a device that a timer interrupt resets again and again, at any
+//! instruction. Prints what was sealed, what was found after each reset, and each blob that is
+//! sent.
 #![no_std]
 #![no_main]
 
@@ -22,12 +22,12 @@ const READINGS: u32 = 400;
 const RESETS: u32 = 12;
 const POWER_ON: u32 = 0x0f1a_5117;
 
-/// What a reset leaves: the flash, a clock and the number of resets.
+/// Memory that survives a reset: the flash, a clock and the number of resets.
 #[repr(C)]
 struct Kept {
     power_on: u32,
     resets: u32,
-    /// The number of the next reading: a clock that a battery keeps running.
+    /// The number of the next reading, like a clock with a battery.
     next: u32,
     flash: [u8; FLASH_LEN],
 }
@@ -114,11 +114,11 @@ impl NorFlash for Flash {
     }
 }
 
-/// Prints each blob in one piece: its line is not torn by a reset.
+/// Prints each blob at once, so that a reset does not split its line.
 struct Console {
     line: [u8; "\nblob \n".len() + 2 * SECTOR_LEN],
     len: usize,
-    /// Digits that are missing.
+    /// Hexadecimal digits that are still missing.
     missing: usize,
 }
 
@@ -167,7 +167,7 @@ fn run() -> Result<(), Fault<Infallible>> {
     };
     let resets = kept!(resets);
     if resets < RESETS {
-        // Each time after another while.
+        // A different delay after each reset.
         tick_every(30_000 + resets.wrapping_mul(7_919));
     }
     let mut first = kept!(next);
@@ -178,7 +178,7 @@ fn run() -> Result<(), Fault<Infallible>> {
         }
         match log.push(&next.to_be_bytes()) {
             Err(Fault::FlashFull) => {
-                // Now there is a link.
+                // The flash is full: the link is up now.
                 while log.send_oldest(&mut console)? {}
                 continue;
             }

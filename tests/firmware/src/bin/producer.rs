@@ -1,6 +1,6 @@
-//! The example `embedded_producer` on a device: a timer interrupt measures, the
-//! main loop aggregates and sends over a modem that rejects every third frame.
-//! Prints each blob that came through.
+//! The example `embedded_producer` on a device: a timer interrupt measures, and the main loop
+//! aggregates and sends over a modem that rejects every third frame. Prints each blob that
+//! arrives.
 #![no_std]
 #![no_main]
 
@@ -20,10 +20,10 @@ const SECONDS_PER_TICK: u32 = 20;
 
 static QUEUE: Memory<Readings> = Memory::new(Readings::new());
 static DROPPED: AtomicU32 = AtomicU32::new(0);
-/// Readings so far; the clock.
+/// The number of readings so far, which is also the clock.
 static TICKS: AtomicU32 = AtomicU32::new(0);
 
-/// Set before the first interrupt, and then used by the interrupt alone.
+/// Set before the first interrupt, and then used only by the interrupt.
 struct ForInterrupt(UnsafeCell<Option<Sampler<'static>>>);
 // SAFETY: see above; there is one core.
 unsafe impl Sync for ForInterrupt {}
@@ -35,7 +35,7 @@ extern "C" fn tick() {
     if number == READINGS {
         return;
     }
-    // SAFETY: this interrupt does not interrupt itself, and nothing else uses it.
+    // SAFETY: this interrupt does not interrupt itself, and nothing else uses the cell.
     if let Some(sampler) = unsafe { &mut *SAMPLER.0.get() } {
         sampler.sample(Reading {
             sensor: (number % 4) as u8,
@@ -46,7 +46,7 @@ extern "C" fn tick() {
     TICKS.store(number.wrapping_add(1), Ordering::Relaxed);
 }
 
-/// The other side of the link.
+/// The receiver.
 struct Modem {
     frame: [u8; BUFFER_LEN + 32],
     len: usize,
@@ -91,7 +91,7 @@ impl embedded_io::Write for Modem {
     }
 }
 
-/// The blob in a frame, if the frame is whole and under the device's key.
+/// Returns the blob in a frame, if the frame is complete and has the device's key.
 fn blob_in(frame: &[u8]) -> Option<&[u8]> {
     let (&key_len, rest) = frame.split_first()?;
     let (key, rest) = rest.split_at_checked(key_len.into())?;
@@ -114,7 +114,7 @@ impl embedded_io::Read for Modem {
 fn firmware_main() -> u32 {
     // SAFETY: called once.
     let (producer, mut readings) = unsafe { QUEUE.lend() }.split();
-    // SAFETY: there is no interrupt yet.
+    // SAFETY: interrupts are not enabled yet.
     unsafe { *SAMPLER.0.get() = Some(Sampler::new(producer, &DROPPED)) };
     let mut uplink = Uplink::new(Modem {
         frame: [0; BUFFER_LEN + 32],

@@ -7,7 +7,7 @@ use kinesis_agg_codec::{Aggregate, AggregateWriter, EncodeError, NewUserRecord};
 
 static BUFFER: Memory<[u8; 512]> = Memory::new([0; 512]);
 
-/// What one measurement gives.
+/// A measurement.
 struct Reading {
     at_seconds: u32,
     celsius_hundredths: i16,
@@ -21,7 +21,7 @@ impl Reading {
     }
 }
 
-/// A simulated thermometer: a reading a minute.
+/// A simulated thermometer, with a reading a minute.
 fn readings() -> impl Iterator<Item = Reading> {
     (0_u32..).map(|minute| Reading {
         at_seconds: minute.wrapping_mul(60),
@@ -47,7 +47,7 @@ fn sample_and_send() -> Result<(), EncodeError> {
     Ok(())
 }
 
-/// The network: prints the first aggregate and ends.
+/// Stands for the network: prints the first aggregate and exits.
 fn send(aggregate: &Aggregate<'_>) {
     print(aggregate.partition_key());
     print(" ");

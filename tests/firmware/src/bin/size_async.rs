@@ -12,7 +12,7 @@ use embedded_io_async::Write;
 use firmware::exit;
 use kinesis_agg_codec::{AsyncStreamWriter, EmbeddedIoError, RecordTags, StreamError};
 
-/// A device that is ready now and then.
+/// A device that is not always ready.
 struct Device;
 
 impl embedded_io_async::ErrorType for Device {

@@ -1,5 +1,5 @@
-//! [`size_encode`](../size_encode.rs), and a log of numbers alone: defmt
-//! itself, without the codec's types.
+//! [`size_encode`](../size_encode.rs) that also logs numbers: measures defmt itself, without
+//! the codec's types.
 #![no_std]
 #![no_main]
 

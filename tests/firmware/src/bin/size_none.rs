@@ -1,5 +1,5 @@
-//! The size of everything that is not the codec: start, and the functions of
-//! the compiler that move bytes.
+//! Measures everything that is not the codec: the start code, and the compiler's functions that
+//! move bytes.
 #![no_std]
 #![no_main]
 

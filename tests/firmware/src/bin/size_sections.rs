@@ -1,4 +1,4 @@
-//! The smallest program that writes an aggregate whose keys it knows.
+//! The smallest program that writes an aggregate with known keys.
 #![no_std]
 #![no_main]
 

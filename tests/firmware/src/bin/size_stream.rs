@@ -7,7 +7,7 @@ use core::hint::black_box;
 use firmware as _;
 use kinesis_agg_codec::{RecordTags, StreamWriter};
 
-/// A device that takes bytes, or fails.
+/// A device that accepts bytes, or fails.
 fn device(bytes: &[u8]) -> Result<(), ()> {
     match black_box(bytes) {
         [] => Err(()),

@@ -1,4 +1,4 @@
-//! A record processor that writes down what it does, for the judge in `run.py`.
+//! A record processor that logs what it does, for the judge in `run.py`.
 //!
 //! Environment: `WORKER`, its daemon's name; `LOGS`, the folder for its log;
 //! `CONTROL=1` makes it checkpoint before it processes. It panics once when it
@@ -16,8 +16,8 @@ use kinesis_agg::multilang::{
 };
 use serde_json::{Value, json};
 
-/// User records between two checkpoints: not a multiple of what an aggregate
-/// holds, so that most lie inside one.
+/// User records between two checkpoints. It is not a multiple of the user records in an
+/// aggregate, so most checkpoints are inside one.
 const RECORDS_PER_CHECKPOINT: u64 = 17;
 
 struct Worker {
@@ -40,8 +40,8 @@ impl Worker {
         })
     }
 
-    /// Writes a line to the log with one system call, so that it is whole and
-    /// there whatever happens next.
+    /// Writes a line to the log with one system call, so that it is complete even if the
+    /// process is killed next.
     fn write(&mut self, event: &str, mut fields: Value) -> Result<(), ProcessorError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         fields["event"] = event.into();
@@ -82,7 +82,7 @@ fn position(record: &DaemonRecord) -> Value {
 
 impl RecordProcessor for Worker {
     fn initialize(&mut self, shard: &Initialization) -> Result<(), ProcessorError> {
-        // Must not reach the daemon.
+        // This must not reach the daemon.
         println!("this goes to standard error");
         let position = json!([shard.sequence_number(), shard.sub_sequence_number()]);
         let fields = json!({ "shard": shard.shard_id(), "position": position });
@@ -151,7 +151,7 @@ fn main() -> Result<(), ProcessorError> {
     let run = thread::spawn(|| multilang::run(worker));
     match run.join() {
         Ok(result) => Ok(result?),
-        // The runner has to end the process, or the daemon would wait for ever.
+        // The runner has to end the process; otherwise, the daemon would wait for ever.
         Err(_panic) => loop {
             thread::park();
         },

@@ -1,4 +1,4 @@
-//! Nothing but one job, for its size.
+//! Only writes, to measure the size of the code.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Both jobs, their results compared and their stack measured.
+//! Runs both jobs, compares their results and measures their stack.
 #![no_std]
 #![no_main]
 
