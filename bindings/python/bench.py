@@ -3,8 +3,8 @@
 
     bench.py THEIR_PYTHON OUR_PYTHON [ROUNDS]
 
-Each measurement is a process of its own that runs the whole loop and reports processor
-time. The processes of the contestants take turns, and the fastest of all rounds counts.
+Each measurement is a separate process that runs the whole loop and reports processor
+time. The processes of the contestants take turns, and the fastest round of each is used.
 """
 
 import base64
@@ -32,7 +32,7 @@ WRITE = {
     "aggregating 20,000 x 100 bytes": (20_000, 100),
     "aggregating 20,000 x 1 kB": (20_000, 1000),
 }
-# The one in a process of its own of which the peak memory is reported.
+# The scenarios whose peak memory is measured, each in a separate process.
 MEMORY = ["40 aggregates of 10 x 10 kB", "aggregating 20,000 x 1 kB"]
 
 
@@ -43,7 +43,7 @@ def user_records(count, data_len):
 
 
 def event(record_count, user_record_count, data_len):
-    """Made by whichever module is there, so that both read the same bytes."""
+    """Made with the installed module, so that both read the same bytes."""
     import kinesis_agg
 
     records = []
@@ -162,7 +162,7 @@ def main(theirs, ours, rounds=10, turns=5):
                 seconds, what, _ = run(contestant, rounds)
                 best[contestant] = min(best[contestant], seconds)
                 done.add(what)
-            # The same work, but for the few bytes that each aggregate costs.
+            # All do the same work, except for a few bytes of overhead per aggregate.
             assert max(done) - min(done) <= max(done) // 1000, (scenario, done)
         module = best["aws_kinesis_agg"]
         ratios = [f"{module / best[contestant]:.1f}x" for contestant in CONTESTANTS[1:]]

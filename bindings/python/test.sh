@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the wheel, audits it, and tests it in fresh environments: one without protobuf, and
-# one with the real aws_kinesis_agg beside it. Everything is below the target folder.
+# one with the real aws_kinesis_agg. Everything is installed below the target folder.
 set -euo pipefail
 cd "$(dirname "$0")"
 work=${CARGO_TARGET_DIR:-$PWD/../../target}/python
@@ -36,7 +36,7 @@ if "$work/venv/bin/python" -c 'import google.protobuf' 2>/dev/null; then
     exit 1
 fi
 python3 -m venv "$work/peer"
-# six: the module imports it and does not say so.
+# The module imports six without declaring it.
 "$work/peer/bin/python" $pip aws_kinesis_agg==1.2.3 protobuf==7.36.2 six==1.17.0
 export AWS_KINESIS_AGG_PYTHON=$work/peer/bin/python
 
@@ -60,8 +60,8 @@ stage "memory check"
 if ! command -v valgrind >/dev/null; then
     apt-get -o DPkg::Lock::Timeout=400 install -y -qq --no-install-recommends valgrind
 fi
-# Without Python's own allocator, so that each object is a block of its own. The interpreter has
-# findings without us: ours have a frame in the extension.
+# Without Python's own allocator, so that each object is a separate block. The interpreter itself
+# causes findings, too: ours have a frame in the extension.
 PYTHONMALLOC=malloc valgrind -q --leak-check=full --show-leak-kinds=definite \
     --log-file="$work/valgrind.log" "$work/venv/bin/python" tests/memory_check.py
 if grep -E "_native|Invalid (read|write|free)" "$work/valgrind.log"; then

@@ -20,7 +20,7 @@ CASES = pathlib.Path(__file__).parent / "cases"
 
 
 class Numbered:
-    """Makes cases, with a number for each within its rule."""
+    """Makes cases, and numbers them within their rules."""
 
     def __init__(self):
         self.counts = {}
@@ -108,7 +108,7 @@ def frames(case):
 
 
 def many_keys(case):
-    """Tables that are so long that an index takes two bytes."""
+    """Makes key tables so long that an index takes two bytes."""
     for number, count in enumerate([127, 128, 129, 140, 300]):
         random = Random("many-keys", number)
         parts = [Value("key", b"%x" % n) for n in range(count)]
@@ -122,7 +122,7 @@ def many_keys(case):
 
 
 def mutated(case):
-    """Messages of which bytes were changed, left out, doubled or put in."""
+    """Makes messages with bytes changed, removed, doubled or inserted."""
     names = list(TWISTS)
     for number in range(400):
         random = Random("mutated", number)
@@ -157,7 +157,7 @@ def encode_cases():
 
 
 def written():
-    """User records to write, each behind its rule."""
+    """Yields rules and the user records to write for each."""
     for number in range(40):
         random = Random("keys-once", number)
         keys = [f"key-{n}" for n in range(1 + random.below(5))]
@@ -188,8 +188,8 @@ def written():
     yield "empty-data", ("a", None, "")
     yield "empty-data", ("a", "5", ""), ("a", "5", "")
     for key in ["k", "\u00fc" * 256]:
-        # What is not data in a Kinesis record of one user record: the frame, the key as
-        # it is in the table and around the blob, and the heads of all fields.
+        # The size of a Kinesis record with one user record, without the data: the frame, the
+        # key in the table and as the outer key, and the heads of all fields.
         length = len(key.encode())
         rest = 20 + len(law._len_field(1, key.encode())) + length + 4 + 2 + 4
         for data_len in [law.DEFAULT_MAX_SIZE - rest + over for over in (-1, 0, 1)]:

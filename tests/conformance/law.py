@@ -1,7 +1,7 @@
 """The law of the format in plain Python, written to be read next to its text.
 
-`decode(blob)` returns what a reader owes for a blob, `encode(user_records)` what a
-writer owes for user records. It is slow and has no dependencies. It was written from
+`decode(blob)` returns what a reader must return for a blob, `encode(user_records)` what a
+writer must write for user records. It is slow and has no dependencies. It was written from
 the rules and shares no code with the crates or with `generate.py`, so that an error in
 one shows as a difference.
 """
@@ -199,7 +199,8 @@ def encode(user_records, max_size=DEFAULT_MAX_SIZE):
         alone = _size([user_record])
         if alone > max_size:
             raise Rejected(number)
-        # Together they are never larger than their sum: no need to look closer below it.
+        # An aggregate is never larger than the sum of its user records alone: below the limit,
+        # there is no need to compute its exact size.
         sum_of_sizes += alone
         if sum_of_sizes > max_size and together and _size([*together, user_record]) > max_size:
             aggregates.append(together)

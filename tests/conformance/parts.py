@@ -1,4 +1,4 @@
-"""Messages as parts whose meaning is known, and what a reader owes for them.
+"""Messages as parts whose meaning is known, and what a reader must return for them.
 
 Nothing here reads bytes: the outcome follows from the parts.
 """
@@ -129,7 +129,7 @@ class Found(Exception):
 
 
 def outcome(parts):
-    """Returns what a reader owes for the blob of these parts, as the case files write it."""
+    """Returns what a reader must return for the blob of these parts, as the case files write it."""
     try:
         message = _meaning(parts, len(MAGIC))
         return {"user_records": _user_records(message)}
@@ -188,7 +188,7 @@ def _hex(value):
 
 
 class Sketch:
-    """A message that is being made up. It starts valid, in the KPL's order."""
+    """A message that is being generated. It starts valid, in the KPL's order."""
 
     def __init__(self, random):
         self.random = random

@@ -25,7 +25,8 @@ PYTHON = os.environ.get("PYTHON", "python3")
 KCL = f"java -Dlogback.configurationFile={HERE}/peers/logback.xml -cp {os.environ.get('KCL_JARS')}"
 NONE_SHOWN = ["reason", "offset"]
 
-# Name, title in the tables, commands, and what it does not show, so what is not compared.
+# Name, title in the tables, commands, and the aspects that it does not show, which are therefore
+# not compared.
 PEERS = {
     "kcl": (
         "KCL 3.1.3",

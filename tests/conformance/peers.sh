@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Other programs on the conformance cases: `peers.sh [--check] [PEER...]`, all peers if none
-# is named. It keeps their answers, and with --check compares them with those that are kept.
+# Runs other programs on the conformance cases: `peers.sh [--check] [PEER...]`, all peers if none
+# is named. It stores their answers, or with --check compares them with the stored ones.
 #
 # Installs the programs below the target folder, once.
 set -euo pipefail

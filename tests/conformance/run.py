@@ -147,7 +147,7 @@ def data_of(data):
 
 
 def judge_encode(case, aggregates, status, without=()):
-    """Returns "ok", or in a few words how the aggregates differ from what is owed."""
+    """Returns "ok", or in a few words how the aggregates differ from the expected ones."""
     rejected = status != 0 or any("rejected" in line for line in aggregates)
     blobs = [base64.b64decode(line["data"]) for line in aggregates if "data" in line]
     if "wrapping" in without and case.get("aggregates") and len(blobs) == len(case["user_records"]) == 1:

@@ -65,7 +65,7 @@ def wire_type(sketch):
 def last_wins(sketch):
     for parts in (sketch.any_record().parts, sketch.any_tag().parts):
         value = sketch.random.pick([part for part in parts if isinstance(part, Value)])
-        # The first one may be an index outside its table.
+        # The first value may be an index outside its table, since it is ignored.
         first = value.value + 99 if isinstance(value.value, int) else value.value + b"!"
         parts.insert(0, Value(value.name, first))
 
@@ -222,7 +222,7 @@ def faults(random, level):
     }
 
 
-# Followed by another field, these would be other faults.
+# These must be last: followed by another field, they would be other faults.
 LAST_IN_MESSAGE = ["truncated", "length-by-one"]
 
 
@@ -248,7 +248,7 @@ def without(name):
         random = sketch.random
         parts = sketch.any_tag().parts if name == "tag_key" else sketch.any_record().parts
         parts[:] = [part for part in parts if part.name != name]
-        if random.below(2):  # With another wire type it is still missing.
+        if random.below(2):  # A field of the wrong wire type does not replace it.
             number, right = Value.FIELDS[name]
             wrong, value = random.pick([pair for pair in VALUES if pair[0] != right])
             parts.append(Skipped(tag(number, wrong) + value))

@@ -1,4 +1,4 @@
-"""Whether what a program printed is what it should have done.
+"""Checks that a program printed what it should.
 
 Standard input: the program's output. Arguments: the command line tool, the
 program's name. The tool checks and deaggregates the blobs.
@@ -39,7 +39,7 @@ if program == "producer":
 elif program == "async_stream":
     expect(readings == 2 * list(range(10)), f"not two whole aggregates: {readings}")
 elif program == "flash_log":
-    # What was sealed is sent. A reset may come before its line is printed, and after.
+    # What was sealed must be sent. A reset may happen before or after the line about it is printed.
     sealed = []
     for (key, value), (next_key, next_value) in zip(values, values[1:]):
         if (key, next_key) == ("sealed_from", "sealed_to"):
@@ -47,7 +47,7 @@ elif program == "flash_log":
     expect(len(sealed) > 200, "hardly anything was sealed")
     arrived = set(readings)
     expect(arrived.issuperset(sealed), f"sealed, but not sent: {sorted(set(sealed) - arrived)}")
-    # What is lost is known to be lost: each gap is an aggregate that the next start reported.
+    # Every loss must be reported: each gap is an aggregate that the next start reported as lost.
     missing = set(range(400)) - arrived
     gaps = sum(number - 1 not in missing for number in missing)
     lost = sum(numbers_named("found_lost"))

@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# The same two jobs with this codec and with other protobuf libraries for small
+# Runs the same two jobs with this codec and with other protobuf libraries for small
 # devices, on two Cortex-M: write 20 readings of 32 bytes from 5 sensors into one
 # blob, and read it back. Prints README.md's table.
 #
-# All get the same readings and the same MD5 (src/lib.rs of peers/). Text is what
-# a program with one job has beside that of one that has only the readings, the
-# frame and MD5. Static memory is beside the blob's own 1024 bytes. A program
-# without panics links as it is; one that can panic only if it is given a place
-# to go.
+# All use the same readings and the same MD5 (src/lib.rs of peers/). Text is that of a
+# program with one job, minus that of a program with only the readings, the frame and
+# MD5. Static memory does not include the blob's own 1024 bytes. A program that can panic
+# links only if the symbol that its panic handler calls is defined.
 set -euo pipefail
 cd "$(dirname "$0")"
 target_dir=${CARGO_TARGET_DIR:-$PWD/target}
@@ -28,7 +27,7 @@ fetch_nanopb() {
         apt-get -qq -o DPkg::Lock::Timeout=400 install -y --no-install-recommends "${packages[@]}" >/dev/null
     fi
     if ! [ -f "$nanopb/source/pb.h" ]; then
-        # Lists of its own: the machine's have no sources, as a rule.
+        # Separate package lists: those of the machine usually contain no sources.
         sed 's/^Types: deb$/Types: deb-src/' /etc/apt/sources.list.d/debian.sources >"$apt/src.sources"
         local apt_get=(apt-get -qq -o "Dir::Etc::sourcelist=$apt/src.sources" -o Dir::Etc::sourceparts=-
             -o "Dir::State::lists=$apt/lists" -o APT::Sandbox::User=root)
@@ -41,7 +40,7 @@ fetch_nanopb() {
         aggregated_record.proto
 }
 
-# The archive of nanopb and its message for a target.
+# Compiles nanopb and its message into an archive for a target.
 compile_nanopb() {
     local target=$1 cpu=$2 file
     local into=$nanopb/$target

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Builds and runs the codec as firmware for three Cortex-M, in QEMU, and measures
 # it. `--json` prints one object a target, last.
-# `--set-ceilings` makes what it measures, plus 2 %, the most that is allowed.
+# `--set-ceilings` sets the allowed maximum of each size to what it measures plus 2 %.
 #
 # Proved: the programs link without a panic handler (src/lib.rs), without an
 # allocator and within 16 KiB of RAM; the aggregates of the KPL are read and
-# written byte for byte; what does not fit is refused and leaves no trace; the
+# written byte for byte; what does not fit is rejected and changes nothing; the
 # digest that the sensor wrote is the one that md5sum computes.
 #
 # Proved by the command line tool, which checks and deaggregates what they print
@@ -14,20 +14,22 @@
 # all that it sealed and reports the rest as lost; an asynchronous stream that is
 # cancelled seals no blob with a hole.
 #
-# Measured: text in bytes. `text_md5` is what size_md5 has beside start code and
-# memcpy and its kin; `text_encode` and `text_decode` are what size_encode and
-# size_decode have beside these and MD5, `text_encode_any` that of one whose user
-# records may have explicit hash keys, and `text_encode_sections` is that of
-# size_sections, which writes with known keys, `text_encode_stream` that of
-# size_stream, which writes without a buffer; `ram_encode_stream` is all that it
-# holds, MD5 included; `text_encode_async` is that of size_async, the same into an
-# asynchronous device, and `ram_push_future` what a future of `push` holds. `text_defmt`
-# is what logging an error, a user record and an aggregate with defmt adds to a
-# program that logs already (thumbv7m only). `bss` is that of the sensor, its buffer of 512 bytes included. Stack in bytes, MD5 included, by painting. Instructions
-# for each user record of 32 bytes, its share of tables and MD5 included.
+# Measured, in bytes of text:
+# - `text_md5`: size_md5, without start code and memcpy and similar functions;
+# - `text_encode`, `text_decode`: size_encode and size_decode, without these and MD5;
+# - `text_encode_any`: the same for user records that may have explicit hash keys;
+# - `text_encode_sections`: size_sections, which writes with known keys;
+# - `text_encode_stream`: size_stream, which writes without a buffer;
+# - `text_encode_async`: size_async, the same into an asynchronous device;
+# - `text_defmt`: what logging an error, a user record and an aggregate with defmt adds
+#   to a program that logs already (thumbv7m only).
+# In bytes of memory: `ram_encode_stream` is the state of the stream writer including MD5,
+# `ram_push_future` a future of `push`, `bss` that of the sensor including its buffer of
+# 512 bytes. Stack in bytes, including MD5, by painting. Instructions for each user record
+# of 32 bytes, including its share of tables and MD5.
 set -euo pipefail
 cd "$(dirname "$0")"
-# Before sizes.sh chooses another compiler.
+# Built before sizes.sh selects another compiler.
 cargo build --quiet --locked --manifest-path ../../Cargo.toml -p kinesis-agg-cli
 tool=${CARGO_TARGET_DIR:-$PWD/../../target}/debug/kinesis-agg
 json=false set_ceilings=false
@@ -44,7 +46,7 @@ export CARGO_TARGET_DIR=$target_dir
 firmware_dir=$PWD
 . ./sizes.sh
 
-# The blob's last 16 bytes are the MD5 of all between them and the magic.
+# The blob's last 16 bytes must be the MD5 of everything between them and the magic.
 has_good_digest() {
     local hex=$1 message
     message=${hex:8:${#hex}-40}
@@ -69,7 +71,7 @@ measure() {
         python3 outcome.py "$tool" $program <<<"$output" >&2 || fail "$program on $target"
     done
     future=$(sed -n 's/^ram_push_future=//p' <<<"$output")
-    # Polling a future again that is complete is the one panic there; the compiler adds it.
+    # The only panic allowed is the one that the compiler adds for polling a complete future.
     panics=$(arm-none-eabi-nm -C "$dir/async_stream" | grep -o 'core::panicking::.*' |
         grep -vE '::(panic_fmt|panic_const::panic_const_async_fn_resumed)' || true)
     [ -z "$panics" ] || fail "async_stream on $target can panic: $panics"
@@ -98,7 +100,7 @@ measure() {
         "$async_stream" "$future")")
 }
 
-# What the codec adds to a program that logs, without a function of core::fmt.
+# Measures what the codec adds to a program that logs, and checks that it links no core::fmt.
 measure_defmt() {
     local target=$1 machine=$2 dir=$target_dir/$1/release object last
     features=defmt

@@ -1,7 +1,7 @@
-# Sourced by run.sh and peers.sh: how a program is built for a Cortex-M, run and weighed.
+# Sourced by run.sh and peers.sh: builds a program for a Cortex-M, runs it and measures its size.
 #
 # The compiler is Debian's: it comes with the sources of its core library, which
-# -Zbuild-std builds for targets that no toolchain here has.
+# -Zbuild-std builds for targets without a prebuilt one.
 
 packages=(rustc-web cargo-web rust-web-src binutils-arm-none-eabi qemu-system-arm)
 if ! dpkg --status "${packages[@]}" >/dev/null 2>&1; then
@@ -9,7 +9,7 @@ if ! dpkg --status "${packages[@]}" >/dev/null 2>&1; then
     apt-get -qq update
     apt-get -qq -o DPkg::Lock::Timeout=400 install -y --no-install-recommends "${packages[@]}" >/dev/null
 fi
-# Debian's cargo would else take the rustc that comes first in PATH.
+# Otherwise, Debian's cargo would use the first rustc in PATH.
 export RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc
 
 fail() {
@@ -29,7 +29,7 @@ build() {
         --features "${features:-}"
 }
 
-# Bytes of a program beside start code and the compiler's own functions.
+# Prints the bytes of a program without start code and the compiler's own functions.
 own_size() {
     local all rest
     all=$(arm-none-eabi-size -A "$1" | awk '$1 == ".text" || $1 == ".rodata" || $1 == ".data" { sum += $2 } END { print sum }')
@@ -39,7 +39,7 @@ own_size() {
     echo $((all - rest))
 }
 
-# Bytes of static memory.
+# Prints the bytes of static memory.
 static_size() {
     arm-none-eabi-size -A "$1" | awk '$1 == ".bss" || $1 == ".data" { sum += $2 } END { print sum }'
 }

@@ -1,5 +1,5 @@
-"""What the processors wrote down, held against what was written and what the
-daemon promises.
+"""Compares the logs of the processors with what was written and with what the
+daemon guarantees.
 """
 
 import json
@@ -14,7 +14,7 @@ class Session:
         self.worker = worker
         self.shard, self.resumed_at = None, None
         self.begun_at, self.ended_at = None, None
-        # It ended by itself, and not by a crash.
+        # The process ended normally, not with a crash.
         self.shut_down_at, self.is_over = None, False
         self.processed, self.checkpoints, self.undecoded = [], [], set()
         for line in lines:
@@ -33,7 +33,7 @@ class Session:
                 case "shard ended":
                     self.ended_at, self.is_over = line["at"], True
                 case "shutdown requested":
-                    # Also when the lease is handed over to another worker.
+                    # This also happens when the lease is handed over to another worker.
                     self.is_over = True
                     if line["error"] is None:
                         self.shut_down_at = line["at"]
@@ -45,7 +45,7 @@ class Session:
 
 
 def number(text):
-    """A sequence number; the KCL's words lie before all of them."""
+    """Returns a sequence number as an integer; the KCL's words precede all of them."""
     return int(text) if text.isdecimal() else -1
 
 
@@ -53,7 +53,7 @@ def read_sessions(folder, workers):
     sessions = []
     for worker in workers:
         for log in pathlib.Path(folder).glob(f"{worker}.*.ndjson"):
-            # The last line may be being written.
+            # The last line may be incomplete.
             lines = log.read_text().splitlines(keepends=True)
             lines = [json.loads(line) for line in lines if line.endswith("\n")]
             session = Session(worker, lines)
@@ -63,12 +63,12 @@ def read_sessions(folder, workers):
 
 
 def judge(sessions, expected):
-    """The result, and what is wrong."""
+    """Returns the result and the faults."""
     faults = []
     processed = [one for session in sessions for one in session.processed]
     processed.sort(key=lambda one: one["at"])
 
-    # First sights, in order per key.
+    # Each record when it was first seen. These must be in order for each key.
     seen, latest, disorder = set(), {}, 0
     for one in processed:
         if one["record"] not in seen:
@@ -94,7 +94,7 @@ def judge(sessions, expected):
     owners = {}
     takeovers = resumed_inside = inside = 0
     for session in sessions:
-        # A checkpoint may be stored whose answer never arrived, and not be in a log.
+        # A checkpoint whose answer never arrived may be stored, but is not in a log.
         known = [
             one["position"]
             for other in sessions

@@ -25,7 +25,7 @@ import boto3
 from judge import judge, read_sessions
 
 STREAM = "stream"
-# What the KCL cannot take apart: a user record without data, and another digest.
+# Records that the KCL cannot deaggregate: one lacks its data, one has a wrong digest.
 MESSAGE = b"\x1a\x02\x08\x00"
 UNDECODED = {
     "malformed": b"\xf3\x89\x9a\xc2" + MESSAGE + hashlib.md5(MESSAGE).digest(),
@@ -37,7 +37,7 @@ SHARDS = 4
 # The control reads a stream of one shard that does not change.
 CONTROL = "control"
 CONTROL_WRITTEN = (20, 50, 2)
-# Until the first records; a daemon needs most of a minute.
+# Time until the first records, in seconds; a daemon needs most of a minute.
 START = 180
 # The leader of the workers keeps its lock for two minutes after its death.
 TAKEOVER = 240
@@ -84,7 +84,7 @@ class Daemon:
         self.name, self.world = name, world
         self.starts, self.is_over = 0, False
         self.properties = world.folder / f"{name}.properties"
-        # The application, and so its lease table, is called as the stream.
+        # The application, and so its lease table, has the name of the stream.
         self.settings = f"""executableName = {world.programs / "worker"}
 streamName = {stream}
 applicationName = {stream}
@@ -123,11 +123,11 @@ shutdownGraceMillis = 30000
 
     def start(self):
         self.starts += 1
-        # Another worker with each start, as by default. A lease that is being handed
-        # over while its worker ends would wait for a worker of the old name.
+        # A new worker name at each start, as by default. Otherwise, a lease that is being
+        # handed over while its worker ends would wait for a worker with the old name.
         worker_id = f"workerId = {self.name}-{self.starts}\n"
         self.properties.write_text(self.settings + worker_id)
-        # A session of its own, to be killed with all of its processes.
+        # A separate session, so that all of its processes can be killed.
         self.process = subprocess.Popen(
             self.command,
             env=self.environment,
@@ -153,7 +153,7 @@ shutdownGraceMillis = 30000
 
     def terminate(self, seconds):
         self.is_over = True
-        # Only the daemon: it tells its processes itself.
+        # Only the daemon: it ends its own processes.
         self.process.terminate()
         self.thread.join(seconds)
 
@@ -238,7 +238,7 @@ class World:
         return []
 
     def owners(self):
-        """The daemons that hold a lease."""
+        """Returns the daemons that hold a lease."""
         leases = self.items(STREAM)
         leases = [one for one in leases if one["checkpoint"]["S"] != "SHARD_END"]
         return {daemon(one.get("leaseOwner", {}).get("S", "")) for one in leases}
@@ -257,7 +257,7 @@ def daemon(worker_id):
 
 
 def records(keys, numbers, _):
-    """All that a writer writes."""
+    """Returns all records that a writer writes."""
     return {f"key-{key}/{number}" for key in range(keys) for number in range(numbers)}
 
 
@@ -339,15 +339,15 @@ def panic(world, one):
 
 
 def run_control(world, stack):
-    """A processor that checkpoints before it processes, and panics in between, has
-    to lose records; else the judge sees nothing. Returns what is wrong.
+    """Runs a processor that checkpoints before it processes and panics in between. It
+    must lose records, or the judge detects nothing. Returns the faults.
     """
     if world.start_writer(CONTROL, CONTROL_WRITTEN).wait(60):
         raise ChildProcessError("the control's writer failed")
     control = Daemon(world, CONTROL, "control")
     stack.callback(control.kill)
     panic(world, control)
-    # To process what the checkpoint left, if anything.
+    # Time to process what follows the checkpoint, if anything.
     time.sleep(5)
     control.kill()
     result, faults = judge(world.sessions("control"), records(*CONTROL_WRITTEN))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Record processors under two real MultiLangDaemons, on loopback: shards split and
+# Runs record processors under two real MultiLangDaemons, on loopback: shards split and
 # merge, one processor panics, one daemon is killed. Nothing may be lost.
 #
 # Needs node, python3 and a Java runtime (installed with apt if there is none and
@@ -30,7 +30,7 @@ if ! [ -e "$server/node_modules/kinesis-local" ]; then
     mkdir -p "$server"
     npm install --prefix "$server" --silent --no-audit --no-fund --ignore-scripts kinesis-local@0.6.2
 fi
-# What a process does by itself; builds the programs, too.
+# Tests a process without a daemon; this also builds the programs.
 cargo test -q --locked -p kinesis-agg-multilang --test process >&2
 exec "$tools/venv/bin/python" tests/multilang/run.py \
     --programs "$target/debug" \

@@ -3,13 +3,13 @@
 #
 # src/lib.rs exports a root for each of them, named `Type__function`, and has a
 # panic handler that calls CODEC_PANIC_REACHABLE, which nothing defines. After
-# fat LTO and --gc-sections the symbol is in the list of undefined ones exactly
-# if some root can reach a panic. Arithmetic is checked for overflow throughout,
-# so that a sum that could wrap shows, too.
+# fat LTO and --gc-sections, the symbol is undefined if and only if some root can reach
+# a panic. All arithmetic is checked for overflow, so that the check also finds sums
+# that could wrap.
 #
 # The names of the roots are compared with the public functions in the source,
-# and two controls with a panic in them have to be found. All of it is done with
-# and without the codec's feature `fast`.
+# and two controls that contain a panic must be found. All of this is done with and
+# without the codec's feature `fast`.
 set -euo pipefail
 cd "$(dirname "$0")"
 target_dir=${CARGO_TARGET_DIR:-$PWD/target}

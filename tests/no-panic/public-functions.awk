@@ -7,7 +7,7 @@ in_tests { next }
     header = header == "" ? $0 : header " " $0
     if ($0 !~ /{}?$/) { next }
     is_trait = header ~ / for [&A-Z]/
-    # A trait of the crate's own, which its users never see; and logs, which tests/firmware links.
+    # Skips a private trait, and the implementations for logs, which tests/firmware links.
     if (header ~ /^impl(<[^>]*>)? (Num|defmt::Format) for /) { header = ""; type = ""; next }
     name = header
     if (is_trait) { sub(/.* for &?/, "", name) } else { sub(/^impl(<[^>]*(<[^>]*>[^>]*)*>)? /, "", name) }

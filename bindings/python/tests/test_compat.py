@@ -119,7 +119,7 @@ def test_copies_and_pickles_go_on_by_themselves():
 
 
 def test_settings_of_another_aggregator_are_not_inherited():
-    """Memory is used again, settings are not."""
+    """Memory is reused, settings are not."""
     other = kinesis_agg.Aggregator(max_size=200, outer_key="kpl", lone="raw")
     while other.add("b", b"x" * 50) is None:
         pass

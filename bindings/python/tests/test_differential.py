@@ -139,7 +139,7 @@ def test_each_reads_what_the_other_writes(peer, seed):
     contents = [record.get_contents() for record in complete if record]
     assert all(len(data) + len(key.encode()) <= max_size for key, _, data in contents)
     if max_size > 100_000:
-        # The module counts each use of a key again, and not the outer key.
+        # The module counts a key at each use, and does not count the outer key.
         assert len(contents) <= len(written)
     firsts = {(r[0], r[2]) for r in given}
     assert all((key, explicit) in firsts for key, explicit, _ in contents)
@@ -156,7 +156,7 @@ def test_each_reads_what_the_other_writes(peer, seed):
 
 def test_where_the_module_loses_what_we_keep(peer):
     """The rows of the table of differences that can be shown with bytes."""
-    # Within 20 bytes of the limit it emits an aggregate that is empty, and loses the record.
+    # Within 20 bytes of the limit, it emits an empty aggregate and loses the record.
     lost = [("a", bytes((1 << 20) - 25), None)]
     written = peer("write", lost, 1 << 20)
     assert not any(r.outcome == "aggregated" for r in kinesis_agg.deaggregate([written[0][2]]))
@@ -166,7 +166,7 @@ def test_where_the_module_loses_what_we_keep(peer):
     record = record_of(random.Random(7), "lambda", blob)
     assert len(peer("read", [record], None)[0]) == 1
     assert deaggregate_records([record]) == [record]
-    # Explicit hash keys that nobody gave.
+    # Explicit hash keys that the producer did not set.
     two = [("a", b"x", "7"), ("b", b"y", None)]
     aggregator = RecordAggregator()
     for user_record in two:

@@ -1,4 +1,4 @@
-"""The Python in README.md and docs runs. Protects those who copy it."""
+"""Runs the Python code in README.md and docs. Protects users who copy it."""
 
 import re
 import subprocess

@@ -23,7 +23,7 @@ def event_record(blob):
 
 
 def as_key(key):
-    """A key of the Python column: text, or bytes that are not UTF-8."""
+    """Returns a key of the Python column: str, or bytes if it is not UTF-8."""
     return bytes.fromhex(key["bytes_hex"]) if isinstance(key, dict) else key
 
 

@@ -267,7 +267,7 @@ def test_nothing_leaks():
     blocks(30)
     before = blocks(30)
     after = blocks(300)
-    # A leak of one object a round would be 300.
+    # If each round leaked an object, there would be 300.
     assert after - before < 60
 
 
@@ -292,5 +292,5 @@ def test_memory_outside_python_s_allocator_does_not_grow():
     before = resident()
     for _ in range(30):
         work()
-    # One aggregate a round would be 30 MB.
+    # If each round leaked an aggregate, it would be 30 MB.
     assert resident() - before < 15 << 20

@@ -1,4 +1,4 @@
-"""The native face. Protects that its settings do what the core's do, that what it takes
+"""The native interface. Protects that its settings do what the core's do, that what it accepts
 from boto3 and Powertools is read, and that no user record is lost on the way to a shard."""
 
 import base64
@@ -165,7 +165,7 @@ def test_powertools():
 
 
 class Client:
-    """What a manager needs of boto3's client: ListShards, in pages."""
+    """A client with the part of boto3's that a manager needs: ListShards, in pages."""
 
     def __init__(self, *pages):
         self.pages, self.calls = list(pages), []

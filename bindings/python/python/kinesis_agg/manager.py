@@ -52,7 +52,7 @@ class AggregationManager:
         self._callback = callback
         self._clock = clock
         self._start = clock()
-        # Guards the order of what is complete; a callback may call the manager again.
+        # Guards the order of complete aggregates. Reentrant: a callback may call the manager.
         self._lock = threading.RLock()
         self._complete: deque[Aggregate] = deque()
         self._is_delivering = False
@@ -197,5 +197,5 @@ class AggregationManager:
                 try:
                     self.flush_due()
                 except Exception:
-                    # The aggregate is handed out again by the next call.
+                    # The next call passes the aggregate to the callback again.
                     _log.exception("the callback of an AggregationManager failed")
