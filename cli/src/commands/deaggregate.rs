@@ -171,7 +171,7 @@ impl Args {
 struct Printer<'a> {
     args: &'a Args,
     deaggregator: Deaggregator<Notes>,
-    /// Payloads that contain line ends.
+    /// Payloads that contain line ends, although each is printed on one line.
     broken_lines: u64,
 }
 
@@ -337,7 +337,7 @@ struct Notes {
     record: usize,
     is_empty: bool,
     left_out_count: u64,
-    /// Distinct partition keys of the user records that were left out: one more than is
+    /// Distinct partition keys of the user records that were left out, at most one more than is
     /// reported.
     left_out_keys: Vec<String>,
 }

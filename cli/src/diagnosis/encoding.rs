@@ -127,7 +127,7 @@ fn decompress_block(data: &[u8]) -> Option<(&'static str, Vec<u8>)> {
 
 fn from_text(data: &[u8]) -> Option<(&'static str, Vec<u8>)> {
     let text = data.trim_ascii();
-    // Each byte of the magic is not ASCII, so UTF-8 turns it into two bytes.
+    // No byte of the magic is ASCII, so UTF-8 turns each into two bytes.
     let as_latin_1: String = MAGIC.map(char::from).iter().collect();
     if data.starts_with(as_latin_1.as_bytes()) {
         let characters = str::from_utf8(data).ok()?.chars();

@@ -467,7 +467,7 @@ impl Found {
     }
 }
 
-/// Returns the command that wraps lines at this length by default.
+/// Returns the command that by default writes this many bytes in a line.
 const fn wrapped_by(data: &[u8]) -> Option<&'static str> {
     match data.len() {
         30 => Some("`xxd -p` (without -c 0)"),

@@ -7,7 +7,7 @@ use kinesis_agg::codec::limits::{DIGEST_LEN, MAGIC_LEN};
 use kinesis_agg::codec::{Digest, Frame, MAGIC};
 
 /// The bytes that may still be hashed. Some searches take time quadratic in the length of a
-/// blob, so without this limit one damaged input could keep a command busy for hours.
+/// blob, so without this limit one damaged input could keep a command busy for ever.
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: usize,
@@ -30,7 +30,7 @@ impl Budget {
     }
 
     /// Like [`spend`](Self::spend), for hashing a message of this length once for each of its
-    /// bits.
+    /// bits. Also returns false if that is too much for one blob.
     fn spend_on_bits(&mut self, message_len: usize) -> bool {
         const MAX_OF_A_BLOB: usize = 32 << 20;
         let needed = message_len.saturating_mul(8).saturating_mul(message_len);

@@ -108,8 +108,8 @@ impl OpenFile {
         self.bytes.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// Returns the start of the file: at least one whole line that is not blank, and what was
-    /// read with it.
+    /// Returns the start of the file: a line that is not blank, whole unless it is very long, and
+    /// what was read with it.
     pub(crate) fn head(&mut self, idle: Idle<'_>) -> anyhow::Result<&[u8]> {
         const MAX_LEN: usize = 1 << 16;
         while self.rest().len() < MAX_LEN
