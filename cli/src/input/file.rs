@@ -192,7 +192,6 @@ impl OpenFile {
     ///
     /// After text that is not JSON, reading continues at the next line; if the fault is on a
     /// later line of the document, at the next line that starts like a document.
-    /// further down, at the next line that starts like a document.
     pub(crate) fn next_document<T>(
         &mut self,
         idle: Idle<'_>,

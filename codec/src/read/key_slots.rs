@@ -109,7 +109,6 @@ impl KeyTables {
 
     /// Returns the key with this index; `None` only if `message` is not the one that was
     /// indexed.
-    /// indexed.
     // See `UserRecordCursor::advance`.
     #[cfg_attr(feature = "fast", inline(always))]
     pub(crate) fn key<'buf>(
