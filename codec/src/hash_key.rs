@@ -205,8 +205,8 @@ const BASE: Word = if HALF_LEN == 4 { 1_000_000_000 } else { 10_000 };
 const GROUPS: usize = MAX_HASH_KEY_DECIMAL_LEN.div_ceil(GROUP_LEN);
 
 impl HashKeyDecimal {
-    /// Long multiplication in words. Dividing a `u128` takes kilobytes of code on a processor without
-    /// an instruction for it.
+    /// Long multiplication in words. Dividing a `u128` takes kilobytes of code on a processor
+    /// without an instruction for it.
     fn of(number: u128) -> Self {
         let mut groups = [0_u32; GROUPS];
         for half in number.to_be_bytes().chunks_exact(HALF_LEN) {

@@ -197,7 +197,8 @@ impl<'buf> RecordTags<'buf> {
         }
     }
 
-    /// Returns true if there is no source of tags. If false, there may still be no tags.
+    /// Returns true if there are certainly no tags, without reading any. If false, there may still
+    /// be no tags.
     #[inline(always)]
     pub(crate) const fn is_blank(&self) -> bool {
         match self.0 {
