@@ -89,9 +89,10 @@
 //! ```
 //!
 //! Without the feature `fast`, reading and writing take less code and more time. Here, the
-//! buffer takes 1 KiB and the stack 0.6 KiB, which leaves 14 KiB for the network. The only
-//! partition key is the device's name: then every aggregate is in the right shard, however many
-//! shards the stream has.
+//! buffer takes 1 KiB and the stack 0.6 KiB, which leaves 14 KiB for the link: enough for a
+//! UART, a radio or a modem that does TLS, seldom for TLS on the device. The only partition
+//! key is the device's name: then every aggregate is in the right shard, however many shards
+//! the stream has.
 //!
 //! ```
 //! # #[cfg(feature = "embedded-io")] {
@@ -113,7 +114,8 @@
 //!         Err(error) if error.is_full() => {
 //!             let full = writer.finish()?;
 //!             while send(full.data(), link).is_none() {
-//!                 // The blob stays in the buffer: wait, and send it again.
+//!                 // The blob stays in the buffer: wait, and send it again. The receiver must
+//!                 // find the start of a frame again, for example after a pause.
 //!             }
 //!             writer.try_push(&reading)
 //!         }
