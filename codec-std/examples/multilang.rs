@@ -5,8 +5,9 @@
 //! of a daemon from a file:
 //!
 //! ```sh
-//! cargo run --example multilang --features multilang -- target < examples/multilang.ndjson
-//! cat target/shardId-000000000000.json
+//! cargo run -p kinesis-agg --example multilang --features multilang -- target/counts \
+//!     < codec-std/examples/multilang.ndjson
+//! cat target/counts/shardId-000000000000.json
 //! ```
 
 extern crate alloc;
@@ -130,6 +131,7 @@ impl RecordProcessor for Counter {
 
 fn main() -> Result<(), Box<dyn core::error::Error>> {
     let directory = env::args().nth(1).ok_or("usage: multilang DIRECTORY")?;
+    fs::create_dir_all(&directory)?;
     multilang::run(Counter::new(Path::new(&directory)))?;
     Ok(())
 }
