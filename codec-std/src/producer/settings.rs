@@ -65,7 +65,8 @@ pub const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 pub enum UnfitForRaw {
     /// They are rejected
     /// ([`RejectionReason::CannotGoRaw`](crate::shards::RejectionReason::CannotGoRaw)).
-    /// Those already accepted when the stream changes to this distribution fail.
+    /// Those still waiting to be sent when the stream changes to this
+    /// distribution fail.
     #[default]
     Reject,
     /// Each is sent as an aggregate of one user record, and sent again until the
@@ -424,7 +425,7 @@ impl ProducerSettings {
         u64::try_from(len).unwrap_or(u64::MAX)
     }
 
-    /// Returns until when a user record waits for the aggregate to fill.
+    /// Returns until when a user record waits for more user records.
     pub(super) fn due_at(
         &self,
         put_at: Duration,
