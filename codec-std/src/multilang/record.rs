@@ -1,4 +1,4 @@
-//! The records that the daemon passes on.
+//! Records from the daemon.
 
 use core::time::Duration;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,11 +9,11 @@ use kinesis_agg_codec::{DecodeError, Parsed, PlainReason};
 use crate::digests;
 use crate::read::{ExtendedSequenceNumber, MalformedPolicy, MalformedRecord, SequenceNumberError};
 
-/// A record as the daemon passes it on: a user record of an aggregate, or a
-/// Kinesis record that the KCL did not take apart.
+/// A record from the daemon: a user record of an aggregate, or a Kinesis record
+/// that the KCL did not deaggregate.
 ///
-/// The daemon does not pass on explicit hash keys, nor whether a record came out
-/// of an aggregate.
+/// The daemon does not pass on explicit hash keys, or whether a record was in an
+/// aggregate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DaemonRecord {
     pub(super) data: Bytes,

@@ -69,8 +69,8 @@ pub trait StreamService: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`RequestFailure`] if asking again can help. A service that denies or
-    /// rejects the question is an answer: [`DistributionAnswer::Denied`].
+    /// [`RequestFailure`] if retrying can help. If the service denies or rejects
+    /// the request, return [`DistributionAnswer::Denied`] instead.
     fn distribution(
         &self,
     ) -> impl Future<Output = Result<DistributionAnswer, RequestFailure>> + Send;
