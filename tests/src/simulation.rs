@@ -928,7 +928,7 @@ impl Simulation {
             match self.random.below(5) {
                 // The request never arrives.
                 0 => self.after(latency, Event::Failure(id, no_answer())),
-                // The request arrives after the producer was told that it failed.
+                // The request arrives after its failure was reported.
                 1 => {
                     self.after(latency, Event::Failure(id, no_answer()));
                     let late = latency + self.random.below(2_000) * MS;

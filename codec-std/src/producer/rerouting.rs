@@ -40,7 +40,7 @@ impl<T> ProducerCore<T> {
     }
 
     /// Fails up to `left` expired user records. Returns true if there are more, or
-    /// if Kinesis records were taken out to be taken apart.
+    /// if Kinesis records wait for a later step to take them apart.
     fn expire(&mut self, mut left: usize) -> bool {
         while let Some(place) = self.lanes.expired(self.now) {
             if left == 0 || !self.unrouted.is_empty() {
@@ -97,7 +97,7 @@ impl<T> ProducerCore<T> {
         self.give_back(sealed, awaits_listing);
     }
 
-    /// Queues a Kinesis record to be taken apart. The next [`step`](Self::step)s
+    /// Queues a Kinesis record for taking apart. The next [`step`](Self::step)s
     /// return its user records to their queues, or fail those that have expired or
     /// have no attempts left.
     pub(super) fn give_back(&mut self, sealed: Sealed<T>, awaits_listing: Duration) {
