@@ -1,4 +1,4 @@
-//! Guides; each is also a file of the crate.
+//! Guides. Each is also a Markdown file in the crate.
 
 #[doc = include_str!("../MIGRATION.md")]
 pub mod migration {}

@@ -1,9 +1,9 @@
-//! When each lane has to be looked at.
+//! The time of the next event of each lane.
 
 use alloc::collections::BTreeSet;
 use core::time::Duration;
 
-/// At most one time for each place, and the earliest of them.
+/// Timers: at most one time for each place, and the earliest of them.
 ///
 /// Setting a time is logarithmic in the number of places.
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    /// Timers for that many places, none of which is set.
+    /// Returns timers for `place_count` places, none of which is set.
     pub(crate) fn new(place_count: usize) -> Self {
         Self {
             entries: BTreeSet::new(),
@@ -36,12 +36,12 @@ impl Timers {
         self.entries.extend(at.map(|at| (at, place)));
     }
 
-    /// The earliest time.
+    /// Returns the earliest time.
     pub(crate) fn next(&self) -> Option<Duration> {
         self.entries.first().map(|&(at, _)| at)
     }
 
-    /// The place with the earliest time, if that time is not after `now`.
+    /// Returns the place with the earliest time, if that time is not after `now`.
     pub(crate) fn due(&self, now: Duration) -> Option<usize> {
         let &(at, place) = self.entries.first()?;
         (at <= now).then_some(place)

@@ -1,4 +1,4 @@
-//! The SDK's records in and out. Protects that no data is copied on the way and
+//! Converts from and to records of the SDK. Protects that no data is copied and
 //! that absent keys stay absent.
 
 use aws_sdk_kinesis::config::http::HttpResponse;
@@ -54,7 +54,7 @@ fn user_records_borrow_from_the_sdk_s_record() {
         );
     }
     assert_eq!(delivered[3].partition_key().unwrap(), "p");
-    // Automatic record distribution needs no key.
+    // With automatic record distribution, a record needs no key.
     assert!(delivered[4].partition_key().is_none());
 }
 
@@ -88,7 +88,7 @@ fn an_aggregate_becomes_an_entry_under_its_keys() {
         assert_eq!(entry.data().as_ref().as_ptr(), memory);
         assert_eq!(entry.partition_key(), Some(partition_key));
         assert_eq!(entry.explicit_hash_key, explicit_hash_key);
-        // And back, as a consumer gets it.
+        // And back, as a consumer receives it.
         let back = record(entry.data.into_inner(), Some(partition_key));
         assert_eq!(deaggregate(&[back]).count(), 3);
     }
@@ -153,7 +153,7 @@ fn a_shard_keeps_its_range_parents_and_end_and_a_bad_range_names_it() {
     }
 }
 
-/// Protects the producer's reactions: each kind of failure has its own.
+/// Protects the producer's reactions, which depend on the kind of failure.
 #[test]
 fn an_error_becomes_the_failure_that_its_code_and_status_stand_for() {
     let failure = |code: &str, message: Option<&str>, status: u16| {

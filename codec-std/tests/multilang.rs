@@ -1,5 +1,5 @@
-//! The protocol with the MultiLangDaemon: what each line means, what no line can
-//! do, and what a runner answers.
+//! Tests the protocol with the MultiLangDaemon: the meaning of each line, that no
+//! line can cause a panic, and the answers of a runner.
 
 use core::cell::RefCell;
 use core::num::NonZeroU32;
@@ -16,17 +16,18 @@ use kinesis_agg::multilang::{
 use kinesis_agg::read::{MalformedPolicy, PlainReason, SequenceNumberError};
 use kinesis_agg::{OwnedUserRecord, RecordAggregator};
 
-/// As KCL 3.1.3 writes it.
+/// A line as KCL 3.1.3 writes it.
 const INITIALIZE: &str = r#"{"action":"initialize","shardId":"shardId-000000000001","sequenceNumber":"TRIM_HORIZON","subSequenceNumber":0}"#;
 
-/// As KCL 3.1.3 writes it, but for the second partition key, as on AUTO streams.
+/// A line as KCL 3.1.3 writes it, except that the second partition key is missing,
+/// as on AUTO streams.
 const RECORDS: &str = r#"{"action":"processRecords","records":[{"data":"ZDI=","partitionKey":"k2","sequenceNumber":"49680652530419191241966325290656491076420434338697445394","approximateArrivalTimestamp":1795890724373,"subSequenceNumber":0,"action":"record"},{"data":"","partitionKey":null,"sequenceNumber":"49680652530419191241966325290656491076420434338697445394","approximateArrivalTimestamp":1795890724373,"subSequenceNumber":1,"action":"record"}],"millisBehindLatest":1500}"#;
 
 const STORED: &str =
     r#"{"action":"checkpoint","sequenceNumber":null,"subSequenceNumber":null,"error":null}"#;
 
-/// A whole life, one line of each action; the variants of KCL 2 have fewer
-/// fields, in another order.
+/// The lines of a complete session, with each action. The variants of KCL 2 have
+/// fewer fields, in another order.
 const LINES: &[&str] = &[
     INITIALIZE,
     r#"{"shardId":"shardId-000000000001","action":"initialize","sequenceNumber":"7"}"#,
@@ -42,7 +43,7 @@ const LINES: &[&str] = &[
     r#"{"action":"somethingNew","of":{"KCL":[4]}}"#,
 ];
 
-/// The protocol in each of its states.
+/// Returns the protocol in each of its states.
 fn states() -> [Protocol; 4] {
     let new = Protocol::new();
     let mut idle = new.clone();
@@ -59,7 +60,7 @@ fn receive(line: &str) -> Event {
     let results = states().map(|mut state| state.receive(line.as_bytes()));
     let mut events: Vec<_> = results.into_iter().flatten().collect();
     let event = events.pop().expect("expected in no state");
-    // What is not known may also come before `initialize`.
+    // Unknown actions may also arrive before `initialize`.
     let is_known = !matches!(event, Event::Unknown { .. });
     assert_eq!(events.len(), usize::from(!is_known), "{line}");
     event
@@ -122,8 +123,8 @@ fn what_is_missing_is_unknown_and_no_number_is_too_long() {
     assert_eq!(record.approximate_arrival_timestamp(), Some(before));
 }
 
-/// Nothing that arrives can panic, no part of a line is taken for one, and a line
-/// that fails changes nothing.
+/// Protects against panics on any input, against accepting a part of a line, and
+/// against state changes by a line that fails.
 #[test]
 fn every_prefix_and_every_damaged_byte_is_an_event_or_an_error_that_names_the_line() {
     for line in LINES {
@@ -233,7 +234,7 @@ fn a_protocol_that_is_driven_wrongly_makes_no_line() {
     assert_eq!(too_large, Err(MisuseError::SubSequenceNumberTooLarge));
 }
 
-/// An aggregate, as the KCL passes it on if it cannot take it apart.
+/// Returns the line for an aggregate that the KCL cannot deaggregate.
 fn line_with(data: &[u8], sub_sequence_number: u64) -> String {
     use base64::Engine as _;
     let data = base64::engine::general_purpose::STANDARD.encode(data);
@@ -258,11 +259,11 @@ fn what_the_kcl_did_not_take_apart_is_flagged() {
     let valid = valid_aggregate();
     let mut other_digest = valid.clone();
     *other_digest.last_mut().unwrap() ^= 1;
-    // A record without data, under the digest of that.
+    // A user record without data, with a valid digest.
     let malformed = b"\xf3\x89\x9a\xc2\x1a\x02\x08\x00\x52\x83\x06\x59\xb7\x13\xfc\xf5\x65\x27\x6c\xdc\xd1\x89\xb8\xa7";
     let undecoded = |data: &[u8], sub| records(&line_with(data, sub)).records()[0].undecoded();
     assert_eq!(undecoded(b"data", 0), None);
-    // It came out of another one, and nobody opens it a second time.
+    // A valid aggregate is a user record's data, and is not deaggregated again.
     assert_eq!(undecoded(&valid, 0), None);
     let plain = |reason| Some(Undecoded::Plain(reason));
     assert_eq!(
@@ -293,7 +294,7 @@ fn what_the_kcl_did_not_take_apart_is_flagged() {
     assert_eq!(filtered.records(), &batch.records()[1..]);
 }
 
-/// What a test's processor does with records.
+/// How the processor of a test processes records.
 type OnRecords = fn(&[DaemonRecord], &mut Checkpointer<'_>) -> Result<(), ProcessorError>;
 
 struct Processor<'a> {
@@ -484,8 +485,8 @@ fn each_rejection_has_its_type_and_is_not_tried_again() {
     run_with(Runner::new(), on_records, &lines).0.unwrap();
 }
 
-/// The shard is another worker's then, and what the processor says no longer
-/// matters; it must not end a daemon that has other shards.
+/// Protects the daemon's other shards: once another worker holds the lease, an
+/// error of the processor must not end the process.
 #[test]
 fn an_error_after_a_lost_lease_does_not_end_the_process() {
     let shutdown = rejected("ShutdownException");
@@ -496,7 +497,7 @@ fn an_error_after_a_lost_lease_does_not_end_the_process() {
     assert_eq!(calls, ["initialize", "process_records", "lease_lost"]);
     assert_eq!(output.last(), Some(&status("leaseLost")));
 
-    // The end of a shard cannot be answered without its checkpoint.
+    // `shardEnded` cannot be answered without its checkpoint.
     let lines = [INITIALIZE, r#"{"action":"shardEnded"}"#, &shutdown];
     let (result, _, output) = run_with(Runner::new(), on_records, &lines);
     assert!(matches!(
@@ -511,7 +512,7 @@ fn an_error_after_a_lost_lease_does_not_end_the_process() {
 
 #[test]
 fn a_connection_that_ends_during_a_checkpoint_ends_the_runner() {
-    // The processor ignores it.
+    // The processor ignores the error.
     let on_records: OnRecords = |_, checkpointer| {
         for _ in 0..2 {
             let error = checkpointer.checkpoint().unwrap_err();
@@ -530,7 +531,7 @@ fn a_connection_that_ends_during_a_checkpoint_ends_the_runner() {
     assert_eq!(error.line_number, 3);
     assert!(matches!(error.kind, ProtocolErrorKind::Unexpected { .. }));
 
-    /// Neither reads nor writes.
+    /// Fails to read and to write.
     struct Broken;
 
     impl Read for Broken {

@@ -1,5 +1,5 @@
-//! Serialized values deserialize to the same values. Protects stored checkpoints and
-//! records from changing when they are read back.
+//! Tests that serialized values deserialize to the same values. Protects stored
+//! checkpoints and records from changing when they are read back.
 
 use kinesis_agg::{
     ExtendedSequenceNumber, HashKey, KinesisRecord, OwnedUserRecord, SequenceNumber,

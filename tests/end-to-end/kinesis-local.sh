@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The producer against kinesis-mock, as npm has it: what the server in the same
+# Tests the producer against kinesis-mock from npm, for what the server in the same
 # process lacks. Needs node. Fails if a test did not run.
 #
-# Installs the server below the target folder, once.
+# Installs the server in the target folder, once.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
@@ -11,7 +11,7 @@ if ! [ -e "$server/node_modules/kinesis-local" ]; then
     mkdir -p "$server"
     npm install --prefix "$server" --silent --no-audit --no-fund --ignore-scripts kinesis-local@0.6.2
 fi
-# Built first: a server that waits for a compiler helps nobody.
+# Builds first, so that the server does not run during the build.
 cargo test -q --locked -p kinesis-agg-end-to-end --test kinesis_local --no-run
 
 read -r plain tls < <(node -e '
@@ -25,14 +25,15 @@ scratch=$(mktemp -d)
 pid=
 stop() {
     if [ -n "$pid" ]; then
-        # Asked nicely, it stays as long as somebody is connected.
+        # SIGTERM does not end it while a client is connected.
         kill -KILL "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
     fi
     rm -rf "$scratch"
 }
 trap stop EXIT
-# It looks for its certificate in its own folder.
+# The server looks for its certificate in the current folder, so it starts in its
+# own.
 (
     cd "$server/node_modules/kinesis-local"
     KINESIS_MOCK_PLAIN_PORT=$plain KINESIS_MOCK_TLS_PORT=$tls SHARD_LIMIT=1000 \

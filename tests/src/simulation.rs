@@ -1,10 +1,10 @@
-//! A stream that splits, merges, throttles, loses answers, distributes records
-//! itself for a while, and is deleted and created again; with a producer before
-//! it and two consumers behind it. One seed is one run, and always the same one.
+//! Simulates a producer, a stream and two consumers. The stream splits, merges,
+//! throttles, loses answers, distributes records itself for a while, and is deleted
+//! and created again. Each seed determines one run, which is reproducible.
 //!
-//! The consumers know nothing of the producer. One is a model of the KCL: it
-//! reads shard by shard and drops an aggregate as a whole if one user record
-//! is outside of the shard's range. The other takes everything.
+//! The consumers share no state with the producer. One is a model of the KCL: it
+//! reads shard by shard and drops a whole aggregate if one of its user records is
+//! outside of the shard's range. The other accepts everything.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -19,30 +19,32 @@ use kinesis_agg::shards::RejectionReason;
 use kinesis_agg::write::{Limits, LoneUserRecord, OuterKey};
 use kinesis_agg::{HashKey, HashKeyRange, OwnedUserRecord, RecordAggregator, Shard, ShardMap};
 
-/// What is simulated: our producer, or a control that breaks a promise.
+/// The producer to simulate: this crate's, or a control that breaks a promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "for tests, which name all")]
 pub enum Rule {
-    /// Ours: delivered if the shard has all user records of the aggregate.
+    /// This crate's producer: delivered if the shard has all user records of the
+    /// aggregate.
     WholeAggregate,
-    /// The KPL's: delivered if the shard has this user record. Only the others
-    /// of the aggregate are sent again.
+    /// The KPL's rule: delivered if the shard has this user record. Only the other
+    /// user records of the aggregate are sent again.
     PerUserRecord,
-    /// No knowledge of shards: user records of all shards share aggregates,
-    /// and what is stored is delivered.
+    /// No knowledge of shards: user records of all shards share aggregates, and
+    /// all that are stored count as delivered.
     AnyShard,
-    /// Ours, but the list of shards is trusted for ever, whatever the stream
-    /// says.
+    /// This crate's producer, but it trusts its list of shards forever, whatever
+    /// the stream answers.
     NeverDoubts,
-    /// Ours, but two callers push without regard to each other.
+    /// This crate's producer, but two callers push without coordination.
     TwoCallers,
-    /// Ours, but hash keys are shared by what is in flight, for each seed.
+    /// This crate's producer with [`Order::None`](kinesis_agg::producer::Order::None)
+    /// for each seed: Kinesis records in flight may share hash keys.
     NoOrder,
-    /// Ours, but the driver wakes later than it is asked to.
+    /// This crate's producer, but the driver wakes later than requested.
     WakesLate,
 }
 
-/// What became of the user records of some runs.
+/// The outcomes of the user records of some runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "for tests, which name all")]
 pub struct Tally {
@@ -56,30 +58,29 @@ pub struct Tally {
     pub failed: u64,
     /// Reported as delivered, and not seen by one of the consumers.
     pub lost: u64,
-    /// Those of them in runs of a stream that distributed records itself.
+    /// Lost user records in runs of a stream that distributed records itself.
     pub auto_lost: u64,
-    /// Those of them in runs of a stream that was created again.
+    /// Lost user records in runs of a stream that was created again.
     pub recreated_lost: u64,
-    /// Without exactly one end, returned other than they were, or seen and
-    /// never pushed.
+    /// User records without exactly one outcome, returned with changes, or seen by
+    /// a consumer but never pushed.
     pub unaccounted: u64,
-    /// Seen again by the consumer that takes everything.
+    /// Seen again by the consumer that accepts everything.
     pub duplicates: u64,
-    /// Delivered before an earlier one of the same hash key, or after a later
-    /// one, though the order was not given up.
+    /// Delivered before an earlier one of the same hash key, or after a later one,
+    /// although order was required.
     pub order_violations: u64,
-    /// The same where the order was given up.
+    /// The same where no order was required.
     pub out_of_order: u64,
     /// The most Kinesis records of one shard that were in flight at once.
     pub most_in_flight: u64,
-    /// Sent or failed later than their time to live allows, though not in
-    /// flight.
+    /// Sent or failed later than their time to live allows, although not in flight.
     pub late_end: u64,
     /// Moments at which the producer held more than its bound.
     pub over_bound: u64,
     /// Splits and merges.
     pub reshards: u64,
-    /// Aggregates that were put where a consumer drops them.
+    /// Aggregates that were stored in a shard where a consumer drops them.
     pub dropped_aggregates: u64,
     /// Changes of how the stream distributes records.
     pub switches: u64,
@@ -90,7 +91,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Adds another run's numbers.
+    /// Adds the numbers of another run.
     pub const fn add(&mut self, other: &Self) {
         self.user_records += other.user_records;
         self.rejected += other.rejected;
@@ -115,7 +116,7 @@ impl Tally {
         self.recreations += other.recreations;
     }
 
-    /// True if a promise was broken.
+    /// Returns true if a promise was broken.
     #[must_use]
     pub const fn is_bad(&self) -> bool {
         self.lost + self.unaccounted + self.order_violations + self.late_end + self.over_bound > 0
@@ -162,7 +163,7 @@ struct ShardModel {
     shard: Shard,
     created_at: u64,
     closed_at: Option<u64>,
-    /// Each record and its place among all records of the stream.
+    /// Each record with its number among all records of the stream.
     records: Vec<(u64, PutRecord)>,
 }
 
@@ -171,7 +172,7 @@ impl ShardModel {
         self.shard.hash_key_range()
     }
 
-    /// As a listing at that time has it.
+    /// Returns the shard as a listing at that time contains it, if it does.
     fn listed(&self, at: u64) -> Option<Shard> {
         let shard = self.shard.clone();
         let is_closed = self.closed_at.is_some_and(|closed_at| closed_at <= at);
@@ -184,7 +185,7 @@ impl ShardModel {
 struct Stream {
     /// Empty while the stream is deleted.
     shards: Vec<ShardModel>,
-    /// Those of streams that were deleted.
+    /// The shards of deleted streams.
     past: Vec<ShardModel>,
     record_count: u64,
     reshards: u64,
@@ -276,18 +277,18 @@ impl Stream {
 }
 
 enum Event {
-    /// One more user record is there to be pushed.
+    /// Another user record is ready to be pushed.
     Push,
-    /// What was rejected for lack of room is tried again.
+    /// User records that were rejected for lack of room are pushed again.
     PushAgain,
-    /// The producer asked to be called.
+    /// The time at which the producer asked to be called.
     Wake,
     Reshard,
-    /// The stream distributes records itself from now on, or by key.
+    /// The stream switches between distributing records itself and by key.
     Switch,
     Delete,
     CreateAgain,
-    /// The producer's clock is set right, or wrong.
+    /// The producer's clock jumps.
     ClockJump(i64),
     Arrival {
         id: RequestId,
@@ -297,12 +298,12 @@ enum Event {
     Answer {
         id: RequestId,
         results: Vec<PutResult>,
-        /// By the KPL's rule, these are delivered now.
+        /// User records that are delivered by the KPL's rule.
         by_themselves: Vec<u64>,
     },
     Failure(RequestId, RequestFailure),
     Listed {
-        /// As the producer's clock had it.
+        /// By the producer's clock.
         requested_at: Duration,
         shards: Result<Vec<Shard>, RequestFailure>,
         distribution: Option<DistributionAnswer>,
@@ -316,14 +317,14 @@ enum Fate {
     AnswerCut,
 }
 
-/// What the simulation knows of a user record that the producer accepted.
+/// What the simulation knows about a user record that the producer accepted.
 struct Accepted {
     /// When its time to live is over.
     expiry: Duration,
     /// The last moment at which it was in flight.
     in_flight_until: Duration,
     requests_in_flight: u32,
-    /// It was held while the stream kept no order.
+    /// True if it was held while the stream kept no order.
     is_unordered: bool,
     end: Option<End>,
 }
@@ -338,11 +339,11 @@ struct Simulation {
     has_own_ttl: bool,
     has_order: bool,
     now: u64,
-    /// What the producer's clock shows beside that.
+    /// The offset of the producer's clock from that time.
     clock_offset: i64,
     /// The latest time passed to the producer.
     clock: Duration,
-    /// From where to where the clock jumped.
+    /// The times of the clock before and after each jump.
     jumps: Vec<(Duration, Duration)>,
     schedule: BTreeMap<(u64, u64), Event>,
     scheduled: u64,
@@ -350,9 +351,9 @@ struct Simulation {
     is_between_steps: bool,
     is_listing: bool,
     may_ask: bool,
-    /// All that is pushed, in order of their tokens.
+    /// All user records to push, by token.
     user_records: Vec<OwnedUserRecord>,
-    /// When each of them was there to be pushed.
+    /// When each of them was ready to be pushed.
     put_at: Vec<Duration>,
     next: usize,
     is_waiting: bool,
@@ -360,10 +361,10 @@ struct Simulation {
     last_put_at: Duration,
     in_flight: HashMap<RequestId, Vec<u64>>,
     tally: Tally,
-    /// Percent.
+    /// In percent.
     throttling: u64,
     losses: u64,
-    /// By the KPL's rule: delivered one by one, and not to be sent again.
+    /// User records that are delivered by the KPL's rule and not sent again.
     by_themselves: HashSet<u64>,
 }
 
@@ -379,7 +380,7 @@ fn duration(micros: u64) -> Duration {
 
 const MS: u64 = 1_000;
 const ANY_SHARD: &str = "any shard";
-/// What the clock shows at the start, so that it can go back.
+/// The time of the clock at the start: not 0, so that the clock can go back.
 const CLOCK_START: u64 = 60_000 * MS;
 
 fn signed(micros: u64) -> i64 {
@@ -421,7 +422,7 @@ impl Simulation {
             .with_refresh_interval(duration((200 + random.below(5_000)) * MS))
             .with_ttl(ttl);
         if random.percent(30) {
-            // Longer than anything lives.
+            // Longer than the time to live.
             settings = settings.with_max_age(ttl + duration(random.below(1_000) * MS));
         }
         if seed.is_multiple_of(3) {
@@ -538,11 +539,11 @@ impl Simulation {
         }
         if has_recreation {
             let deleted_at = simulation.random.below(length);
-            // A faster one is not noticed.
+            // The producer does not notice a faster recreation.
             let pause = max_silence + MS + simulation.random.below(2_000) * MS;
             simulation.at(deleted_at, Event::Delete);
             simulation.at(deleted_at + pause, Event::CreateAgain);
-            // Those that come when it is there again, or not yet.
+            // User records that are pushed around the recreation.
             for _ in 0..count / 4 {
                 let at = deleted_at + simulation.random.below(2 * pause);
                 simulation.at(at, Event::Push);
@@ -584,7 +585,7 @@ impl Simulation {
         self.random.below(longest)
     }
 
-    /// What the producer's clock shows.
+    /// Reads the producer's clock.
     fn read_clock(&mut self) -> Duration {
         let shown = signed(self.now) + self.clock_offset;
         let shown = duration(u64::try_from(shown).unwrap_or_default());
@@ -668,7 +669,7 @@ impl Simulation {
                 let keep = duration(self.random.below(500) * MS);
                 match shards {
                     Ok(shards) => {
-                        // Pages of two moments need not make a map.
+                        // Pages from two moments need not form a map.
                         if let Ok(map) = self.producer.map().refreshed(shards, now, keep) {
                             self.producer.replace_map(map, requested_at, now);
                         }
@@ -682,7 +683,7 @@ impl Simulation {
         }
     }
 
-    /// The failure as it is reported to the producer.
+    /// Returns the failure to report to the producer.
     fn told(&self, failure: RequestFailure) -> RequestFailure {
         match (self.rule, failure) {
             (Rule::NeverDoubts, RequestFailure::StreamNotFound(text)) => {
@@ -692,7 +693,7 @@ impl Simulation {
         }
     }
 
-    /// A request is no longer in flight.
+    /// Updates the user records of a request that is no longer in flight.
     fn landed(&mut self, id: RequestId) {
         let clock = self.clock;
         for token in self.in_flight.remove(&id).unwrap() {
@@ -702,11 +703,11 @@ impl Simulation {
         }
     }
 
-    /// In order: what was rejected for lack of room goes before what comes
-    /// later.
+    /// Pushes user records in order: those that were rejected for lack of room
+    /// before later ones.
     fn push(&mut self) {
         while self.next < self.put_at.len() && !self.is_waiting {
-            // Two callers: of two user records, the later one first.
+            // Two callers: the later of two user records is pushed first.
             let swapped = match self.rule {
                 Rule::TwoCallers => (self.next ^ 1).min(self.user_records.len() - 1),
                 _ => self.next,
@@ -716,7 +717,7 @@ impl Simulation {
             let user_record = &self.user_records[swapped];
             let now = self.read_clock_again();
             if put_at + self.ttl <= self.clock {
-                // As the driver does.
+                // Like the driver.
                 self.next += 1;
                 self.tally.rejected += 1;
                 continue;
@@ -781,7 +782,7 @@ impl Simulation {
         duration(u64::try_from(shown).unwrap_or_default())
     }
 
-    /// What a driver does after each event.
+    /// Calls the producer as a driver does after each event.
     fn drive(&mut self) {
         let now = self.read_clock();
         if self.stream.is_auto || self.producer.distribution() == Distribution::Auto {
@@ -792,7 +793,7 @@ impl Simulation {
         }
         self.is_between_steps = !self.is_between_steps && self.random.percent(3);
         if self.is_between_steps {
-            // Others run between two steps, and what happens then is first.
+            // Other tasks run between two steps, and their events are handled first.
             self.producer.step(now);
             self.after(1, Event::Wake);
             return;
@@ -859,7 +860,7 @@ impl Simulation {
                     latest = after;
                 }
             }
-            // The simulation has a microsecond, the producer a nanosecond.
+            // The simulation counts microseconds, the producer nanoseconds.
             self.tally.late_end += u64::from(self.clock > latest + duration(2));
         }
     }
@@ -889,7 +890,7 @@ impl Simulation {
         self.after(latency + tail, listed);
     }
 
-    /// The shards, as of some time ago; the pages may be of two moments.
+    /// Returns the shards as of some time ago. The pages may be from two moments.
     fn listing(&mut self) -> Vec<Shard> {
         let ago = if self.random.percent(30) {
             self.random.below(200) * MS
@@ -925,9 +926,9 @@ impl Simulation {
         let no_answer = || RequestFailure::NoAnswer("timeout".into());
         if self.random.percent(self.losses) {
             match self.random.below(5) {
-                // Never arrives.
+                // The request never arrives.
                 0 => self.after(latency, Event::Failure(id, no_answer())),
-                // Arrives when nobody believes in it any longer.
+                // The request arrives after its failure was reported.
                 1 => {
                     self.after(latency, Event::Failure(id, no_answer()));
                     let late = latency + self.random.below(2_000) * MS;
@@ -952,7 +953,8 @@ impl Simulation {
             return;
         }
         let fate = Fate::Answered;
-        // Some are so slow that the stream can be another one when they arrive.
+        // Some requests are so slow that the stream may have been created again when
+        // they arrive.
         let slow = if self.random.percent(1) {
             self.random.below(8_000) * MS
         } else {
@@ -1017,7 +1019,8 @@ impl Simulation {
         }
     }
 
-    /// Sends on what the KPL would: not what it takes for delivered already.
+    /// Puts the user records that the KPL would send: not those that it considers
+    /// delivered.
     fn put_as_kpl(&mut self, record: &PutRecord, by_themselves: &mut Vec<u64>) -> PutResult {
         let all = deaggregate(record);
         let rest: Vec<_> = all
@@ -1028,7 +1031,7 @@ impl Simulation {
             return self.stream.put(record, &mut self.random);
         };
         if rest.is_empty() {
-            // Nothing is left to send, so the answer for the rest is made up.
+            // Nothing is left to send, so this returns a made-up answer.
             let shard = self.producer.map().shard_of(first);
             return PutResult::Stored {
                 shard_id: Arc::clone(shard.id()),
@@ -1056,7 +1059,7 @@ impl Simulation {
         result
     }
 
-    /// Reads the whole stream, and compares.
+    /// Reads the whole stream, and compares it with the reports of the producer.
     fn tally(mut self) -> Tally {
         let mut tally = self.tally;
         for token in &self.by_themselves {
@@ -1065,7 +1068,7 @@ impl Simulation {
             }
         }
         tally.reshards = self.stream.reshards;
-        // Shards in the order of their records: parents before children.
+        // Shards in reading order: parents before children.
         let shards = self.stream.past.iter().chain(&self.stream.shards);
         let mut records: Vec<_> = shards
             .flat_map(|shard| {
@@ -1078,7 +1081,7 @@ impl Simulation {
         let mut latest: HashMap<HashKey, u64> = HashMap::new();
         for (_, range, record) in records {
             let user_records = deaggregate(record);
-            // What is not aggregated is dropped by no consumer.
+            // No consumer drops a raw record.
             let is_dropped =
                 is_aggregated(record) && !user_records.iter().all(|(_, key)| range.contains(*key));
             tally.dropped_aggregates += u64::from(is_dropped);
@@ -1136,7 +1139,7 @@ fn hash_key_of(record: &PutRecord) -> HashKey {
     record.explicit_hash_key.unwrap_or_else(of_key)
 }
 
-/// Token and hash key of each user record.
+/// Returns the token and the hash key of each user record.
 fn deaggregate(record: &PutRecord) -> Vec<(u64, HashKey)> {
     let token = |data: &[u8]| u64::from_be_bytes(*data.first_chunk().unwrap());
     let records = [record.data.clone()];

@@ -1,6 +1,6 @@
-//! `ProducerCore`, answer by answer. Protects the promise that each user record
-//! ends once, and as delivered only where a consumer that drops whole
-//! aggregates gets it.
+//! Tests `ProducerCore`, answer by answer. Protects the promise that each user
+//! record has exactly one outcome, and is reported as delivered only if a consumer
+//! that drops whole aggregates receives it.
 
 use core::error::Error as _;
 use core::time::Duration;
@@ -28,7 +28,7 @@ fn halves() -> Vec<Shard> {
     vec![shard("low", 0, 99), shard("high", 100, MAX)]
 }
 
-/// "one" after its split at 100.
+/// The shards after "one" was split at 100.
 fn split() -> Vec<Shard> {
     vec![
         shard("one", 0, MAX).closed(),
@@ -47,7 +47,7 @@ fn user_record(hash_key: u128) -> OwnedUserRecord {
         .with_tag("t", None)
 }
 
-/// At once, without company and without limits of the rate.
+/// Settings that send each user record at once, without rate limits.
 fn settings() -> ProducerSettings {
     ProducerSettings::new()
         .with_max_age(Duration::ZERO)
@@ -68,7 +68,7 @@ fn push(producer: &mut ProducerCore<u128>, hash_keys: &[u128], now: Duration) {
     }
 }
 
-/// The hash keys in each record of a request.
+/// Returns the hash keys in each record of a request.
 fn keys(request: &PutRequest) -> Vec<Vec<u128>> {
     let keys = |data| {
         let records = [data];
@@ -96,7 +96,7 @@ fn throttled() -> PutResult {
     }
 }
 
-/// Tokens of what was delivered, and where.
+/// Returns the token and the shard of each delivered user record.
 fn delivered(producer: &mut ProducerCore<u128>) -> Vec<(u128, String)> {
     let mut delivered = Vec::new();
     while let Some(event) = producer.poll_event() {
@@ -123,7 +123,7 @@ fn failures(producer: &mut ProducerCore<u128>) -> Vec<(u128, Failure)> {
     failures
 }
 
-/// The next request at or after `now`, and its time.
+/// Returns the next request at or after `now`, and its time.
 fn next_request(producer: &mut ProducerCore<u128>, mut now: Duration) -> (PutRequest, Duration) {
     for _ in 0..100 {
         if let Some(request) = producer.poll_request(now) {
@@ -156,7 +156,7 @@ fn a_user_record_is_delivered_with_its_place() {
     }
     assert_eq!((producer.buffered_len(), producer.buffered_count()), (0, 0));
     assert_eq!(producer.poll_timeout(), None);
-    // A second answer to the same request is nobody's.
+    // A second answer to the same request is rejected.
     let again = producer.handle_answer(request.id, vec![stored("one", "1")], ms(9));
     assert!(again.is_err());
 }
@@ -166,13 +166,13 @@ fn an_aggregate_that_a_split_cut_is_sent_again_as_a_whole() {
     let mut producer = producer(one(), settings());
     push(&mut producer, &[5, 500, 6], ms(0));
     let request = producer.poll_request(ms(0)).unwrap();
-    // It went to the shard of its outer key. The KPL would send 500 alone.
+    // It was stored in the shard of its outer key. The KPL would resend only 500.
     let map = producer.map().refreshed(split(), ms(1), ms(0)).unwrap();
     producer.replace_map(map, ms(1), ms(1));
     let answer = vec![stored("low", "1")];
     producer.handle_answer(request.id, answer, ms(9)).unwrap();
     assert_eq!(delivered(&mut producer), []);
-    // The map is new already, so there is nothing to wait for.
+    // The map is new already, so the resend does not wait for a listing.
     assert!(!producer.wants_refresh());
     let request = producer.poll_request(ms(9)).unwrap();
     let mut sent = keys(&request);
@@ -201,7 +201,7 @@ fn a_shard_that_no_map_knows_is_judged_when_one_does() {
         .unwrap();
     assert!(producer.wants_refresh());
     assert_eq!(delivered(&mut producer), []);
-    // What is undecided keeps its place before later user records of its keys.
+    // Undecided user records stay before later ones with the same hash keys.
     push(&mut producer, &[5], ms(2));
     assert!(producer.poll_request(ms(2)).is_none());
     let map = producer.map().refreshed(split(), ms(3), ms(0)).unwrap();
@@ -239,7 +239,7 @@ fn a_late_answer_is_judged_by_a_closed_shard() {
     let request = producer.poll_request(ms(0)).unwrap();
     let map = producer.map().refreshed(split(), ms(1), ms(0)).unwrap();
     producer.replace_map(map, ms(1), ms(1));
-    // Stored before the split: "one" has both, and its consumers read them.
+    // Stored before the split: "one" contains both, and its consumers read them.
     producer
         .handle_answer(request.id, vec![stored("one", "1")], ms(2))
         .unwrap();
@@ -367,7 +367,7 @@ fn what_expires_comes_back_with_its_story() {
         .handle_answer(request.id, vec![throttled()], ms(10))
         .unwrap();
     let (request, again) = next_request(&mut producer, ms(10));
-    // In flight, its time may be over: the answer can still be good.
+    // In flight, it does not expire: the answer may still report it as stored.
     assert!(producer.poll_request(ms(2_000)).is_none());
     assert!(producer.poll_event().is_none());
     let lost = RequestFailure::NoAnswer("reset".into());
@@ -388,7 +388,7 @@ fn what_expires_comes_back_with_its_story() {
         !printed.contains("user_record"),
         "user data in a log: {printed}"
     );
-    // A program that prints the chain of causes prints each once.
+    // A program that prints the chain of causes prints each cause once.
     let texts = [failure.to_string(), failure.source().unwrap().to_string()];
     assert_eq!(
         texts,
@@ -421,14 +421,15 @@ fn a_user_record_can_expire_before_anything_was_sent() {
         panic!("one failure");
     };
     assert_eq!(failure.attempts.count(), 0);
-    // What is younger goes on, in an aggregate without it.
+    // The later user record is sent in an aggregate without the expired one.
     let answer = vec![stored("high", "1")];
     producer.handle_answer(high.id, answer, ms(101)).unwrap();
     let request = producer.poll_request(ms(101)).unwrap();
     assert_eq!(keys(&request), [[6]]);
 }
 
-/// Who waits for company until the end would never be sent.
+/// Protects user records that would otherwise wait for the aggregate to fill until
+/// they expire.
 #[test]
 fn nobody_waits_for_company_for_more_than_half_of_the_time_to_live() {
     let settings = settings().with_max_age(ms(60_000)).with_ttl(ms(1_000));
@@ -448,7 +449,7 @@ fn the_time_to_live_starts_with_the_put() {
     push(&mut producer, &[500], ms(0));
     let _in_flight = producer.poll_request(ms(0)).unwrap();
     producer.push(user_record(5), 5, ms(0), ms(900)).unwrap();
-    // Before an earlier put, and after now: both count as the nearest that is right.
+    // `put_at` before that of an earlier put, and after now: both are clamped.
     producer.push(user_record(6), 6, ms(300), ms(950)).unwrap();
     producer.push(user_record(7), 7, ms(200), ms(950)).unwrap();
     producer
@@ -484,8 +485,8 @@ fn a_clock_that_goes_back_neither_stalls_nor_reorders() {
     assert_eq!(delivered(&mut producer).len(), 2);
 }
 
-/// Companions of what expires go back to their places, not before what was
-/// pushed earlier.
+/// User records that shared an aggregate with an expired one return to their
+/// places, not before those that were pushed earlier.
 #[test]
 fn what_is_left_of_an_expired_aggregate_overtakes_nothing() {
     let limits = Limits::new().with_max_count(2).unwrap();
@@ -540,7 +541,7 @@ fn what_is_left_of_an_expired_aggregate_overtakes_nothing() {
     assert_eq!(sent, ["data 1", "data 2", "data 3"]);
 }
 
-/// All that wait to be sent again expire in time, not only the first of them.
+/// All user records that wait to be sent again expire in time, not only the first.
 #[test]
 fn what_two_merged_shards_had_in_flight_expires_in_time() {
     let seconds = |seconds: u64| ms(1_000 * seconds);
@@ -561,7 +562,7 @@ fn what_two_merged_shards_had_in_flight_expires_in_time() {
         let closed = halves().into_iter().map(Shard::closed);
         let map = ShardMap::new(closed.chain([merged])).unwrap();
         producer.replace_map(map, seconds(4), seconds(4));
-        // The younger one comes back first.
+        // The later request is answered first.
         for (id, at) in [(high.id, 28), (low.id, 29)] {
             let answer = vec![throttled()];
             producer.handle_answer(id, answer, seconds(at)).unwrap();
@@ -661,7 +662,7 @@ fn a_shard_gets_no_more_than_its_rate() {
             .with_ttl(Duration::MAX);
         let mut producer = producer(one(), settings);
         for n in 0..100 {
-            // 117 bytes each, the outer key counted.
+            // 117 bytes each, including the outer key.
             let record = OwnedUserRecord::new("key", vec![0; 82]);
             producer.push(record, n, ms(0), ms(0)).unwrap();
         }
@@ -677,7 +678,7 @@ fn a_shard_gets_no_more_than_its_rate() {
                 .handle_answer(request.id, vec![stored("one", "1")], now)
                 .unwrap();
         }
-        // A burst of one second's worth and two seconds at the rate.
+        // A burst of one second and two seconds at the rate.
         assert!(
             (expected..=expected + 2).contains(&sent),
             "{rate:?}: {sent}"
@@ -713,7 +714,7 @@ fn a_rejected_push_gives_the_user_record_back_and_sends_what_waits() {
     producer
         .handle_answer(request.id, vec![stored("one", "1")], ms(1))
         .unwrap();
-    // The room is free when the ends are taken.
+    // The room is free once the events are polled.
     assert!(
         producer
             .push(user_record(taken), taken, ms(1), ms(1))
@@ -775,9 +776,9 @@ fn a_lone_user_record_goes_raw_if_asked_and_comes_back_as_it_was() {
         (OwnedUserRecord::new("key", "data"), true),
         (OwnedUserRecord::new("key", ""), true),
         (with_hash_key, true),
-        // It fits raw only.
+        // It fits only as a raw Kinesis record.
         (OwnedUserRecord::new("key", largest), true),
-        // What a consumer would open, and what it would get without its tag.
+        // Data that a consumer would deaggregate, and a tag that would be lost.
         (OwnedUserRecord::new("key", magic), false),
         (user_record(5), false),
     ];
@@ -794,8 +795,8 @@ fn a_lone_user_record_goes_raw_if_asked_and_comes_back_as_it_was() {
         assert_eq!(sent.data == *user_record.data(), is_raw);
         assert_eq!(sent.partition_key.as_deref(), user_record.partition_key());
         assert_eq!(sent.explicit_hash_key, user_record.explicit_hash_key());
-        // Put into no shard of ours, so that it is taken apart and made again. What
-        // is raw would be delivered there, as in any shard.
+        // Stored in an unknown shard, so that it is taken apart and sealed again. A
+        // raw record would be delivered there, as in any shard.
         let nowhere = match is_raw {
             true => throttled(),
             false => stored("what?", "1"),
@@ -823,8 +824,8 @@ fn a_lone_user_record_goes_raw_if_asked_and_comes_back_as_it_was() {
     }
 }
 
-/// Protects the story that a caller decides by: neighbours in an aggregate can
-/// have been sent unequally often.
+/// Protects the attempts that a caller sees: user records of one aggregate may have
+/// been sent a different number of times.
 #[test]
 fn each_user_record_tells_its_own_attempts() {
     let limits = Limits::new().with_max_count(2).unwrap();
@@ -839,7 +840,7 @@ fn each_user_record_tells_its_own_attempts() {
     let first = producer.poll_request(ms(0)).unwrap();
     push(&mut producer, &[2, 3], ms(1));
     producer.handle_failure(first.id, lost(), ms(2)).unwrap();
-    // All of it is another shard's now, and is aggregated again.
+    // All of it belongs to another shard now, and is aggregated again.
     let map = producer.map().refreshed(split(), ms(3), ms(0)).unwrap();
     producer.replace_map(map, ms(3), ms(3));
     let (second, now) = next_request(&mut producer, ms(3));
@@ -863,7 +864,7 @@ fn each_user_record_tells_its_own_attempts() {
     }
 }
 
-/// Protects a caller whose listings fail from a shard that stands still.
+/// Protects a caller whose listings fail from a shard that no longer sends.
 #[test]
 fn what_nobody_can_judge_blocks_its_shard_until_it_expires() {
     let mut producer = producer(one(), settings().with_ttl(ms(100)));
@@ -873,7 +874,7 @@ fn what_nobody_can_judge_blocks_its_shard_until_it_expires() {
     producer.handle_answer(request.id, answer, ms(1)).unwrap();
     push(&mut producer, &[6], ms(90));
     assert!(producer.poll_request(ms(99)).is_none());
-    // What is over goes back; no map has come.
+    // The expiry puts the user records back, although there is no new map.
     let (request, now) = next_request(&mut producer, ms(100));
     assert_eq!(keys(&request), [[6]]);
     assert!(now < ms(190) && producer.wants_refresh());
@@ -882,7 +883,7 @@ fn what_nobody_can_judge_blocks_its_shard_until_it_expires() {
     assert_eq!(failed[0].1.reason, FailureReason::Expired);
 }
 
-/// Protects a stream from copy after copy while no newer map is known.
+/// Protects a stream from repeated copies while there is no newer map.
 #[test]
 fn in_a_shard_that_the_map_gives_to_others_there_is_one_copy_for_each_listing() {
     let settings = settings().with_backoff(ms(0), ms(0));
@@ -898,7 +899,7 @@ fn in_a_shard_that_the_map_gives_to_others_there_is_one_copy_for_each_listing() 
             producer.handle_answer(request.id, answer, ms(now)).unwrap();
         }
         assert!(producer.wants_refresh());
-        // What was listed before the answer says nothing about it.
+        // A listing older than the answer does not decide it.
         let map = ShardMap::new(split()).unwrap();
         producer.replace_map(map, ms(answered_at - 1), ms(now + 1));
         assert!(producer.poll_request(ms(now + 1)).is_none());
@@ -954,7 +955,8 @@ fn where_no_pause_is_asked_for_there_is_none() {
     }
 }
 
-/// A flush is a promise about what waits, wherever it then belongs.
+/// A flush covers all user records that wait, even if they are routed to another
+/// shard afterwards.
 #[test]
 fn what_was_flushed_before_a_reshard_goes_at_once_after_it() {
     let mut producer = producer(one(), settings().with_max_age(ms(9_999)));
@@ -968,7 +970,7 @@ fn what_was_flushed_before_a_reshard_goes_at_once_after_it() {
     assert_eq!(sent, [[5], [500]]);
 }
 
-/// The ids are those of the stream before, the ranges are not.
+/// A stream that was created again has the same shard ids with other ranges.
 #[test]
 fn a_stream_created_again_is_judged_by_its_own_ranges() {
     let seconds = |seconds: u64| ms(1_000 * seconds);
@@ -978,7 +980,7 @@ fn a_stream_created_again_is_judged_by_its_own_ranges() {
     let before = producer.poll_request(seconds(1)).unwrap();
     assert_eq!(before.records.len(), 1);
     push(&mut producer, &[7], seconds(1));
-    // Nothing for longer than a stream needs to be deleted and created.
+    // No answer for long enough that the stream may have been created again.
     let late = vec![stored("low", "1")];
     producer.handle_answer(before.id, late, seconds(7)).unwrap();
     assert!(producer.wants_refresh());
@@ -1011,13 +1013,13 @@ fn without_a_stream_nothing_is_sent_before_a_listing() {
         .unwrap();
     producer.handle_listing_failure(&missing(), ms(20));
     assert!(producer.wants_refresh() && producer.poll_request(ms(30)).is_none());
-    // Reported once.
+    // The notice is reported once.
     let Some(ProducerEvent::Notice(notice)) = producer.poll_event() else {
         panic!("no notice");
     };
     assert_eq!(notice, Notice::StreamNotFound("no such stream".into()));
     assert!(producer.poll_event().is_none());
-    // A list that was asked for before that is not good enough.
+    // A listing that was requested before that does not count.
     let other = || ShardMap::new([shard("low", 0, 3), shard("high", 4, MAX)]).unwrap();
     producer.replace_map(other(), ms(19), ms(40));
     assert!(producer.wants_refresh() && producer.poll_request(ms(40)).is_none());
@@ -1050,7 +1052,8 @@ fn denied_access_is_reported_once_and_tried_again() {
     assert_eq!(delivered(&mut producer).len(), 1);
 }
 
-/// A poison record costs a logarithm of its request, not all of it.
+/// A record that the service always rejects is isolated in a logarithmic number of
+/// requests, and the others are delivered.
 #[test]
 fn a_rejected_request_is_halved_until_the_culprit_is_alone() {
     let count = 64;
@@ -1107,7 +1110,7 @@ fn where_the_service_distributes_each_user_record_is_raw_and_in_no_wrong_shard()
     }
     let keyless = OwnedUserRecord::without_partition_key("data 1200");
     producer.push(keyless.clone(), 1_200, ms(0), ms(0)).unwrap();
-    // Two full requests at once, the rest with its age.
+    // Two full requests at once; the rest is sent when it is due by its age.
     let mut requests: Vec<_> = core::iter::from_fn(|| producer.poll_request(ms(0))).collect();
     let lens: Vec<_> = requests
         .iter()
@@ -1136,7 +1139,7 @@ fn where_the_service_distributes_each_user_record_is_raw_and_in_no_wrong_shard()
     let counters = producer.counters();
     assert_eq!((counters.raw_records, counters.wrong_shard), (1_201, 0));
 
-    // What a consumer would not get as it is.
+    // Data that a consumer would not receive unchanged.
     let magic = OwnedUserRecord::new("key", kinesis_agg::codec::MAGIC.to_vec());
     for unfit in [user_record(5), magic] {
         let rejected = producer.push(unfit, 1, ms(20), ms(20)).unwrap_err();
@@ -1236,7 +1239,8 @@ fn without_an_answer_about_the_distribution_the_places_of_records_decide() {
     assert_eq!(producer.distribution(), Distribution::ByKey);
     producer.replace_map(ShardMap::new(halves()).unwrap(), ms(2), ms(2));
     assert_eq!(producer.distribution(), Distribution::Auto);
-    // By key again: many in a row where they belong, on two shards.
+    // By key again, after many in a row in the shards of their hash keys, on two
+    // shards.
     let mut sent = 1;
     while producer.distribution() == Distribution::Auto {
         producer.push(plain(sent), sent, ms(2), ms(2)).unwrap();
@@ -1259,7 +1263,8 @@ fn without_an_answer_about_the_distribution_the_places_of_records_decide() {
     assert!(sent > 127, "after {sent}");
 }
 
-/// Protects the memory of a slow caller: not the whole history of attempts is kept.
+/// Protects the bound on memory: the producer does not keep the whole history of
+/// attempts.
 #[test]
 fn texts_and_attempts_do_not_grow_with_the_time() {
     let settings = settings().with_backoff(ms(0), ms(0)).with_ttl(ms(1_000));

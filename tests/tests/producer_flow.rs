@@ -1,6 +1,5 @@
-//! `ProducerCore` over time: a stream that answers after a fixed round trip.
-//! Protects the rate that user records flow at, and that one shard which takes
-//! nothing leaves the others alone.
+//! Tests `ProducerCore` over time, on a stream that answers after a fixed round
+//! trip. Protects the throughput, also of shards next to one that accepts nothing.
 
 extern crate alloc;
 
@@ -67,7 +66,7 @@ impl Flow {
         pushed.map_err(|rejected| rejected.reason)
     }
 
-    /// What happens within the next millisecond.
+    /// Simulates the next millisecond.
     fn pass(&mut self) {
         self.now += ms(1);
         while let Some(entry) = self.answers.first_entry() {
@@ -124,8 +123,8 @@ impl Flow {
     }
 }
 
-/// Seconds in which the three other shards of four got less than what was
-/// offered to them, with a shard that takes nothing for 20 seconds.
+/// Returns in how many seconds three of four shards received less than was offered
+/// to them, while the fourth accepts nothing for 20 seconds.
 fn slow_seconds(settings: ProducerSettings) -> usize {
     const BOUND: usize = 4 << 20;
     let settings = settings.with_max_buffered_len(BOUND);
@@ -158,7 +157,8 @@ fn slow_seconds(settings: ProducerSettings) -> usize {
             others.map(|(_, count)| count).sum()
         };
         let delivered = of_others(&flow.delivered) - of_others(&before);
-        // What waits for company at the end of a second is delivered in the next.
+        // User records that wait for the aggregate to fill at the end of a second
+        // are delivered in the next.
         slow_seconds += usize::from(second > 1 && delivered < offered * 98 / 100);
     }
     slow_seconds
@@ -167,13 +167,13 @@ fn slow_seconds(settings: ProducerSettings) -> usize {
 #[test]
 fn a_shard_that_takes_nothing_does_not_stop_the_others() {
     assert_eq!(slow_seconds(ProducerSettings::new()), 0);
-    // Without shares of the buffer it does.
+    // Without shares of the buffer, the dead shard slows the others.
     let unshared = ProducerSettings::new().with_shard_shares(false);
     assert!(slow_seconds(unshared) > 10);
 }
 
-/// How many user records of different keys a shard gets in three seconds after
-/// the first, one by one.
+/// Returns how many user records of different keys, each sent alone, a shard
+/// receives in the three seconds after the first.
 fn one_by_one(order: Order) -> u64 {
     let settings = ProducerSettings::new()
         .with_limits(Limits::new().with_max_count(1).unwrap())
@@ -198,7 +198,7 @@ fn one_by_one(order: Order) -> u64 {
 fn a_shard_gets_its_rate_whatever_the_round_trip() {
     for order in [Order::PerHashKey, Order::None] {
         let delivered = one_by_one(order);
-        // The first second's burst reaches into the second one.
+        // The burst of the first second extends into the second one.
         assert!((2_950..=4_000).contains(&delivered), "{delivered}");
     }
 }
@@ -254,7 +254,7 @@ fn a_share_of_the_rate_is_used() {
             }
             flow.pass();
         }
-        // A burst of one second's worth and two seconds at the rate.
+        // A burst of one second and two seconds at the rate.
         let delivered = flow.all_delivered();
         let allowed = expected * 97 / 100..=expected * 101 / 100;
         assert!(allowed.contains(&delivered), "{percent}: {delivered}");
@@ -297,7 +297,7 @@ fn a_user_record_may_have_a_time_to_live_of_its_own() {
     let mut flow = Flow::new(shards(1), settings, ms(1_000));
     let user_record = |n: u64| OwnedUserRecord::new(format!("key {n}"), "data");
     flow.producer.push(user_record(1), 1, ms(0), ms(0)).unwrap();
-    // It does not wait for company until it expires: half of its time.
+    // It waits for half of its time to live at most, not until it expires.
     let hasty = flow
         .producer
         .push_until(user_record(2), 2, ms(0), ms(400), ms(0));
@@ -307,7 +307,7 @@ fn a_user_record_may_have_a_time_to_live_of_its_own() {
         flow.pass();
     }
     assert_eq!(flow.request_lens, [1]);
-    // Behind what is in flight, it expires before what was pushed earlier.
+    // It waits for the request in flight, and expires before earlier pushes.
     flow.producer
         .push(user_record(1), 3, ms(300), ms(300))
         .unwrap();
@@ -365,11 +365,11 @@ fn aggregates_are_put_under_the_key_that_was_chosen() {
             sent.push((record.partition_key.unwrap(), count));
         }
     }
-    // The second is not full, and waits for the first.
+    // The second aggregate is not full, and waits for the first.
     assert_eq!(sent, [("a key".to_owned(), 2)]);
 }
 
-/// A driver can let others run while a reshard is worked off.
+/// A driver can let other tasks run while it processes a reshard.
 #[test]
 fn a_reshard_with_a_full_buffer_is_worked_off_in_steps() {
     let settings = ProducerSettings::new()
@@ -388,12 +388,12 @@ fn a_reshard_with_a_full_buffer_is_worked_off_in_steps() {
     });
     let map = ShardMap::new(halves.collect::<Vec<_>>()).unwrap();
     flow.producer.replace_map(map, ms(1), ms(1));
-    // There is work at once, and steps do it before anything is sent.
+    // There is work at once, which steps do before anything is sent.
     assert_eq!(flow.producer.poll_timeout(), Some(ms(1)));
     let steps = (1..).find(|_| !flow.producer.step(ms(1))).unwrap();
     assert!((30..=45).contains(&steps), "{steps}");
     assert!(flow.producer.poll_timeout().unwrap() > ms(1));
-    // All expires at once: so are they ended.
+    // All expire at once, and fail in steps.
     let steps = (1..).find(|_| !flow.producer.step(ms(60_000))).unwrap();
     assert!((20..=25).contains(&steps), "{steps}");
     flow.pass();

@@ -1,5 +1,5 @@
-//! What a producer holds, against an allocator that counts. Protects the bound
-//! of its memory: it is in bytes, and it is about the heap, not about an estimate.
+//! Measures the memory of a producer with a counting allocator. Protects the bound
+//! of its memory, which holds for bytes on the heap, not for an estimate.
 
 use core::time::Duration;
 
@@ -37,7 +37,7 @@ fn shards() -> ShardMap {
 
 struct Run {
     producer: ProducerCore<u64>,
-    /// Live bytes before it was made.
+    /// Live bytes before the producer was made.
     before: usize,
     peak: usize,
     token: u64,
@@ -88,12 +88,12 @@ impl Run {
         }
     }
 
-    /// Every attempt fails, each with a text of its own.
+    /// Fails every attempt, each with a different text.
     fn fail_all(&mut self, now: Duration) {
         let mut in_flight: Vec<(RequestId, usize)> = Vec::new();
         while let Some(request) = self.producer.poll_request(now) {
             in_flight.push((request.id, request.records.len()));
-            // The records are the request's, which is the SDK's.
+            // The records are part of the request, whose memory belongs to the SDK.
             drop(request);
             self.look();
         }
@@ -115,7 +115,7 @@ impl Run {
     }
 }
 
-/// The peak as a share of the bound, in percent.
+/// Returns the peak as a share of the bound, in percent.
 fn peak(len: usize, max_count: usize, distribution: Distribution) -> usize {
     let mut run = Run::new(len, max_count, distribution);
     run.fill(ms(0));
@@ -124,7 +124,7 @@ fn peak(len: usize, max_count: usize, distribution: Distribution) -> usize {
         run.fail_all(ms(now));
     }
     run.fill(ms(4_000));
-    // All expires, and nobody takes the events.
+    // All expire, and their events are not polled.
     run.producer.poll_request(ms(20_000));
     run.look();
     assert_eq!(run.producer.buffered_count(), held);

@@ -1,13 +1,13 @@
-//! Processor time of a user record, from its put to its delivery, against a
-//! stream that answers at once: one shard. As multiples of what
-//! `RecordAggregator` takes to aggregate the same user records in the same run.
+//! Measures the CPU time per user record, from its put to its delivery, on a stream
+//! with one shard that answers at once. Prints multiples of the time that
+//! `RecordAggregator` needs for the same user records in the same run.
 //!
 //! ```sh
 //! cargo run --release -p kinesis-agg-benches --bin driver_cost
 //! cargo run --release -p kinesis-agg-benches --bin driver_cost -- one-thread 3
 //! ```
 //!
-//! The second form runs one contestant that many times, to count its
+//! The second form runs one contestant the given number of times, to count its
 //! instructions with callgrind.
 
 use core::hint::black_box;
@@ -27,7 +27,7 @@ use tokio::runtime::{Builder, Runtime};
 /// User records of a run.
 const COUNT: usize = 100_000;
 
-/// One shard; stores nothing.
+/// A stream with one shard that stores nothing.
 struct Null;
 
 const SHARD: &str = "shardId-000000000000";
@@ -78,7 +78,7 @@ fn aggregator(user_records: Vec<OwnedUserRecord>) {
     black_box(aggregator.flush());
 }
 
-/// The state machine alone, driven as the driver drives it.
+/// Runs the state machine alone, called as the driver calls it.
 fn core(user_records: Vec<OwnedUserRecord>) {
     let map = ShardMap::new([Shard::new(SHARD, HashKeyRange::FULL)]).expect("one shard");
     let now = Duration::from_millis(1);
@@ -143,7 +143,7 @@ fn contestants() -> Vec<(&'static str, Run)> {
     ]
 }
 
-/// Processor time of all threads.
+/// Returns the CPU time of all threads.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();

@@ -1,8 +1,8 @@
-//! What a backlog costs a producer when its user records expire, and when an
+//! Measures the cost of a backlog when its user records expire, and when an
 //! aggregate is taken apart whose user records interleave with it. Prints the time
-//! for each user record at growing lengths of the backlog: a constant means that
-//! the whole is linear. Then, how long the longest call takes when all of 1,000
-//! shards split while the buffer is full.
+//! per user record at growing lengths of the backlog: a constant means linear cost.
+//! Then prints how long the longest call takes when all of 1,000 shards split while
+//! the buffer is full.
 
 use core::time::Duration;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use kinesis_agg::write::Limits;
 use kinesis_agg::{HashKey, HashKeyRange, OwnedUserRecord, Shard, ShardMap};
 use rustix::time::{ClockId, clock_gettime};
 
-/// The time that this thread was on a processor.
+/// Returns the CPU time of this thread.
 fn on_processor() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(
@@ -63,8 +63,8 @@ fn push(producer: &mut ProducerCore<usize>, token: usize, now: Duration) {
     }
 }
 
-/// Each user record has an aggregate and a moment of its own, and none can be
-/// sent, since a request is in flight.
+/// Measures expiry. Each user record has its own aggregate and its own expiry, and
+/// none can be sent, because a request is in flight.
 fn expiry(count: usize) -> Duration {
     let micros = |micros: usize| Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
     let ttl = Duration::from_secs(30);
@@ -84,8 +84,8 @@ fn expiry(count: usize) -> Duration {
     start.elapsed()
 }
 
-/// A split cuts the aggregate in flight. Its user records have to go before the
-/// backlog of both halves, which has the same length.
+/// Measures taking apart. A split divides the aggregate in flight. Its user records
+/// must be sent before the backlog of both halves, which has the same length.
 fn give_back(count: usize) -> Duration {
     let now = Duration::from_secs(1);
     let mut producer = ProducerCore::new(one(), Duration::ZERO, settings(count), 1);
@@ -114,7 +114,8 @@ fn give_back(count: usize) -> Duration {
     start.elapsed()
 }
 
-/// The longest call of each kind, in time on the processor, while 1,000 shards split with a full buffer.
+/// Measures the longest call of each kind, in CPU time, while 1,000 shards split
+/// with a full buffer.
 fn reshard() {
     let shards = |count: usize| {
         let width = u128::MAX / wide(count);

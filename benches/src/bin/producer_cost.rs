@@ -1,12 +1,12 @@
-//! What the state machine of the producer costs beside the aggregator alone: the
-//! same user records go through a `RecordAggregator`, or through a
-//! `ProducerCore` from push to the last event. `benches/producer-cost.sh` counts
-//! the instructions of both.
+//! Compares the cost of the producer's state machine with the aggregator alone: the
+//! same user records go through a `RecordAggregator`, or through a `ProducerCore`
+//! from push to the last event. `benches/producer-cost.sh` counts the instructions
+//! of both.
 //!
 //! `producer_cost aggregator|core SHARDS USER_RECORDS`; `producer_cost clone 1
-//! USER_RECORDS` for what only makes the input, `route` for the MD5 of the keys
-//! beside that; `producer_cost refused SHARDS PUSHES` for pushes of which every
-//! second one finds no room.
+//! USER_RECORDS` only makes the input, `route` also computes the MD5 of the keys;
+//! `producer_cost refused SHARDS PUSHES` makes pushes of which every second one is
+//! rejected for lack of room.
 
 use core::hint::black_box;
 use core::time::Duration;
@@ -16,7 +16,7 @@ use kinesis_agg::{HashKey, HashKeyRange, OwnedUserRecord, RecordAggregator, Shar
 
 /// Partition keys, each as long as a UUID.
 const KEYS: u64 = 10_000;
-/// User records between two polls, as a driver takes them from its channel.
+/// User records between two polls, as a driver takes them from its queue.
 const AT_ONCE: u64 = 256;
 /// Data of a user record, in bytes.
 const DATA_LEN: usize = 100;
@@ -39,9 +39,9 @@ fn main() {
     }
 }
 
-/// User records to be cloned: making one is no part of the cost.
+/// Returns user records to clone, so that making one is not part of the cost.
 fn user_records() -> Vec<OwnedUserRecord> {
-    // The keys come in an order that is not that of their shards.
+    // The order of the keys is not that of their shards.
     let key = |n: u64| format!("{:036}", n.wrapping_mul(7_919) % KEYS);
     (0..KEYS)
         .map(|n| OwnedUserRecord::new(key(n), vec![7; DATA_LEN]))
@@ -101,7 +101,8 @@ fn core(shards: u128, count: u64) {
     assert_eq!(producer.counters().user_records_delivered, count);
 }
 
-/// Every request is answered at once: stored in the shard of its hash key.
+/// Answers every request at once: each record is stored in the shard of its hash
+/// key.
 fn pump(producer: &mut ProducerCore<u64>, now: Duration) {
     while let Some(request) = producer.poll_request(now) {
         let results = request.records.iter().map(|record| {
@@ -122,7 +123,7 @@ fn pump(producer: &mut ProducerCore<u64>, now: Duration) {
     }
 }
 
-/// There is no room for a large user record between small ones.
+/// Pushes small user records, and between them large ones that find no room.
 fn refused(shards: u128, count: u64) {
     const LARGE_LEN: usize = 900_000;
     let now = Duration::from_secs(1);

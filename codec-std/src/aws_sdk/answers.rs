@@ -1,4 +1,4 @@
-//! Answers and errors of the service.
+//! Converts answers and errors of the service.
 
 use alloc::sync::Arc;
 
@@ -9,8 +9,9 @@ use kinesis_agg_codec::{HashKey, HashKeyRange};
 use crate::producer::{Distribution, ListShardsError, PutResult, RequestFailure};
 use crate::shards::Shard;
 
-/// Stored, if the entry has a shard and a sequence number and no error code;
-/// otherwise rejected, with the code `NoShardId` if it has none.
+/// Converts an entry with a shard id, a sequence number and no error code to
+/// `Stored`; any other to `Rejected`, with the code `NoShardId` if it has no error
+/// code.
 impl From<types::PutRecordsResultEntry> for PutResult {
     fn from(entry: types::PutRecordsResultEntry) -> Self {
         match (entry.error_code, entry.shard_id, entry.sequence_number) {
@@ -26,8 +27,8 @@ impl From<types::PutRecordsResultEntry> for PutResult {
     }
 }
 
-/// With its parents, and closed if it has an ending sequence number. Fails with
-/// [`ListShardsError::Range`] without a valid hash key range.
+/// Converts a shard with its parents. It is closed if it has an ending sequence
+/// number. Fails with [`ListShardsError::Range`] if it has no valid hash key range.
 impl TryFrom<&types::Shard> for Shard {
     type Error = ListShardsError;
 
@@ -51,7 +52,7 @@ impl TryFrom<&types::Shard> for Shard {
     }
 }
 
-/// By key, unless the summary says `AUTO`.
+/// Returns `Auto` if the summary contains `AUTO`, and `ByKey` otherwise.
 impl From<&types::StreamDescriptionSummary> for Distribution {
     fn from(summary: &types::StreamDescriptionSummary) -> Self {
         match summary.record_distribution_strategy {
@@ -61,10 +62,10 @@ impl From<&types::StreamDescriptionSummary> for Distribution {
     }
 }
 
-/// By the error's code and the HTTP status. An error that says nothing about
+/// Classifies an error by its code and the HTTP status. An error that leaves open
 /// whether the request was executed is [`RequestFailure::NoAnswer`].
 ///
-/// The text has no request id, so that equal errors have equal texts.
+/// The text contains no request id, so that equal errors have equal texts.
 impl<E> From<&SdkError<E>> for RequestFailure
 where
     E: ProvideErrorMetadata + core::error::Error + 'static,
@@ -90,8 +91,7 @@ where
     }
 }
 
-/// Error codes of a request that is not valid, of which one record may be the
-/// cause.
+/// Error codes of an invalid request. A single record may be the cause.
 const INVALID: [&str; 5] = [
     "InvalidAction",
     "InvalidArgumentException",
@@ -100,8 +100,8 @@ const INVALID: [&str; 5] = [
     "ValidationException",
 ];
 
-/// Error codes of credentials, or of a key that encrypts the stream, that do
-/// not allow a request.
+/// Error codes of requests that the credentials, or the key that encrypts the
+/// stream, do not allow.
 const DENIED: [&str; 12] = [
     "AccessDenied",
     "AccessDeniedException",
@@ -117,5 +117,5 @@ const DENIED: [&str; 12] = [
     "UnrecognizedClientException",
 ];
 
-/// The HTTP status of a request that is too long.
+/// The HTTP status of a request that is too large.
 const PAYLOAD_TOO_LARGE: u16 = 413;

@@ -1,5 +1,5 @@
-//! Types of the AWS SDK for Rust, in and out. Feature `aws-sdk`, not on by
-//! default.
+//! Conversions from and to types of the AWS SDK for Rust. Feature `aws-sdk`, not
+//! on by default.
 //!
 //! | From | To | How |
 //! |---|---|---|
@@ -17,14 +17,14 @@
 //! [`ProducerCore`](crate::ProducerCore) makes its requests with a
 //! [`SdkStream`], or with its own calls and the conversions.
 //!
-//! Nothing copies data. A user record that has to outlive the call shares the
-//! memory of its [`Record`]:
+//! No conversion copies data. A user record that must outlive the call can share
+//! the memory of its [`Record`]:
 //! [`Delivered::into_owned`](crate::Delivered::into_owned).
 //!
-//! A stream with automatic record distribution needs no partition keys and
-//! supports no aggregation: there,
+//! A stream with automatic record distribution requires no partition keys and does
+//! not support aggregation: on such a stream,
 //! [`EnclosingRecord::partition_key`](crate::EnclosingRecord::partition_key) can
-//! be none, and aggregates should not be put.
+//! be `None`, and aggregates should not be put.
 //!
 //! [`Record`]: aws_sdk_kinesis::types::Record
 //! [`PutRecord`]: crate::producer::PutRecord

@@ -1,4 +1,4 @@
-//! Records of the SDK in, entries of a request out.
+//! Converts records of the SDK, and entries of a PutRecords request.
 
 use aws_sdk_kinesis::error::BuildError;
 use aws_sdk_kinesis::primitives::Blob;
@@ -29,8 +29,8 @@ impl SharedData for Record {
     }
 }
 
-/// Without time of arrival and encryption, for which a [`KinesisRecord`] has no
-/// place.
+/// Drops the arrival timestamp and the encryption type, for which a
+/// [`KinesisRecord`] has no fields.
 impl From<Record> for KinesisRecord {
     fn from(record: Record) -> Self {
         Self {
@@ -42,8 +42,8 @@ impl From<Record> for KinesisRecord {
     }
 }
 
-/// The entry of a PutRecords request. The SDK's builder can fail for lack of
-/// data, which an aggregate has.
+/// Converts to an entry of a PutRecords request. The SDK's builder fails only
+/// without data, which an aggregate always has.
 impl TryFrom<OwnedAggregate> for PutRecordsRequestEntry {
     type Error = BuildError;
 
@@ -57,8 +57,8 @@ impl TryFrom<OwnedAggregate> for PutRecordsRequestEntry {
     }
 }
 
-/// The entry of a PutRecords request. The SDK's builder can fail for lack of
-/// data, which a record has.
+/// Converts to an entry of a PutRecords request. The SDK's builder fails only
+/// without data, which a record always has.
 impl TryFrom<PutRecord> for PutRecordsRequestEntry {
     type Error = BuildError;
 

@@ -1,4 +1,4 @@
-//! A stream, through a client of the SDK.
+//! Reaches a stream through a client of the SDK.
 
 use alloc::sync::Arc;
 
@@ -11,7 +11,8 @@ use crate::producer::{
 };
 use crate::shards::Shard;
 
-/// A stream through a client of the SDK: each request is made once.
+/// A stream that is reached through a client of the SDK. Each request is made
+/// once, without retries.
 ///
 /// ```no_run
 /// use kinesis_agg::ShardMap;
@@ -25,8 +26,8 @@ use crate::shards::Shard;
 /// # }
 /// ```
 ///
-/// The client should not make attempts of its own (`RetryConfig::disabled()`):
-/// who calls this retries.
+/// Disable retries in the client (`RetryConfig::disabled()`): the caller of these
+/// methods retries.
 #[derive(Clone, Debug)]
 pub struct SdkStream {
     client: Client,
@@ -34,7 +35,7 @@ pub struct SdkStream {
 }
 
 impl SdkStream {
-    /// A stream, given by its name or its ARN.
+    /// Returns the stream with the given name or ARN.
     pub fn new(client: Client, stream: impl Into<Arc<str>>) -> Self {
         Self {
             client,
@@ -63,7 +64,7 @@ impl StreamService for SdkStream {
         let mut next_token: Option<String> = None;
         loop {
             let list = self.client.list_shards();
-            // The token stands for the stream, too.
+            // The token identifies the stream: a request has one or the other.
             let list = match next_token {
                 Some(token) => list.next_token(token),
                 None => list.set_stream_arn(self.arn()).set_stream_name(self.name()),
@@ -92,7 +93,7 @@ impl StreamService for SdkStream {
                 Ok(DistributionAnswer::Known(distribution))
             }
             Err(error) => match RequestFailure::from(&error) {
-                // A server that does not know the question will not answer it later.
+                // A server that does not support the request never will.
                 RequestFailure::AccessDenied(text) | RequestFailure::Rejected(text) => {
                     Ok(DistributionAnswer::Denied(text))
                 }
@@ -102,8 +103,8 @@ impl StreamService for SdkStream {
     }
 
     async fn put_records(&self, records: Vec<PutRecord>) -> Result<Vec<PutResult>, RequestFailure> {
-        // An entry cannot be built only without data, which every record has. If
-        // it did not, the answer would have too few results, and all would be
+        // Building an entry fails only without data, which every record has. If it
+        // failed, the answer would have too few results, and all records would be
         // sent again.
         let entries = records.into_iter().map(PutRecordsRequestEntry::try_from);
         let put = self.client.put_records();
@@ -120,9 +121,8 @@ impl crate::Producer {
     /// Returns the settings of a producer for a stream, given by its name or its
     /// ARN, with a client of the SDK. Features `producer` and `aws-sdk`.
     ///
-    /// The client should not make attempts of its own
-    /// (`RetryConfig::disabled()`): the producer makes them, and those of the
-    /// client only use up the timeout.
+    /// Disable retries in the client (`RetryConfig::disabled()`): the producer
+    /// retries, and retries of the client only use up the timeout.
     #[must_use]
     pub fn builder(
         client: Client,

@@ -1,4 +1,4 @@
-//! A line of the daemon, read.
+//! Parses a line from the daemon.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -13,7 +13,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use crate::multilang::record::{DaemonRecord, RecordBatch, Undecoded};
 use crate::read::{ExtendedSequenceNumber, SequenceNumberError};
 
-/// The shard that this process is for, and where reading begins.
+/// The shard of this process, and the position at which reading begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Initialization {
     shard_id: String,
@@ -28,23 +28,23 @@ impl Initialization {
         &self.shard_id
     }
 
-    /// Returns the sequence number of the checkpoint that reading resumes after,
+    /// Returns the sequence number of the checkpoint after which reading resumes,
     /// or one of the KCL's words, such as `TRIM_HORIZON`; `None` if the daemon
-    /// does not say.
+    /// did not send it.
     #[must_use]
     pub fn sequence_number(&self) -> Option<&str> {
         self.sequence_number.as_deref()
     }
 
-    /// Returns the sub-sequence number of that checkpoint: its place in an
-    /// aggregate. The daemon skips what lies at or before it.
+    /// Returns the sub-sequence number of that checkpoint: its index in an
+    /// aggregate. The daemon skips the user records up to and including it.
     #[must_use]
     pub const fn sub_sequence_number(&self) -> u64 {
         self.sub_sequence_number
     }
 
-    /// Returns the checkpoint that reading resumes after, `None` if the daemon
-    /// does not say.
+    /// Returns the checkpoint after which reading resumes; `None` if the daemon
+    /// did not send it.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl Initialization {
     }
 }
 
-/// What a line of the daemon says.
+/// The action of a line from the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     Initialize(Initialization),
@@ -86,9 +86,9 @@ pub(super) const SHUTDOWN_REQUESTED: &str = "shutdownRequested";
 pub(super) const CHECKPOINT: &str = "checkpoint";
 
 impl Action {
-    /// Parses a line. The fields are those of the action; all others are ignored.
+    /// Parses a line. Fields that do not belong to its action are ignored.
     pub(super) fn parse(line: &[u8]) -> Result<Self, serde_json::Error> {
-        // First the name: it can stand behind the records.
+        // Parses the name first: in the line, it may follow the records.
         let Head { action } = object(line)?;
         Ok(match action.as_ref() {
             INITIALIZE => Self::Initialize(object::<InitializeFields>(line)?.into()),
@@ -113,8 +113,8 @@ fn object<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, serde_json::Error
     Ok(serde_json::from_slice::<Object<T>>(line)?.0)
 }
 
-/// Fields that are those of a JSON object. `serde` would also read them from an
-/// array, in the order of the struct.
+/// Fields that are read only from a JSON object. `serde` would also accept an array
+/// with the fields in the order of the struct.
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -202,7 +202,7 @@ struct CheckpointFields {
     error: Option<String>,
 }
 
-/// Bytes that are decoded from where they stand in the line.
+/// Bytes decoded from base64 without copying the text from the line first.
 struct Base64(Vec<u8>);
 
 impl<'de> Deserialize<'de> for Base64 {

@@ -1,4 +1,4 @@
-//! What a processor checkpoints with.
+//! The types with which a processor makes checkpoints.
 
 use core::fmt;
 
@@ -8,20 +8,20 @@ use crate::read::ExtendedSequenceNumber;
 
 /// Something that can ask the daemon for a checkpoint: the connection.
 pub(super) trait Checkpoint {
-    /// Stores a position; `None` is the last record that was passed on, or the
-    /// end of the shard.
+    /// Stores a position; `None` means the last record that the daemon passed on,
+    /// or the end of the shard.
     fn checkpoint(&mut self, position: Option<(&str, u64)>) -> Result<(), CheckpointError>;
 }
 
-/// Stores how far the processor got, so that the next worker of this shard
+/// Stores the position of the processor, so that the next worker of this shard
 /// resumes there.
 ///
 /// Each method waits for the daemon's answer. If the lease table is throttled, or
-/// DynamoDB does not answer, it tries again after a growing pause
+/// DynamoDB does not answer, it retries after a growing pause
 /// ([`SHORTEST_CHECKPOINT_PAUSE`](super::SHORTEST_CHECKPOINT_PAUSE) to
-/// [`LONGEST_CHECKPOINT_PAUSE`](super::LONGEST_CHECKPOINT_PAUSE)), as often as
-/// [`Runner::with_checkpoint_attempts`](super::Runner::with_checkpoint_attempts)
-/// allows.
+/// [`LONGEST_CHECKPOINT_PAUSE`](super::LONGEST_CHECKPOINT_PAUSE)), up to the
+/// attempts of
+/// [`Runner::with_checkpoint_attempts`](super::Runner::with_checkpoint_attempts).
 ///
 /// A checkpoint is a write to DynamoDB. The methods fail with
 ///
@@ -34,8 +34,8 @@ impl<'a> Checkpointer<'a> {
         Self(connection)
     }
 
-    /// Checkpoints all records that the daemon has passed on so far, those of
-    /// the running call included.
+    /// Checkpoints all records that the daemon has passed on so far, including
+    /// those of the running call.
     ///
     /// # Errors
     ///
@@ -44,8 +44,8 @@ impl<'a> Checkpointer<'a> {
         self.0.checkpoint(None)
     }
 
-    /// Checkpoints a record and all before it, also in the middle of an
-    /// aggregate. The record can be one of an earlier call.
+    /// Checkpoints a record and all records before it, even in the middle of an
+    /// aggregate. The record may be from an earlier call.
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl<'a> Checkpointer<'a> {
         self.0.checkpoint(Some(position))
     }
 
-    /// Checkpoints a position that the program kept. It must be that of a record
+    /// Checkpoints a position that the program stored. It must be that of a record
     /// ([`DaemonRecord::extended_sequence_number`]):
     /// [`ExtendedSequenceNumber::after_record`] is rejected, because it lies
     /// after the last record that the daemon passed on.
@@ -79,11 +79,11 @@ impl fmt::Debug for Checkpointer<'_> {
     }
 }
 
-/// Stores that a shard was read to its end, after which the KCL starts on the
-/// shard's children.
+/// Stores that a shard was processed to its end. After that, the KCL starts to read
+/// the shard's children.
 ///
-/// The only source of a [`ShardEndCheckpointed`], which
-/// [`RecordProcessor::shard_ended`](super::RecordProcessor::shard_ended) has to
+/// It is the only source of a [`ShardEndCheckpointed`], which
+/// [`RecordProcessor::shard_ended`](super::RecordProcessor::shard_ended) must
 /// return.
 pub struct ShardEndCheckpointer<'a>(&'a mut dyn Checkpoint);
 
@@ -92,9 +92,8 @@ impl<'a> ShardEndCheckpointer<'a> {
         Self(connection)
     }
 
-    /// Checkpoints the end of the shard. Call it once everything that the
-    /// processor holds of the shard is processed. Retries as [`Checkpointer`]
-    /// does.
+    /// Checkpoints the end of the shard. Call it once the processor has processed
+    /// all records that it holds of the shard. Retries like [`Checkpointer`].
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The lines of one process and its daemon, over blocking I/O.
+//! Exchanges lines between one process and its daemon, over blocking I/O.
 
 use core::num::NonZeroU32;
 use core::time::Duration;
@@ -8,7 +8,7 @@ use crate::multilang::checkpointer::Checkpoint;
 use crate::multilang::error::{CheckpointError, CheckpointRejection, MisuseError, RunError};
 use crate::multilang::protocol::{Event, Protocol};
 
-/// How often a checkpoint is requested by default before it fails, if the lease
+/// The default number of attempts at a checkpoint before it fails, if the lease
 /// table is throttled or DynamoDB does not answer.
 pub const DEFAULT_CHECKPOINT_ATTEMPTS: u32 = 10;
 
@@ -19,7 +19,7 @@ pub const SHORTEST_CHECKPOINT_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two attempts at a checkpoint.
 pub const LONGEST_CHECKPOINT_PAUSE: Duration = Duration::from_secs(5);
 
-/// How a checkpoint is tried again.
+/// How a checkpoint is retried.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Retry {
     pub(super) attempts: NonZeroU32,
@@ -33,8 +33,8 @@ pub(super) struct Connection<I, O> {
     retry: Retry,
     /// The last line that was read.
     line: Vec<u8>,
-    /// Why the connection ended during a checkpoint, which the processor may
-    /// have ignored.
+    /// Why the connection ended during a checkpoint. The processor may have
+    /// ignored that error.
     fault: Option<RunError>,
     is_lease_lost: bool,
 }
@@ -61,7 +61,7 @@ impl<I: BufRead, O: Write> Connection<I, O> {
         Ok(Some(self.protocol.receive(&self.line)?))
     }
 
-    /// Returns from the running call, unless the connection has ended during it.
+    /// Sends the daemon the return from the running call.
     pub(super) fn complete(&mut self) -> Result<(), RunError> {
         let line = self.protocol.complete()?;
         Ok(self.send(&line)?)
@@ -72,8 +72,8 @@ impl<I: BufRead, O: Write> Connection<I, O> {
         self.fault.take()
     }
 
-    /// Returns true once a checkpoint was rejected because the lease is no longer
-    /// this worker's.
+    /// Returns true once a checkpoint was rejected because this worker no longer
+    /// holds the lease.
     pub(super) const fn is_lease_lost(&self) -> bool {
         self.is_lease_lost
     }
@@ -97,7 +97,7 @@ impl<I: BufRead, O: Write> Connection<I, O> {
         self.send(&line)?;
         match self.receive()? {
             Some(Event::CheckpointAnswered(answer)) => Ok(answer),
-            // The protocol accepts no call here.
+            // Unreachable: the protocol accepts no call here.
             Some(_) => Err(MisuseError::NotNow.into()),
             None => Err(RunError::Disconnected),
         }

@@ -1,4 +1,4 @@
-//! What can go wrong between this process and the daemon.
+//! Errors between this process and the daemon.
 
 use alloc::boxed::Box;
 use core::error::Error as StdError;
@@ -35,7 +35,7 @@ pub enum ProtocolErrorKind {
     },
 }
 
-/// Why a [`Protocol`](super::Protocol) did not make a line: the program that
+/// Why a [`Protocol`](super::Protocol) did not return a line: the program that
 /// drives it called the wrong method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -45,7 +45,7 @@ pub enum MisuseError {
     NotNow,
     /// The daemon rejects this checkpoint during this call: every checkpoint
     /// during `initialize` and `leaseLost`, and during `shardEnded` every
-    /// checkpoint but the one at the end.
+    /// checkpoint except the one at the end.
     #[error("the daemon rejects this checkpoint during this call")]
     CheckpointNotAllowed,
     /// The sub-sequence number is larger than a Java `long`.
@@ -62,7 +62,7 @@ pub enum MisuseError {
 #[non_exhaustive]
 pub enum CheckpointRejection {
     /// `ShutdownException`: another worker holds the lease now, or this one is
-    /// shutting down. All further checkpoints are rejected, too; the next worker
+    /// shutting down. All further checkpoints are also rejected; the next worker
     /// resumes after the last checkpoint that was stored.
     #[error("this worker no longer holds the lease")]
     Shutdown,
@@ -125,13 +125,13 @@ pub enum CheckpointError {
     Disconnected,
 }
 
-/// What a [`RecordProcessor`](super::RecordProcessor) fails with: any error.
+/// The error of a [`RecordProcessor`](super::RecordProcessor): any error.
 pub type ProcessorError = Box<dyn StdError + Send + Sync>;
 
 /// Why a [`Runner`](super::Runner) stopped before the daemon closed the
 /// connection.
 ///
-/// Return it from `main`: the process has to end, so that the daemon notices.
+/// Return it from `main`: the process must end so that the daemon notices.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RunError {

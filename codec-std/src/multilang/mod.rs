@@ -1,12 +1,12 @@
 //! Record processors for the KCL: consumers that share the shards of a stream in
 //! a fleet.
 //!
-//! The Kinesis Client Library (Java) gives each worker of a fleet some of the
-//! shards, keeps checkpoints in DynamoDB and follows reshards. Its
-//! `MultiLangDaemon` runs programs in other languages: it starts a process for
-//! each shard, and speaks with it in lines of JSON over standard input and
-//! output. This module is the process's side. [`docs::fleet`](crate::docs::fleet) is the guide, from
-//! the jar to a fleet.
+//! The Kinesis Client Library (Java) assigns the shards to the workers of a fleet,
+//! keeps checkpoints in DynamoDB and follows reshards. Its `MultiLangDaemon` runs
+//! programs in other languages: it starts a process for each shard, and exchanges
+//! lines of JSON with it over standard input and output. This module implements the
+//! side of the process. [`docs::fleet`](crate::docs::fleet) is the guide, from the
+//! jar to a fleet.
 //!
 //! ```no_run
 //! use kinesis_agg::multilang::{
@@ -52,39 +52,40 @@
 //!
 //! # Records
 //!
-//! The daemon deaggregates: a [`DaemonRecord`] is a user record, with the
-//! sequence number of its aggregate and its place in it. The records of a shard
-//! arrive in order, and those of a child shard after all of its parents'.
+//! The daemon deaggregates: a [`DaemonRecord`] is a user record, with the sequence
+//! number of its aggregate and its index in it. The records of a shard arrive in
+//! order, and those of a child shard arrive after all records of its parents.
 //!
 //! Delivery is **at least once**. After a crash, a panic or a takeover, everything
 //! after the last checkpoint is delivered again, in the same order and under the
 //! same sequence numbers; nothing at or before it is.
 //!
-//! What the KCL cannot take apart, it passes on as one record. Our reader
-//! recognizes that: [`DaemonRecord::undecoded`] says why,
-//! [`DaemonRecord::checked`] makes an error of a malformed aggregate, and
-//! [`Runner::with_malformed`] leaves malformed aggregates out of the batch, as
-//! `Deaggregator::with_malformed` does. Nothing shows what the KCL drops itself:
+//! The KCL passes on an aggregate that it cannot deaggregate as one record. This
+//! crate detects that: [`DaemonRecord::undecoded`] returns the reason,
+//! [`DaemonRecord::checked`] turns a malformed aggregate into an error, and
+//! [`Runner::with_malformed`] can remove malformed aggregates from the batch, as
+//! `Deaggregator::with_malformed` does. It cannot detect what the KCL drops:
 //! aggregates with a user record of another shard, and the rest of an aggregate
 //! after a bad index ([`docs::peers`](crate::docs::peers)).
 //!
 //! # Failures and supervisors
 //!
 //! If a processor fails or panics, its process ends with a message on standard
-//! error. The daemon then ends as a whole (KCL 3), with all of its processes, so a
-//! supervisor has to start it again. The other workers take over its shards
-//! meanwhile. A record that makes the processor fail each time stops its shard:
-//! store such a record elsewhere, and go on.
+//! error. The daemon then ends too (KCL 3), with all of its processes, so a
+//! supervisor must start it again. Meanwhile, other workers take over its shards. A
+//! record that makes the processor fail each time blocks its shard: store such a
+//! record elsewhere, and continue.
 //!
 //! If the lease is lost, the daemon rejects checkpoints with
-//! [`CheckpointRejection::Shutdown`]. That is no failure: a processor can return
-//! the error with `?`, and the runner goes on to
+//! [`CheckpointRejection::Shutdown`]. That is not a failure: a processor can return
+//! the error with `?`, and the runner continues with
 //! [`lease_lost`](RecordProcessor::lease_lost).
 //!
 //! # Async
 //!
-//! There is no async variant: each process has one shard, and one call at a time.
-//! A processor that awaits owns a runtime and blocks on it:
+//! There is no async variant, because each process has one shard and handles one
+//! call at a time. A processor that runs async code owns a runtime and blocks on
+//! it:
 //!
 //! ```
 //! # use kinesis_agg::multilang::*;
@@ -115,9 +116,9 @@
 //! }
 //! ```
 //!
-//! A runtime with worker threads goes on between the calls: tasks that it spawned
-//! can be awaited in a later call, before the checkpoint that covers them. A
-//! program that cannot block drives a [`Protocol`] itself.
+//! A runtime with worker threads keeps running between the calls: tasks that it
+//! spawned can be awaited in a later call, before the checkpoint that covers them.
+//! A program that cannot block can drive a [`Protocol`] itself.
 //!
 //! Feature `multilang`, not on by default.
 

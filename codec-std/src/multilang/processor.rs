@@ -1,4 +1,4 @@
-//! What a program implements.
+//! The trait that a program implements.
 
 use crate::multilang::action::Initialization;
 use crate::multilang::checkpointer::{Checkpointer, ShardEndCheckpointed, ShardEndCheckpointer};
@@ -6,15 +6,15 @@ use crate::multilang::error::ProcessorError;
 use crate::multilang::record::RecordBatch;
 
 /// Processes the records of one shard. The daemon starts a process for each
-/// shard that it holds the lease of.
+/// shard whose lease it holds.
 ///
 /// The daemon calls [`initialize`](Self::initialize) first, then
-/// [`process_records`](Self::process_records) again and again. At the end it calls
+/// [`process_records`](Self::process_records) repeatedly. At the end it calls
 /// [`shard_ended`](Self::shard_ended), [`shutdown_requested`](Self::shutdown_requested)
-/// or [`lease_lost`](Self::lease_lost), or the last two in this order. If it ends
-/// abruptly, it calls none of them. It waits for each call to return.
+/// or [`lease_lost`](Self::lease_lost), or the last two in this order. If the daemon
+/// ends abruptly, it calls none of them. It waits for each call to return.
 ///
-/// An error ends the process, and then the daemon as a whole; see
+/// An error ends the process, and then the whole daemon; see
 /// [the module](super#failures-and-supervisors).
 ///
 /// | Method | Checkpoint |
@@ -25,8 +25,8 @@ use crate::multilang::record::RecordBatch;
 /// | [`shard_ended`](Self::shard_ended) | required, at the end |
 /// | [`shutdown_requested`](Self::shutdown_requested) | as the processor likes; advisable |
 pub trait RecordProcessor {
-    /// Called first, with the shard and where reading begins. Does nothing by
-    /// default.
+    /// Called first, with the shard and the position at which reading begins. Does
+    /// nothing by default.
     ///
     /// # Errors
     ///
@@ -42,8 +42,8 @@ pub trait RecordProcessor {
     ///
     /// Any error; it ends the process. After a checkpoint was rejected with
     /// [`CheckpointRejection::Shutdown`](super::CheckpointRejection::Shutdown), an
-    /// error is dropped instead: the shard is another worker's then, and
-    /// [`lease_lost`](Self::lease_lost) follows. So `?` is right for checkpoints.
+    /// error is dropped instead: another worker holds the shard then, and
+    /// [`lease_lost`](Self::lease_lost) follows. So use `?` for checkpoints.
     fn process_records(
         &mut self,
         batch: RecordBatch,
@@ -51,7 +51,7 @@ pub trait RecordProcessor {
     ) -> Result<(), ProcessorError>;
 
     /// Called after another worker took the lease. That worker resumes after the
-    /// last checkpoint; what this processor holds beyond it should be dropped.
+    /// last checkpoint, so this processor should drop unprocessed records after it.
     /// Does nothing by default.
     ///
     /// # Errors
@@ -61,10 +61,9 @@ pub trait RecordProcessor {
         Ok(())
     }
 
-    /// Called after all records of the shard were passed on, because the shard
-    /// was split or merged. The processor processes what it still holds, then
-    /// checkpoints the end; the KCL starts on the children of the shard only
-    /// after that.
+    /// Called after all records of a shard that was split or merged were passed on.
+    /// The processor processes the records that it still holds, then checkpoints the
+    /// end. Only after that does the KCL start to read the children of the shard.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The protocol without I/O: lines in, events and lines out.
+//! The protocol without I/O: converts lines to events and calls to lines.
 
 use serde_json::json;
 
@@ -10,9 +10,9 @@ use crate::multilang::error::{CheckpointRejection, MisuseError, ProtocolError, P
 use crate::multilang::record::RecordBatch;
 use crate::read::MalformedPolicy;
 
-/// What a line from the daemon means.
+/// The meaning of a line from the daemon.
 ///
-/// All but [`CheckpointAnswered`](Self::CheckpointAnswered) are calls, which
+/// All except [`CheckpointAnswered`](Self::CheckpointAnswered) are calls, which
 /// [`Protocol::complete`] answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -23,13 +23,13 @@ pub enum Event {
     ProcessRecords(RecordBatch),
     /// Another worker holds the lease.
     LeaseLost,
-    /// All records of the shard have been passed on; a reshard closed it. The
-    /// end has to be checkpointed.
+    /// All records of the shard have been passed on, after a reshard closed it. The
+    /// end must be checkpointed.
     ShardEnded,
-    /// The daemon is going to end or to hand the lease over. The process may
+    /// The daemon is about to end or to hand over the lease. The process may
     /// checkpoint first.
     ShutdownRequested,
-    /// A call that this version does not know. It can come at any time between
+    /// A call that this version does not know. It can arrive at any time between
     /// calls, and is answered like the others.
     Unknown {
         /// The name of the call.
@@ -84,19 +84,19 @@ enum State {
 #[derive(Clone, Debug)]
 struct Call {
     action: String,
-    /// False for a call that is not known and comes before `initialize`.
+    /// False only for an unknown call that arrives before `initialize`.
     is_initialized: bool,
     is_end_stored: bool,
 }
 
 impl Protocol {
-    /// Creates the state before the first line.
+    /// Returns the state before the first line.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets what happens to malformed aggregates, which the KCL passes on;
+    /// Sets how to treat malformed aggregates, which the KCL passes on;
     /// [`MalformedPolicy::Deliver`] by default.
     #[must_use]
     pub fn with_malformed(self, malformed: MalformedPolicy) -> Self {
@@ -105,13 +105,12 @@ impl Protocol {
 
     /// Parses a line from the daemon, with or without its line feed.
     ///
-    /// Fields that are not known are ignored. A line that fails changes nothing
-    /// but the number of lines.
+    /// Unknown fields are ignored. A line that fails changes only the line number.
     ///
     /// # Errors
     ///
     /// [`ProtocolErrorKind::Malformed`] if it is not a JSON object with the
-    /// fields of its action; [`ProtocolErrorKind::Unexpected`] if it comes at the
+    /// fields of its action; [`ProtocolErrorKind::Unexpected`] if it arrives at the
     /// wrong time.
     pub fn receive(&mut self, line: &[u8]) -> Result<Event, ProtocolError> {
         self.line_number = self.line_number.saturating_add(1);
@@ -126,7 +125,7 @@ impl Protocol {
         })
     }
 
-    /// Returns the name of an action that is not expected.
+    /// Applies an action. Fails with its name if it is not expected now.
     fn accept(&mut self, action: Action) -> Result<Event, String> {
         let (name, event) = match action {
             Action::Checkpoint(exception) => return self.accept_answer(exception),
@@ -167,19 +166,20 @@ impl Protocol {
         Ok(Event::CheckpointAnswered(rejection.map_or(Ok(()), Err)))
     }
 
-    /// Requests a checkpoint: returns the line to send. The next line from the
+    /// Returns the line to send to request a checkpoint. The next line from the
     /// daemon is the answer.
     ///
     /// The position is the sequence number and the sub-sequence number of the
-    /// last record that is processed; `None` means all records passed on so far,
-    /// and in `shardEnded` the end of the shard.
+    /// last processed record; `None` means all records passed on so far, or in
+    /// `shardEnded` the end of the shard.
     ///
     /// # Errors
     ///
     /// [`MisuseError::NotNow`] if no call is running or another checkpoint has no
     /// answer yet, [`MisuseError::CheckpointNotAllowed`] if the daemon rejects
     /// such a checkpoint during this call, and
-    /// [`MisuseError::SubSequenceNumberTooLarge`] if it could not read the line.
+    /// [`MisuseError::SubSequenceNumberTooLarge`] if the daemon could not parse the
+    /// line.
     pub fn checkpoint(&mut self, position: Option<(&str, u64)>) -> Result<String, MisuseError> {
         let State::Call(call) = &self.state else {
             return Err(MisuseError::NotNow);
@@ -202,7 +202,7 @@ impl Protocol {
         Ok(format!("{reply}\n"))
     }
 
-    /// Returns from the running call: returns the line to send.
+    /// Returns the line to send to return from the running call.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The records that the daemon passes on.
+//! Records from the daemon.
 
 use core::time::Duration;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,11 +9,11 @@ use kinesis_agg_codec::{DecodeError, Parsed, PlainReason};
 use crate::digests;
 use crate::read::{ExtendedSequenceNumber, MalformedPolicy, MalformedRecord, SequenceNumberError};
 
-/// A record as the daemon passes it on: a user record of an aggregate, or a
-/// Kinesis record that the KCL did not take apart.
+/// A record from the daemon: a user record of an aggregate, or a Kinesis record
+/// that the KCL did not deaggregate.
 ///
-/// The daemon does not pass on explicit hash keys, nor whether a record came out
-/// of an aggregate.
+/// The daemon does not pass on explicit hash keys, or whether a record was in an
+/// aggregate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DaemonRecord {
     pub(super) data: Bytes,
@@ -27,26 +27,26 @@ pub struct DaemonRecord {
 
 /// Why the KCL passed on a Kinesis record whose data begins like an aggregate.
 ///
-/// An aggregate that is valid is never passed on by the KCL. A user record whose
-/// data is a valid aggregate is a user record like any other: nobody opens it a
-/// second time.
+/// The KCL never passes on a valid aggregate. A user record whose data is a valid
+/// aggregate is treated like any other: neither the KCL nor this crate
+/// deaggregates it a second time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "a forced `_ =>` in user code would hide a loss"
 )]
 pub enum Undecoded {
-    /// The data has the magic, but is too short or has another digest, so it
-    /// is not an aggregate.
+    /// The data starts with the magic bytes, but is too short or has another
+    /// digest, so it is not an aggregate.
     Plain(PlainReason),
-    /// Magic and digest are right, but the message is not valid. The user
-    /// records in it cannot be delivered.
+    /// The magic bytes and the digest are right, but the message is not valid. The
+    /// user records in it cannot be delivered.
     Malformed(DecodeError),
 }
 
 impl Undecoded {
-    /// Examines the data of a record. Computes a digest only where the data has
-    /// the magic.
+    /// Examines the data of a record. Computes a digest only if the data starts
+    /// with the magic bytes.
     pub(super) fn of(data: &[u8]) -> Option<Self> {
         match digests::parse(data, None) {
             Ok(Parsed::Aggregated(_) | Parsed::Plain(PlainReason::NoMagic)) => None,
@@ -63,27 +63,27 @@ impl DaemonRecord {
         &self.data
     }
 
-    /// Returns the data, and drops everything else.
+    /// Returns the data, and drops the rest of the record.
     #[must_use]
     pub fn into_data(self) -> Bytes {
         self.data
     }
 
     /// Returns the partition key. Records of a stream that distributes records
-    /// itself (`AUTO`) can be without one.
+    /// itself (`AUTO`) may have none.
     #[must_use]
     pub fn partition_key(&self) -> Option<&str> {
         self.partition_key.as_deref()
     }
 
-    /// Returns the Kinesis record's sequence number, as the daemon wrote it: the
-    /// same for all user records of an aggregate.
+    /// Returns the Kinesis record's sequence number, unchanged from the daemon. It
+    /// is the same for all user records of an aggregate.
     #[must_use]
     pub fn sequence_number(&self) -> &str {
         &self.sequence_number
     }
 
-    /// Returns the place in the aggregate, from 0; 0 outside of an aggregate.
+    /// Returns the index in the aggregate, from 0; 0 if there was no aggregate.
     #[must_use]
     pub const fn sub_sequence_number(&self) -> u64 {
         self.sub_sequence_number
@@ -115,17 +115,17 @@ impl DaemonRecord {
         }
     }
 
-    /// Returns why the KCL did not take the record apart although its data
+    /// Returns why the KCL did not deaggregate the record although its data
     /// begins like an aggregate; `None` for all other records.
     ///
-    /// Only a record with sub-sequence number 0 is examined: all others came out
-    /// of an aggregate.
+    /// Only a record with sub-sequence number 0 is examined, because all others
+    /// are user records of an aggregate.
     #[must_use]
     pub const fn undecoded(&self) -> Option<Undecoded> {
         self.undecoded
     }
 
-    /// Returns what is wrong with the record, if it is a malformed aggregate.
+    /// Returns the decoding error, if the record is a malformed aggregate.
     #[must_use]
     pub const fn malformed(&self) -> Option<DecodeError> {
         match self.undecoded {
@@ -134,13 +134,13 @@ impl DaemonRecord {
         }
     }
 
-    /// Turns a malformed aggregate into an error, for a consumer that must not
-    /// go on after one.
+    /// Turns a malformed aggregate into an error, for a consumer that must stop
+    /// at one.
     ///
     /// # Errors
     ///
     /// [`MalformedRecord`] if [`malformed`](Self::malformed) is not `None`. Its
-    /// index is the record's place in what the daemon passed on, from 0.
+    /// index is that of the record in the call of the daemon, from 0.
     pub fn checked(&self) -> Result<&Self, MalformedRecord> {
         match self.malformed() {
             None => Ok(self),
@@ -180,8 +180,8 @@ impl RecordBatch {
         }
     }
 
-    /// Returns the records; none in a call that the daemon makes only to let
-    /// time pass (`callProcessRecordsEvenForEmptyRecordList`).
+    /// Returns the records. There are none in calls that the daemon makes without
+    /// records (`callProcessRecordsEvenForEmptyRecordList`).
     #[must_use]
     pub fn records(&self) -> &[DaemonRecord] {
         &self.records
@@ -194,13 +194,13 @@ impl RecordBatch {
         &self.left_out
     }
 
-    /// Returns the records, and drops everything else.
+    /// Returns the records, and drops the rest of the batch.
     #[must_use]
     pub fn into_records(self) -> Vec<DaemonRecord> {
         self.records
     }
 
-    /// Returns how far the last record lies behind the end of the shard, in
+    /// Returns how far the last record is behind the end of the shard, in
     /// milliseconds, if the daemon knows it.
     #[must_use]
     pub const fn millis_behind_latest(&self) -> Option<u64> {

@@ -39,7 +39,7 @@ impl Default for Runner {
 }
 
 impl Runner {
-    /// Creates a runner with the default settings.
+    /// Returns a runner with the default settings.
     #[must_use]
     pub const fn new() -> Self {
         let attempts = match NonZeroU32::new(DEFAULT_CHECKPOINT_ATTEMPTS) {
@@ -55,7 +55,7 @@ impl Runner {
         }
     }
 
-    /// Sets what happens to malformed aggregates, which the KCL passes on;
+    /// Sets how to treat malformed aggregates, which the KCL passes on;
     /// [`MalformedPolicy::Deliver`] by default. Those left out are in
     /// [`RecordBatch::left_out`](super::RecordBatch::left_out).
     #[must_use]
@@ -63,7 +63,7 @@ impl Runner {
         Self { malformed, ..self }
     }
 
-    /// Sets how often a checkpoint is attempted while the lease table is
+    /// Sets the maximum number of attempts at a checkpoint while the lease table is
     /// throttled or DynamoDB does not answer; [`DEFAULT_CHECKPOINT_ATTEMPTS`] by
     /// default.
     #[must_use]
@@ -72,7 +72,7 @@ impl Runner {
         self
     }
 
-    /// Sets what waits between two attempts at a checkpoint;
+    /// Sets the function that sleeps between two attempts at a checkpoint;
     /// [`thread::sleep`] by default. For tests.
     #[must_use]
     pub const fn with_sleep(mut self, sleep: fn(Duration)) -> Self {
@@ -85,28 +85,28 @@ impl Runner {
     ///
     /// The protocol owns both streams, so call this before anything reads standard
     /// input. On Unix, this function redirects file descriptor 1 to standard error
-    /// and file descriptor 0 to `/dev/null`, for the rest of the process's life:
+    /// and file descriptor 0 to `/dev/null`, until the process ends, so that
     /// neither a `println!` nor a child process can write into the protocol or read
     /// from it. On other systems, do not print to standard output.
     ///
     /// If the processor panics, the process ends with the exit code 101, as after
-    /// a panic in `main`, also if this function runs in another thread.
+    /// a panic in `main`, even if this function runs in another thread.
     ///
     /// # Errors
     ///
     /// [`RunError::Processor`] if a method of the processor fails,
     /// [`RunError::Protocol`] if the daemon sends a line that this process cannot
     /// act on, [`RunError::Io`] if reading or writing fails, and
-    /// [`RunError::Disconnected`] if the daemon owes an answer when it closes the
-    /// connection.
+    /// [`RunError::Disconnected`] if the daemon closes the connection before it
+    /// answered a checkpoint.
     pub fn run(self, processor: impl RecordProcessor) -> Result<(), RunError> {
         let (input, output) = standard_streams::take()?;
         let _guard = ExitOnPanic;
         self.run_on(processor, input, output)
     }
 
-    /// Runs the processor over any input and output, for example in a test: the
-    /// input holds the lines of the daemon, the answers to checkpoints included.
+    /// Runs the processor over any input and output, for example in a test. The
+    /// input holds the lines of the daemon, including the answers to checkpoints.
     ///
     /// ```
     /// # use kinesis_agg::multilang::*;
@@ -147,7 +147,7 @@ impl Runner {
             }
             match result {
                 Ok(()) => {}
-                // Whatever failed, the shard is another worker's already.
+                // Another worker holds the shard already, so the error is dropped.
                 Err(_) if connection.is_lease_lost() && CAN_LOSE_LEASE.contains(&method) => {}
                 Err(source) => return Err(RunError::Processor { method, source }),
             }
@@ -157,11 +157,11 @@ impl Runner {
     }
 }
 
-/// The methods that may find out by a checkpoint that the lease is lost, and whose
-/// call can be answered without one.
+/// The methods in which a checkpoint may be rejected because the lease is lost, and
+/// whose call can be answered without a checkpoint.
 const CAN_LOSE_LEASE: [&str; 2] = ["process_records", "shutdown_requested"];
 
-/// Calls the method that an event is for. Returns its name and its result.
+/// Calls the method for an event. Returns its name and its result.
 fn call<I: BufRead, O: Write>(
     processor: &mut impl RecordProcessor,
     event: Event,
@@ -183,13 +183,13 @@ fn call<I: BufRead, O: Write>(
             let result = processor.shutdown_requested(&mut Checkpointer::new(connection));
             ("shutdown_requested", result)
         }
-        // Nobody is asked, but the daemon waits for an answer.
+        // The processor has no method for it, but the daemon waits for an answer.
         Event::Unknown { .. } | Event::CheckpointAnswered(_) => ("", Ok(())),
     }
 }
 
-/// Ends the process if the processor panics: a daemon whose process lives waits
-/// for its answer for ever.
+/// Ends the process if the processor panics: while the process lives, the daemon
+/// waits for its answer forever.
 struct ExitOnPanic;
 
 impl Drop for ExitOnPanic {

@@ -1,4 +1,4 @@
-//! Standard input and output, out of reach for everything but the protocol.
+//! Reserves standard input and output for the protocol.
 
 #[cfg(unix)]
 mod taken {
@@ -14,7 +14,7 @@ mod taken {
         let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         dup2_stdin(File::open("/dev/null")?)?;
         dup2_stdout(io::stderr())?;
-        // What was printed before and not written yet.
+        // Writes what was printed before and is still buffered.
         io::stdout().flush()?;
         Ok((BufReader::new(input), output))
     }

@@ -1,7 +1,7 @@
-//! Answers: what counts as delivered, and what is sent again.
+//! Handles answers to requests: what counts as delivered, and what is sent again.
 //!
-//! The one rule to get right is in [`StreamView::judge`]: a user record is
-//! delivered only if a consumer that drops whole aggregates (the KCL) gets it.
+//! The essential rule is in [`StreamView::judge`]: a user record is delivered
+//! only if a consumer that drops whole aggregates (the KCL) receives it.
 //!
 //! [`StreamView::judge`]: crate::producer::stream_view::StreamView::judge
 
@@ -24,10 +24,10 @@ use crate::write::LoneUserRecord;
 const THROTTLED: &str = "ProvisionedThroughputExceededException";
 
 impl<T> ProducerCore<T> {
-    /// Takes the answer to a request: a result for each record, in order.
+    /// Handles the answer to a request: a result for each record, in order.
     ///
-    /// An answer of another length does not say which result belongs to which
-    /// record: all are sent again.
+    /// If the number of results differs from the number of records, it is unknown
+    /// which result belongs to which record, and all are sent again.
     ///
     /// # Errors
     ///
@@ -96,10 +96,10 @@ impl<T> ProducerCore<T> {
         Ok(())
     }
 
-    /// Takes note that a request failed as a whole. All of it is sent again,
-    /// except for a Kinesis record that the service
-    /// [rejected](RequestFailure::Rejected) in a request of its own: its user
-    /// records fail with [`FailureReason::RejectedByService`].
+    /// Handles the failure of a whole request. All its records are sent again,
+    /// except a Kinesis record that the service
+    /// [rejected](RequestFailure::Rejected) as the only one of its request: its
+    /// user records fail with [`FailureReason::RejectedByService`].
     ///
     /// # Errors
     ///
@@ -143,7 +143,7 @@ impl<T> ProducerCore<T> {
         Ok(())
     }
 
-    /// Ends all user records of a Kinesis record.
+    /// Fails all user records of a Kinesis record.
     fn give_up(&mut self, mut sealed: Sealed<T>, attempt: Attempt, reason: FailureReason) {
         sealed.attempts.push(attempt);
         self.release(&sealed);
@@ -161,7 +161,7 @@ impl<T> ProducerCore<T> {
         if !core::mem::replace(&mut self.view.is_stream_missing, true) {
             self.notice(Notice::StreamNotFound(Arc::clone(text)));
         }
-        // What is listed from now on may be another stream of this name.
+        // Later listings may be of another stream with the same name.
         self.view.doubted_since = Some(self.now);
         self.view.want_refresh(self.now);
     }
@@ -180,7 +180,7 @@ impl<T> ProducerCore<T> {
         Ok(request)
     }
 
-    /// Judges what the service has just stored.
+    /// Decides what to do with a Kinesis record that the service has just stored.
     fn stored(&mut self, stored: Stored<T>) {
         if self.view.note_place(&stored) {
             self.change_distribution(Distribution::ByKey);
@@ -201,7 +201,7 @@ impl<T> ProducerCore<T> {
         }
     }
 
-    /// Judges with a newer listing what could not be judged before.
+    /// Judges with a newer listing a Kinesis record that was undecided.
     pub(super) fn decide(&mut self, stored: Stored<T>) {
         if stored.answered_at > self.view.listed_at {
             // The listing is older than the answer.
@@ -215,7 +215,7 @@ impl<T> ProducerCore<T> {
             Verdict::Delivered => self.delivered(stored),
             Verdict::WrongShard => self.is_in_wrong_shard(stored, Duration::ZERO),
             Verdict::UnknownShard => {
-                // The list may be older than it claims.
+                // The service may have returned an outdated list.
                 self.view.want_refresh(self.now);
                 self.send_again(stored, Duration::ZERO, true);
             }
@@ -229,15 +229,17 @@ impl<T> ProducerCore<T> {
         self.undecided.insert((expires_at, number), stored);
     }
 
-    /// No listing came in time. What is not over yet waits for one in its lane.
+    /// Takes apart a Kinesis record that was not decided before its first user
+    /// record expired. The others wait in their lane for a listing.
     pub(super) fn undecided_is_over(&mut self, stored: Stored<T>) {
         self.view.want_refresh(self.now);
         let newer = self.view.newer_listing(stored.answered_at);
         self.send_again(stored, newer, true);
     }
 
-    /// Has a Kinesis record sent again: at once, if the present map leads
-    /// elsewhere; otherwise not before there is a listing of that time.
+    /// Sends a Kinesis record again that is in the wrong shard: at once, if the
+    /// current map assigns it to other shards; otherwise not before there is a
+    /// listing that was requested at `newer_listing` or later.
     fn is_in_wrong_shard(&mut self, stored: Stored<T>, newer_listing: Duration) {
         let span = stored.sealed.span;
         let shard = self.view.map.shard_of(span.starting_hash_key());
@@ -253,8 +255,8 @@ impl<T> ProducerCore<T> {
         self.send_again(stored, awaits_listing, is_unchanged);
     }
 
-    /// Sends the user records of a Kinesis record again that is in the stream,
-    /// where consumers may not get it.
+    /// Sends again the user records of a Kinesis record that is stored in a shard
+    /// where consumers may drop it.
     fn send_again(&mut self, stored: Stored<T>, awaits_listing: Duration, hold: bool) {
         count(&mut self.counters.wrong_shard, 1);
         let (mut sealed, attempt) = stored.into_parts();
@@ -272,8 +274,8 @@ impl<T> ProducerCore<T> {
         self.ends.delivered(stored);
     }
 
-    /// Sends a Kinesis record again that is not known to be in the stream: as
-    /// it is, if that is still what the stream asks for.
+    /// Sends a Kinesis record again that is not known to be in the stream:
+    /// unchanged, if it still has the form and the shard that the stream requires.
     fn try_again(&mut self, mut sealed: Sealed<T>, attempt: Attempt) {
         sealed.attempts.push(attempt);
         let has_ended =
@@ -297,7 +299,7 @@ impl<T> ProducerCore<T> {
         self.lanes.schedule(place, &self.settings);
     }
 
-    /// True if a Kinesis record has the form that the stream asks for.
+    /// Returns true if a Kinesis record has the form that the stream requires.
     fn is_in_form(&self, sealed: &Sealed<T>) -> bool {
         match self.view.distribution {
             Distribution::ByKey => {

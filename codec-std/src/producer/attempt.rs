@@ -12,23 +12,23 @@ use crate::producer::request::RequestFailure;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// When the request was handed out, as the caller's `now`.
+    /// When the request was returned to the caller, as the caller's `now`.
     pub sent_at: Duration,
-    /// When its answer came, as the caller's `now`.
+    /// When its answer was handled, as the caller's `now`.
     pub answered_at: Duration,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: AttemptOutcome,
 }
 
 impl Attempt {
-    /// How long the answer took.
+    /// Returns the time from the request to its answer.
     #[must_use]
     pub const fn took(&self) -> Duration {
         self.answered_at.saturating_sub(self.sent_at)
     }
 }
 
-/// Why an attempt did not deliver. Texts of the service are cut to
+/// Why an attempt did not deliver. Texts from the service are truncated to
 /// [`MAX_ANSWER_TEXT_LEN`](crate::producer::MAX_ANSWER_TEXT_LEN) bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -38,14 +38,14 @@ pub enum AttemptOutcome {
     Rejected {
         /// The error code.
         code: Arc<str>,
-        /// The message that came with it.
+        /// The error message.
         message: Arc<str>,
     },
     /// The request failed as a whole.
     #[error(transparent)]
     RequestFailed(RequestFailure),
-    /// The answer did not have one result for each record, so it is unknown
-    /// which result belongs to which record.
+    /// The number of results in the answer differs from the number of records, so
+    /// it is unknown which result belongs to which record.
     #[error("the answer has {answered} results for {sent} records")]
     CountMismatch {
         /// Records in the request.
@@ -53,9 +53,9 @@ pub enum AttemptOutcome {
         /// Results in the answer.
         answered: usize,
     },
-    /// The aggregate is in a shard that does not have all of its user records,
-    /// or that no listing knows. A consumer may drop it, or may see this user
-    /// record twice.
+    /// The aggregate is in a shard whose range does not contain all of its hash
+    /// keys, or that is in no listing. A consumer may drop it, or may see this
+    /// user record twice.
     #[error("stored in shard {shard_id}, where a consumer may drop it")]
     WrongShard {
         /// The shard.
@@ -65,7 +65,7 @@ pub enum AttemptOutcome {
     },
 }
 
-/// How many attempts ended in which way.
+/// How many attempts ended with each outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AttemptCounts {
@@ -80,7 +80,7 @@ pub struct AttemptCounts {
 }
 
 impl AttemptCounts {
-    /// All attempts.
+    /// Returns the number of all attempts.
     #[must_use]
     pub const fn total(&self) -> usize {
         self.rejected
@@ -115,9 +115,9 @@ impl AttemptCounts {
     }
 }
 
-/// The attempts to deliver a user record: the first, the last, and how many
-/// there were of each kind. Those between are not kept, so that a user record
-/// that is tried for long does not take more and more memory.
+/// The attempts to deliver a user record: the first, the last, and how many ended
+/// with each outcome. Those in between are not kept, so that memory use does not
+/// grow with the number of attempts.
 ///
 /// Cloning shares memory.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -134,26 +134,27 @@ struct History {
 }
 
 impl Attempts {
-    /// How many there were.
+    /// Returns the number of attempts.
     #[must_use]
     pub fn count(&self) -> usize {
         self.counts().total()
     }
 
-    /// How many there were of each kind.
+    /// Returns the number of attempts with each outcome.
     #[must_use]
     pub fn counts(&self) -> AttemptCounts {
         let history = self.history.as_ref();
         history.map_or_else(AttemptCounts::default, |history| history.counts)
     }
 
-    /// The first attempt, if there was one.
+    /// Returns the first attempt, if there was one.
     #[must_use]
     pub fn first(&self) -> Option<&Attempt> {
         Some(&self.history.as_ref()?.first)
     }
 
-    /// The last attempt, if there was one. The first, if that was the only one.
+    /// Returns the last attempt, if there was one. It is also the first if there
+    /// was only one.
     #[must_use]
     pub fn last(&self) -> Option<&Attempt> {
         let history = self.history.as_ref()?;
@@ -179,7 +180,7 @@ impl Attempts {
         }
     }
 
-    /// These attempts and those that came after them.
+    /// Returns these attempts followed by later ones.
     pub(super) fn followed_by(&self, later: &Self) -> Self {
         let (Some(before), Some(after)) = (&self.history, &later.history) else {
             let either = self.history.as_ref().or(later.history.as_ref());
@@ -197,7 +198,7 @@ impl Attempts {
         }
     }
 
-    /// True if both are one memory, or both are empty.
+    /// Returns true if both share their memory, or both are empty.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (&self.history, &other.history) {
             (None, None) => true,
@@ -260,7 +261,7 @@ mod tests {
         assert_eq!(all.first(), Some(&mismatch(1)));
         assert_eq!(all.last(), Some(&lost(3)));
         assert_eq!((all.count(), all.counts().request_failed), (3, 2));
-        // What was shared is not changed.
+        // The shared copy does not change.
         let shared = all.clone();
         after.push(mismatch(4));
         assert_eq!(all, shared);

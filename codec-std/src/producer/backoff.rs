@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-/// Vigna's SplitMix64: all that jitter needs.
+/// Vigna's SplitMix64, which is good enough for jitter.
 #[derive(Debug)]
 pub(crate) struct SplitMix(u64);
 
@@ -19,10 +19,10 @@ impl SplitMix {
         z ^ (z >> 31)
     }
 
-    /// A time from zero to `longest`.
+    /// Returns a random time from zero to `longest`.
     pub(crate) fn up_to(&mut self, longest: Duration) -> Duration {
         let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
-        // The high half of the product of two numbers of 64 bits.
+        // The high half of the product of two 64-bit numbers.
         let product = u128::from(self.next()).wrapping_mul(u128::from(nanos).wrapping_add(1));
         Duration::from_nanos(u64::try_from(product >> 64).unwrap_or(nanos))
     }
@@ -32,7 +32,8 @@ impl SplitMix {
 mod tests {
     use super::*;
 
-    /// Of seed 1000, as the generator of the tests' fixtures has them, too.
+    /// The numbers of seed 1000, which the generator of the test fixtures
+    /// produces too.
     #[test]
     fn jitter_is_vigna_s_sequence_spread_over_the_time() {
         let numbers = [

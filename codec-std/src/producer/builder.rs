@@ -1,4 +1,4 @@
-//! Settings of a running producer, and its start.
+//! The builder that configures and starts a running producer.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -20,13 +20,13 @@ use crate::producer::settings::ProducerSettings;
 use crate::producer::timed::Timed;
 use crate::producer::worker::Worker;
 
-/// How long a request of a [`Producer`] may take by default.
+/// The default timeout of a request of a [`Producer`].
 pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a [`Producer`] tries to start by default.
+/// The default time for which a [`Producer`] tries to start.
 pub const DEFAULT_START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Settings of a [`Producer`], and what starts it.
+/// Configures and starts a [`Producer`].
 #[derive(Clone, Debug)]
 pub struct ProducerBuilder<S> {
     service: S,
@@ -38,8 +38,8 @@ pub struct ProducerBuilder<S> {
 }
 
 impl<S: StreamService> ProducerBuilder<S> {
-    /// The default settings of a producer for a stream. `Producer::builder`
-    /// (feature `aws-sdk`) does the same for a client of the AWS SDK.
+    /// Returns a builder with the default settings. `Producer::builder` (feature
+    /// `aws-sdk`) does the same for a client of the AWS SDK.
     #[must_use]
     pub fn new(service: S) -> Self {
         Self {
@@ -52,15 +52,15 @@ impl<S: StreamService> ProducerBuilder<S> {
         }
     }
 
-    /// Sets how the producer behaves.
+    /// Sets the settings of the producer.
     #[must_use]
     pub fn settings(self, settings: ProducerSettings) -> Self {
         Self { settings, ..self }
     }
 
-    /// Sets how long a request may take before it counts as lost and its user
-    /// records are sent again, and how long all pages of a listing may take;
-    /// [`DEFAULT_REQUEST_TIMEOUT`] by default.
+    /// Sets the timeout of a request, after which it counts as lost and its user
+    /// records are sent again. It is also the timeout of a listing with all its
+    /// pages. [`DEFAULT_REQUEST_TIMEOUT`] by default.
     #[must_use]
     pub fn request_timeout(self, request_timeout: Duration) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl<S: StreamService> ProducerBuilder<S> {
         }
     }
 
-    /// Sets how long [`start`](Self::start) retries errors that pass;
+    /// Sets how long [`start`](Self::start) retries transient errors;
     /// [`DEFAULT_START_TIMEOUT`] by default.
     #[must_use]
     pub fn start_timeout(self, start_timeout: Duration) -> Self {
@@ -79,7 +79,8 @@ impl<S: StreamService> ProducerBuilder<S> {
         }
     }
 
-    /// Sets what the pauses between attempts are drawn from. Random by default.
+    /// Sets the seed of the random pauses between attempts. It differs for each
+    /// producer by default.
     #[must_use]
     pub fn seed(self, seed: u64) -> Self {
         Self {
@@ -88,26 +89,26 @@ impl<S: StreamService> ProducerBuilder<S> {
         }
     }
 
-    /// Sets a function that is called at once with what the producer finds out
-    /// about its stream while it runs. Each notice is a `tracing` event, too.
+    /// Sets a function to call with each notice about the stream, as soon as the
+    /// producer makes it. The producer also logs each notice with `tracing`.
     ///
-    /// It is called on the producer's task and must not block. If it panics, the
-    /// panic is logged and the producer goes on.
+    /// The function runs on the producer's task and must not block. If it panics,
+    /// the panic is logged and the producer continues.
     #[must_use]
     pub fn on_notice(mut self, on_notice: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
         self.hooks.on_notice = Some(Arc::new(on_notice));
         self
     }
 
-    /// Sets a function that is called with every user record whose
+    /// Sets a function to call with every user record whose
     /// [`DeliveryFuture`](crate::producer::DeliveryFuture) ends in an error,
-    /// whether anybody awaits that or not. It is what a program needs that drops
-    /// the futures. Errors that [`Producer::try_put`] and
-    /// [`Producer::put_within`] return are not among them.
+    /// whether or not that future is awaited. A program that drops the futures
+    /// needs it. It is not called for errors that [`Producer::try_put`] and
+    /// [`Producer::put_within`] return.
     ///
-    /// It is called on the producer's task, or in the put, before the future
+    /// The function runs on the producer's task, or in the put, before the future
     /// ends, and must not block. If it panics, the panic is logged and the
-    /// producer goes on.
+    /// producer continues.
     #[must_use]
     pub fn on_failure(mut self, on_failure: impl Fn(&PutError) + Send + Sync + 'static) -> Self {
         self.hooks.on_failure = Some(Arc::new(on_failure));
@@ -117,11 +118,11 @@ impl<S: StreamService> ProducerBuilder<S> {
     /// Lists the shards, asks how the stream distributes records, and starts the
     /// producer in the tokio runtime of the caller.
     ///
-    /// Errors that pass are retried until the
+    /// Transient errors are retried until the
     /// [start timeout](Self::start_timeout) is over, as a running producer
     /// retries them: requests without an answer, too many requests, and open
-    /// shards that do not cover every hash key once, as happens while a stream
-    /// reshards.
+    /// shards that do not cover every hash key exactly once, as happens while a
+    /// stream reshards.
     ///
     /// # Cancellation
     ///
@@ -129,19 +130,19 @@ impl<S: StreamService> ProducerBuilder<S> {
     ///
     /// # Errors
     ///
-    /// At once: [`ListShardsError::Service`] with
+    /// Immediately: [`ListShardsError::Service`] with
     /// [`AccessDenied`](crate::producer::RequestFailure::AccessDenied) if the
     /// credentials do not allow ListShards, with
     /// [`StreamNotFound`](crate::producer::RequestFailure::StreamNotFound) if
     /// there is no such stream, with
     /// [`Rejected`](crate::producer::RequestFailure::Rejected) if its name is
-    /// not valid. After the start timeout, the last of the others:
+    /// not valid. After the start timeout, the last transient error:
     /// [`ListShardsError::Service`] with
     /// [`NoAnswer`](crate::producer::RequestFailure::NoAnswer),
     /// [`ListShardsError::Range`] or [`ListShardsError::Map`].
     pub async fn start(self) -> Result<Producer, ListShardsError> {
         let stream = Timed::new(self.service, self.request_timeout);
-        // Of its own: the producer outlives what the caller does.
+        // A root span: the producer outlives the caller's span.
         let span = tracing::info_span!(parent: None, "producer", stream = stream.stream());
         let seed = self.seed.unwrap_or_else(random_seed);
         let mut pauses = Pauses::new(SplitMix::new(seed.wrapping_add(1)));
@@ -162,7 +163,7 @@ impl<S: StreamService> ProducerBuilder<S> {
     }
 }
 
-/// Differs from process to process and from call to call.
+/// Returns a seed that differs for each process and each call.
 fn random_seed() -> u64 {
     use core::hash::{BuildHasher as _, Hasher as _};
     let state = std::collections::hash_map::RandomState::new();

@@ -21,7 +21,7 @@ impl Clock {
         self.started_at.elapsed()
     }
 
-    /// The instant of a time; none if it is too far away.
+    /// Returns the instant at time `at`; `None` if it is too far away.
     pub(super) fn instant(&self, at: Duration) -> Option<Instant> {
         self.started_at.checked_add(at)
     }

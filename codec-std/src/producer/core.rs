@@ -1,7 +1,7 @@
-//! User records in, PutRecords requests out, and every user record accounted
-//! for.
+//! The state machine of the producer, without clock, sockets or threads.
 //!
-//! A state machine without clock, sockets and threads.
+//! User records go in, PutRecords requests come out, and the outcome of every
+//! user record is reported.
 //!
 //! ```text
 //! push -> queue of its lane -> sealed -> request -> answer -> delivered
@@ -12,14 +12,15 @@
 //! ```
 //!
 //! Each open shard has a lane with these queues (`lanes.rs`). A Kinesis record
-//! holds the hash keys of its user records from when it is made until it has
-//! ended (`sealer.rs`). So the user records of one hash key are never in two
-//! requests at once, which keeps them in order; and whatever is taken apart goes
-//! back to its place in the queue, by the number of its push.
+//! holds the hash keys of its user records from when it is sealed until it has
+//! been delivered or taken apart (`sealer.rs`). So user records of one hash key
+//! are never in two requests at once, which keeps them in order. When a Kinesis
+//! record is taken apart, each user record returns to its place in the queue, by
+//! the number of its push.
 //!
-//! This file accepts user records and hands out events. `requests.rs` makes
-//! requests, `answers.rs` handles their answers, `listings.rs` listings, and
-//! `rerouting.rs` user records that go back to a lane or expire.
+//! This file accepts user records and returns events. `requests.rs` makes
+//! requests, `answers.rs` handles their answers, `listings.rs` handles listings,
+//! and `rerouting.rs` handles user records that return to a lane or expire.
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
@@ -50,66 +51,70 @@ use crate::shards::{RejectedUserRecord, RejectionReason, check_room};
 use crate::write::PushError;
 use crate::write::{AsUserRecord as _, OwnedUserRecord};
 
-/// How late a put is whose time to live does not follow from those before it.
+/// A put that is later than the last one by more than this gets its own expiry.
 #[cfg(feature = "producer")]
 const LATE: Duration = Duration::from_millis(100);
 
-/// Accepts user records, hands out PutRecords requests, and reports how each
-/// user record ended.
+/// Accepts user records, returns PutRecords requests to make, and reports the
+/// outcome of each user record.
 ///
-/// It has no clock and no sockets. `now` is the time since any moment, as long
-/// as that is always the same; a `now` before an earlier one counts as that. The
-/// caller
-/// 1. calls [`poll_request`](Self::poll_request) until there is none, after
+/// It has no clock and no sockets. `now` is the time since a fixed moment of the
+/// caller's choice; a `now` before the latest one passed in is replaced by that
+/// one. The caller
+/// 1. calls [`poll_request`](Self::poll_request) until it returns `None`, after
 ///    each other call and at the time of [`poll_timeout`](Self::poll_timeout);
-/// 2. makes the requests and passes on what became of each to
+/// 2. makes the requests and passes the result of each to
 ///    [`handle_answer`](Self::handle_answer) or
-///    [`handle_failure`](Self::handle_failure), in any order, sooner or later;
-/// 3. takes the [events](Self::poll_event);
+///    [`handle_failure`](Self::handle_failure), in any order, at any later time;
+/// 3. polls the [events](Self::poll_event);
 /// 4. when [`wants_refresh`](Self::wants_refresh), asks the stream how it
 ///    distributes records ([`set_distribution`](Self::set_distribution)) and
 ///    lists its shards ([`replace_map`](Self::replace_map)).
 ///
-/// # What is delivered
+/// # Delivery
 ///
-/// A consumer that filters by hash key range, as the KCL, drops an aggregate
-/// as a whole if one user record belongs to another shard. So an aggregate
-/// counts as delivered only in a shard that has all of its user records.
-/// Anywhere else, all of them are aggregated again and sent again. A consumer
-/// without a filter can see them twice: delivery is at least once.
+/// A consumer that filters by hash key range, such as the KCL, drops a whole
+/// aggregate if one of its user records belongs to another shard. So an
+/// aggregate counts as delivered only if it is stored in a shard whose range
+/// contains all of its hash keys. Otherwise its user records are aggregated and
+/// sent again. A consumer that does not filter may see them twice: delivery is
+/// at least once.
 ///
 /// On a stream that distributes records itself ([`Distribution::Auto`]), each
-/// user record is sent raw, and counts as delivered wherever it is stored.
+/// user record is sent raw, and counts as delivered in any shard.
 ///
 /// # Order
 ///
 /// Two user records of one effective hash key that are both delivered are
-/// stored in the order of their pushes, whatever is throttled, lost or
-/// resharded in between: the later one is not sent before the earlier one has
-/// ended. What can come late is a copy of a user record: of an attempt that
-/// counted as lost and was not. User records of different hash keys have no
-/// order. There is none on a stream that distributes records itself, nor with
+/// stored in the order of their pushes, even if requests are throttled or lost or
+/// the stream reshards in between: the later one is not sent until the earlier
+/// one has ended. Only a duplicate can appear late: the copy from an attempt that
+/// counted as lost but was stored. User records of different hash keys have no
+/// order. No order is kept on a stream that distributes records itself, nor with
 /// [`Order::None`](crate::producer::Order::None).
 ///
 /// While a Kinesis record of a shard is in flight, user records wait until they
-/// fill the next one. If that shares no hash key with those in flight, it is sent
-/// as well: a shard is limited by its rate, not by the time that an answer takes.
+/// fill the next one. If the next one shares no hash key with those in flight, it
+/// is sent before their answers arrive: the throughput of a shard is limited by
+/// its rate, not by the latency of requests.
 ///
 /// # Memory
 ///
-/// From its push until its event is taken, a user record counts towards
+/// From its push until its event is polled, a user record counts towards
 /// [`ProducerSettings::with_max_buffered_len`]; a push beyond that is rejected.
-/// A shard may hold as many bytes as are still free
-/// ([`ProducerSettings::with_shard_shares`]), so one that takes nothing leaves
-/// room for the others. The bound includes the attempts that a [`Failure`](crate::producer::Failure)
-/// reports: only the first and the last are kept, and how many there were.
+/// A shard may hold only as many bytes as are still free
+/// ([`ProducerSettings::with_shard_shares`]), so a shard that accepts nothing
+/// leaves room for the others. The bound includes the attempts that a
+/// [`Failure`](crate::producer::Failure) reports: only the first, the last and
+/// the number of attempts are kept.
 ///
 /// # Time
 ///
 /// Each call does a bounded amount of work, except that
-/// [`poll_request`](Self::poll_request) finishes what a new list of shards or
-/// an expiry has left to do. Where a pause matters, call [`step`](Self::step)
-/// first, until it returns false, and let others run in between.
+/// [`poll_request`](Self::poll_request) finishes all work that a new list of
+/// shards or expired user records have caused. Where a long pause matters, call
+/// [`step`](Self::step) until it returns false first, and let other tasks run
+/// between the calls.
 #[derive(Debug)]
 pub struct ProducerCore<T> {
     pub(super) settings: ProducerSettings,
@@ -117,8 +122,8 @@ pub struct ProducerCore<T> {
     pub(super) lanes: Lanes<T>,
     pub(super) sealer: Sealer,
     pub(super) in_flight: BTreeMap<RequestId, InFlight<T>>,
-    /// Stored, but it takes a newer listing to say whether in the right shard.
-    /// By expiry and the number of their first user record.
+    /// Stored, but only a newer listing can decide whether in the right shard. By
+    /// expiry and the number of the first user record.
     pub(super) undecided: BTreeMap<(Duration, u64), Stored<T>>,
     pub(super) unrouted: Unrouted<T>,
     pub(super) ends: Ends<T>,
@@ -129,7 +134,7 @@ pub struct ProducerCore<T> {
     held_count: usize,
     next_number: u64,
     pub(super) next_request: u64,
-    /// The largest of all that were passed in.
+    /// The latest `now` that was passed in.
     pub(super) now: Duration,
     last_put_at: Duration,
     flushed_before: u64,
@@ -143,9 +148,9 @@ pub(super) struct InFlight<T> {
 }
 
 impl<T> ProducerCore<T> {
-    /// A producer for a stream of these shards, whose listing was requested at
-    /// `listed_at`. `seed` determines the jitter of the pauses, and nothing
-    /// else.
+    /// Returns a producer for a stream with the shards of `map`, whose listing
+    /// was requested at `listed_at`. `seed` determines only the jitter of the
+    /// pauses.
     #[must_use]
     pub fn new(map: ShardMap, listed_at: Duration, settings: ProducerSettings, seed: u64) -> Self {
         let mut core = Self {
@@ -173,75 +178,78 @@ impl<T> ProducerCore<T> {
         core
     }
 
-    /// The current map.
+    /// Returns the current map of shards.
     #[must_use]
     pub const fn map(&self) -> &ShardMap {
         &self.view.map
     }
 
-    /// When the listing of the present map was requested.
+    /// Returns when the listing of the current map was requested.
     #[must_use]
     pub const fn listed_at(&self) -> Duration {
         self.view.listed_at
     }
 
-    /// For which distribution user records are sent.
+    /// Returns the distribution for which user records are sent.
     #[must_use]
     pub const fn distribution(&self) -> Distribution {
         self.view.distribution
     }
 
-    /// Bytes that are held, as
-    /// [`ProducerSettings::with_max_buffered_len`] counts them.
+    /// Returns how many bytes are held, as counted by
+    /// [`ProducerSettings::with_max_buffered_len`].
     #[must_use]
     pub const fn buffered_len(&self) -> usize {
         self.held_len
     }
 
-    /// User records that are held.
+    /// Returns how many user records are held.
     #[must_use]
     pub const fn buffered_count(&self) -> usize {
         self.held_count
     }
 
-    /// What was done so far.
+    /// Returns the counters so far.
     #[must_use]
     pub const fn counters(&self) -> ProducerCounters {
         self.counters
     }
 
-    /// True if the shards should be listed, and the stream asked how it
-    /// distributes records: an answer contradicts the map, or the present list
-    /// is too old. A listing that was requested before that does not help.
+    /// Returns true if the caller should list the shards and ask how the stream
+    /// distributes records: an answer contradicts the map, or the current list is
+    /// too old. A listing that was requested earlier does not help.
     #[must_use]
     pub const fn wants_refresh(&self) -> bool {
         self.view.wanted_since.is_some()
     }
 
-    /// Bytes that a user record counts for while it is held, its token included.
+    /// Returns how many bytes a user record counts for while it is held, including
+    /// its token.
     #[must_use]
     pub fn held_len(user_record: &OwnedUserRecord) -> usize {
         Entry::<T>::held_len(user_record)
     }
 
-    /// Accepts a user record, and a token that comes back with its end.
+    /// Accepts a user record, and a token that is returned with its event.
     ///
-    /// `put_at` is when its time to live started, which is before `now` if it
-    /// had to wait for room. A `put_at` before that of an earlier push counts as
-    /// that; one after `now` counts as `now`.
+    /// `put_at` is when the time to live of the user record started: before `now`
+    /// if it had to wait for room. A `put_at` before that of an earlier push
+    /// counts as the earlier push's; one after `now` counts as `now`.
     ///
     /// # Errors
     ///
-    /// [`RejectedUserRecord`] with both; nothing was changed.
+    /// [`RejectedUserRecord`] with the user record and the token; the producer
+    /// does not keep them. The reasons:
     /// [`RejectionReason::BufferFull`]: there is room once events have been
-    /// taken; this also triggers a [`flush`](Self::flush).
+    /// polled; this also triggers a [`flush`](Self::flush).
     /// [`RejectionReason::ShardFull`]: there is room once events of this shard's
-    /// user records have been taken, or others have freed more of the buffer;
-    /// this also flushes the shard.
-    /// [`RejectionReason::LargerThanBuffer`]: it is larger than all of the
-    /// buffer. [`RejectionReason::Unfit`]: no aggregate can hold it, or no raw
-    /// Kinesis record. [`RejectionReason::NoPartitionKey`]: the stream
-    /// distributes records by key. [`RejectionReason::CannotGoRaw`]: the stream
+    /// user records have been polled, or other shards have freed more of the
+    /// buffer; this also flushes the shard.
+    /// [`RejectionReason::LargerThanBuffer`]: the user record is larger than the
+    /// whole buffer. [`RejectionReason::Unfit`]: it does not fit in an aggregate,
+    /// or in a raw Kinesis record. [`RejectionReason::NoPartitionKey`]: it has no
+    /// partition key, and the stream distributes records by key.
+    /// [`RejectionReason::CannotGoRaw`]: it cannot be sent raw, and the stream
     /// distributes records itself.
     #[expect(
         clippy::result_large_err,
@@ -259,8 +267,8 @@ impl<T> ProducerCore<T> {
             .map(drop)
     }
 
-    /// [`push`](Self::push) with a time to live of its own: the user record is
-    /// given up at `expires_at`, if it is not in flight then.
+    /// Like [`push`](Self::push), with an expiry for this user record: it is given
+    /// up at `expires_at` if it is not in flight then.
     ///
     /// # Errors
     ///
@@ -286,8 +294,9 @@ impl<T> ProducerCore<T> {
             .map(drop)
     }
 
-    /// A push whose shard may hold more than its share. Returns the hash keys of
-    /// the shard if it does now. A `put_at` that is late counts all the same.
+    /// Pushes a user record even if its shard exceeds its share. Returns the hash
+    /// key range of the shard if it does so now. A late `put_at` still determines
+    /// the expiry.
     #[cfg(feature = "producer")]
     #[expect(
         clippy::result_large_err,
@@ -300,7 +309,8 @@ impl<T> ProducerCore<T> {
         put_at: Duration,
         now: Duration,
     ) -> Result<Option<HashKeyRange>, RejectedUserRecord<OwnedUserRecord, T>> {
-        // Puts of several handles come nearly in order; those from a gate do not.
+        // Puts of several handles arrive nearly in order; those that waited at a
+        // gate do not.
         let is_late = self.last_put_at.saturating_sub(put_at) > LATE;
         let own_expiry = is_late.then(|| put_at.saturating_add(self.settings.ttl));
         if own_expiry.is_some_and(|expires_at| expires_at <= self.advance(now)) {
@@ -313,8 +323,8 @@ impl<T> ProducerCore<T> {
         Ok(lane.map(|lane| lane.range))
     }
 
-    /// Bytes that the shards of a range may hold beside what they hold. If
-    /// somebody waits for them, what they hold does not wait for company.
+    /// Returns how many more bytes the shards of a range may hold. If `is_awaited`,
+    /// puts wait for that room, so these shards are flushed.
     #[cfg(feature = "producer")]
     pub(super) fn share_left(&mut self, range: HashKeyRange, is_awaited: bool) -> usize {
         let limit = self.settings.max_buffered_len;
@@ -331,7 +341,7 @@ impl<T> ProducerCore<T> {
                 self.lanes.flush_lane(place, number, &self.settings);
             }
         }
-        // As in a push: one that holds nothing may take what is there.
+        // As in a push: a shard that holds nothing may use the whole buffer.
         if taken == 0 {
             return limit;
         }
@@ -399,7 +409,7 @@ impl<T> ProducerCore<T> {
         Ok(place)
     }
 
-    /// Whether a user record can be sent in the form that the stream asks for.
+    /// Checks that a user record can be sent in the form that the stream requires.
     fn check_form(
         &self,
         user_record: &OwnedUserRecord,
@@ -437,7 +447,8 @@ impl<T> ProducerCore<T> {
         Ok(())
     }
 
-    /// Whether an aggregate can hold a user record, or it may go raw instead.
+    /// Checks that an aggregate can hold a user record, or that it may be sent raw
+    /// instead.
     fn check_aggregate(
         &self,
         user_record: &OwnedUserRecord,
@@ -447,7 +458,7 @@ impl<T> ProducerCore<T> {
         let key_len = u64::try_from(key.len()).unwrap_or(u64::MAX);
         let outer_key_len = self.settings.outer_key_len(key_len);
         let len = u64::from(encoded_len).saturating_add(outer_key_len);
-        // No key of so few bytes is too long.
+        // A key of up to 64 bytes never exceeds the limit on keys.
         let is_key_short = |len: u64| (1..=64).contains(&len);
         if is_key_short(key_len)
             && is_key_short(outer_key_len)
@@ -461,7 +472,8 @@ impl<T> ProducerCore<T> {
         }
     }
 
-    /// Whether the lane may hold that much more: no more than is still free.
+    /// Checks that a lane may hold `needed` more bytes: it may hold no more bytes
+    /// than are still free.
     fn check_share(&self, place: usize, needed: usize) -> Result<(), RejectionReason> {
         if !self.settings.shard_shares || self.lanes.len() == 1 {
             return Ok(());
@@ -469,17 +481,18 @@ impl<T> ProducerCore<T> {
         let taken = self.lanes.get(place).map_or(0, |lane| lane.held_len());
         let free = self.settings.max_buffered_len.saturating_sub(self.held_len);
         let available = free.saturating_sub(taken);
-        // One that holds nothing may take what is there.
+        // A lane that holds nothing may use all free bytes.
         if taken == 0 || needed <= available {
             return Ok(());
         }
         Err(RejectionReason::ShardFull { needed, available })
     }
 
-    /// Makes nothing that was pushed so far wait for company any longer.
+    /// Stops all user records pushed so far from waiting for the aggregate to
+    /// fill.
     ///
-    /// What cannot be sent at once, because earlier user records of its shard
-    /// are in flight, may still get company.
+    /// Those that cannot be sent at once, because earlier user records of their
+    /// shard are in flight, may still be aggregated with later ones.
     pub fn flush(&mut self) {
         if self.flushed_before != self.next_number {
             self.flushed_before = self.next_number;
@@ -487,8 +500,8 @@ impl<T> ProducerCore<T> {
         }
     }
 
-    /// When [`poll_request`](Self::poll_request) has something to do again, if
-    /// nothing else happens. At once, if the time is not in the future.
+    /// Returns when to call [`poll_request`](Self::poll_request) next, if no other
+    /// method is called before: at once, if that time is not in the future.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         if !self.unrouted.is_empty() || self.lanes.has_changes() {
@@ -506,14 +519,16 @@ impl<T> ProducerCore<T> {
             .min()
     }
 
-    /// When the present listing is too old, if there is somebody to list for.
+    /// Returns when the current listing becomes too old; `None` if no user records
+    /// are held or a listing is wanted already.
     pub(super) fn refresh_at(&self) -> Option<Duration> {
         let listed_at = self.view.listed_at;
         let at = listed_at.checked_add(self.settings.refresh_interval)?;
         (self.held_count > 0 && self.view.wanted_since.is_none()).then_some(at)
     }
 
-    /// The next event, if there is one: how a user record ended, or a notice.
+    /// Returns the next event, if there is one: the outcome of a user record, or a
+    /// notice.
     pub fn poll_event(&mut self) -> Option<ProducerEvent<T>> {
         let (held_len, held_count) = (&mut self.held_len, &mut self.held_count);
         let event = self.ends.pop(|freed| {
@@ -535,13 +550,13 @@ impl<T> ProducerCore<T> {
         self.ends.notice(notice);
     }
 
-    /// The largest time that was passed in so far.
+    /// Advances the time to `now`, and returns the latest time passed in so far.
     pub(super) fn advance(&mut self, now: Duration) -> Duration {
         self.now = self.now.max(now);
         self.now
     }
 
-    /// A random pause after that many attempts.
+    /// Returns a random pause after that many attempts.
     pub(super) fn backoff(&mut self, attempt_count: usize) -> Duration {
         let doublings = u32::try_from(attempt_count.saturating_sub(1)).unwrap_or(u32::MAX);
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);

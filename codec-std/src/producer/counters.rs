@@ -1,8 +1,8 @@
-//! What a producer has done.
+//! The counters of a producer.
 
 use core::time::Duration;
 
-/// What a producer has done since it started.
+/// The counters of a producer since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProducerCounters {
@@ -12,24 +12,27 @@ pub struct ProducerCounters {
     pub user_records_delivered: u64,
     /// User records given up.
     pub user_records_failed: u64,
-    /// Requests handed out.
+    /// Requests made.
     pub requests: u64,
-    /// Kinesis records in them, aggregated or raw, each attempt counted.
+    /// Kinesis records in these requests, aggregated or raw; each attempt counts.
     pub records: u64,
-    /// Those of them that were raw.
+    /// Kinesis records in these requests that were raw.
     pub raw_records: u64,
-    /// Bytes of them: data and partition keys.
+    /// Bytes of data and partition keys in these requests.
     pub bytes: u64,
-    /// Attempts that delivered nothing, in Kinesis records.
+    /// Attempts that did not deliver, in Kinesis records, except those after which
+    /// the user records failed at once
+    /// ([`RejectedByService`](crate::producer::FailureReason::RejectedByService),
+    /// [`Throttled`](crate::producer::FailureReason::Throttled)).
     pub retries: u64,
     /// Aggregates that the service stored in a shard that does not have all of
-    /// their user records.
+    /// their hash keys, or that is in no listing.
     pub wrong_shard: u64,
     /// Time from push to first attempt, summed over all user records.
     pub buffering_time: Duration,
-    /// Changes between aggregates and raw records.
+    /// How many times the distribution of the stream changed.
     pub distribution_changes: u64,
-    /// Times that the service did not permit the question how the stream
+    /// How many times the credentials did not allow to ask how the stream
     /// distributes records.
     pub distribution_denied: u64,
 }

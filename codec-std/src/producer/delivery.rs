@@ -1,7 +1,7 @@
-//! How the end of a user record gets back to the caller.
+//! Returns the outcome of a user record to the caller.
 //!
-//! Each user record has a slot. Slots are allocated in blocks, so that a put
-//! does not allocate.
+//! Each user record has a slot. Slots are allocated in blocks, so that most puts
+//! do not allocate.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -13,10 +13,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::producer::event::Delivery;
 use crate::producer::put_error::PutError;
 
-/// How a user record ended.
+/// The outcome of a user record.
 pub(super) type End = Result<Delivery, PutError>;
 
-/// Slots in a block. A future that is kept for long keeps its block.
+/// Slots in a block. A future keeps its whole block allocated.
 const BLOCK_LEN: usize = 32;
 
 #[derive(Debug)]
@@ -36,7 +36,7 @@ fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes slots.
+/// Allocates slots.
 #[derive(Debug)]
 pub(super) struct Slots {
     block: Arc<Block>,
@@ -51,7 +51,7 @@ impl Slots {
         }
     }
 
-    /// Both sides of a new slot.
+    /// Returns both sides of a new slot.
     pub(super) fn pair(&mut self) -> (Ending, DeliveryFuture) {
         if self.next >= BLOCK_LEN {
             *self = Self::new();
@@ -68,7 +68,7 @@ impl Slots {
     }
 }
 
-/// The producer's side of a slot. Each is [ended](Self::end) exactly once.
+/// The producer's side of a slot. [`end`](Self::end) is called exactly once.
 #[derive(Debug)]
 pub(super) struct Ending {
     block: Arc<Block>,
@@ -76,13 +76,13 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    /// Hands over how the user record ended, unless the future was dropped.
+    /// Passes the outcome to the future, unless the future was dropped.
     pub(super) fn end(self, end: End) {
         let Some(slot) = self.block.get(self.place) else {
             return;
         };
         let mut slot = lock(slot);
-        // What is replaced is dropped, and who waits is woken, without the lock.
+        // The lock is released before the waiting task is woken.
         match &*slot {
             Slot::Waiting(_) => {
                 let before = core::mem::replace(&mut *slot, Slot::Ended(end));
@@ -96,13 +96,14 @@ impl Ending {
     }
 }
 
-/// How a user record that was put will end: with its [`Delivery`], or with a
-/// [`PutError`] that holds it.
+/// A future of the outcome of a user record that was put: its [`Delivery`], or a
+/// [`PutError`] that holds the user record.
 ///
-/// It borrows nothing and may be sent to other tasks. Dropping it changes
-/// nothing: the user record is delivered all the same
+/// It borrows nothing and may be sent to other tasks. Dropping it does not cancel
+/// the delivery
 /// ([`ProducerBuilder::on_failure`](crate::producer::ProducerBuilder::on_failure)
-/// sees it if it is not). Returns once; polled after that, it never returns.
+/// is still called if the user record fails). It completes once; polled after
+/// that, it stays pending forever.
 #[derive(Debug)]
 #[must_use = "it says whether the user record was delivered"]
 pub struct DeliveryFuture(State);
@@ -207,8 +208,8 @@ mod tests {
         assert!(poll(&mut context).is_pending());
     }
 
-    /// Protects memory: a block goes with its last future, and what nobody
-    /// awaits is not kept in it.
+    /// Protects memory use: a block is freed with its last future, and the
+    /// outcome for a dropped future is not kept.
     #[test]
     fn slots_are_not_mixed_up_and_a_block_is_freed_with_its_futures() {
         let mut slots = Slots::new();

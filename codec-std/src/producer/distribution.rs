@@ -1,4 +1,5 @@
-//! Who decides in which shard a record is stored: its keys, or the service.
+//! How a stream distributes records over its shards: by their keys, or by a
+//! choice of the service.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -19,38 +20,38 @@ pub enum Distribution {
     /// whose description does not have the field (provisioned capacity).
     #[default]
     ByKey,
-    /// The service places each record itself: `AUTO`. Aggregation is not
-    /// supported there: the KCL silently drops aggregates that land in a shard
-    /// that does not have all of their hash keys.
+    /// The service chooses the shard of each record: `AUTO`. Aggregation is not
+    /// supported on such streams: the KCL silently drops aggregates that are stored
+    /// in a shard that does not have all of their hash keys.
     Auto,
 }
 
-/// The answer to the question how a stream distributes records.
+/// The answer to a request for how a stream distributes records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "there is no third answer")]
 pub enum DistributionAnswer {
-    /// The service said so.
+    /// The service returned the distribution.
     Known(Distribution),
-    /// The credentials do not allow the question
-    /// (`kinesis:DescribeStreamSummary`). The error's text.
+    /// The credentials do not allow the request
+    /// (`kinesis:DescribeStreamSummary`). Holds the text of the error.
     Denied(Arc<str>),
 }
 
-/// Raw records in a row that have to be stored where their keys belong before a
-/// stream counts as [`Distribution::ByKey`] again.
+/// How many raw records in a row must be stored in the shards of their hash keys
+/// before a stream counts as [`Distribution::ByKey`] again.
 pub(super) const AGREEING_ANSWERS: u32 = 128;
 
-/// Answers that contradict the map and wait for the next listing, at most.
+/// The most answers that contradict the map and wait for the next listing.
 const MAX_CONTRADICTIONS: usize = 64;
 
-/// What the answers of PutRecords show about the distribution. Counts only
-/// while the service does not say.
+/// What the answers of PutRecords show about the distribution. Used only while
+/// the service does not return it.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
-    /// Aggregates that were stored in a shard that does not have the hash key
-    /// that they were put under, by the map of the time.
+    /// Aggregates that were stored in a shard that did not have their outer hash
+    /// key, by the map at that time.
     contradictions: Vec<Contradiction>,
-    /// Raw records in a row that were stored where their hash key belongs.
+    /// Raw records in a row that were stored in the shard of their hash key.
     agreeing: u32,
     /// The shard of the first of them.
     first_shard: Option<Arc<str>>,
@@ -65,7 +66,7 @@ struct Contradiction {
 }
 
 impl Evidence {
-    /// Notes where an aggregate was stored.
+    /// Records the shard in which an aggregate was stored.
     pub(super) fn aggregate_stored(
         &mut self,
         map: &ShardMap,
@@ -85,8 +86,8 @@ impl Evidence {
         }
     }
 
-    /// Notes where a raw record was stored; true if so many in a row agree with
-    /// the map that the stream distributes by key.
+    /// Records the shard in which a raw record was stored. Returns true if enough
+    /// in a row agree with the map to conclude that the stream distributes by key.
     pub(super) fn raw_stored(
         &mut self,
         map: &ShardMap,
@@ -108,9 +109,9 @@ impl Evidence {
         self.agreeing >= AGREEING_ANSWERS && self.has_two_shards
     }
 
-    /// Looks at the contradictions with a newer map; true if one of them stands:
-    /// the listing is newer than the answer, the shard's range has not changed,
-    /// and it still does not have the hash key.
+    /// Checks the contradictions against a newer map. Returns true if one of them
+    /// still holds: the listing is not older than the answer, the shard's range has
+    /// not changed, and it does not contain the hash key.
     pub(super) fn contradicts(
         &mut self,
         older: &ShardMap,
@@ -159,15 +160,15 @@ mod tests {
         let (low, high) = ("low".into(), "high".into());
         let hash_key = HashKey::new(5);
         let mut evidence = Evidence::default();
-        // Where it belongs, and where nobody knows what belongs.
+        // In the right shard, and in a shard that is in no listing.
         evidence.aggregate_stored(&map(10), &low, hash_key, at(1));
         evidence.aggregate_stored(&map(10), &"what?".into(), hash_key, at(1));
         assert!(!evidence.contradicts(&map(10), &map(10), at(2)));
         evidence.aggregate_stored(&map(10), &high, hash_key, at(3));
-        // Listed before the answer.
+        // The listing is older than the answer.
         assert!(!evidence.contradicts(&map(10), &map(10), at(2)));
         assert!(evidence.contradicts(&map(10), &map(10), at(3)));
-        // Another stream of this name.
+        // Another stream with the same name.
         evidence.aggregate_stored(&map(10), &high, hash_key, at(4));
         assert!(!evidence.contradicts(&map(10), &map(20), at(5)));
         assert!(!evidence.contradicts(&map(20), &map(20), at(6)));

@@ -1,7 +1,7 @@
 //! The handle of a running producer.
 //!
-//! One task owns the core (`worker.rs`). Handles reach it through a queue that
-//! holds no more than there is room for (`intake.rs`, `room.rs`).
+//! One task owns the core (`worker.rs`). Handles send to it through a queue that
+//! is bounded by the bytes of the buffer (`intake.rs`, `room.rs`).
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -21,10 +21,10 @@ use crate::producer::room::NoRoom;
 use crate::shards::RejectionReason;
 use crate::write::OwnedUserRecord;
 
-/// User records of a [`Producer::put_batch`] that are handed over at once.
+/// User records that [`Producer::put_batch`] appends to the queue at once.
 const BATCH_LEN: usize = 64;
 
-/// Puts user records into a stream, aggregated by shard; nothing is lost.
+/// Aggregates user records by shard and puts them into a stream; none is lost.
 ///
 /// ```
 /// # #[cfg(feature = "aws-sdk")] {
@@ -47,36 +47,36 @@ const BATCH_LEN: usize = 64;
 /// ```
 ///
 /// A clone is another handle of the same producer. When the last one is dropped,
-/// the producer is closed and goes on in the background until everything it
-/// accepted has ended.
+/// the producer is closed, and continues in the background until every user
+/// record it accepted has been delivered or has failed.
 ///
-/// [`ProducerCore`] documents what is delivered, in which order, and what memory
-/// is held; the bound of the memory includes the way from the puts to the core.
-/// Beside it, requests in flight are held as the client encodes them
+/// [`ProducerCore`] documents delivery, order and memory. The bound on memory
+/// includes user records that are queued between the puts and the core. The
+/// client's encoded copies of the requests in flight come on top
 /// ([`ProducerSettings::with_max_requests_in_flight`](crate::ProducerSettings::with_max_requests_in_flight)).
 ///
 /// The credentials need `kinesis:PutRecords`, `kinesis:ListShards` and
-/// `kinesis:DescribeStreamSummary`. Without the last one, the producer goes by
-/// where the service stores records, and gives a
-/// [`Notice`](crate::producer::Notice) of that.
+/// `kinesis:DescribeStreamSummary`. Without the last one, the producer infers the
+/// distribution from the shards in which the service stores its records, and
+/// reports that with a [`Notice`](crate::producer::Notice).
 ///
 /// If the runtime is shut down before the producer, each user record that has not
-/// ended goes back to its caller: [`PutError::Stopped`] if it was not sent,
-/// [`PutError::Failed`] with
+/// ended is returned to its caller: with [`PutError::Stopped`] if it was still in
+/// the queue before the core, with [`PutError::Failed`] and
 /// [`FailureReason::Stopped`](crate::producer::FailureReason::Stopped) otherwise.
 ///
 /// # Logs
 ///
-/// All that the producer logs with `tracing` is in one span, `producer`, with the
-/// field `stream`. Trouble is a warning, at most one a second, with counts and
+/// The producer logs with `tracing`, in a span named `producer` with the field
+/// `stream`. It logs failures as a warning at most once a second, with counts and
 /// the last cause.
 ///
-/// # Numbers
+/// # Metrics
 ///
 /// [`counters`](Self::counters), [`snapshot`](Self::snapshot) and
-/// [`shard_snapshots`](Self::shard_snapshots) return them. With the feature
-/// `metrics`, the producer also reports them to the crate `metrics` once a
-/// second while it works, and at its end. Their names begin with
+/// [`shard_snapshots`](Self::shard_snapshots) return the metrics. With the
+/// feature `metrics`, the producer also reports them to the crate `metrics` once
+/// a second while it works, and when it ends. Their names begin with
 /// `kinesis_agg_producer_`, and they have the label `stream`:
 ///
 /// | Kind | Names |
@@ -105,14 +105,14 @@ impl Drop for Inner {
     }
 }
 
-/// How a producer ended.
+/// The result of [`Producer::shutdown_within`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Shutdown {
     /// The user records that the shutdown gave up, in the order of their puts,
     /// each with its attempts. Those that were in flight may be in the stream.
     pub undelivered: Vec<Failure>,
-    /// What was done from start to end.
+    /// The final counters.
     pub counters: ProducerCounters,
 }
 
@@ -137,17 +137,18 @@ impl Producer {
     }
 
     /// Accepts a user record as soon as there is room, and returns the future
-    /// of its delivery. The delivery happens whether that is awaited or not.
+    /// of its delivery. The user record is delivered even if that future is not
+    /// awaited.
     ///
     /// The time to live of the user record starts with this call. If there is no
     /// room before it is over, the user record is rejected
-    /// ([`RejectionReason::Expired`]). A user record that is not accepted comes
-    /// back through the future as well.
+    /// ([`RejectionReason::Expired`]). The returned future also returns user
+    /// records that are not accepted.
     ///
-    /// A put for a shard that holds its share of the buffer
+    /// A put for a shard that uses up its share of the buffer
     /// ([`ProducerSettings::with_shard_shares`](crate::ProducerSettings::with_shard_shares))
-    /// waits until that has room again. Puts for other shards go on meanwhile,
-    /// unless they come after it in the same loop.
+    /// waits until the shard has room again. Meanwhile, other tasks can put user
+    /// records for other shards.
     ///
     /// User records of one hash key are stored in the order in which their
     /// puts returned.
@@ -158,7 +159,7 @@ impl Producer {
     /// with it and is not sent. To keep it, use [`try_put`](Self::try_put) or
     /// [`put_within`](Self::put_within).
     pub async fn put(&self, user_record: OwnedUserRecord) -> DeliveryFuture {
-        // A loop of puts lets other tasks run.
+        // Lets other tasks run during a loop of puts.
         tokio::task::consume_budget().await;
         let put_at = self.inner.clock.now();
         match self.accept(user_record, put_at, None).await {
@@ -175,11 +176,11 @@ impl Producer {
     /// # Errors
     ///
     /// [`PutError::Rejected`] with [`RejectionReason::BufferFull`] if there is no
-    /// room, with [`RejectionReason::ShardFull`] if its shard holds its share, or
-    /// with [`RejectionReason::LargerThanBuffer`] if there never will be;
+    /// room, with [`RejectionReason::ShardFull`] if its shard uses up its share, or
+    /// with [`RejectionReason::LargerThanBuffer`] if there never will be room;
     /// [`PutError::Stopped`] if the producer is closed. Each holds the user
     /// record, and the [hook](crate::producer::ProducerBuilder::on_failure) is
-    /// not called. Other reasons to reject it come through the future.
+    /// not called. The future returns all other rejections.
     pub fn try_put(&self, user_record: OwnedUserRecord) -> Result<DeliveryFuture, PutError> {
         let needed = ProducerCore::<Token>::held_len(&user_record);
         let inner = &*self.inner;
@@ -192,7 +193,7 @@ impl Producer {
         }
     }
 
-    /// Accepts a user record if there is room within that time.
+    /// Accepts a user record if there is room within `time`.
     ///
     /// # Cancellation
     ///
@@ -201,9 +202,9 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// As [`try_put`](Self::try_put), at the end of that time; also
-    /// [`RejectionReason::Expired`] if the time to live of the user record is
-    /// over before.
+    /// As [`try_put`](Self::try_put), if there is no room by the end of `time`;
+    /// also [`RejectionReason::Expired`] if the time to live of the user record
+    /// ends first.
     pub async fn put_within(
         &self,
         user_record: OwnedUserRecord,
@@ -215,14 +216,14 @@ impl Producer {
     }
 
     /// Accepts user records as soon as there is room for them, and returns the
-    /// futures of their deliveries, in the same order. It takes less time than
-    /// as many [`put`](Self::put)s one after the other, and does the same
-    /// otherwise: one that waits keeps those behind it waiting.
+    /// futures of their deliveries, in the same order. It is equivalent to calling
+    /// [`put`](Self::put) for one after the other, but faster. While a user record
+    /// waits for room, those after it wait too.
     ///
     /// # Cancellation
     ///
-    /// If this future is dropped before it returns, the user records that are
-    /// accepted already are delivered; the others are dropped and not sent.
+    /// If this future is dropped before it returns, the user records accepted so
+    /// far are delivered; the others are dropped and not sent.
     pub async fn put_batch(
         &self,
         user_records: impl IntoIterator<Item = OwnedUserRecord>,
@@ -284,40 +285,40 @@ impl Producer {
         }
     }
 
-    /// Sends what waits for company, and waits until all user records whose
-    /// puts have returned have ended. Returns at once if the producer has
-    /// stopped.
+    /// Sends user records that wait for the aggregate to fill, and waits until all
+    /// user records whose puts have returned are delivered or have failed. Returns
+    /// at once if the producer has stopped.
     ///
     /// # Cancellation
     ///
-    /// If this future is dropped, the flush happens all the same.
+    /// Once this future has been polled, dropping it does not cancel the flush.
     pub async fn flush(&self) {
-        // Without an answer, the task has ended, and so has all that it held.
+        // Without an answer, the task has ended, and has ended all user records.
         let _is_ended = self.inner.intake.ask(Command::Flush).await;
     }
 
-    /// Accepts no more user records, waits until all that were accepted have
-    /// ended, and returns the final counters. Without a service, that takes
-    /// until the time to live of all is over
+    /// Stops accepting user records, waits until all accepted ones are delivered
+    /// or have failed, and returns the final counters. If the service does not
+    /// respond, that takes until their time to live is over
     /// ([`ProducerSettings::with_ttl`](crate::ProducerSettings::with_ttl)); to
-    /// wait less, use [`shutdown_within`](Self::shutdown_within).
+    /// limit the wait, use [`shutdown_within`](Self::shutdown_within).
     ///
-    /// Puts that wait for room, and later ones, return [`PutError::Stopped`]. The
-    /// same goes for all handles.
+    /// Puts that wait for room, and later ones, return [`PutError::Stopped`], on
+    /// all handles.
     ///
     /// # Cancellation
     ///
     /// Nothing happens before the first poll. If this future is dropped after
-    /// that, the producer stays closed and goes on until everything has ended. It
-    /// may be called again.
+    /// that, the producer stays closed and continues until all user records have
+    /// ended. `close` may be called again.
     pub async fn close(&self) -> ProducerCounters {
         self.inner.intake.close();
         self.ended().await;
         self.counters()
     }
 
-    /// [Closes](Self::close) the producer; what has not ended after that time is
-    /// given up and returned, together with the final counters.
+    /// [Closes](Self::close) the producer, gives up user records that have not
+    /// ended after `time`, and returns those together with the final counters.
     ///
     /// A user record that is given up also ends its
     /// [`DeliveryFuture`](crate::producer::DeliveryFuture), with the same
@@ -327,9 +328,10 @@ impl Producer {
     /// # Cancellation
     ///
     /// Nothing happens before the first poll. If this future is dropped before
-    /// the time is over, the producer stays closed, gives up nothing and goes on
-    /// until everything has ended. It may be called again. What was given up and
-    /// not returned is returned by the next call.
+    /// the time is over, the producer stays closed, gives up nothing, and
+    /// continues until all user records have ended. `shutdown_within` may be called
+    /// again; it also returns user records that an earlier call gave up and did
+    /// not return.
     pub async fn shutdown_within(&self, time: Duration) -> Shutdown {
         let inner = &*self.inner;
         inner.intake.close();
@@ -350,9 +352,9 @@ impl Producer {
         while ended.changed().await.is_ok() {}
     }
 
-    /// Returns the state in numbers: counters, gauges, errors by code, and
-    /// histograms. The producer's task makes it when it is asked, after the puts
-    /// that have returned. Of a producer that has stopped, it is that of the end.
+    /// Returns counters, gauges, errors by code, and histograms. The producer's
+    /// task makes the snapshot after it has processed all puts that have returned.
+    /// If the producer has stopped, returns its last snapshot.
     ///
     /// # Cancellation
     ///
@@ -368,8 +370,8 @@ impl Producer {
         }
     }
 
-    /// Returns what is held for each open shard, in the order of their hash keys;
-    /// nothing if the producer has stopped.
+    /// Returns what the producer holds for each open shard, in the order of their
+    /// hash keys; an empty vector if the producer has stopped.
     ///
     /// # Cancellation
     ///
@@ -379,7 +381,7 @@ impl Producer {
         answer.unwrap_or_default()
     }
 
-    /// What was done so far.
+    /// Returns the counters so far.
     #[must_use]
     pub fn counters(&self) -> ProducerCounters {
         self.inner.intake.counters()

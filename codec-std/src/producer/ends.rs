@@ -1,4 +1,4 @@
-//! User records that have ended, and notices, until the caller takes them.
+//! Holds outcomes of user records, and notices, until the caller polls them.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -7,16 +7,16 @@ use crate::producer::entry::{Entry, Pushed};
 use crate::producer::event::{Delivery, Failure, FailureReason, Notice, ProducerEvent};
 use crate::producer::stored::Stored;
 
-/// A queue as short as this keeps its memory.
+/// A queue with no more capacity than this keeps its memory.
 const MIN_CAPACITY: usize = 64;
 
 #[derive(Debug)]
 enum Ended<T> {
-    /// The user records of a Kinesis record that were not taken yet.
+    /// The user records of a Kinesis record whose events were not polled yet.
     Delivered {
         pushed: alloc::vec::IntoIter<Pushed<T>>,
-        /// Of the next one. All of the Kinesis record's attempts are counted in
-        /// it.
+        /// The delivery of the next user record. Its attempt count is that of the
+        /// Kinesis record.
         delivery: Delivery,
     },
     Failed {
@@ -25,7 +25,8 @@ enum Ended<T> {
     },
 }
 
-/// What [`poll_event`](crate::producer::ProducerCore::poll_event) hands out.
+/// The events that [`poll_event`](crate::producer::ProducerCore::poll_event)
+/// returns.
 #[derive(Debug)]
 pub(super) struct Ends<T> {
     queue: VecDeque<Ended<T>>,
@@ -61,7 +62,7 @@ impl<T> Ends<T> {
         self.queue.push_back(Ended::Failed { entry, reason });
     }
 
-    /// Adds a notice. It replaces one of its kind that was not taken yet.
+    /// Adds a notice. It replaces one of its kind that was not polled yet.
     pub(super) fn notice(&mut self, notice: Notice) {
         let kind = core::mem::discriminant(&notice);
         self.notices
@@ -69,8 +70,8 @@ impl<T> Ends<T> {
         self.notices.push_back(notice);
     }
 
-    /// The next event; `free` learns how many bytes of a user record it frees.
-    /// Notices come first, and free none.
+    /// Returns the next event. For an outcome, calls `free` with the bytes that the
+    /// user record no longer uses. Notices come first.
     #[inline]
     pub(super) fn pop(&mut self, free: impl FnOnce(usize)) -> Option<ProducerEvent<T>> {
         if let Some(notice) = self.notices.pop_front() {

@@ -7,16 +7,16 @@ use kinesis_agg_codec::{HashKey, MAGIC};
 use crate::producer::attempt::Attempts;
 use crate::write::OwnedUserRecord;
 
-/// Bytes that count for each user record beside its content and its entry: what
-/// the allocator rounds up, the history of its attempts, its place in queues and
-/// its event.
+/// Bytes that count for each user record in addition to its content and its
+/// entry: the rounding of the allocator, the history of its attempts, its place
+/// in queues and its event.
 const HELD_BESIDE: usize = 320;
 
-/// What belongs to a user record from push to event.
+/// The state of a user record from push to event, except its content.
 #[derive(Debug)]
 pub(super) struct Pushed<T> {
     pub(super) token: T,
-    /// Its place among all that were pushed: the order of one hash key.
+    /// The number of its push, which defines the order within a hash key.
     pub(super) number: u64,
     pub(super) hash_key: HashKey,
     pub(super) pushed_at: Duration,
@@ -27,7 +27,7 @@ pub(super) struct Pushed<T> {
     /// never decrease with the numbers.
     pub(super) is_usual: bool,
     pub(super) held_len: usize,
-    /// Attempts before its present aggregate was made.
+    /// Attempts before its current aggregate was made.
     pub(super) attempts: Attempts,
     /// It is not sent before the shards have been listed at this time or later.
     pub(super) awaits_listing: Duration,
@@ -52,9 +52,9 @@ impl<T> Entry<T> {
     }
 }
 
-/// True if a consumer gets the user record as it was, if it is sent without an
-/// aggregate around it: tags would be lost, and data that begins with the magic
-/// could be taken for an aggregate.
+/// Returns true if a consumer receives the user record unchanged when it is sent
+/// raw: tags would be lost, and data that begins with the magic bytes could be
+/// mistaken for an aggregate.
 pub(super) fn can_go_raw(user_record: &OwnedUserRecord) -> bool {
     user_record.tags().is_empty() && !user_record.data().starts_with(&MAGIC)
 }

@@ -1,4 +1,4 @@
-//! Which flushes are over.
+//! Tracks which flushes have completed.
 
 use alloc::collections::VecDeque;
 
@@ -11,12 +11,12 @@ pub(super) struct Epochs {
     first: u64,
     /// User records of each epoch that have not ended. A flush ends an epoch.
     held: VecDeque<u64>,
-    /// Who waits for each epoch but the last.
+    /// The callers that wait for each epoch except the last.
     flushes: VecDeque<oneshot::Sender<()>>,
 }
 
 impl Epochs {
-    /// Counts a user record; returns its epoch.
+    /// Counts a user record and returns its epoch.
     pub(super) fn add(&mut self) -> u64 {
         match self.held.back_mut() {
             Some(held) => *held = held.saturating_add(1),
@@ -35,7 +35,8 @@ impl Epochs {
         }
     }
 
-    /// Starts a new epoch; `ended` gets a message when all before have ended.
+    /// Starts a new epoch. A message is sent to `ended` when all user records of
+    /// earlier epochs have ended.
     pub(super) fn flush(&mut self, ended: oneshot::Sender<()>) {
         if self.held.is_empty() {
             self.held.push_back(0);
@@ -44,12 +45,12 @@ impl Epochs {
         self.held.push_back(0);
     }
 
-    /// Tells those whose flush is over.
+    /// Notifies callers whose flush has completed.
     pub(super) fn tell(&mut self) {
         while self.held.front() == Some(&0)
             && let Some(ended) = self.flushes.pop_front()
         {
-            // Callers who do not wait any longer have dropped the receiver.
+            // A caller that stopped waiting has dropped the receiver.
             let _is_awaited = ended.send(());
             self.held.pop_front();
             self.first = self.first.saturating_add(1);

@@ -1,4 +1,4 @@
-//! How user records end, and what a caller should know of the stream.
+//! Events: the outcome of each user record, and notices about the stream.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -10,7 +10,7 @@ use crate::producer::attempt::Attempts;
 use crate::producer::distribution::Distribution;
 use crate::write::OwnedUserRecord;
 
-/// What a producer reports. Each token that was accepted comes back in exactly
+/// An event of a producer. Each token that was accepted is returned in exactly
 /// one [`Delivered`](Self::Delivered) or [`Failed`](Self::Failed).
 #[derive(Clone, Debug)]
 #[expect(
@@ -18,44 +18,45 @@ use crate::write::OwnedUserRecord;
     reason = "a forced `_ =>` in user code would hide a loss"
 )]
 pub enum ProducerEvent<T> {
-    /// The user record is in the stream, where every consumer gets it.
+    /// The user record is in the stream, in a shard where every consumer gets it.
     Delivered {
-        /// What was pushed with it.
+        /// The token that was pushed with it.
         token: T,
-        /// Where it is.
+        /// Its place in the stream.
         delivery: Delivery,
     },
     /// The user record was accepted and then given up. Earlier attempts may
     /// have put it into the stream.
     Failed {
-        /// What was pushed with it.
+        /// The token that was pushed with it.
         token: T,
         /// The user record, the reason and the attempts.
         failure: Failure,
     },
-    /// Something about the stream, not about one user record.
+    /// A notice about the stream, not about one user record.
     Notice(Notice),
 }
 
-/// What a producer found out about its stream.
+/// A state of the stream that a producer has found out.
 ///
-/// Each is reported when it starts, not again while it lasts.
+/// It is reported when the state begins, and not again while it lasts.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Notice {
     /// The credentials do not allow PutRecords or ListShards. User records are
-    /// sent again until their time to live is over. The error's text.
+    /// sent again until their time to live is over. Holds the text of the error.
     #[error("access denied: {0}")]
     AccessDenied(Arc<str>),
     /// There is no such stream. User records wait until there is one again, or
-    /// until their time to live is over. The error's text.
+    /// until their time to live is over. Holds the text of the error.
     #[error("no such stream: {0}")]
     StreamNotFound(Arc<str>),
-    /// The credentials do not allow DescribeStreamSummary, so the producer goes
-    /// by where the service stores records. The error's text.
+    /// The credentials do not allow DescribeStreamSummary, so the producer infers
+    /// the distribution from the shards in which the service stores its records.
+    /// Holds the text of the error.
     #[error("cannot find out how the stream distributes records: {0}")]
     DistributionDenied(Arc<str>),
-    /// From now on, user records are sent for this distribution.
+    /// The producer now sends user records as this distribution requires.
     #[error("the stream distributes records {}", described(*.0))]
     DistributionChanged(Distribution),
 }
@@ -67,7 +68,7 @@ const fn described(distribution: Distribution) -> &'static str {
     }
 }
 
-/// Where a user record is.
+/// The place of a delivered user record in the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
@@ -75,30 +76,30 @@ pub struct Delivery {
     pub shard_id: Arc<str>,
     /// The sequence number of its Kinesis record.
     pub sequence_number: Arc<str>,
-    /// Its place in the aggregate, from 0; 0 if it was sent raw.
+    /// Its index in the aggregate, from 0; 0 if it was sent raw.
     pub sub_sequence_number: u64,
-    /// The attempts, this one included.
+    /// The number of attempts, including the one that succeeded.
     pub attempt_count: usize,
 }
 
 /// A user record that was accepted and then given up.
 ///
-/// As an error, it says how often the user record was sent and why it was given
-/// up; its [source](core::error::Error::source) is the
+/// The error text contains how often the user record was sent and why it was
+/// given up; the [source](core::error::Error::source) is the
 /// [outcome](crate::producer::AttemptOutcome) of the last attempt, if there was
 /// one.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Failure {
-    /// The user record, as it was pushed.
+    /// The user record, unchanged.
     pub user_record: OwnedUserRecord,
-    /// Why.
+    /// Why it was given up.
     pub reason: FailureReason,
     /// The attempts to deliver it.
     pub attempts: Attempts,
 }
 
-/// Without the user record, which may be large and need not be printable.
+/// Omits the user record, which may be large and need not be printable.
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Failure")
@@ -138,7 +139,7 @@ pub enum FailureReason {
     /// ([`with_ttl`](crate::producer::ProducerSettings::with_ttl)).
     #[error("expired")]
     Expired,
-    /// It was sent as often as allowed
+    /// It was sent as many times as allowed
     /// ([`with_max_attempts`](crate::producer::ProducerSettings::with_max_attempts)).
     #[error("attempts exhausted")]
     AttemptsExhausted,
@@ -147,7 +148,7 @@ pub enum FailureReason {
     /// and would reject it again.
     #[error("rejected by the service")]
     RejectedByService,
-    /// The service throttled it, and it was not to be sent again
+    /// The service throttled it, and the settings forbid to send it again
     /// ([`with_fail_if_throttled`](crate::producer::ProducerSettings::with_fail_if_throttled)).
     #[error("throttled")]
     Throttled,

@@ -1,5 +1,5 @@
-//! How far the user records at the front of a queue fill their Kinesis record
-//! or request.
+//! Estimates how far the user records at the front of a queue fill their Kinesis
+//! record or request.
 
 use core::hash::BuildHasher as _;
 
@@ -10,21 +10,21 @@ use crate::producer::distribution::Distribution;
 use crate::producer::entry::Entry;
 use crate::producer::settings::ProducerSettings;
 
-/// Bytes of magic and digest.
+/// Bytes of the magic bytes and the digest.
 const FRAME_LEN: u64 = 20;
 
-/// An estimate that decides when to send, not how much: sealing is exact. It
-/// may be too high after user records expired.
+/// An estimate that decides when to send, not how much: sealing computes exact
+/// sizes. The estimate may be too high after user records have expired.
 #[derive(Debug, Default)]
 pub(super) struct Fill {
     count: usize,
-    /// Bytes of the Kinesis record that is sent next, its outer key included.
+    /// Bytes of the next Kinesis record, including its outer key.
     len: u64,
-    /// Bytes of all Kinesis records of the request.
+    /// Bytes of all Kinesis records of the next request.
     request_len: u64,
     is_full: bool,
     first_key: Option<(u64, HashKey)>,
-    /// Hashes of the partition keys, which an aggregate holds once.
+    /// Hashes of the partition keys. An aggregate stores each key only once.
     keys: HashSet<u64>,
     build_hasher: DefaultHashBuilder,
 }
@@ -56,7 +56,7 @@ impl Fill {
             more = more.saturating_add(settings.outer_key_len(key_len));
         } else {
             if settings.one_key && self.first_key != Some((key_hash, entry.pushed.hash_key)) {
-                // It is the first of the next aggregate.
+                // This user record starts the next aggregate.
                 self.is_full = true;
                 return;
             }
@@ -80,7 +80,8 @@ impl Fill {
         self.is_full |= self.count >= limits.max_count();
     }
 
-    /// A hash key is one of the partition key already, unless it was chosen.
+    /// Returns a hash of the partition key. Without an explicit hash key, the hash
+    /// key is one already.
     fn key_hash<T>(&self, entry: &Entry<T>) -> u64 {
         if entry.user_record.explicit_hash_key().is_none() {
             let low = entry.pushed.hash_key.to_u128() & u128::from(u64::MAX);
@@ -90,7 +91,7 @@ impl Fill {
         self.build_hasher.hash_one(key)
     }
 
-    /// A request of raw records.
+    /// Adds a user record to a request of raw records.
     fn add_to_request<T>(&mut self, entry: &Entry<T>, settings: &ProducerSettings) {
         let len = u64::try_from(entry.user_record.content_len()).unwrap_or(u64::MAX);
         if self.count == 0 {
@@ -102,7 +103,7 @@ impl Fill {
         self.is_full = self.count >= settings.max_request_count || self.request_len >= max_len;
     }
 
-    /// Starts again with the user records that are at the front now.
+    /// Starts again with the user records that are now at the front.
     pub(super) fn refill<'a, T: 'a>(
         &mut self,
         entries: impl Iterator<Item = &'a Entry<T>>,
@@ -111,7 +112,7 @@ impl Fill {
     ) {
         let mut entries = entries.peekable();
         let keys = match entries.peek() {
-            // What was allocated for the last aggregate is about right for the next.
+            // Reuse the set: the next aggregate is probably about as large.
             Some(_) => core::mem::take(&mut self.keys),
             None => HashSet::default(),
         };
@@ -132,17 +133,17 @@ impl Fill {
         self.is_full
     }
 
-    /// User records of the Kinesis record or request to be sent next.
+    /// Returns the number of user records of the next Kinesis record or request.
     pub(super) const fn count(&self) -> usize {
         self.count
     }
 
-    /// Bytes of the Kinesis record to be sent next, its outer key included.
+    /// Returns the bytes of the next Kinesis record, including its outer key.
     pub(super) fn len(&self) -> usize {
         usize::try_from(self.len).unwrap_or(usize::MAX)
     }
 
-    /// Bytes of the request to be sent next, if it is one of raw records.
+    /// Returns the bytes of the next request of raw records.
     pub(super) fn request_len(&self) -> usize {
         usize::try_from(self.request_len).unwrap_or(usize::MAX)
     }

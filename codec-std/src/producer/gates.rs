@@ -1,9 +1,9 @@
-//! Where puts wait for a shard that holds its share of the buffer, so that they
-//! take no room from puts for other shards.
+//! Gates: puts wait here for a shard that exceeds its share of the buffer, so
+//! that they take no room from puts for other shards.
 //!
-//! The task shuts a gate when it sees a shard above its share, lets through as
-//! many bytes as the share has again, and removes the gate when nobody waits.
-//! What was on its way when the gate was shut is accepted: the room for all
+//! The task shuts a gate when it sees a shard above its share, lets pass as many
+//! bytes as the share has free again, and removes the gate when no put waits.
+//! Puts that were queued when the gate was shut are accepted: the room for all
 //! shards is an exact bound, a share is not.
 
 use alloc::collections::BTreeMap;
@@ -22,7 +22,7 @@ use crate::write::OwnedUserRecord;
 /// The gates of all shards that have one.
 #[derive(Debug, Default)]
 pub(super) struct Gates {
-    /// How many there are: without any, a put need not know its hash key.
+    /// The number of gates. If it is 0, a put need not compute its hash key.
     count: AtomicUsize,
     state: Mutex<State>,
 }
@@ -37,11 +37,11 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Gate {
     range: HashKeyRange,
-    /// What may pass. Closed when the gate is removed.
+    /// Bytes that may pass. Closed when the gate is removed.
     bytes: Semaphore,
-    /// Puts that wait, or have passed and are not in the queue yet.
+    /// Puts that wait, or have passed and are not yet in the queue.
     waiting: AtomicUsize,
-    /// The bytes of those that have passed.
+    /// Bytes of those of them that have passed.
     passing: AtomicUsize,
 }
 
@@ -54,7 +54,7 @@ impl Gates {
         self.count.load(Ordering::Relaxed) == 0
     }
 
-    /// The gate that a user record has to pass.
+    /// Returns the gate that a user record has to pass, if there is one.
     pub(super) fn of(&self, user_record: &OwnedUserRecord) -> Option<Arc<Gate>> {
         if self.is_empty() {
             return None;
@@ -65,8 +65,7 @@ impl Gates {
         gate.range.contains(hash_key).then(|| Arc::clone(gate))
     }
 
-    /// Shuts a gate for that range, in place of those for parts of it or for
-    /// more.
+    /// Shuts a gate for a range. It replaces all gates whose ranges overlap.
     pub(super) fn shut(&self, range: HashKeyRange) {
         let mut state = self.lock();
         let start = range.starting_hash_key();
@@ -92,9 +91,9 @@ impl Gates {
         self.count.store(state.gates.len(), Ordering::Relaxed);
     }
 
-    /// Lets pass what there is room for. `share_left` returns the bytes that
-    /// the shards of a range may hold beside what they hold; it learns whether
-    /// somebody waits for them.
+    /// Updates how many bytes may pass each gate. `share_left` returns how many
+    /// more bytes the shards of a range may hold; its second argument is whether
+    /// puts wait for them.
     pub(super) fn update(&self, mut share_left: impl FnMut(HashKeyRange, bool) -> usize) {
         if self.is_empty() {
             return;
@@ -114,7 +113,7 @@ impl Gates {
         self.count.store(state.gates.len(), Ordering::Relaxed);
     }
 
-    /// Removes all gates, now and later.
+    /// Removes all gates, and prevents new ones.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.is_closed = true;
@@ -126,7 +125,8 @@ impl Gates {
 }
 
 impl Gate {
-    /// Lets that many bytes pass, those included that have not arrived yet.
+    /// Sets how many bytes may pass, including those that have passed and are not
+    /// yet in the queue.
     fn allow(&self, left: usize) {
         let left = left.saturating_sub(self.passing.load(Ordering::SeqCst));
         let left = left.min(Semaphore::MAX_PERMITS);
@@ -138,7 +138,7 @@ impl Gate {
         }
     }
 
-    /// Passes at once; none if the gate is gone.
+    /// Passes without waiting; returns `None` if the gate was removed.
     pub(super) fn try_pass<'a>(
         self: Arc<Self>,
         count: u32,
@@ -155,8 +155,8 @@ impl Gate {
         Ok(Some(pass))
     }
 
-    /// Waits until it can pass, but not beyond `until`; none if the gate is
-    /// gone. Those who wait pass in the order in which they came.
+    /// Waits until the put can pass, but not beyond `until`; returns `None` if the
+    /// gate was removed. Puts pass in the order in which they began to wait.
     pub(super) async fn pass(
         self: Arc<Self>,
         count: u32,
@@ -165,7 +165,7 @@ impl Gate {
         wake: &Notify,
     ) -> Result<Option<Pass<'_>>, NoRoom> {
         let mut pass = Pass::new(self, wake);
-        // The task may have to send what waits for company.
+        // The task may have to flush user records of this shard.
         wake.notify_one();
         match acquire(&pass.gate.bytes, count, until).await {
             Ok(Ok(bytes)) => bytes.forget(),
@@ -182,8 +182,8 @@ impl Gate {
     }
 }
 
-/// One that waits at a gate or has passed it, until its user record is in the
-/// queue or it gave up. Either way, the task then counts again what may pass.
+/// A put that waits at a gate or has passed it, until its user record is in the
+/// queue or it gives up. When dropped, wakes the task to update what may pass.
 #[derive(Debug)]
 pub(super) struct Pass<'a> {
     gate: Arc<Gate>,

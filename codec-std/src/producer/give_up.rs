@@ -1,4 +1,4 @@
-//! Ending everything at once.
+//! Gives up all user records.
 
 use core::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::producer::sealed::Sealed;
 impl<T> ProducerCore<T> {
     /// Gives up all user records that are held: each fails with
     /// [`FailureReason::Stopped`], in the order of their pushes. Their events
-    /// come after those that are waiting.
+    /// come after those not yet polled.
     ///
     /// The requests in flight are forgotten, and answers to them are rejected as
-    /// unknown. Their user records may be in the stream, so that their last
-    /// attempt is a [`RequestFailure::NoAnswer`].
+    /// unknown. Their user records may be in the stream, so their last attempt is a
+    /// [`RequestFailure::NoAnswer`].
     pub fn give_up_all(&mut self, now: Duration) {
         let now = self.advance(now);
         let failure = RequestFailure::NoAnswer("given up before the answer".into());

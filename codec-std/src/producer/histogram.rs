@@ -1,4 +1,4 @@
-//! How often a time was how long.
+//! A histogram of durations.
 
 use core::time::Duration;
 
@@ -6,7 +6,7 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// The upper bounds of all buckets but the last, which has none.
+/// The upper bounds of all buckets except the last, which has none.
 const BOUNDS: [Duration; 17] = [
     ms(1),
     ms(2),
@@ -27,7 +27,7 @@ const BOUNDS: [Duration; 17] = [
     ms(300_000),
 ];
 
-/// Times, counted in fixed buckets.
+/// A histogram of durations with fixed buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
     counts: [u64; BOUNDS.len().saturating_add(1)],
@@ -35,28 +35,28 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// The buckets in ascending order: the longest time that belongs to each,
-    /// `None` for the last, which has no bound, and how many times there were in
-    /// it and not in an earlier one.
+    /// Returns the buckets in ascending order: the inclusive upper bound of each
+    /// (`None` for the last, which has none), and how many durations are in it.
+    /// Counts are not cumulative.
     pub fn buckets(&self) -> impl Iterator<Item = (Option<Duration>, u64)> + '_ {
         let bounds = BOUNDS.iter().copied().map(Some).chain([None]);
         bounds.zip(self.counts)
     }
 
-    /// How many times there were.
+    /// Returns the number of durations.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().fold(0, |sum, n| sum.saturating_add(*n))
     }
 
-    /// All times together.
+    /// Returns the sum of all durations.
     #[must_use]
     pub const fn sum(&self) -> Duration {
         self.sum
     }
 
-    /// The upper bound of the bucket of the time that `percent` of all times are
-    /// not longer than. `None` without times, and if that bucket has no bound.
+    /// Returns the upper bound of the bucket that contains the given percentile.
+    /// `None` if the histogram is empty or that bucket has no bound.
     #[must_use]
     pub fn percentile(&self, percent: u32) -> Option<Duration> {
         let wanted = u128::from(self.count()).saturating_mul(u128::from(percent.min(100)));
@@ -70,12 +70,12 @@ impl Histogram {
         None
     }
 
-    /// Counts a time.
+    /// Counts a duration.
     pub(super) fn record(&mut self, time: Duration) {
         self.record_all([time]);
     }
 
-    /// Counts times, of which neighbours are mostly in one bucket.
+    /// Counts durations; fast if most neighbours are in the same bucket.
     #[inline]
     pub(super) fn record_all(&mut self, times: impl IntoIterator<Item = Duration>) {
         let (mut place, mut above, mut bound) = (0, Duration::MAX, Duration::ZERO);

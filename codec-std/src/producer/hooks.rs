@@ -1,4 +1,4 @@
-//! What a running producer calls.
+//! The hooks of a running producer.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -10,7 +10,8 @@ use crate::producer::put_error::PutError;
 
 type Hook<T> = Arc<dyn Fn(&T) + Send + Sync>;
 
-/// Functions of the caller. One that panics is logged, and the producer goes on.
+/// Functions of the caller. If one panics, the panic is logged and the producer
+/// continues.
 #[derive(Clone, Default)]
 pub(super) struct Hooks {
     pub(super) on_notice: Option<Hook<Notice>>,

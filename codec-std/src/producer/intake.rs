@@ -1,7 +1,7 @@
-//! What the handles of a producer and its task share.
+//! The state that the handles of a producer share with its task.
 //!
-//! Puts are appended to a queue under a short lock, and the task takes all of
-//! the queue at once. Only the first put of a queue wakes the task.
+//! Puts append to a queue under a short lock, and the task takes the whole queue
+//! at once. Only the first put of an empty queue wakes the task.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -18,7 +18,7 @@ use crate::producer::numbers::{ProducerSnapshot, ShardSnapshot};
 use crate::producer::room::{NoRoom, Room};
 use crate::write::OwnedUserRecord;
 
-/// A queue as short as this keeps its memory.
+/// A queue with no more capacity than this keeps its memory.
 const MIN_CAPACITY: usize = 1_024;
 
 #[derive(Debug)]
@@ -30,13 +30,13 @@ pub(super) enum Command {
     ShardSnapshots(oneshot::Sender<Vec<ShardSnapshot>>),
 }
 
-/// What goes through the core with a user record.
+/// The token that accompanies a user record through the core.
 #[derive(Debug)]
 pub(super) struct Token {
     pub(super) ending: Ending,
-    /// Its bytes in the room.
+    /// Bytes that it uses of the room.
     pub(super) held_len: usize,
-    /// Flushes before it.
+    /// The epoch that it was put in: flushes end epochs.
     pub(super) epoch: u64,
 }
 
@@ -53,25 +53,25 @@ pub(super) struct Intake {
 struct Queue {
     commands: VecDeque<Command>,
     slots: Slots,
-    /// No put is accepted any longer.
+    /// Puts are no longer accepted.
     is_closed: bool,
-    /// What has not ended yet is to be given up.
+    /// User records that have not ended must be given up.
     gives_up: bool,
     /// The task has ended.
     has_ended: bool,
 }
 
-/// What the task leaves for the handles.
+/// What the task reports to the handles.
 #[derive(Debug)]
 struct Reports {
     counters: ProducerCounters,
     /// Given up by a shutdown and not yet returned by one.
     undelivered: Vec<Failure>,
-    /// Of the end, once the task has ended.
+    /// The final snapshot, once the task has ended.
     last: ProducerSnapshot,
 }
 
-/// What the task is to do beside the commands.
+/// Instructions to the task besides the commands.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Orders {
     pub(super) is_closed: bool,
@@ -103,7 +103,7 @@ impl Intake {
         }
     }
 
-    /// Appends a user record that has room already, or returns it if the
+    /// Appends a user record for which room was taken, or returns it if the
     /// producer is closed.
     pub(super) fn push(
         &self,
@@ -126,7 +126,7 @@ impl Intake {
         Ok(future)
     }
 
-    /// Appends user records that have room already, or returns them if the
+    /// Appends user records for which room was taken, or returns them if the
     /// producer is closed.
     pub(super) fn push_all(
         &self,
@@ -152,8 +152,8 @@ impl Intake {
         Ok(())
     }
 
-    /// Appends a question; the receiver returns its answer, or an error when the
-    /// task has ended.
+    /// Appends a command that has an answer. The receiver returns the answer, or
+    /// an error if the task has ended.
     pub(super) fn ask<A>(
         &self,
         command: impl FnOnce(oneshot::Sender<A>) -> Command,
@@ -168,7 +168,7 @@ impl Intake {
         answered
     }
 
-    /// Accepts no put any longer. Who waits for room waits no longer.
+    /// Stops accepting puts, including those that wait for room.
     pub(super) fn close(&self) {
         lock(&self.queue).is_closed = true;
         self.room.close();
@@ -176,7 +176,7 @@ impl Intake {
         self.wake.notify_one();
     }
 
-    /// Closes, and has everything given up that has not ended.
+    /// Closes, and makes the task give up all user records that have not ended.
     pub(super) fn give_up(&self) {
         lock(&self.queue).gives_up = true;
         self.close();
@@ -198,7 +198,8 @@ impl Intake {
         Ok(pass)
     }
 
-    /// The same, but waits for room until then; the task flushes meanwhile.
+    /// Like [`try_take_room`](Self::try_take_room), but waits for room until
+    /// `until`; the task flushes meanwhile.
     pub(super) async fn wait_for_room(
         &self,
         user_record: &OwnedUserRecord,
@@ -216,7 +217,7 @@ impl Intake {
             };
             let wake = || self.wake.notify_one();
             self.room.take(needed, until, wake).await?;
-            // Many may have waited for room when the gate was shut.
+            // Many puts may have been waiting for room when the gate was shut.
             if pass.is_some() || self.gates.of(user_record).is_none() {
                 return Ok(pass);
             }
@@ -224,14 +225,14 @@ impl Intake {
         }
     }
 
-    /// Waits until something was appended, or there are orders, or somebody
-    /// waits for room.
+    /// Waits until a command was appended, there are orders, or a put waits for
+    /// room.
     pub(super) async fn changed(&self) {
         self.wake.notified().await;
     }
 
-    /// Moves all commands to the end of an empty queue, which gives its memory
-    /// in exchange.
+    /// Swaps the queue with `commands` if that is empty, so that both reuse their
+    /// memory. Returns the orders.
     pub(super) fn take(&self, commands: &mut VecDeque<Command>) -> Orders {
         if commands.capacity() > MIN_CAPACITY && commands.is_empty() {
             commands.shrink_to(commands.capacity() / 2);
@@ -246,13 +247,13 @@ impl Intake {
         }
     }
 
-    /// True once nothing is in the queue and nothing can come.
+    /// Returns true once the queue is closed and empty.
     pub(super) fn is_over(&self) -> bool {
         let queue = lock(&self.queue);
         queue.is_closed && queue.commands.is_empty()
     }
 
-    /// Closes because the task ends, and returns what it has not taken.
+    /// Closes because the task ends, and returns the commands it has not taken.
     pub(super) fn end(&self) -> VecDeque<Command> {
         self.room.close();
         self.gates.close();
@@ -274,7 +275,7 @@ impl Intake {
         lock(&self.reports).last = snapshot;
     }
 
-    /// The snapshot of the end, once the task has ended.
+    /// Returns the final snapshot, once the task has ended.
     pub(super) fn last(&self) -> ProducerSnapshot {
         lock(&self.reports).last.clone()
     }

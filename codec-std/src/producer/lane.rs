@@ -1,4 +1,4 @@
-//! What waits for a shard, in the order in which it is sent.
+//! The queues of one shard, in the order in which they are sent.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -13,8 +13,8 @@ use crate::producer::rate::Rate;
 use crate::producer::sealed_queue::SealedQueue;
 use crate::producer::settings::ProducerSettings;
 
-/// One for each open shard, or a single one where the service distributes
-/// records itself.
+/// The user records that wait for a shard. There is a lane for each open shard, or
+/// a single one if the stream distributes records itself.
 #[derive(Debug)]
 pub(super) struct Lane<T> {
     pub(super) shard_id: Arc<str>,
@@ -24,24 +24,24 @@ pub(super) struct Lane<T> {
     /// Sent next. For each hash key, the numbers here are higher than those in
     /// flight and in `sealed`.
     pub(super) queue: Queue<T>,
-    /// How far the front of the queue fills what is made of it.
+    /// How far the front of the queue fills its Kinesis record or request.
     pub(super) fill: Fill,
-    /// A user record in the queue that is due before the first one is, and the
-    /// highest number of those that asked for that.
+    /// The earliest due time of user records in the queue that are due before the
+    /// first one, and the highest number of such user records.
     pub(super) hurry: Option<(Duration, u64)>,
     /// Kinesis records in flight or undecided that have hash keys of this lane.
     pub(super) in_flight: usize,
-    /// Bytes that their user records count for.
+    /// Bytes that the user records in flight or undecided count for.
     pub(super) in_flight_len: usize,
     /// The hash key of the first user record of the queue is held.
     pub(super) is_blocked: bool,
-    /// Nothing is sent before.
+    /// Nothing is sent before this time.
     pub(super) held_until: Duration,
-    /// What was pushed before it does not wait for company.
+    /// User records with lower numbers do not wait for the aggregate to fill.
     pub(super) flushed_before: u64,
-    /// It is in the list of lanes that a flush looks at.
+    /// True if this lane is in the list of lanes that a flush schedules.
     pub(super) is_listed: bool,
-    /// User records were given back, and the fill does not know of them yet.
+    /// True if user records were put back that `fill` does not include yet.
     pub(super) is_changed: bool,
     pub(super) rate: Rate,
 }
@@ -66,14 +66,14 @@ impl<T> Lane<T> {
         }
     }
 
-    /// Bytes that count for the user records of this lane.
+    /// Returns how many bytes the user records of this lane count for.
     pub(super) const fn held_len(&self) -> usize {
         let waiting = self.queue.held_len().saturating_add(self.sealed.held_len());
         waiting.saturating_add(self.in_flight_len)
     }
 
-    /// Computes again how far the front of the queue fills what is made of it.
-    /// Looks at no more user records than fit.
+    /// Recomputes how far the front of the queue fills its Kinesis record or
+    /// request. Looks at no more user records than fit.
     pub(super) fn refill(&mut self, distribution: Distribution, settings: &ProducerSettings) {
         self.is_blocked = false;
         self.fill.refill(self.queue.iter(), distribution, settings);
@@ -103,7 +103,7 @@ impl<T> Lane<T> {
         is_first || is_first_to_expire || is_due_first
     }
 
-    /// Takes the first user record of the queue.
+    /// Removes the first user record of the queue.
     #[inline(always)]
     pub(super) fn pop_first(&mut self) -> Option<Entry<T>> {
         let entry = self.queue.pop_first()?;
@@ -113,13 +113,13 @@ impl<T> Lane<T> {
         Some(entry)
     }
 
-    /// When the first of the user records that wait expires.
+    /// Returns when the first of the waiting user records expires.
     pub(super) fn expires_at(&self) -> Option<Duration> {
         let queued = self.queue.expires_at().into_iter();
         queued.chain(self.sealed.expires_at()).min()
     }
 
-    /// When the oldest of the user records that wait was pushed.
+    /// Returns when the oldest of the waiting user records was pushed.
     pub(super) fn oldest_pushed_at(&self) -> Option<Duration> {
         let queued = self.queue.first().map(|entry| entry.pushed.pushed_at);
         let sealed = self.sealed.oldest_pushed_at();

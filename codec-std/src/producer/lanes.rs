@@ -1,4 +1,4 @@
-//! The lanes of all shards: where a user record waits, and which lane is next.
+//! The lanes of all shards, and when each of them can send.
 
 use alloc::sync::Arc;
 use core::ops::RangeInclusive;
@@ -14,27 +14,27 @@ use crate::producer::settings::ProducerSettings;
 use crate::shards::Shard;
 use crate::timers::Timers;
 
-/// The name of the one lane of a stream that distributes records itself.
+/// The shard id of the single lane of a stream that distributes records itself.
 const ANY_SHARD: &str = "any";
 
-/// A lane for each open shard, or a single one, and when each can send.
+/// A lane for each open shard, or a single lane, and when each can send.
 #[derive(Debug)]
 pub(super) struct Lanes<T> {
     all: Vec<Lane<T>>,
     /// The first hash key of each.
     starts: Vec<HashKey>,
     distribution: Distribution,
-    /// When lanes can send, of those that can.
+    /// When each lane can send; not set for lanes that cannot.
     sends: Timers,
-    /// When the first user records of lanes expire.
+    /// When the first user record of each lane expires.
     expiries: Timers,
-    /// When the present listing was requested.
+    /// When the current listing was requested.
     listed_at: Duration,
-    /// What was pushed before it does not wait for company.
+    /// User records with lower numbers do not wait for the aggregate to fill.
     flushed_before: u64,
-    /// Lanes that may have user records that wait for company.
+    /// Lanes that may have user records that wait for the aggregate to fill.
     listed: Vec<usize>,
-    /// Lanes that have to be filled again and scheduled.
+    /// Lanes whose fill must be recomputed and that must be scheduled.
     changed: Vec<usize>,
 }
 
@@ -55,9 +55,9 @@ impl<T> Default for Lanes<T> {
 }
 
 impl<T> Lanes<T> {
-    /// Makes the lanes of these shards and this distribution. Lanes of shards
-    /// that are the same stay; the others are returned. What is in flight has to
-    /// be [added](Self::add_in_flight) again.
+    /// Makes the lanes of these shards and this distribution. Lanes of unchanged
+    /// shards are kept; of the others, those that are not empty are returned.
+    /// Kinesis records in flight must be [added](Self::add_in_flight) again.
     pub(super) fn rebuild(
         &mut self,
         shards: &[Shard],
@@ -121,24 +121,25 @@ impl<T> Lanes<T> {
         self.all.get(place)
     }
 
-    /// A lane to be changed. It has to be [scheduled](Self::schedule) after that.
+    /// Returns a lane to be changed. It must be [scheduled](Self::schedule)
+    /// afterwards.
     pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut Lane<T>> {
         self.all.get_mut(place)
     }
 
-    /// The lane of a hash key.
+    /// Returns the index of the lane of a hash key.
     pub(super) fn place_of(&self, hash_key: HashKey) -> usize {
         self.starts
             .partition_point(|start| *start <= hash_key)
             .saturating_sub(1)
     }
 
-    /// The lanes that a span touches.
+    /// Returns the indexes of the lanes that a span overlaps.
     pub(super) fn places(&self, span: HashKeyRange) -> RangeInclusive<usize> {
         self.place_of(span.starting_hash_key())..=self.place_of(span.ending_hash_key())
     }
 
-    /// Adds a user record that comes after all others.
+    /// Adds a user record with a higher number than all others.
     pub(super) fn push(&mut self, place: usize, entry: Entry<T>, settings: &ProducerSettings) {
         let Some(lane) = self.all.get_mut(place) else {
             return;
@@ -151,8 +152,8 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Adds a user record at the place of its number.
-    /// [`finish_change`](Self::finish_change) has to follow.
+    /// Inserts a user record by its number. [`finish_change`](Self::finish_change)
+    /// must be called afterwards.
     pub(super) fn put_back(&mut self, entry: Entry<T>) {
         let place = self.place_of(entry.pushed.hash_key);
         if let Some(lane) = self.all.get_mut(place) {
@@ -163,13 +164,13 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// True if [`finish_change`](Self::finish_change) has something to do.
+    /// Returns true if [`finish_change`](Self::finish_change) has work to do.
     pub(super) fn has_changes(&self) -> bool {
         !self.changed.is_empty()
     }
 
-    /// Schedules one of the lanes to which user records were given back. Returns
-    /// how many user records it looked at; `None` if there are no such lanes.
+    /// Schedules one of the lanes to which user records were put back. Returns how
+    /// many user records it looked at; `None` if there are no such lanes.
     pub(super) fn finish_change(&mut self, settings: &ProducerSettings) -> Option<usize> {
         let place = self.changed.pop()?;
         let lane = self.all.get_mut(place)?;
@@ -180,8 +181,9 @@ impl<T> Lanes<T> {
         Some(count)
     }
 
-    /// Notes that a Kinesis record is in flight or undecided: what is not full
-    /// waits for it in the lanes of its span, and it counts for the first.
+    /// Counts a Kinesis record as in flight or undecided. In the lanes of its span,
+    /// aggregates that are not full wait for it; its bytes count for the first
+    /// lane.
     pub(super) fn add_in_flight(
         &mut self,
         span: HashKeyRange,
@@ -200,7 +202,7 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Notes that a Kinesis record is no longer in flight, or is decided.
+    /// Removes a Kinesis record from those in flight or undecided.
     pub(super) fn remove_in_flight(&mut self, sealed: &Sealed<T>, settings: &ProducerSettings) {
         let places = self.places(sealed.span);
         if let Some(lane) = self.all.get_mut(*places.start()) {
@@ -214,8 +216,7 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Lets the lanes of a Kinesis record look again whether their first user
-    /// records can be sent: its hash keys are free.
+    /// Unblocks the lanes of a Kinesis record whose hash keys were released.
     pub(super) fn unblock(&mut self, sealed: &Sealed<T>, settings: &ProducerSettings) {
         for place in self.places(sealed.span) {
             let lane = self.all.get_mut(place);
@@ -225,7 +226,7 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Has the lanes of a span send nothing before `held_until`.
+    /// Prevents the lanes of a span from sending before `held_until`.
     pub(super) fn hold(
         &mut self,
         span: HashKeyRange,
@@ -240,7 +241,8 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Makes nothing wait for company whose number is lower.
+    /// Stops user records with numbers below `number` from waiting for the
+    /// aggregate to fill.
     pub(super) fn flush(&mut self, number: u64, settings: &ProducerSettings) {
         self.flushed_before = number;
         for place in core::mem::take(&mut self.listed) {
@@ -251,7 +253,7 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// The same for one lane.
+    /// Like [`flush`](Self::flush), for one lane.
     pub(super) fn flush_lane(&mut self, place: usize, number: u64, settings: &ProducerSettings) {
         if let Some(lane) = self.all.get_mut(place) {
             if lane.flushed_before != number {
@@ -261,26 +263,26 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// The earliest time at which a lane can send.
+    /// Returns the earliest time at which a lane can send.
     pub(super) fn next_send(&self) -> Option<Duration> {
         self.sends.next()
     }
 
-    /// The earliest time at which a user record expires that waits.
+    /// Returns the earliest time at which a waiting user record expires.
     pub(super) fn next_expiry(&self) -> Option<Duration> {
         self.expiries.next()
     }
 
-    /// A lane in which a user record has expired.
+    /// Returns a lane in which a user record has expired.
     pub(super) fn expired(&self, now: Duration) -> Option<usize> {
         self.expiries.due(now)
     }
 
-    /// The lane that can send, and that could first.
+    /// Returns the lane that has been able to send for the longest time.
     pub(super) fn due(&mut self, now: Duration, settings: &ProducerSettings) -> Option<usize> {
         loop {
             let place = self.sends.due(now)?;
-            // The fill may have grown since, and the rate with it.
+            // The lane may have filled further since, and needs more of the rate.
             let ready_at = self
                 .all
                 .get(place)
@@ -298,7 +300,8 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Notes when a lane has to be looked at. Called after each change.
+    /// Updates when a lane can send and when its user records expire. Must be
+    /// called after each change of the lane.
     pub(super) fn schedule(&mut self, place: usize, settings: &ProducerSettings) {
         let Some(lane) = self.all.get(place) else {
             return;
@@ -317,7 +320,7 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// When a lane can send, if that does not depend on anything but time.
+    /// Returns when a lane can send, if that depends only on time.
     fn ready_at(&self, lane: &Lane<T>, settings: &ProducerSettings) -> Option<Duration> {
         let by_key = self.distribution == Distribution::ByKey;
         let sealed = lane.sealed.first().map(|next| {
@@ -351,7 +354,7 @@ impl<T> Lanes<T> {
                 (!waits).then_some(due_at.max(allowed_at))
             }
             Distribution::Auto => {
-                // What waits for the rate anyway fills a request meanwhile.
+                // While the rate delays the request anyway, it can fill further.
                 let allowed_at = lane.rate.allows_at(settings, 1, lane.fill.len());
                 let (count, len) = (lane.fill.count(), lane.fill.request_len());
                 let all_allowed_at = lane.rate.allows_at(settings, count, len);

@@ -1,4 +1,4 @@
-//! Finding out about the stream: its shards, and how it distributes records.
+//! Lists the shards of the stream and asks how it distributes records.
 
 use core::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::producer::service::{ListShardsError, StreamService};
 use crate::producer::timed::Timed;
 use crate::shards::{Shard, ShardMap};
 
-/// Pauses between listings: the first, and the longest.
+/// The upper bounds of the pauses between listings: of the first, and of all.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// What was found out about the stream.
+/// The results of a listing.
 #[derive(Debug)]
 pub(super) struct Listing {
     pub(super) requested_at: Duration,
@@ -24,8 +24,8 @@ pub(super) struct Listing {
     pub(super) distribution: Result<DistributionAnswer, RequestFailure>,
 }
 
-/// Pauses between listings that do not help: random times of up to twice as much
-/// after each.
+/// Random pauses between listings that do not help. The upper bound doubles after
+/// each.
 #[derive(Debug)]
 pub(super) struct Pauses {
     random: SplitMix,
@@ -51,7 +51,7 @@ impl Pauses {
     }
 }
 
-/// Asks the stream, once.
+/// Lists the shards and asks for the distribution, once.
 pub(super) async fn list<S: StreamService>(stream: &Timed<S>, clock: Clock) -> Listing {
     let requested_at = clock.now();
     let (shards, distribution) = tokio::join!(stream.list_shards(), stream.distribution());
@@ -62,8 +62,8 @@ pub(super) async fn list<S: StreamService>(stream: &Timed<S>, clock: Clock) -> L
     }
 }
 
-/// The first list of shards and how the stream distributes records, tried again
-/// after errors that pass.
+/// Returns the first list of shards and how the stream distributes records.
+/// Retries transient errors until the timeout is over.
 pub(super) async fn first_listing<S: StreamService>(
     stream: &Timed<S>,
     clock: Clock,

@@ -1,4 +1,4 @@
-//! Listings: which lane a user record waits in.
+//! Handles listings, which determine the lane that a user record waits in.
 
 use core::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::producer::request::RequestFailure;
 use crate::shards::ShardMap;
 
 impl<T> ProducerCore<T> {
-    /// Uses this map from now on; its listing was requested at `listed_at`.
-    /// What waits for shards that are no longer open, or whose ranges changed,
-    /// is routed again, in order. What could not be judged without a newer
-    /// listing is judged.
+    /// Replaces the map of shards by one whose listing was requested at
+    /// `listed_at`. User records that wait for shards that are no longer open, or
+    /// whose ranges changed, are routed again, in order. Kinesis records that
+    /// could not be judged without a newer listing are judged.
     ///
-    /// Make the map of [`map`](Self::map)`().refreshed(…)`, so that it knows the
-    /// shards to which requests are on their way. A map whose listing was
-    /// requested before that of the present one is ignored.
+    /// Make the map with [`map`](Self::map)`().refreshed(…)`, so that it contains
+    /// the shards of requests in flight. A map whose listing was requested before
+    /// that of the current one is ignored.
     pub fn replace_map(&mut self, map: ShardMap, listed_at: Duration, now: Duration) {
         let now = self.advance(now);
         let before = self.view.distribution;
@@ -36,9 +36,9 @@ impl<T> ProducerCore<T> {
         self.step(now);
     }
 
-    /// Takes note that a listing failed. [`RequestFailure::AccessDenied`] and
-    /// [`RequestFailure::StreamNotFound`] lead to a [`Notice`]; a stream that is
-    /// not found gets nothing before it is listed again.
+    /// Handles the failure of a listing. [`RequestFailure::AccessDenied`] and
+    /// [`RequestFailure::StreamNotFound`] lead to a [`Notice`]; after the latter,
+    /// nothing is sent until a listing succeeds.
     pub fn handle_listing_failure(&mut self, failure: &RequestFailure, now: Duration) {
         self.advance(now);
         match self.keep_text(failure) {
@@ -52,10 +52,11 @@ impl<T> ProducerCore<T> {
         }
     }
 
-    /// Takes note of how the stream distributes records, or that it may not be
-    /// asked. Ask at the start and with each listing. While the service does not
-    /// say, [`ProducerSettings::with_assumed_distribution`] holds until the
-    /// answers to requests show otherwise.
+    /// Sets how the stream distributes records, or that the credentials do not
+    /// allow to ask. Call it at the start and with each listing. While the
+    /// distribution is not known,
+    /// [`ProducerSettings::with_assumed_distribution`] applies until the answers to
+    /// requests show otherwise.
     ///
     /// [`ProducerSettings::with_assumed_distribution`]: crate::producer::ProducerSettings::with_assumed_distribution
     pub fn set_distribution(&mut self, answer: &DistributionAnswer, now: Duration) {
@@ -91,8 +92,8 @@ impl<T> ProducerCore<T> {
         self.rebuild_lanes();
     }
 
-    /// Makes the lanes of the present map and distribution. What waits in lanes
-    /// that are gone is routed again by the next steps.
+    /// Makes the lanes of the current map and distribution. The next steps route
+    /// again what waited in lanes that are gone.
     pub(super) fn rebuild_lanes(&mut self) {
         let (view, settings) = (&self.view, &self.settings);
         let shards = view.map.open_shards();

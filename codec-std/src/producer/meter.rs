@@ -1,4 +1,4 @@
-//! The numbers of a producer, for the crate `metrics`.
+//! Reports the metrics of a producer to the crate `metrics`.
 
 use core::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::producer::counters::ProducerCounters;
 use crate::producer::histogram::Histogram;
 use crate::producer::numbers::ProducerSnapshot;
 
-/// The time between two reports.
+/// The minimum time between two reports.
 const PERIOD: Duration = Duration::from_secs(1);
 
 type CounterRow = (&'static str, &'static str, fn(&ProducerCounters) -> u64);
@@ -69,14 +69,14 @@ const REQUESTS_IN_FLIGHT: &str = "kinesis_agg_producer_requests_in_flight";
 const REQUEST_LATENCY: &str = "kinesis_agg_producer_request_latency_seconds";
 const BUFFERING_TIME: &str = "kinesis_agg_producer_buffering_time_seconds";
 
-/// Reports what has changed since the last report, at most once a second.
+/// Reports the changes since the last report, at most once a second.
 #[derive(Debug)]
 pub(super) struct Meter {
     labels: Vec<Label>,
     last: Option<ProducerSnapshot>,
     /// Something may have changed since the last report.
     is_stale: bool,
-    /// No report before.
+    /// No report is made before this time.
     quiet_until: Duration,
 }
 
@@ -107,12 +107,12 @@ impl Meter {
         self.is_stale = true;
     }
 
-    /// When there is something to report.
+    /// Returns when the next report is due, if something may have changed.
     pub(super) fn due_at(&self) -> Option<Duration> {
         self.is_stale.then_some(self.quiet_until)
     }
 
-    /// Reports the difference to the last report.
+    /// Reports the differences from the last report.
     pub(super) fn report(&mut self, snapshot: ProducerSnapshot, now: Duration) {
         self.is_stale = false;
         self.quiet_until = now.saturating_add(PERIOD);
@@ -153,8 +153,8 @@ impl Meter {
     }
 }
 
-/// How many times each bucket got, by its upper bound. The last bucket has none,
-/// and gets the bound before.
+/// Returns how many durations were added to each bucket, by its upper bound. The
+/// last bucket has none and is reported with the bound of the one before it.
 fn differences<'a>(
     now: &'a Histogram,
     before: Option<&'a Histogram>,

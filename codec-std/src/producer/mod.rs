@@ -1,8 +1,9 @@
-//! A producer that loses nothing, keeps the order of each hash key, reports
-//! each user record once, and has bounded memory.
+//! A producer that loses no user record, keeps the order of each hash key,
+//! reports the outcome of each user record once, and uses bounded memory.
 //!
-//! [`ProducerCore`] is the state machine, without clock and sockets. With the
-//! feature `producer`, `Producer` runs it on tokio, through any [`StreamService`].
+//! [`ProducerCore`] is the state machine; it has no clock and no sockets. With
+//! the feature `producer`, `Producer` runs it on tokio, against any
+//! [`StreamService`].
 
 mod answers;
 mod attempt;

@@ -1,4 +1,4 @@
-//! What a producer measures of itself.
+//! The metrics of a producer.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -7,17 +7,17 @@ use core::time::Duration;
 use crate::producer::counters::{ProducerCounters, count};
 use crate::producer::histogram::Histogram;
 
-/// Different error codes that are counted at once.
+/// The most error codes that are counted separately.
 const MAX_CODES: usize = 64;
 
-/// Stands for the codes that came when there were that many already.
+/// Stands for all error codes beyond [`MAX_CODES`].
 const OTHER_CODES: &str = "(other)";
 
-/// The state of a producer in numbers, at one moment.
+/// The metrics of a producer at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProducerSnapshot {
-    /// What was done so far.
+    /// The counters so far.
     pub counters: ProducerCounters,
     /// User records that are held.
     pub buffered_count: usize,
@@ -27,21 +27,21 @@ pub struct ProducerSnapshot {
     pub buffered_len: usize,
     /// The time since the push of the oldest user record that has not ended.
     pub oldest_age: Option<Duration>,
-    /// Requests that wait for their answers.
+    /// Requests in flight.
     pub requests_in_flight: usize,
     /// Kinesis records in them.
     pub records_in_flight: usize,
-    /// How many attempts failed with which error code, by Kinesis record; a
-    /// request that failed as a whole counts once, as `Rejected`, `NoAnswer`,
-    /// `AccessDenied`, `StreamNotFound` or `CountMismatch`.
+    /// How many attempts failed, by error code. Each rejected Kinesis record
+    /// counts; a request that failed as a whole counts once, as `Rejected`,
+    /// `NoAnswer`, `AccessDenied`, `StreamNotFound` or `CountMismatch`.
     pub errors: BTreeMap<Arc<str>, u64>,
-    /// Time from handing out a request to its answer.
+    /// Time from returning a request to its answer.
     pub request_latency: Histogram,
     /// Time from push to first attempt, of each user record.
     pub buffering_time: Histogram,
 }
 
-/// What is held for one shard, at one moment.
+/// What a producer holds for one shard, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShardSnapshot {
@@ -52,13 +52,14 @@ pub struct ShardSnapshot {
     /// Bytes that count for the shard: of user records that wait and of those in
     /// flight.
     pub buffered_len: usize,
-    /// Kinesis records that are in flight, or whose place is not certain yet.
+    /// Kinesis records that are in flight, or that were stored and wait for a
+    /// listing that decides whether in the right shard.
     pub records_in_flight: usize,
     /// The time since the push of the oldest user record that waits.
     pub oldest_age: Option<Duration>,
 }
 
-/// What is measured while the producer works.
+/// What a producer measures besides its counters.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
     pub(super) errors: ErrorCounts,
@@ -66,7 +67,7 @@ pub(super) struct Numbers {
     pub(super) buffering_time: Histogram,
 }
 
-/// How often each error code came.
+/// How often each error code occurred.
 #[derive(Debug, Default)]
 pub(super) struct ErrorCounts {
     by_code: BTreeMap<Arc<str>, u64>,

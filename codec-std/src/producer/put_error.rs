@@ -1,4 +1,4 @@
-//! Why a user record that was put is not known to be delivered.
+//! The error of a user record that is not known to be delivered.
 
 use alloc::boxed::Box;
 
@@ -15,19 +15,18 @@ pub enum PutError {
     /// It was never accepted, and nothing was sent.
     #[error("user record was rejected")]
     Rejected(Box<OwnedUserRecord>, #[source] RejectionReason),
-    /// It was accepted and then given up. Its
-    /// [source](core::error::Error::source) is what went wrong in the last
-    /// attempt.
+    /// It was accepted and then given up. The
+    /// [source](core::error::Error::source) is the outcome of the last attempt.
     #[error(transparent)]
     Failed(Box<Failure>),
-    /// It was never accepted, and nothing was sent: the producer has been closed,
-    /// or its runtime has been shut down.
+    /// It was not sent, because the producer has been closed or its runtime has
+    /// been shut down.
     #[error("producer has stopped")]
     Stopped(Box<OwnedUserRecord>),
 }
 
 impl PutError {
-    /// The user record.
+    /// Returns the user record.
     #[must_use]
     pub fn user_record(&self) -> &OwnedUserRecord {
         match self {
@@ -36,7 +35,7 @@ impl PutError {
         }
     }
 
-    /// The user record, as it was put.
+    /// Returns the user record, unchanged.
     #[must_use]
     pub fn into_user_record(self) -> OwnedUserRecord {
         match self {

@@ -1,4 +1,4 @@
-//! User records that wait, in the order of their pushes.
+//! A queue of user records that wait, in the order of their pushes.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -6,19 +6,19 @@ use core::time::Duration;
 
 use crate::producer::entry::Entry;
 
-/// User records of a chunk.
+/// User records in a chunk.
 const CHUNK_LEN: usize = 32;
 
-/// User records by the numbers of their pushes, and when they expire.
+/// User records, ordered by the numbers of their pushes and by when they expire.
 ///
-/// Most are pushed at the end and taken from the front, and expire in that
-/// order. The few others, which came back or have a time to live of their own,
-/// are in trees.
+/// Most are pushed at the end, removed from the front, and expire in that order.
+/// The few others, which were put back or have their own time to live, are in
+/// trees.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     usual: Chunks<T>,
     others: BTreeMap<u64, Box<Entry<T>>>,
-    /// Expiry and number of each of the others.
+    /// Expiry and number of each entry of `others`.
     expiries: BTreeSet<(Duration, u64)>,
     held_len: usize,
 }
@@ -46,28 +46,28 @@ impl<T> Queue<T> {
         self.usual.len.saturating_add(self.others.len())
     }
 
-    /// Bytes that its user records count for.
+    /// Returns how many bytes its user records count for.
     pub(super) const fn held_len(&self) -> usize {
         self.held_len
     }
 
-    /// True if a user record with that number would be the last one, and of the
-    /// usual ones.
+    /// Returns true if a user record with that number would come after all of
+    /// `usual`.
     #[inline]
     fn is_last(&self, number: u64) -> bool {
         let last = self.usual.back();
         last.is_none_or(|last| last.pushed.number < number)
     }
 
-    /// True if a user record is later than all others in every respect: it comes
-    /// last, and neither is due nor expires before another.
+    /// Returns true if a user record is later than all others in every respect:
+    /// by number, by due time and by expiry.
     #[inline]
     pub(super) fn is_later_than_all(&self, entry: &Entry<T>) -> bool {
         let is_later = entry.pushed.is_usual && self.is_last(entry.pushed.number);
         is_later && self.others.is_empty() && self.usual.len > 0
     }
 
-    /// Adds a user record at the place of its number.
+    /// Inserts a user record by its number.
     #[inline]
     pub(super) fn insert(&mut self, entry: Entry<T>) {
         let pushed = &entry.pushed;
@@ -86,7 +86,7 @@ impl<T> Queue<T> {
         self.others.insert(number, Box::new(entry));
     }
 
-    /// The user record with the lowest number.
+    /// Returns the user record with the lowest number.
     #[inline]
     pub(super) fn first(&self) -> Option<&Entry<T>> {
         let usual = self.usual.front();
@@ -129,14 +129,14 @@ impl<T> Queue<T> {
         Some(entry)
     }
 
-    /// When the first of its user records expires.
+    /// Returns when the first of its user records expires.
     pub(super) fn expires_at(&self) -> Option<Duration> {
         let usual = self.usual.front().map(|entry| entry.pushed.expires_at);
         let other = self.expiries.first().map(|&(expires_at, _)| expires_at);
         usual.into_iter().chain(other).min()
     }
 
-    /// Takes a user record that has expired.
+    /// Removes a user record that has expired.
     pub(super) fn pop_expired(&mut self, now: Duration) -> Option<Entry<T>> {
         let usual = self.usual.front();
         if usual.is_some_and(|entry| entry.pushed.expires_at <= now) {
@@ -149,7 +149,7 @@ impl<T> Queue<T> {
         self.remove_other(number)
     }
 
-    /// All user records in the order of their numbers.
+    /// Returns all user records in the order of their numbers.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry<T>> {
         let mut usual = self.usual.iter().peekable();
         let mut others = self.others.values().map(|entry| &**entry).peekable();
@@ -163,11 +163,11 @@ impl<T> Queue<T> {
     }
 }
 
-/// A queue in pieces, which neither copies what it holds when it grows, nor
-/// keeps memory when it shrinks.
+/// A queue of chunks. It does not copy its entries when it grows, and frees memory
+/// when it shrinks.
 #[derive(Debug)]
 struct Chunks<T> {
-    /// None is empty.
+    /// No chunk is empty.
     chunks: VecDeque<VecDeque<Entry<T>>>,
     len: usize,
 }
@@ -179,7 +179,8 @@ impl<T> Chunks<T> {
         match self.chunks.back_mut() {
             Some(chunk) if chunk.len() < CHUNK_LEN => chunk.push_back(entry),
             last => {
-                // A short queue takes little memory.
+                // The first chunk starts small, so that short queues use little
+                // memory.
                 let capacity = last.map_or(1, |_| CHUNK_LEN);
                 let mut chunk = VecDeque::with_capacity(capacity);
                 chunk.push_back(entry);

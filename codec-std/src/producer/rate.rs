@@ -1,23 +1,24 @@
-//! The rate that a shard takes.
+//! The rate limit of a shard.
 
 use core::time::Duration;
 
 use crate::producer::settings::ProducerSettings;
 
-/// What a shard that was idle takes at once: its rate over this time.
+/// The burst that an idle shard accepts at once: its rate over this time.
 const BURST: Duration = Duration::from_secs(1);
 
-/// When what was sent is within the rate, by records and by bytes.
+/// The times at which the records and the bytes sent so far no longer exceed the
+/// rate.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rate {
-    /// Shards that share what is sent.
+    /// The number of shards that share this rate.
     shard_count: u32,
     records_even_at: Duration,
     bytes_even_at: Duration,
 }
 
 impl Rate {
-    /// The rate of that many shards together.
+    /// Returns the combined rate of `shard_count` shards.
     pub(super) fn new(shard_count: usize) -> Self {
         Self {
             shard_count: u32::try_from(shard_count).unwrap_or(u32::MAX).max(1),
@@ -30,7 +31,7 @@ impl Rate {
         self.shard_count
     }
 
-    /// The same past, with that many shards from now on.
+    /// Returns this rate with another number of shards.
     pub(super) const fn shared_by(self, shard_count: u32) -> Self {
         Self {
             shard_count,
@@ -44,7 +45,7 @@ impl Rate {
         (share(records), share(bytes))
     }
 
-    /// When the rate allows for that many records, of that length together.
+    /// Returns when the rate allows `count` records of `len` bytes in total.
     pub(super) fn allows_at(
         &self,
         settings: &ProducerSettings,
@@ -53,7 +54,7 @@ impl Rate {
     ) -> Duration {
         let (record_cost, bytes_cost) = self.costs(settings, count, len);
         let at = |even_at: Duration, cost: Duration| {
-            // What is larger than a burst is sent when the burst is whole.
+            // Records larger than a burst are sent once a full burst is available.
             let cost = cost.min(BURST);
             even_at.saturating_add(cost).saturating_sub(BURST)
         };
@@ -61,7 +62,7 @@ impl Rate {
         records_at.max(at(self.bytes_even_at, bytes_cost))
     }
 
-    /// Counts a record of this length towards the rate.
+    /// Counts a record of `len` bytes towards the rate.
     pub(super) fn charge(&mut self, settings: &ProducerSettings, len: usize, now: Duration) {
         let (record_cost, bytes_cost) = self.costs(settings, 1, len);
         let even_at = |even_at: Duration, cost| even_at.max(now).saturating_add(cost);

@@ -1,4 +1,4 @@
-//! What goes to the service, and what comes back.
+//! PutRecords requests and their results.
 
 use alloc::sync::Arc;
 
@@ -6,21 +6,21 @@ use bytes::Bytes;
 use kinesis_agg_codec::HashKey;
 use thiserror::Error;
 
-/// The name of a request. No two requests of one producer share it.
+/// Identifies a request. It is unique within a producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub(super) u64);
 
-/// A PutRecords request to be made.
+/// A PutRecords request to make.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PutRequest {
-    /// Goes back with the answer.
+    /// The id to pass back with the answer.
     pub id: RequestId,
-    /// The records, at least one, in the order in which the answer has them.
+    /// The records, at least one. The results in the answer have the same order.
     pub records: Vec<PutRecord>,
 }
 
-/// A Kinesis record to be put.
+/// A Kinesis record to put.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PutRecord {
@@ -34,34 +34,35 @@ pub struct PutRecord {
 }
 
 impl PutRecord {
-    /// Bytes that count towards the service's limits: data and partition key.
+    /// Returns the bytes that count towards the service's limits: data and
+    /// partition key.
     pub(super) fn len(&self) -> usize {
         let key_len = self.partition_key.as_ref().map_or(0, String::len);
         self.data.len().saturating_add(key_len)
     }
 }
 
-/// What a PutRecords answer says of one record.
+/// The result of one record in a PutRecords answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "the service has no third answer")]
 pub enum PutResult {
-    /// It is in the stream.
+    /// The record is in the stream.
     Stored {
-        /// In this shard.
+        /// The shard in which it is stored.
         shard_id: Arc<str>,
-        /// With this sequence number.
+        /// Its sequence number.
         sequence_number: Arc<str>,
     },
-    /// It is not.
+    /// The record is not in the stream.
     Rejected {
         /// The error code, such as `ProvisionedThroughputExceededException`.
         code: Arc<str>,
-        /// The message that came with it.
+        /// The error message.
         message: Arc<str>,
     },
 }
 
-/// Why a request failed as a whole. Each variant holds the error's text.
+/// Why a request failed as a whole. Each variant holds the text of the error.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[expect(
     clippy::exhaustive_enums,
@@ -70,26 +71,27 @@ pub enum PutResult {
 pub enum RequestFailure {
     /// The service rejected the request, and would reject it again. One of its
     /// records may be the cause: the records are sent again in requests of half
-    /// the size, and given up if the service rejects one that is alone.
+    /// the size. A record that is rejected as the only one of its request is given
+    /// up.
     #[error("the service rejected the request: {0}")]
     Rejected(Arc<str>),
-    /// It is unknown what became of the request: no connection, no answer in
-    /// time, a fault of the service. The records are sent again.
+    /// The outcome of the request is unknown: there was no connection, no answer
+    /// in time, or a fault of the service. The records are sent again.
     #[error("no answer: {0}")]
     NoAnswer(Arc<str>),
     /// The credentials do not allow the request. The records are sent again, in
-    /// case that is mended within their time to live.
+    /// case access is granted within their time to live.
     #[error("access denied: {0}")]
     AccessDenied(Arc<str>),
-    /// There is no such stream. Nothing is sent before the shards have been
-    /// listed again: a stream that is created under the same name has the same
+    /// There is no such stream. Nothing is sent until the shards have been listed
+    /// again: a stream that is created again under the same name has the same
     /// shard ids with other ranges.
     #[error("no such stream: {0}")]
     StreamNotFound(Arc<str>),
 }
 
 impl RequestFailure {
-    /// The error's text.
+    /// Returns the text of the error.
     #[must_use]
     pub const fn text(&self) -> &Arc<str> {
         match self {
@@ -100,7 +102,7 @@ impl RequestFailure {
         }
     }
 
-    /// What it is counted as.
+    /// Returns the error code under which the failure is counted.
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Rejected(_) => "Rejected",
@@ -110,7 +112,7 @@ impl RequestFailure {
         }
     }
 
-    /// The same failure with another text.
+    /// Returns the same failure with another text.
     pub(super) fn with_text(&self, text: Arc<str>) -> Self {
         match self {
             Self::Rejected(_) => Self::Rejected(text),
@@ -121,8 +123,8 @@ impl RequestFailure {
     }
 }
 
-/// An answer to a request that is not in flight: never made, or answered
-/// already.
+/// The error of an answer to a request that is not in flight: it was never made,
+/// was answered already, or was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("request is not in flight")]
 #[non_exhaustive]

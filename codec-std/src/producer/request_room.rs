@@ -1,16 +1,17 @@
-//! How much a request still takes.
+//! The room that is left in a request.
 
 use crate::producer::sealed::Sealed;
 use crate::producer::settings::ProducerSettings;
 
-/// What one call makes for a request, in bytes, about: a few milliseconds of
-/// copying and digesting.
+/// About how many bytes one call copies and digests for a request: a few
+/// milliseconds of work.
 const MAX_WORK: usize = 1 << 20;
 
-/// Bytes that are copied and digested while one user record is added.
+/// The cost of adding a user record besides its content, as the number of bytes
+/// that could be copied and digested in that time.
 const WORK_BESIDE: usize = 100;
 
-/// What a request still has room for.
+/// The room that is left in a request.
 pub(super) struct RequestRoom {
     max_count: usize,
     max_len: usize,
@@ -34,7 +35,8 @@ impl RequestRoom {
         self.count >= self.max_count || self.work >= MAX_WORK
     }
 
-    /// A Kinesis record that is larger than a request may be has room alone.
+    /// Returns true if the Kinesis record fits. One that is larger than the limit
+    /// of a request fits in an empty one.
     pub(super) fn has_room<T>(&self, sealed: &Sealed<T>) -> bool {
         let len = self.len.saturating_add(sealed.record.len());
         self.count == 0 || len <= self.max_len && self.count < sealed.max_company
@@ -46,7 +48,7 @@ impl RequestRoom {
         self.max_count = self.max_count.min(sealed.max_company);
     }
 
-    /// Counts an aggregate that was just made.
+    /// Adds the work of making an aggregate.
     pub(super) fn add_work<T>(&mut self, sealed: &Sealed<T>) {
         let beside = sealed.pushed.len().saturating_mul(WORK_BESIDE);
         let work = sealed.record.len().saturating_add(beside);

@@ -1,4 +1,4 @@
-//! PutRecords requests: what is sent next.
+//! Makes PutRecords requests.
 
 use core::time::Duration;
 
@@ -10,9 +10,9 @@ use crate::producer::request_room::RequestRoom;
 use crate::producer::sealed::Sealed;
 
 impl<T> ProducerCore<T> {
-    /// The next request to be made, if one may be made now. Also ends user
-    /// records whose time to live is over, and finishes what [`step`](Self::step)
-    /// does in parts.
+    /// Returns the next request to make, if one may be made now. Also fails user
+    /// records whose time to live is over, and finishes the work that
+    /// [`step`](Self::step) does in parts.
     pub fn poll_request(&mut self, now: Duration) -> Option<PutRequest> {
         let now = self.advance(now);
         while self.step(now) {}
@@ -36,7 +36,7 @@ impl<T> ProducerCore<T> {
         (!sealed.is_empty()).then(|| self.request(sealed))
     }
 
-    /// The Kinesis records of a request.
+    /// Removes from the lanes that are due the Kinesis records of a request.
     fn take_aggregates(&mut self) -> Vec<Sealed<T>> {
         let mut request = RequestRoom::new(&self.settings);
         let mut all = Vec::new();
@@ -63,7 +63,7 @@ impl<T> ProducerCore<T> {
                 }
             };
             let Some(sealed) = sealed else {
-                // The lane had nothing that can be sent.
+                // Nothing in the lane can be sent now.
                 self.lanes.schedule(place, &self.settings);
                 continue;
             };
@@ -85,7 +85,8 @@ impl<T> ProducerCore<T> {
         all
     }
 
-    /// The raw records of a request: all that wait, once one of them is due.
+    /// Removes the raw records of a request from the lane: as many as fit and the
+    /// rate allows, once one of them is due.
     fn take_raw(&mut self) -> Vec<Sealed<T>> {
         let mut request = RequestRoom::new(&self.settings);
         let (mut all, place, now) = (Vec::new(), 0, self.now);

@@ -1,4 +1,4 @@
-//! User records that go back to a lane, or whose time is over.
+//! Returns user records to a lane, and fails those that have expired.
 
 use core::time::Duration;
 
@@ -12,15 +12,14 @@ use crate::producer::settings::UnfitForRaw;
 
 impl<T> ProducerCore<T> {
     /// Does a bounded part of the work that a new list of shards, an answer or
-    /// an expiry has left: looks at
+    /// expired user records have caused: processes
     /// [`with_step_count`](crate::producer::ProducerSettings::with_step_count) user
-    /// records, and takes at most one Kinesis record apart. Returns true if there
-    /// is more.
+    /// records. Returns true if there is more to do.
     ///
-    /// [`poll_request`](Self::poll_request) does all of it, so calling this is
-    /// never necessary. A program that must not pause for long, such as a task
-    /// among others, calls it until it returns false, and lets others run in
-    /// between. It also makes events.
+    /// [`poll_request`](Self::poll_request) does all of this work, so calling
+    /// `step` is optional. A program that must not block for long, such as an async
+    /// task, calls it until it returns false, and lets other tasks run between the
+    /// calls. It also produces events.
     pub fn step(&mut self, now: Duration) -> bool {
         self.advance(now);
         let mut left = self.settings.step_count;
@@ -40,8 +39,8 @@ impl<T> ProducerCore<T> {
         self.expire(left)
     }
 
-    /// Ends what is over, wherever it waits, up to that many user records.
-    /// Returns true if there is more.
+    /// Fails up to `left` expired user records. Returns true if there are more, or
+    /// if Kinesis records wait for a later step to take them apart.
     fn expire(&mut self, mut left: usize) -> bool {
         while let Some(place) = self.lanes.expired(self.now) {
             if left == 0 || !self.unrouted.is_empty() {
@@ -51,7 +50,7 @@ impl<T> ProducerCore<T> {
                 break;
             };
             if let Some(entry) = lane.queue.pop_expired(self.now) {
-                // The first one may be another, or none.
+                // The first user record may have changed.
                 lane.is_blocked = false;
                 if lane.queue.is_empty() {
                     lane.refill(self.view.distribution, &self.settings);
@@ -80,15 +79,15 @@ impl<T> ProducerCore<T> {
         !self.unrouted.is_empty()
     }
 
-    /// Gives the user records of a Kinesis record back to their lanes, which
-    /// pause if `hold`.
+    /// Returns the user records of a Kinesis record to their lanes, to be
+    /// aggregated again. If `hold`, those lanes send nothing during a backoff.
     pub(super) fn aggregate_again(
         &mut self,
         sealed: Sealed<T>,
         awaits_listing: Duration,
         hold: bool,
     ) {
-        // Where there is no order, the others go on.
+        // Without order, the other user records need not wait.
         if hold && self.view.distribution == Distribution::ByKey {
             let pause = self.backoff(sealed.attempt_count());
             let held_until = self.now.saturating_add(pause);
@@ -98,21 +97,21 @@ impl<T> ProducerCore<T> {
         self.give_back(sealed, awaits_listing);
     }
 
-    /// Has a Kinesis record taken apart: its user records go back into the
-    /// queues with the next [`step`](Self::step), or fail if their time to live
-    /// or attempts are over.
+    /// Queues a Kinesis record for taking apart. The next [`step`](Self::step)s
+    /// return its user records to their queues, or fail those that have expired or
+    /// have no attempts left.
     pub(super) fn give_back(&mut self, sealed: Sealed<T>, awaits_listing: Duration) {
         self.release(&sealed);
         self.unrouted.add_sealed(sealed, awaits_listing);
     }
 
-    /// Lets other Kinesis records have the hash keys of one.
+    /// Releases the hash keys of a Kinesis record.
     pub(super) fn release(&mut self, sealed: &Sealed<T>) {
         self.sealer.release(sealed);
         self.lanes.unblock(sealed, &self.settings);
     }
 
-    /// Puts a user record into its place in the queue of its lane, or ends it.
+    /// Returns a user record to its place in the queue of its lane, or fails it.
     fn put_back(&mut self, entry: Entry<T>) {
         match self.reason_to_end(&entry) {
             Some(reason) => self.failed(entry, reason),

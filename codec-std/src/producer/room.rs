@@ -1,5 +1,5 @@
-//! Room for user records, in bytes, on their whole way: from the caller through
-//! the queue and the core to the event.
+//! Bounds the bytes of all user records from the put to the event, in the queue
+//! and in the core.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
@@ -15,12 +15,12 @@ use crate::shards::RejectionReason;
 pub(super) enum NoRoom {
     /// The user record may be put again, unless it can never fit.
     Rejected(RejectionReason),
-    /// The producer takes no more user records.
+    /// The producer accepts no more user records.
     Closed,
 }
 
-/// A bounded number of bytes. Those who wait for some get them in the order in
-/// which they came.
+/// A bounded number of bytes. Puts that wait get them in the order in which they
+/// began to wait.
 #[derive(Debug)]
 pub(super) struct Room {
     len: usize,
@@ -38,7 +38,7 @@ impl Room {
         }
     }
 
-    /// Takes that many bytes, until they are [given back](Self::give_back).
+    /// Takes `needed` bytes, to be [given back](Self::give_back) later.
     pub(super) fn try_take(&self, needed: usize) -> Result<(), NoRoom> {
         let count = self.count(needed)?;
         match self.bytes.try_acquire_many(count) {
@@ -55,8 +55,8 @@ impl Room {
         }
     }
 
-    /// Waits for that many bytes, but not beyond `until`; none is far away.
-    /// `on_short` is called when it begins to wait.
+    /// Takes `needed` bytes; waits for them, but not beyond `until` (`None`: no
+    /// limit). Calls `on_short` when it begins to wait.
     pub(super) async fn take(
         &self,
         needed: usize,
@@ -79,7 +79,7 @@ impl Room {
         }
     }
 
-    /// That many bytes as permits, unless there can never be so many.
+    /// Converts bytes to permits, or fails if there can never be so many.
     pub(super) fn count(&self, needed: usize) -> Result<u32, NoRoom> {
         let limit = self.len;
         let count = u32::try_from(needed).ok().filter(|_| needed <= limit);
@@ -87,25 +87,25 @@ impl Room {
         count.ok_or(NoRoom::Rejected(too_large))
     }
 
-    /// Gives back bytes that were taken.
+    /// Gives back bytes that were taken before.
     pub(super) fn give_back(&self, len: usize) {
         if len > 0 {
             self.bytes.add_permits(len);
         }
     }
 
-    /// Ends all waiting, now and later.
+    /// Ends the wait of all puts, and rejects later ones.
     pub(super) fn close(&self) {
         self.bytes.close();
     }
 
-    /// True if somebody waits.
+    /// Returns true if a put waits.
     pub(super) fn is_short(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 }
 
-/// Waits for permits, but not beyond `until`; none is far away.
+/// Waits for permits, but not beyond `until` (`None`: no limit).
 pub(super) async fn acquire(
     bytes: &Semaphore,
     count: u32,
@@ -119,7 +119,7 @@ pub(super) async fn acquire(
     }
 }
 
-/// Counts one that waits, until this is dropped.
+/// Counts a put as waiting until this is dropped.
 struct Waiting<'a>(&'a Room);
 
 impl<'a> Waiting<'a> {

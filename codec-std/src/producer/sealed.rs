@@ -1,4 +1,4 @@
-//! A Kinesis record that was made: an aggregate, or a raw user record.
+//! A sealed Kinesis record: an aggregate, or a raw user record.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -11,7 +11,7 @@ use crate::producer::request::PutRecord;
 use crate::write::read_back;
 use crate::write::{AsUserRecord as _, OwnedUserRecord};
 
-/// A Kinesis record, to be sent or sent again as it is.
+/// A Kinesis record, to be sent or sent again unchanged.
 #[derive(Debug)]
 pub(super) struct Sealed<T> {
     pub(super) record: PutRecord,
@@ -22,23 +22,23 @@ pub(super) struct Sealed<T> {
     pub(super) span: HashKeyRange,
     /// True if it holds the hash keys of its user records.
     pub(super) holds_keys: bool,
-    /// The shard that has all of them, by the map of the time, and its range.
+    /// The shard that had all of these hash keys when it was sealed, and its range.
     pub(super) shard: (Arc<str>, HashKeyRange),
-    /// Attempts to send it as it is.
+    /// Attempts to send this Kinesis record.
     pub(super) attempts: Attempts,
-    /// The most attempts of a user record before that.
+    /// The highest number of earlier attempts of any of its user records.
     past_attempts: usize,
     /// When the first of its user records expires.
     pub(super) expires_at: Duration,
     /// Bytes that its user records count for.
     pub(super) held_len: usize,
     pub(super) not_before: Duration,
-    /// Kinesis records in the request that it may be sent in, at most.
+    /// The most Kinesis records that its request may have.
     pub(super) max_company: usize,
 }
 
 impl<T> Sealed<T> {
-    /// None without user records.
+    /// Returns `None` if there are no user records.
     pub(super) fn new(
         record: PutRecord,
         is_raw: bool,
@@ -71,7 +71,7 @@ impl<T> Sealed<T> {
         })
     }
 
-    /// The lowest number of its user records.
+    /// Returns the lowest number of its user records.
     pub(super) fn number(&self) -> u64 {
         self.pushed.first().map_or(0, |pushed| pushed.number)
     }
@@ -84,15 +84,15 @@ impl<T> Sealed<T> {
         self.pushed.iter().map(|pushed| pushed.hash_key)
     }
 
-    /// The hash key that it is put under.
+    /// Returns the hash key that determines its shard.
     pub(super) fn outer_hash_key(&self) -> Option<HashKey> {
         let of_key = |key: &String| HashKey::of_partition_key(key.as_bytes());
         let explicit = self.record.explicit_hash_key;
         explicit.or_else(|| self.record.partition_key.as_ref().map(of_key))
     }
 
-    /// The user records, each with all of its attempts. Those of an aggregate
-    /// get memory of their own, or the last one would hold all of it.
+    /// Returns the user records, each with all of its attempts. User records of an
+    /// aggregate are copied, so that none keeps the whole aggregate allocated.
     pub(super) fn take_apart(self) -> Vec<Entry<T>> {
         let Self {
             record,
@@ -101,7 +101,7 @@ impl<T> Sealed<T> {
             attempts,
             ..
         } = self;
-        // Neighbours mostly have the same past.
+        // Neighbours usually have the same earlier attempts.
         let mut known = (Attempts::default(), attempts.clone());
         let mut with_past = |mut pushed: Pushed<T>| {
             if !pushed.attempts.is_same(&known.0) {

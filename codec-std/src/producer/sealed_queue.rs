@@ -1,12 +1,12 @@
-//! Kinesis records that are made and wait to be sent.
+//! A queue of sealed Kinesis records that wait to be sent.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
 
 use crate::producer::sealed::Sealed;
 
-/// Kinesis records by when they may be sent, and by when they expire. No two
-/// share a hash key, unless no order is kept.
+/// Kinesis records, ordered by when they may be sent and by when they expire. No
+/// two of them share a hash key, unless no order is kept.
 #[derive(Debug)]
 pub(super) struct SealedQueue<T> {
     by_number: BTreeMap<u64, Sealed<T>>,
@@ -31,18 +31,18 @@ impl<T> SealedQueue<T> {
         self.by_number.is_empty()
     }
 
-    /// Bytes that its user records count for.
+    /// Returns how many bytes its user records count for.
     pub(super) const fn held_len(&self) -> usize {
         self.held_len
     }
 
-    /// User records in it.
+    /// Returns the number of user records in it.
     pub(super) fn user_record_count(&self) -> usize {
         let counts = self.by_number.values().map(|sealed| sealed.pushed.len());
         counts.fold(0, usize::saturating_add)
     }
 
-    /// When its oldest user record was pushed.
+    /// Returns when its oldest user record was pushed.
     pub(super) fn oldest_pushed_at(&self) -> Option<Duration> {
         let first = self.by_number.values().next()?.pushed.first()?;
         Some(first.pushed_at)
@@ -64,7 +64,7 @@ impl<T> SealedQueue<T> {
         Some(sealed)
     }
 
-    /// The one that may be sent first.
+    /// Returns the Kinesis record that may be sent first.
     pub(super) fn first(&self) -> Option<&Sealed<T>> {
         let (_, number) = self.by_time.first()?;
         self.by_number.get(number)
@@ -75,12 +75,12 @@ impl<T> SealedQueue<T> {
         self.remove(number)
     }
 
-    /// When the first of its user records expires.
+    /// Returns when the first of its user records expires.
     pub(super) fn expires_at(&self) -> Option<Duration> {
         self.by_expiry.first().map(|&(expires_at, _)| expires_at)
     }
 
-    /// Takes the one whose user record expires first.
+    /// Removes the Kinesis record with the user record that expires first.
     pub(super) fn pop_next_to_expire(&mut self) -> Option<Sealed<T>> {
         let &(_, number) = self.by_expiry.first()?;
         self.remove(number)

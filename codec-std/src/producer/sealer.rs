@@ -1,4 +1,4 @@
-//! Kinesis records are made of user records here, when they are sent.
+//! Makes Kinesis records from user records, just before they are sent.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -15,20 +15,20 @@ use crate::producer::sealed::Sealed;
 use crate::producer::settings::{Order, ProducerSettings};
 use crate::write::{AsUserRecord as _, OwnedAggregate, PushError, RecordAggregator};
 
-/// A buffer as small as this is kept, in bytes.
+/// A buffer with no more capacity than this is kept, in bytes.
 const MIN_CAPACITY: u32 = 1 << 16;
 
-/// Makes Kinesis records, and knows the hash keys of those that have not ended.
+/// Makes Kinesis records, and keeps the hash keys of those that have not ended.
 #[derive(Debug)]
 pub(super) struct Sealer {
-    /// Empty between calls; its memory is used again.
+    /// Empty between calls; its memory is reused.
     aggregator: RecordAggregator,
     held_keys: HeldKeys,
 }
 
-/// What was made of the front of a queue.
+/// The result of sealing the front of a queue.
 pub(super) struct Made<T> {
-    /// None if nothing could be taken.
+    /// None if no user record could be sealed.
     pub(super) sealed: Option<Sealed<T>>,
     /// User records that no aggregate can hold.
     pub(super) unfit: Vec<(Entry<T>, FailureReason)>,
@@ -42,8 +42,8 @@ impl Sealer {
         }
     }
 
-    /// Makes an aggregate of the front of a lane's queue: of as many user records
-    /// as fit, up to the first whose hash key is held.
+    /// Makes an aggregate from the front of a lane's queue: as many user records as
+    /// fit, up to the first whose hash key is held or that awaits a listing.
     pub(super) fn seal<T>(
         &mut self,
         lane: &mut Lane<T>,
@@ -94,11 +94,12 @@ impl Sealer {
         lane.is_blocked = is_blocked;
         let shard = (Arc::clone(&lane.shard_id), lane.range);
         let sealed = self.aggregator.flush().and_then(|aggregate| {
-            // What begins with it is never raw, and what is wrapped does.
+            // A user record whose data begins with the magic bytes is never sent
+            // raw, and every aggregate begins with them.
             let is_raw = !aggregate.data().starts_with(&MAGIC);
             let mut record = put_record(aggregate);
             if is_raw {
-                // It goes under the keys that it was pushed with.
+                // A raw user record keeps its own keys.
                 record.explicit_hash_key = first_explicit;
             }
             Sealed::new(record, is_raw, pushed, holds_keys, shard)
@@ -106,7 +107,7 @@ impl Sealer {
         Made { sealed, unfit }
     }
 
-    /// Makes a Kinesis record of a user record alone, for a stream that
+    /// Makes a Kinesis record from a single user record, for a stream that
     /// distributes records itself.
     pub(super) fn seal_alone<T>(
         &mut self,
@@ -126,7 +127,8 @@ impl Sealer {
                 unfit: Vec::new(),
             };
         }
-        // It was checked when it was pushed, or when the distribution changed.
+        // The user record was checked when it was pushed, or when the distribution
+        // changed.
         let aggregate = match self.aggregator.push(&entry.user_record) {
             Ok(_) => self.aggregator.flush().ok_or(FailureReason::CannotGoRaw),
             Err(PushError { reason, .. }) => Err(FailureReason::Unfit(reason)),
@@ -146,15 +148,14 @@ impl Sealer {
         }
     }
 
-    /// Lets other Kinesis records have the hash keys of one that has ended, or
-    /// is taken apart.
+    /// Releases the hash keys of a Kinesis record that has ended or is taken apart.
     pub(super) fn release<T>(&mut self, sealed: &Sealed<T>) {
         if sealed.holds_keys {
             self.held_keys.release(sealed.hash_keys());
         }
     }
 
-    /// Returns memory that was needed for much at once.
+    /// Frees memory that a large amount of data needed.
     pub(super) fn shrink(&mut self, settings: &ProducerSettings) {
         self.held_keys.shrink();
         if self.aggregator.capacity() > MIN_CAPACITY {

@@ -1,4 +1,4 @@
-//! The stream that a producer talks to.
+//! The interface through which a producer reaches its stream.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -10,9 +10,10 @@ use crate::producer::distribution::DistributionAnswer;
 use crate::producer::request::{PutRecord, PutResult, RequestFailure};
 use crate::shards::{Shard, ShardMapError};
 
-/// One stream, as a `Producer` (feature `producer`) reaches it: three requests,
-/// each made once. The caller retries, and sets a timeout by dropping the
-/// future; a request whose future is dropped may still reach the service.
+/// The requests that a `Producer` (feature `producer`) makes to its stream. Each
+/// call makes a request once, without retries. The caller retries, and enforces
+/// timeouts by dropping the future; a request whose future is dropped may still
+/// reach the service.
 ///
 /// With the feature `aws-sdk`, `aws_sdk::SdkStream` implements it. Implement it
 /// to produce through another client, or to test without a network:
@@ -50,11 +51,11 @@ use crate::shards::{Shard, ShardMapError};
 /// }
 /// ```
 pub trait StreamService: Send + Sync + 'static {
-    /// The stream's name or ARN, for logs and metrics.
+    /// Returns the stream's name or ARN, for logs and metrics.
     fn stream(&self) -> &str;
 
-    /// Lists all shards, open and closed, from as many pages as there are: the
-    /// input of [`ShardMap::new`](crate::ShardMap::new).
+    /// Lists all shards, open and closed, from all pages: the input of
+    /// [`ShardMap::new`](crate::ShardMap::new).
     ///
     /// # Errors
     ///
@@ -68,8 +69,8 @@ pub trait StreamService: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`RequestFailure`] if asking again can help. A service that denies or
-    /// rejects the question is an answer: [`DistributionAnswer::Denied`].
+    /// [`RequestFailure`] if retrying can help. If the service denies or rejects
+    /// the request, return [`DistributionAnswer::Denied`] instead.
     fn distribution(
         &self,
     ) -> impl Future<Output = Result<DistributionAnswer, RequestFailure>> + Send;
@@ -87,19 +88,19 @@ pub trait StreamService: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<PutResult>, RequestFailure>> + Send;
 }
 
-/// Shards that could not be listed.
+/// Why the shards could not be listed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ListShardsError {
-    /// The service did not list them.
+    /// The request failed.
     #[error("cannot list shards")]
     Service(#[from] RequestFailure),
     /// The service listed a shard without a hash key range, or with one that is
     /// not valid.
     #[error("shard {0} is listed without a valid hash key range")]
     Range(Arc<str>),
-    /// The open shards do not cover every hash key exactly once. That passes
-    /// when a reshard has ended.
+    /// The open shards do not cover every hash key exactly once. This is transient
+    /// while the stream reshards.
     #[error(transparent)]
     Map(#[from] ShardMapError),
 }

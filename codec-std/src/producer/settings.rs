@@ -1,4 +1,4 @@
-//! How a producer behaves.
+//! Settings of a producer.
 
 use core::time::Duration;
 
@@ -8,88 +8,91 @@ use crate::producer::distribution::Distribution;
 use crate::shards::{DEFAULT_MAX_AGE, DEFAULT_MAX_BUFFERED_LEN};
 use crate::write::{LoneUserRecord, OuterKey, RecordAggregator};
 
-/// Records in the largest PutRecords request.
+/// The largest number of records in a PutRecords request.
 ///
 /// Source: Kinesis service quota.
 pub const MAX_REQUEST_COUNT: usize = 500;
 
-/// Bytes of the largest PutRecords request: data and partition keys.
+/// The largest size of a PutRecords request in bytes: data and partition keys.
 ///
 /// Source: Kinesis service quota.
 pub const DEFAULT_MAX_REQUEST_LEN: usize = 10 << 20;
 
-/// Records that a shard takes in a second.
+/// The number of records that a shard accepts per second.
 ///
 /// Source: Kinesis service quota.
 pub const DEFAULT_RECORDS_PER_SECOND: u32 = 1_000;
 
-/// Bytes that a shard takes in a second.
+/// The number of bytes that a shard accepts per second.
 ///
 /// Source: Kinesis service quota.
 pub const DEFAULT_BYTES_PER_SECOND: u32 = 1_000_000;
 
-/// The part of a shard's rate that is used by default, in percent.
+/// The default share of a shard's rate that a producer uses, in percent.
 pub const DEFAULT_RATE_PERCENT: u32 = 100;
 
-/// User records that one step looks at by default: less than a millisecond of
-/// work.
+/// The default number of user records that one step processes: less than a
+/// millisecond of work.
 pub const DEFAULT_STEP_COUNT: usize = 1_000;
 
-/// Requests that wait for their answers at most by default.
+/// The default limit on requests in flight.
 pub const DEFAULT_MAX_REQUESTS_IN_FLIGHT: usize = 16;
 
-/// The longest pause after a first attempt, by default.
+/// The default upper bound of the pause after the first attempt.
 pub const DEFAULT_SHORTEST_BACKOFF: Duration = Duration::from_millis(50);
 
-/// The longest pause after any attempt, by default.
+/// The default upper bound of the pause after any attempt.
 pub const DEFAULT_LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 
-/// How long a user record may stay by default before it is given up.
+/// The default time to live of a user record, after which it is given up.
 ///
 /// Source: the KPL's `RecordTtl`.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(30);
 
-/// How long a producer trusts its list of shards by default without an answer
-/// of the stream.
+/// The default time for which a producer trusts its list of shards without an
+/// answer from the stream.
 pub const DEFAULT_MAX_SILENCE: Duration = Duration::from_secs(5);
 
-/// How long a list of shards is used at most by default, and so how often the
-/// stream is asked how it distributes records.
+/// The default maximum age of a list of shards. With each new list, the producer
+/// also asks how the stream distributes records.
 pub const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What happens to user records that cannot be sent raw, on streams that
-/// distribute records themselves ([`Distribution::Auto`]): those with tags, and
-/// those whose data begins with the magic of aggregates.
+/// How to treat user records that cannot be sent raw, on streams that distribute
+/// records themselves ([`Distribution::Auto`]). These are user records with tags,
+/// and those whose data begins with the magic bytes of aggregated records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnfitForRaw {
     /// They are rejected
     /// ([`RejectionReason::CannotGoRaw`](crate::shards::RejectionReason::CannotGoRaw)).
-    /// Those that wait when the stream is switched fail.
+    /// Those still waiting to be sent when the stream changes to this
+    /// distribution fail.
     #[default]
     Reject,
-    /// Each is sent as an aggregate of one, and sent again until the service
-    /// happens to store it in the shard of its hash key. Each attempt before
-    /// that leaves a copy for consumers that do not filter.
+    /// Each is sent as an aggregate of one user record, and sent again until the
+    /// service happens to store it in the shard of its hash key. Consumers that
+    /// do not filter by shard also see the copies from earlier attempts.
     Aggregate,
 }
 
-/// Which user records keep the order of their pushes, on streams that distribute
-/// records by key.
+/// Which user records are stored in the order in which they were pushed, on
+/// streams that distribute records by key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Order {
-    /// Those of one effective hash key. A user record is not sent before the
-    /// earlier ones of its hash key have ended, so a shard has several Kinesis
-    /// records in flight only if they share no hash key.
+    /// User records with the same effective hash key. A user record is not sent
+    /// until all earlier ones with its hash key have been delivered or have
+    /// failed, so a shard has several Kinesis records in flight only if they
+    /// share no hash key.
     #[default]
     PerHashKey,
-    /// None. A retry can overtake, or be overtaken, and a shard has as many
-    /// Kinesis records in flight as its rate allows.
+    /// No order is kept: a retried user record may be stored before or after
+    /// others with its hash key. A shard has as many Kinesis records in flight as
+    /// its rate allows.
     None,
 }
 
-/// How a [`ProducerCore`](crate::producer::ProducerCore) behaves.
+/// Settings of a [`ProducerCore`](crate::producer::ProducerCore).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProducerSettings {
     pub(super) limits: Limits,
@@ -119,9 +122,9 @@ pub struct ProducerSettings {
 }
 
 impl ProducerSettings {
-    /// The default [`Limits`], [`LoneUserRecord`], [`OuterKey`] and [`Order`], the
-    /// service's limits, the KPL's [`DEFAULT_TTL`], and the other defaults of this
-    /// crate; each is named at its setter.
+    /// Returns the default settings: the default [`Limits`], [`LoneUserRecord`],
+    /// [`OuterKey`] and [`Order`], the service's limits, and the KPL's
+    /// [`DEFAULT_TTL`]. Each setter documents its default.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -152,42 +155,42 @@ impl ProducerSettings {
         }
     }
 
-    /// Sets how large an aggregate may become.
+    /// Sets the size limits of an aggregate.
     #[must_use]
     pub const fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Sets what aggregates are put under; [`OuterKey::FirstUserRecord`] by
-    /// default. Each choice leads to the shard of the user records. A user record
-    /// that is sent raw keeps its own partition key.
+    /// Sets the partition key of aggregates; [`OuterKey::FirstUserRecord`] by
+    /// default. With each choice, the aggregate is stored in the shard of its
+    /// user records. A user record that is sent raw keeps its own partition key.
     ///
-    /// A chosen key must be a valid partition key, or every user record is
-    /// rejected ([`RejectionReason::Unfit`](crate::shards::RejectionReason::Unfit)).
+    /// [`OuterKey::Chosen`] must hold a valid partition key, or every user record
+    /// is rejected ([`RejectionReason::Unfit`](crate::shards::RejectionReason::Unfit)).
     #[must_use]
     pub fn with_outer_key(mut self, outer_key: OuterKey) -> Self {
         self.outer_key = outer_key;
         self
     }
 
-    /// Sets whether an aggregate holds the user records of one partition key and
-    /// one explicit hash key only; false by default.
+    /// Sets whether all user records of an aggregate must have the same partition
+    /// key and explicit hash key; false by default.
     ///
     /// A consumer that processes one shard in parallel, such as a Lambda function
-    /// with a parallelization factor above 1, keeps the order of one *outer*
-    /// partition key only. With this setting and
+    /// with a parallelization factor above 1, keeps the order only of records
+    /// with the same *outer* partition key. With this setting and
     /// [`OuterKey::FirstUserRecord`], that is the partition key of the user
-    /// records. Aggregates are small unless user records of one key are pushed
-    /// one after the other.
+    /// records. Aggregates are small unless user records with the same key are
+    /// pushed one after the other.
     #[must_use]
     pub const fn with_one_key(mut self, one_key: bool) -> Self {
         self.one_key = one_key;
         self
     }
 
-    /// Sets which user records keep their order; [`Order::PerHashKey`] by
-    /// default.
+    /// Sets which user records are stored in the order of their pushes;
+    /// [`Order::PerHashKey`] by default.
     #[must_use]
     pub const fn with_order(mut self, order: Order) -> Self {
         self.order = order;
@@ -195,44 +198,47 @@ impl ProducerSettings {
     }
 
     /// Sets how long a user record waits for others to share its Kinesis record
-    /// or request; [`DEFAULT_MAX_AGE`] by default. Never longer than half of its
-    /// time to live ([`with_ttl`](Self::with_ttl)), whatever is set here: a user
-    /// record that waits for company until it expires would never be sent.
+    /// or request; [`DEFAULT_MAX_AGE`] by default. The wait never exceeds half of
+    /// the user record's time to live ([`with_ttl`](Self::with_ttl)): one that
+    /// waited until it expired would never be sent.
     #[must_use]
     pub const fn with_max_age(mut self, max_age: Duration) -> Self {
         self.max_age = max_age;
         self
     }
 
-    /// Sets how many bytes may be held at once, from the put of user records to
-    /// the taking of their events; [`DEFAULT_MAX_BUFFERED_LEN`] by default.
-    /// [`ProducerCore::held_len`](crate::producer::ProducerCore::held_len) is
-    /// what a user record counts for: its content, and a fixed amount for all
-    /// that is kept beside it.
+    /// Sets how many bytes may be held at once; [`DEFAULT_MAX_BUFFERED_LEN`] by
+    /// default. A user record is held from its push until its event has been
+    /// polled, and counts for
+    /// [`ProducerCore::held_len`](crate::producer::ProducerCore::held_len) bytes:
+    /// its content, and a fixed amount for the state kept with it.
     ///
-    /// Data that is a slice of a larger buffer keeps all of that buffer, and
-    /// only the slice counts.
+    /// Data that is a slice of a larger buffer keeps that whole buffer allocated,
+    /// but only the slice is counted.
     #[must_use]
     pub const fn with_max_buffered_len(mut self, max_buffered_len: usize) -> Self {
         self.max_buffered_len = max_buffered_len;
         self
     }
 
-    /// Sets whether the shards share the buffer; true by default. The user
-    /// records of one shard of several may then hold no more bytes than are still
-    /// free, or [`push`](crate::producer::ProducerCore::push) rejects them with
-    /// [`RejectionReason::ShardFull`](crate::shards::RejectionReason::ShardFull):
-    /// one shard that takes nothing leaves half of the buffer to the others. A
-    /// put of `Producer` waits instead. What it has accepted before its task saw
-    /// that the share is taken may be above the share, never above the buffer.
-    /// Where the service distributes records itself, there are no shares.
+    /// Sets whether each shard is limited to a share of the buffer; true by
+    /// default. If the stream has several open shards, the user records of one
+    /// shard may then hold no more bytes than are still free;
+    /// [`push`](crate::producer::ProducerCore::push) rejects others with
+    /// [`RejectionReason::ShardFull`](crate::shards::RejectionReason::ShardFull).
+    /// So a shard that accepts nothing leaves half of the buffer to the others. A
+    /// put of `Producer` waits instead of failing. It may exceed the share by what
+    /// it accepted before its task noticed that the share was used up, but never
+    /// exceeds the buffer. There are no shares on a stream that distributes
+    /// records itself.
     #[must_use]
     pub const fn with_shard_shares(mut self, shard_shares: bool) -> Self {
         self.shard_shares = shard_shares;
         self
     }
 
-    /// Sets how to send a user record that would be alone in its aggregate. A consumer gets a raw one without a sub-sequence number.
+    /// Sets how to send a user record that would be alone in its aggregate. A
+    /// user record that is sent raw has no sub-sequence number for consumers.
     #[must_use]
     pub const fn with_lone_user_record(mut self, lone: LoneUserRecord) -> Self {
         self.lone = lone;
@@ -240,7 +246,7 @@ impl ProducerSettings {
     }
 
     /// Sets how many Kinesis records a request may have: from 1 to
-    /// [`MAX_REQUEST_COUNT`], which is the default. Other numbers are moved into
+    /// [`MAX_REQUEST_COUNT`], which is the default. Other numbers are clamped to
     /// that range.
     #[must_use]
     pub fn with_max_request_count(mut self, max_request_count: usize) -> Self {
@@ -257,7 +263,7 @@ impl ProducerSettings {
         self
     }
 
-    /// Sets how many requests may wait for their answers, at least one;
+    /// Sets how many requests may be in flight at once, at least one;
     /// [`DEFAULT_MAX_REQUESTS_IN_FLIGHT`] by default.
     #[must_use]
     pub fn with_max_requests_in_flight(mut self, max_requests_in_flight: usize) -> Self {
@@ -265,11 +271,11 @@ impl ProducerSettings {
         self
     }
 
-    /// Sets what is sent to a shard in a second at most, in Kinesis records and
-    /// in bytes of data and partition keys; 0 is no limit. A stream that
-    /// distributes records itself gets that for each of its shards.
-    /// [`DEFAULT_RECORDS_PER_SECOND`] and [`DEFAULT_BYTES_PER_SECOND`] by
-    /// default.
+    /// Sets the rate limit per shard, in Kinesis records per second and in bytes
+    /// of data and partition keys per second; 0 means no limit. On a stream that
+    /// distributes records itself, the limit of the stream is this rate times the
+    /// number of its open shards. [`DEFAULT_RECORDS_PER_SECOND`] and
+    /// [`DEFAULT_BYTES_PER_SECOND`] by default.
     #[must_use]
     pub const fn with_shard_rate(mut self, records_per_second: u32, bytes_per_second: u32) -> Self {
         self.records_per_second = records_per_second;
@@ -277,27 +283,27 @@ impl ProducerSettings {
         self
     }
 
-    /// Sets what part of the [shard's rate](Self::with_shard_rate) this producer
-    /// uses, in percent, at least 1; [`DEFAULT_RATE_PERCENT`] by default. With
-    /// less than all, several producers can share a stream. With more than all,
-    /// a shard is throttled by the service.
+    /// Sets the share of the [shard's rate](Self::with_shard_rate) that this
+    /// producer uses, in percent, at least 1; [`DEFAULT_RATE_PERCENT`] by default.
+    /// Below 100 %, several producers can share a stream. Above 100 %, the service
+    /// throttles a shard.
     #[must_use]
     pub fn with_rate_percent(mut self, rate_percent: u32) -> Self {
         self.rate_percent = rate_percent.max(1);
         self
     }
 
-    /// Sets how long after its put a user record is given up, if it is not in
-    /// flight then; [`DEFAULT_TTL`] by default.
+    /// Sets the time to live of user records; [`DEFAULT_TTL`] by default. That
+    /// long after its put, a user record that is not in flight is given up.
     /// [`ProducerCore::push_until`](crate::producer::ProducerCore::push_until)
-    /// sets it for a single user record.
+    /// sets the time to live of a single user record.
     #[must_use]
     pub const fn with_ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
         self
     }
 
-    /// Sets how often a user record is sent at most, at least once. There is no
+    /// Sets how many times a user record may be sent, at least once. There is no
     /// limit by default.
     #[must_use]
     pub fn with_max_attempts(mut self, max_attempts: usize) -> Self {
@@ -315,9 +321,9 @@ impl ProducerSettings {
         self
     }
 
-    /// Sets the pauses between attempts: random times of up to `shortest`
-    /// after the first, up to twice as much after each further one, and never
-    /// more than `longest` (exponential backoff with full jitter).
+    /// Sets the pauses between attempts. Each is random (exponential backoff with
+    /// full jitter): up to `shortest` after the first attempt; each further
+    /// attempt doubles the upper bound until it reaches `longest`.
     /// [`DEFAULT_SHORTEST_BACKOFF`] and [`DEFAULT_LONGEST_BACKOFF`] by default.
     #[must_use]
     pub const fn with_backoff(mut self, shortest: Duration, longest: Duration) -> Self {
@@ -326,21 +332,23 @@ impl ProducerSettings {
         self
     }
 
-    /// Sets how long the producer trusts its list of shards without an answer of
-    /// the stream; [`DEFAULT_MAX_SILENCE`] by default. After that, it lists the
-    /// shards before its next request: a stream that was deleted and created
-    /// again under its name has the same shard ids with other ranges. A stream
-    /// that is created again faster than that is not noticed, and aggregates can
-    /// be lost to consumers that filter, as the KCL.
+    /// Sets how long the producer trusts its list of shards without an answer
+    /// from the stream; [`DEFAULT_MAX_SILENCE`] by default. After that, it lists
+    /// the shards before its next request, because a stream that was deleted and
+    /// created again under the same name has the same shard ids with other hash
+    /// key ranges. If a stream is deleted and created again in less time, the
+    /// producer does not notice, and consumers that filter by shard, such as the
+    /// KCL, may drop aggregates.
     #[must_use]
     pub const fn with_max_silence(mut self, max_silence: Duration) -> Self {
         self.max_silence = max_silence;
         self
     }
 
-    /// Sets after what time the shards are listed again, while user records are
-    /// held, though nothing asks for it; [`DEFAULT_REFRESH_INTERVAL`] by default.
-    /// With each listing, the stream is asked how it distributes records.
+    /// Sets the interval at which the shards are listed again while user records
+    /// are held, even if no answer contradicts the current list;
+    /// [`DEFAULT_REFRESH_INTERVAL`] by default. With each listing, the producer
+    /// also asks how the stream distributes records.
     #[must_use]
     pub const fn with_refresh_interval(mut self, refresh_interval: Duration) -> Self {
         self.refresh_interval = refresh_interval;
@@ -348,7 +356,7 @@ impl ProducerSettings {
     }
 
     /// Sets how many user records one
-    /// [`step`](crate::producer::ProducerCore::step) looks at, at least one;
+    /// [`step`](crate::producer::ProducerCore::step) processes, at least one;
     /// [`DEFAULT_STEP_COUNT`] by default.
     #[must_use]
     pub fn with_step_count(mut self, step_count: usize) -> Self {
@@ -356,35 +364,35 @@ impl ProducerSettings {
         self
     }
 
-    /// Sets how the stream distributes records, as far as the service does not
-    /// say and its answers do not show; [`Distribution::ByKey`] by default.
+    /// Sets the distribution to assume until the service reports the real one or
+    /// its answers reveal it; [`Distribution::ByKey`] by default.
     #[must_use]
     pub const fn with_assumed_distribution(mut self, distribution: Distribution) -> Self {
         self.distribution = distribution;
         self
     }
 
-    /// Sets what happens to user records that cannot be sent raw where they have
-    /// to be; [`UnfitForRaw::Reject`] by default.
+    /// Sets how to treat user records that cannot be sent raw, on streams that
+    /// distribute records themselves; [`UnfitForRaw::Reject`] by default.
     #[must_use]
     pub const fn with_unfit_for_raw(mut self, unfit_for_raw: UnfitForRaw) -> Self {
         self.unfit_for_raw = unfit_for_raw;
         self
     }
 
-    /// How large an aggregate may become.
+    /// Returns the size limits of an aggregate.
     #[must_use]
     pub const fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// How many bytes may be held at once.
+    /// Returns how many bytes may be held at once.
     #[must_use]
     pub const fn max_buffered_len(&self) -> usize {
         self.max_buffered_len
     }
 
-    /// How long after its put a user record is given up.
+    /// Returns the time to live of user records.
     #[must_use]
     pub const fn ttl(&self) -> Duration {
         self.ttl
@@ -406,8 +414,8 @@ impl ProducerSettings {
             .with_one_key(self.one_key)
     }
 
-    /// The length of the outer partition key of an aggregate whose first user
-    /// record has a key of this length.
+    /// Returns the length in bytes of the outer partition key of an aggregate
+    /// whose first user record has a key of the given length.
     pub(super) fn outer_key_len(&self, first_key_len: u64) -> u64 {
         let len = match &self.outer_key {
             OuterKey::FirstUserRecord => return first_key_len,
@@ -417,7 +425,7 @@ impl ProducerSettings {
         u64::try_from(len).unwrap_or(u64::MAX)
     }
 
-    /// Until when a user record waits for company.
+    /// Returns until when a user record waits for more user records.
     pub(super) fn due_at(
         &self,
         put_at: Duration,
@@ -429,8 +437,8 @@ impl ProducerSettings {
         by_age.min(put_at.saturating_add(half.unwrap_or_default()))
     }
 
-    /// How long records of this length together take of a shard's time, by
-    /// records and by bytes.
+    /// Returns how much of a shard's time `count` Kinesis records of `len` bytes
+    /// in total use: by the record rate and by the byte rate.
     pub(super) fn costs(&self, count: usize, len: usize) -> (Duration, Duration) {
         let share = |part: usize, rate: u32| {
             let part = u64::try_from(part).unwrap_or(u64::MAX);

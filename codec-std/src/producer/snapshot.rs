@@ -1,4 +1,4 @@
-//! The numbers of a producer, taken at one moment.
+//! Snapshots of the metrics of a producer.
 
 use core::time::Duration;
 
@@ -6,9 +6,10 @@ use crate::producer::core::ProducerCore;
 use crate::producer::numbers::{ProducerSnapshot, ShardSnapshot};
 
 impl<T> ProducerCore<T> {
-    /// The state in numbers. Looks at the first user record of each shard and at
+    /// Returns the metrics. It looks at the first user record of each shard and at
     /// each Kinesis record in flight, and copies little: call it once a second,
-    /// not for each user record. [`counters`](Self::counters) alone costs nothing.
+    /// not for each user record. [`counters`](Self::counters) alone is a cheap
+    /// copy.
     #[must_use]
     pub fn snapshot(&self, now: Duration) -> ProducerSnapshot {
         let now = now.max(self.now);
@@ -31,8 +32,9 @@ impl<T> ProducerCore<T> {
         }
     }
 
-    /// What is held for each open shard, in the order of their hash keys. Where
-    /// the service distributes records itself, there is one entry for all.
+    /// Returns what is held for each open shard, in the order of their hash keys.
+    /// If the stream distributes records itself, there is a single entry for all
+    /// shards.
     pub fn shard_snapshots(&self, now: Duration) -> impl Iterator<Item = ShardSnapshot> + '_ {
         let now = now.max(self.now);
         self.lanes.iter().map(move |lane| {

@@ -1,4 +1,4 @@
-//! A Kinesis record that is in the stream.
+//! A Kinesis record that the service has stored.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -6,7 +6,7 @@ use core::time::Duration;
 use crate::producer::attempt::{Attempt, AttemptOutcome};
 use crate::producer::sealed::Sealed;
 
-/// A Kinesis record that the service stored, and where.
+/// A Kinesis record that the service has stored, and its place in the stream.
 #[derive(Debug)]
 pub(super) struct Stored<T> {
     pub(super) sealed: Sealed<T>,
@@ -17,8 +17,7 @@ pub(super) struct Stored<T> {
 }
 
 impl<T> Stored<T> {
-    /// The Kinesis record, and the attempt, which counts as one that did not
-    /// deliver.
+    /// Returns the Kinesis record, and the attempt as one that did not deliver.
     pub(super) fn into_parts(self) -> (Sealed<T>, Attempt) {
         let attempt = Attempt {
             sent_at: self.sent_at,

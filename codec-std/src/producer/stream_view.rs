@@ -1,4 +1,4 @@
-//! What the producer knows of its stream, and whether it still believes that.
+//! What the producer knows about its stream, and whether it still trusts that.
 
 use core::time::Duration;
 
@@ -9,34 +9,35 @@ use crate::producer::settings::ProducerSettings;
 use crate::producer::stored::Stored;
 use crate::shards::{Shard, ShardMap};
 
-/// The shards, the distribution, and since when they count.
+/// The shards and the distribution, and since when they are trusted.
 #[derive(Debug)]
 pub(super) struct StreamView {
     pub(super) map: ShardMap,
     pub(super) distribution: Distribution,
-    /// True once the service has said how the stream distributes records.
+    /// True if the service has returned how the stream distributes records.
     pub(super) is_distribution_known: bool,
     evidence: Evidence,
-    /// When the present listing was requested.
+    /// When the current listing was requested.
     pub(super) listed_at: Duration,
-    /// The stream of the present map certainly existed at that time.
+    /// The latest time at which the stream of the current map certainly existed.
     last_seen: Duration,
-    /// A listing of this time or later is wanted.
+    /// A listing requested at this time or later is wanted.
     pub(super) wanted_since: Option<Duration>,
-    /// The stream may be another one: nothing is sent, and nothing is judged,
-    /// before a listing of this time or later.
+    /// The stream may have been replaced by another: nothing is sent and no
+    /// aggregate is judged until there is a listing requested at this time or
+    /// later.
     pub(super) doubted_since: Option<Duration>,
-    /// Requests that were sent before may have gone to another stream of this
-    /// name.
+    /// Requests that were sent before this time may have reached another stream
+    /// with the same name.
     trusted_since: Duration,
-    /// Trouble that lasts and was reported.
+    /// Conditions that last and were reported with a notice.
     pub(super) is_put_denied: bool,
     pub(super) is_listing_denied: bool,
     pub(super) is_stream_missing: bool,
     pub(super) is_distribution_denied: bool,
 }
 
-/// Whether a Kinesis record that the service stored counts.
+/// Whether a Kinesis record that the service stored counts as delivered.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Delivered,
@@ -63,18 +64,18 @@ impl StreamView {
         }
     }
 
-    /// Asks for a listing that is not older than now.
+    /// Requests a listing that is not older than `now`.
     pub(super) const fn want_refresh(&mut self, now: Duration) {
         self.wanted_since = Some(now);
     }
 
-    /// True if the stream has not shown itself for so long that it could be
-    /// another one by now.
+    /// Returns true if the stream has not answered for so long that another one
+    /// could have replaced it.
     pub(super) fn is_silent(&self, now: Duration, settings: &ProducerSettings) -> bool {
         now.saturating_sub(self.last_seen) > settings.max_silence
     }
 
-    /// From now on, nothing is sent and nothing is judged before a listing.
+    /// Stops sending and judging until there is a new listing.
     pub(super) const fn doubt(&mut self, now: Duration) {
         if self.doubted_since.is_none() {
             self.doubted_since = Some(now);
@@ -82,15 +83,15 @@ impl StreamView {
         }
     }
 
-    /// Takes note of an answer to a request that was sent at that time.
+    /// Records an answer to a request that was sent at `sent_at`.
     pub(super) fn answered(&mut self, sent_at: Duration) {
         self.last_seen = self.last_seen.max(sent_at);
         self.is_put_denied = false;
         self.is_stream_missing = false;
     }
 
-    /// Uses a listing that was requested at that time. Returns false if it is
-    /// older than the present one.
+    /// Uses a listing that was requested at `listed_at`. Returns false if it is
+    /// older than the current one.
     pub(super) fn replace_map(&mut self, map: ShardMap, listed_at: Duration) -> bool {
         if listed_at < self.listed_at {
             return false;
@@ -115,7 +116,7 @@ impl StreamView {
         true
     }
 
-    /// Returns false if it is the same already.
+    /// Changes the distribution. Returns false if it is the same already.
     pub(super) fn change_distribution(&mut self, distribution: Distribution) -> bool {
         if self.distribution == distribution {
             return false;
@@ -125,14 +126,14 @@ impl StreamView {
         true
     }
 
-    /// Whether the shard that answered has all of a Kinesis record, by the range
-    /// that was listed for its id; for an id that is not listed, by the range
-    /// that the Kinesis record was made for. What is raw is dropped by no
-    /// consumer, so it cannot be in a wrong shard.
+    /// Judges whether the shard of a stored Kinesis record has all of its hash
+    /// keys, by the range that was listed for the shard id; for an id that is not
+    /// listed, by the range for which the Kinesis record was sealed. Consumers drop
+    /// no raw record, so it cannot be in a wrong shard.
     ///
-    /// A request that was sent before the stream was doubted may have been
-    /// answered by another one of this name. It counts only if the shard is the
-    /// one that it was made for, with the range that it had.
+    /// A request that was sent before [`trusted_since`](Self::trusted_since) may
+    /// have been answered by another stream with the same name. It counts only if
+    /// the shard is the one for which it was sealed, with the same range.
     pub(super) fn judge<T>(&self, stored: &Stored<T>) -> Verdict {
         let Stored {
             sealed, shard_id, ..
@@ -153,8 +154,8 @@ impl StreamView {
         }
     }
 
-    /// Takes note of where the service stored a Kinesis record, while it does
-    /// not say how it distributes them. Returns true if that shows that it goes
+    /// Records where the service stored a Kinesis record, while the distribution
+    /// is not known. Returns true if that shows that the stream distributes records
     /// by key after all.
     pub(super) fn note_place<T>(&mut self, stored: &Stored<T>) -> bool {
         if self.is_distribution_known {
@@ -177,8 +178,8 @@ impl StreamView {
         }
     }
 
-    /// The time of a listing that is newer than the present one and not older
-    /// than an answer.
+    /// Returns the earliest time of a listing that is newer than the current one
+    /// and not older than an answer.
     pub(super) fn newer_listing(&self, answered_at: Duration) -> Duration {
         let next = self.listed_at.saturating_add(Duration::from_nanos(1));
         answered_at.max(next)

@@ -1,4 +1,4 @@
-//! What goes wrong, as one warning a second.
+//! Logs failures as at most one warning per second.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -7,28 +7,28 @@ use crate::producer::event::{Failure, FailureReason};
 use crate::producer::request::RequestFailure;
 use crate::producer::service::ListShardsError;
 
-/// The time between two warnings.
+/// The minimum time between two warnings.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Counts what went wrong since the last warning.
+/// Counts failures since the last warning.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     given_up: u64,
-    /// Of the last user record that was given up: why, and what went wrong in
-    /// its last attempt.
+    /// Why the first user record since the last warning was given up, and the
+    /// outcome of its last attempt.
     last_given_up: Option<(FailureReason, Option<String>)>,
     requests: u64,
     last_request: Option<Arc<str>>,
     listings: u64,
     last_listing: Option<String>,
-    /// No warning before.
+    /// No warning is logged before this time.
     quiet_until: Duration,
 }
 
 impl Tally {
     pub(super) fn given_up(&mut self, failure: &Failure) {
         self.given_up = self.given_up.saturating_add(1);
-        // One text a second is enough.
+        // Formats at most one text per warning.
         if self.last_given_up.is_none() {
             let last = failure.attempts.last();
             let cause = last.map(|attempt| attempt.outcome.to_string());
@@ -49,13 +49,13 @@ impl Tally {
         });
     }
 
-    /// When there is something to warn of.
+    /// Returns when the next warning is due, if there were failures.
     pub(super) fn due_at(&self) -> Option<Duration> {
         let is_empty = self.given_up == 0 && self.requests == 0 && self.listings == 0;
         (!is_empty).then_some(self.quiet_until)
     }
 
-    /// Warns of what there is, if that is due.
+    /// Logs a warning, if one is due.
     pub(super) fn warn(&mut self, now: Duration) {
         if self.due_at().is_none_or(|due_at| due_at > now) {
             return;

@@ -1,16 +1,16 @@
-//! The texts of answers, each held once.
+//! Shares equal texts of answers.
 
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 
-/// The longest text of an answer that is kept, in bytes; longer ones are cut.
+/// The longest text of an answer that is kept, in bytes; longer ones are
+/// truncated.
 pub const MAX_ANSWER_TEXT_LEN: usize = 200;
 
-/// Different texts that are kept at once.
+/// The most different texts that are kept at once.
 const MAX_COUNT: usize = 256;
 
-/// Stands for a text that is different from all that are kept, when those are
-/// as many as may be.
+/// Stands for a new text when [`MAX_COUNT`] other texts are in use.
 const NOT_KEPT: &str = "(not kept)";
 
 /// Shares equal texts, so that a million throttled user records do not hold a
@@ -21,14 +21,14 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    /// The text, cut to [`MAX_ANSWER_TEXT_LEN`] bytes and shared.
+    /// Returns the text, truncated to [`MAX_ANSWER_TEXT_LEN`] bytes and shared.
     pub(super) fn keep(&mut self, text: &str) -> Arc<str> {
         let text = cut(text);
         if let Some(known) = self.known.get(text) {
             return Arc::clone(known);
         }
         if self.known.len() >= MAX_COUNT {
-            // Drops the texts that nothing else holds.
+            // Drops the texts that are no longer used elsewhere.
             self.known.retain(|known| Arc::strong_count(known) > 1);
         }
         if self.known.len() >= MAX_COUNT {
@@ -40,7 +40,7 @@ impl Texts {
     }
 }
 
-/// As much of a text as may be kept, in whole characters.
+/// Truncates a text at a character boundary.
 fn cut(text: &str) -> &str {
     let mut end = text.len().min(MAX_ANSWER_TEXT_LEN);
     while !text.is_char_boundary(end) {

@@ -1,4 +1,4 @@
-//! A stream whose requests end in time.
+//! A stream whose requests have a timeout.
 
 use alloc::sync::Arc;
 use core::future::Future;
@@ -9,7 +9,7 @@ use crate::producer::request::{PutRecord, PutResult, RequestFailure};
 use crate::producer::service::{ListShardsError, StreamService};
 use crate::shards::Shard;
 
-/// A stream, and how long a request to it may take.
+/// A stream, and the timeout of requests to it.
 #[derive(Debug)]
 pub(super) struct Timed<S> {
     service: Arc<S>,

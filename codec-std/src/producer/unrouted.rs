@@ -1,4 +1,4 @@
-//! What has to find its lane again, bit by bit.
+//! User records that must be routed to a lane again, a bounded number at a time.
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -7,14 +7,14 @@ use crate::producer::entry::Entry;
 use crate::producer::lane::Lane;
 use crate::producer::sealed::Sealed;
 
-/// User records whose lanes are gone, and Kinesis records to take
-/// apart. Nothing is sent until all of them are routed.
+/// User records whose lanes are gone, and Kinesis records to take apart. Nothing
+/// is sent until all of them are routed.
 #[derive(Debug)]
 pub(super) struct Unrouted<T> {
     lanes: Vec<Lane<T>>,
     /// Each with the listing that its user records await.
     sealed: VecDeque<(Sealed<T>, Duration)>,
-    /// What the last one was taken apart into.
+    /// The remaining user records of the Kinesis record taken apart last.
     apart: alloc::vec::IntoIter<Entry<T>>,
     awaits_listing: Duration,
 }
@@ -35,7 +35,7 @@ impl<T> Unrouted<T> {
         self.lanes.is_empty() && self.sealed.is_empty() && self.apart.len() == 0
     }
 
-    /// Adds a lane whose Kinesis records have been taken out.
+    /// Adds a lane whose sealed Kinesis records have been removed.
     pub(super) fn add_lane(&mut self, lane: Lane<T>) {
         self.lanes.push(lane);
     }

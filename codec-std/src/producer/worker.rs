@@ -1,7 +1,7 @@
 //! The task that owns the core of a running producer.
 //!
 //! It works in bounded steps and lets other tasks of the runtime run between
-//! them. Requests and listings are tasks of their own.
+//! them. Each request and each listing is a separate task.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -31,7 +31,7 @@ use crate::producer::timed::Timed;
 
 /// How long a closed shard is remembered after it is no longer listed.
 const KEEP_CLOSED: Duration = Duration::from_secs(15 * 60);
-/// What a step does at most: puts taken over, and user records ended.
+/// The most puts that a step passes to the core, and the most events it handles.
 const STEP_LEN: usize = 256;
 
 type Answer = (Duration, Result<Vec<PutResult>, RequestFailure>);
@@ -42,19 +42,19 @@ pub(super) struct Worker<S> {
     core: ProducerCore<Token>,
     clock: Clock,
     intake: Arc<Intake>,
-    /// Taken from the intake, not yet in the core.
+    /// Taken from the intake, and not yet passed to the core.
     commands: VecDeque<Command>,
     requests: JoinSet<Answer>,
     request_ids: HashMap<Id, RequestId>,
     /// At most one task.
     listing: JoinSet<Listing>,
     pauses: Pauses,
-    /// The last listing did not help.
+    /// The last listing failed, or left a refresh wanted.
     is_listing_fruitless: bool,
-    /// The last listing did not say how the stream distributes records.
+    /// The last listing could not find out how the stream distributes records.
     asks_again: bool,
     epochs: Epochs,
-    /// Bytes of user records that have ended, which the room does not have yet.
+    /// Bytes of ended user records that are not yet returned to the room.
     freed: usize,
     tally: Tally,
     hooks: Hooks,
@@ -135,14 +135,15 @@ impl<S: StreamService> Worker<S> {
         at.and_then(|at| self.clock.instant(at))
     }
 
-    /// Does a bounded part of what can be done without waiting. Returns true if
-    /// there may be more: nothing else would wake the task for it.
+    /// Does a bounded part of the work that needs no waiting. Returns true if
+    /// there may be more, because nothing else would wake the task for it.
     fn step(&mut self) -> bool {
         let orders = self.intake.take(&mut self.commands);
         let now = self.clock.now();
         let mut is_moving = self.take_commands(now);
         self.obey(orders, now);
-        // While there is more of a reshard or of expiries, others run in between.
+        // A reshard or many expiries take several steps; other tasks run between
+        // them.
         let is_working = self.core.step(now);
         is_moving |= is_working;
         while !is_working && let Some(request) = self.core.poll_request(now) {
@@ -151,7 +152,7 @@ impl<S: StreamService> Worker<S> {
                 break;
             }
         }
-        // Before anybody learns of an end and reads what led to it.
+        // Update the counters before callers see the outcomes.
         self.intake.report(self.core.counters());
         is_moving |= self.take_events();
         self.intake.room.give_back(core::mem::take(&mut self.freed));
@@ -199,7 +200,7 @@ impl<S: StreamService> Worker<S> {
                     self.core.flush();
                     self.epochs.flush(ended);
                 }
-                // Callers who do not wait any longer have dropped the receiver.
+                // A caller that stopped waiting has dropped the receiver.
                 Some(Command::Snapshot(answer)) => {
                     let _is_awaited = answer.send(self.core.snapshot(now));
                 }
@@ -215,12 +216,13 @@ impl<S: StreamService> Worker<S> {
 
     fn obey(&mut self, orders: Orders, now: Duration) {
         self.gives_up |= orders.gives_up;
-        // What is in the queue goes through the core first.
+        // Queued commands reach the core first.
         if !self.commands.is_empty() {
             return;
         }
         if orders.is_closed || self.intake.room.is_short() {
-            // Nobody waits for company while somebody waits for room or the end.
+            // While a put waits for room, or the producer is closing, user records
+            // do not wait for the aggregate to fill.
             self.core.flush();
         }
         if self.gives_up {
@@ -229,7 +231,7 @@ impl<S: StreamService> Worker<S> {
         }
     }
 
-    /// Makes a request; false if others should run before the next one.
+    /// Spawns a request. Returns false if other tasks should run before the next.
     fn send(&mut self, request: PutRequest) -> bool {
         let PutRequest { id, records, .. } = request;
         tracing::trace!(?id, records = records.len(), "put");
@@ -244,7 +246,7 @@ impl<S: StreamService> Worker<S> {
         is_small
     }
 
-    /// Ends user records; true if there may be more.
+    /// Handles events of the core. Returns true if there may be more to do.
     fn take_events(&mut self) -> bool {
         let mut has_moved = false;
         for _ in 0..STEP_LEN {
@@ -305,7 +307,7 @@ impl<S: StreamService> Worker<S> {
             }
         };
         if taken.is_err() {
-            // It was given up before.
+            // The request was given up before its answer arrived.
             tracing::debug!(?id, "answer to no request");
         }
     }
@@ -346,7 +348,7 @@ impl<S: StreamService> Worker<S> {
                     self.pauses.reset();
                 }
             }
-            // While a stream reshards, there may be no map for a moment.
+            // While a stream reshards, its shards may not form a valid map.
             Err(error) => {
                 self.tally.listing_failed(&error);
                 if let ListShardsError::Service(failure) = &error {
@@ -357,8 +359,8 @@ impl<S: StreamService> Worker<S> {
     }
 }
 
-/// The runtime drops the task if it is shut down before the producer: whatever
-/// has not ended goes back to its caller.
+/// Returns user records that have not ended to their callers. The runtime drops
+/// the task if it is shut down before the producer.
 impl<S> Drop for Worker<S> {
     fn drop(&mut self) {
         let mut commands = self.intake.end();
@@ -369,7 +371,7 @@ impl<S> Drop for Worker<S> {
                 token.ending.end(Err(error));
             }
         }
-        // The core keeps its time: the runtime's clock may be gone.
+        // The core uses its latest time: the runtime's clock may be gone.
         self.core.give_up_all(Duration::ZERO);
         self.intake.report(self.core.counters());
         while let Some(event) = self.core.poll_event() {

@@ -1,4 +1,5 @@
-//! The shards of a stream, and an aggregate for each of them.
+//! A map of the shards of a stream, and an aggregator with one aggregate for each
+//! shard.
 
 mod shard_map;
 mod sharded_aggregator;

@@ -1,8 +1,8 @@
-//! Which shard a hash key belongs to.
+//! Maps hash keys to shards.
 //!
-//! A map is only made of open shards that cover every hash key once, so that
-//! routing cannot fail. Closed shards are remembered beside them: an answer of
-//! the service may name one long after the map has changed.
+//! The open shards of a map cover every hash key exactly once, so routing cannot
+//! fail. A map also remembers closed shards, because an answer of the service may
+//! name one long after the map has changed.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -28,7 +28,7 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// An open shard without parents.
+    /// Returns an open shard without parents.
     pub fn new(id: impl Into<Arc<str>>, hash_key_range: HashKeyRange) -> Self {
         Self {
             id: id.into(),
@@ -46,8 +46,8 @@ impl Shard {
         self
     }
 
-    /// Says that the shard takes no more records: its ending sequence number
-    /// is set (ListShards: SequenceNumberRange).
+    /// Marks the shard as closed: it accepts no more records, and its ending
+    /// sequence number is set (ListShards: SequenceNumberRange).
     #[must_use]
     pub fn closed(self) -> Self {
         Self {
@@ -56,34 +56,34 @@ impl Shard {
         }
     }
 
-    /// The shard id. It never names another shard of the same stream, but a
-    /// stream that is deleted and created again under its name uses the same
-    /// ids.
+    /// Returns the shard id. It is unique within a stream, but a stream that is
+    /// deleted and created again under the same name uses the same ids.
     #[must_use]
     pub const fn id(&self) -> &Arc<str> {
         &self.id
     }
 
-    /// The hash keys of the shard. They never change in the life of a stream.
+    /// Returns the hash key range of the shard. It never changes while the stream
+    /// exists.
     #[must_use]
     pub const fn hash_key_range(&self) -> HashKeyRange {
         self.hash_key_range
     }
 
-    /// The ids of the shards that this one was split from or merged of.
+    /// Returns the ids of the shards that were split or merged into this one.
     #[must_use]
     pub fn parents(&self) -> &[Arc<str>] {
         &self.parents
     }
 
-    /// True if the shard takes records, as far as is known.
+    /// Returns true unless the shard is known to be closed.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.is_open
     }
 }
 
-/// Shards that no map can be made of.
+/// Why shards do not form a map.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ShardMapError {
@@ -96,19 +96,19 @@ pub enum ShardMapError {
         range.starting_hash_key(), range.ending_hash_key()
     )]
     Overlap {
-        /// The shard that starts first.
+        /// The shard whose range starts first.
         first: Arc<str>,
-        /// The other.
+        /// The other shard.
         second: Arc<str>,
         /// The hash keys that both have.
         range: HashKeyRange,
     },
-    /// A shard id that was given twice, with two ranges.
+    /// A shard id that is listed with two different ranges.
     #[error("shard {0} is listed with two hash key ranges")]
     TwoRanges(Arc<str>),
 }
 
-/// The open shards of a stream, which together have every hash key once.
+/// The open shards of a stream, which together cover every hash key exactly once.
 ///
 /// ```
 /// use kinesis_agg::{HashKey, HashKeyRange, Shard, ShardMap};
@@ -127,7 +127,7 @@ pub enum ShardMapError {
 pub struct ShardMap {
     /// In order of their hash keys, from the lowest to the highest.
     open: Vec<Shard>,
-    /// The first of them: what is never missing.
+    /// The first open shard, which always exists.
     first: Shard,
     places: HashMap<Arc<str>, usize>,
     closed: HashMap<Arc<str>, Closed>,
@@ -136,19 +136,20 @@ pub struct ShardMap {
 #[derive(Clone, Debug)]
 struct Closed {
     shard: Shard,
-    /// When it was first missed in a listing.
+    /// When it was first missing from a listing.
     unlisted_since: Option<Duration>,
 }
 
 impl ShardMap {
-    /// A map of what ListShards gave, closed shards included.
+    /// Makes a map from the output of ListShards, including closed shards.
     ///
-    /// A shard counts as closed, too, if another names it as a parent: the
-    /// pages of a listing are not of one moment. A shard may be listed twice.
+    /// A shard also counts as closed if another shard names it as a parent, because
+    /// the pages of a listing may be from different moments. A shard may be listed
+    /// twice.
     ///
     /// # Errors
     ///
-    /// [`ShardMapError`] with the place, if the open shards do not have every
+    /// [`ShardMapError`] with the place, if the open shards do not cover every
     /// hash key exactly once: [`Gap`](ShardMapError::Gap),
     /// [`Overlap`](ShardMapError::Overlap) or
     /// [`TwoRanges`](ShardMapError::TwoRanges). Listing again may help: while
@@ -197,16 +198,16 @@ impl ShardMap {
         })
     }
 
-    /// The map of a later listing, which also remembers the closed shards of
-    /// this one that are no longer listed, for `keep` from the first `now` at
-    /// which they were missed.
+    /// Makes the map of a later listing. It also remembers shards of this map that
+    /// are no longer listed, for `keep` from the first `now` at which they were
+    /// missing.
     ///
-    /// A listing that contradicts this map may be one of another stream, created
-    /// under the same name: a shard id has another range, a closed shard is open
-    /// again, or an open one is not listed. After such a listing, only what is
-    /// listed is known.
+    /// A listing that contradicts this map may be of another stream, created under
+    /// the same name: a shard id has another range, a closed shard is open again,
+    /// or an open shard is not listed. The map of such a listing contains only
+    /// listed shards.
     ///
-    /// `now` is the time since any moment, as long as that is always the same.
+    /// `now` is the time since a fixed moment of the caller's choice.
     ///
     /// # Errors
     ///
@@ -234,7 +235,7 @@ impl ShardMap {
         Ok(map)
     }
 
-    /// True if a listing cannot be one of the same stream at a later time.
+    /// Returns true if `listed` cannot be of the same stream at a later time.
     pub(crate) fn is_contradicted_by(&self, listed: &Self) -> bool {
         let has_other_range = |shard: &Shard| {
             let listed = listed.find(&shard.id);
@@ -247,15 +248,15 @@ impl ShardMap {
             || (self.open.iter()).any(|shard| has_other_range(shard) || is_missing(shard))
     }
 
-    /// The open shards, from the lowest hash key to the highest.
+    /// Returns the open shards, from the lowest hash key to the highest.
     #[must_use]
     pub fn open_shards(&self) -> &[Shard] {
         &self.open
     }
 
-    /// The shard that takes user records of this hash key.
+    /// Returns the shard that accepts user records with this hash key.
     ///
-    /// A binary search.
+    /// It uses a binary search.
     #[must_use]
     pub fn shard_of(&self, hash_key: HashKey) -> &Shard {
         self.open
@@ -263,31 +264,31 @@ impl ShardMap {
             .unwrap_or(&self.first)
     }
 
-    /// The place of that shard among the open ones.
+    /// Returns the index in the open shards of the shard of a hash key.
     pub(crate) fn place_of(&self, hash_key: HashKey) -> usize {
         self.open
             .partition_point(|shard| shard.hash_key_range.starting_hash_key() <= hash_key)
             .saturating_sub(1)
     }
 
-    /// True if a shard of this id and range is open.
+    /// Returns true if a shard with this id and range is open.
     fn is_open(&self, shard: &Shard) -> bool {
         let place = self.place_of_id(&shard.id);
         let open = place.and_then(|place| self.open.get(place));
         open.is_some_and(|open| open.hash_key_range == shard.hash_key_range)
     }
 
-    /// The place of an open shard of this id and range among the open ones.
+    /// Returns the index in the open shards of the shard with this id and range.
     pub(crate) fn place_of_same(&self, shard: &Shard) -> Option<usize> {
         self.place_of_id(&shard.id).filter(|_| self.is_open(shard))
     }
 
-    /// The place of an open shard among the open ones.
+    /// Returns the index in the open shards of the shard with this id.
     pub(crate) fn place_of_id(&self, id: &str) -> Option<usize> {
         self.places.get(id).copied()
     }
 
-    /// The shard of this id, be it open or closed.
+    /// Returns the shard with this id, open or closed.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<&Shard> {
         match self.places.get(id) {
@@ -297,7 +298,7 @@ impl ShardMap {
     }
 
     /// Compares the open shards with those of a newer map. A shard whose range
-    /// changed is closed and opened: it belongs to another stream.
+    /// changed counts as closed and opened, because it belongs to another stream.
     ///
     /// Linear in the number of open shards.
     #[must_use]
@@ -313,8 +314,7 @@ impl ShardMap {
     }
 }
 
-/// What differs between the open shards of two maps. A shard that is open in
-/// both is the same in both.
+/// The differences between the open shards of two maps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShardMapDiff {
@@ -325,14 +325,15 @@ pub struct ShardMapDiff {
 }
 
 impl ShardMapDiff {
-    /// True if the open shards are the same.
+    /// Returns true if the open shards are the same.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.opened.is_empty() && self.closed.is_empty()
     }
 }
 
-/// The first of shards that have every hash key once; they are sorted.
+/// Checks that sorted shards cover every hash key exactly once. Returns the first
+/// of them.
 fn check_cover(open: &[Shard]) -> Result<&Shard, ShardMapError> {
     let [first, ..] = open else {
         return Err(ShardMapError::Gap(HashKeyRange::FULL));
@@ -344,7 +345,7 @@ fn check_cover(open: &[Shard]) -> Result<&Shard, ShardMapError> {
     let mut before: Option<&Shard> = None;
     for shard in open {
         let starting = shard.hash_key_range.starting_hash_key();
-        // The lowest hash key that no earlier shard has; none is left after the highest.
+        // The lowest hash key that no earlier shard has. `None`: no hash key is left.
         let next = match before {
             None => Some(HashKey::MIN),
             Some(before) => next_hash_key(before.hash_key_range.ending_hash_key()),
@@ -365,7 +366,7 @@ fn check_cover(open: &[Shard]) -> Result<&Shard, ShardMapError> {
                     });
                 }
             }
-            // Nothing starts below the lowest hash key.
+            // Unreachable: no range starts below the lowest hash key.
             (None, _) => {}
         }
         before = Some(shard);
@@ -460,7 +461,7 @@ mod tests {
 
     #[test]
     fn pages_of_two_moments_make_one_map() {
-        // The first page still has the parent open, the last one has its children.
+        // The first page lists the parent as open, the last one lists its children.
         let map = ShardMap::new([
             Shard::new("p", HashKeyRange::FULL),
             Shard::new("p", HashKeyRange::FULL),

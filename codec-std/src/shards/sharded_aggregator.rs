@@ -1,8 +1,8 @@
-//! One aggregate for each shard.
+//! Aggregates user records by shard.
 //!
-//! All of an aggregate goes to one shard, and a consumer may drop an aggregate
-//! of which one user record is another shard's. So no aggregate is made here
-//! that spans two shards of the current map.
+//! An aggregate is stored in one shard, and a consumer may drop an aggregate if one
+//! of its user records belongs to another shard. So no aggregate spans two shards
+//! of the current map.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -15,15 +15,15 @@ use crate::shards::shard_map::{Shard, ShardMap};
 use crate::timers::Timers;
 use crate::write::{AsUserRecord, LoneUserRecord, OuterKey, OwnedAggregate, RecordAggregator};
 
-/// How long a user record waits for company by default.
+/// The default time that a user record waits for more user records.
 ///
 /// Source: the KPL's `RecordMaxBufferedTime`.
 pub const DEFAULT_MAX_AGE: Duration = Duration::from_millis(100);
 
-/// Bytes of user records that wait at most by default.
+/// The default limit on the bytes of user records that wait.
 pub const DEFAULT_MAX_BUFFERED_LEN: usize = 64 << 20;
 
-/// When aggregates are complete, and how much may wait for it.
+/// The limits and keys of aggregates, and how much may wait for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardedLimits {
     limits: Limits,
@@ -34,7 +34,7 @@ pub struct ShardedLimits {
 }
 
 impl ShardedLimits {
-    /// The default [`Limits`], [`OuterKey`] and [`LoneUserRecord`],
+    /// Returns the default [`Limits`], [`OuterKey`] and [`LoneUserRecord`],
     /// [`DEFAULT_MAX_AGE`] and [`DEFAULT_MAX_BUFFERED_LEN`].
     #[must_use]
     pub fn new() -> Self {
@@ -47,15 +47,15 @@ impl ShardedLimits {
         }
     }
 
-    /// Sets how large an aggregate may become.
+    /// Sets the size limits of an aggregate.
     #[must_use]
     pub const fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Sets how old the oldest user record of an aggregate may become before
-    /// the aggregate is due; [`DEFAULT_MAX_AGE`] by default.
+    /// Sets the age of its oldest user record at which an aggregate is due;
+    /// [`DEFAULT_MAX_AGE`] by default.
     #[must_use]
     pub const fn with_max_age(mut self, max_age: Duration) -> Self {
         self.max_age = max_age;
@@ -63,17 +63,17 @@ impl ShardedLimits {
     }
 
     /// Sets how many bytes of user records may wait, over all shards;
-    /// [`DEFAULT_MAX_BUFFERED_LEN`] by default. Counted
-    /// are the bytes that each would take in an aggregate of its own, and
-    /// those of its token; buffers that grow can hold up to about twice that.
+    /// [`DEFAULT_MAX_BUFFERED_LEN`] by default. A user record counts for the bytes
+    /// of an aggregate that contains only it, plus the bytes of its token. Because
+    /// buffers grow in steps, memory use can be up to about twice that.
     #[must_use]
     pub const fn with_max_buffered_len(mut self, max_buffered_len: usize) -> Self {
         self.max_buffered_len = max_buffered_len;
         self
     }
 
-    /// Sets what aggregates are put under. Either way it leads to the shard of
-    /// the user records.
+    /// Sets the partition key of aggregates. With each choice, the aggregate is
+    /// stored in the shard of its user records.
     #[must_use]
     pub fn with_outer_key(mut self, outer_key: OuterKey) -> Self {
         self.outer_key = outer_key;
@@ -87,7 +87,7 @@ impl ShardedLimits {
         self
     }
 
-    /// How large an aggregate may become.
+    /// Returns the size limits of an aggregate.
     #[must_use]
     pub const fn limits(&self) -> Limits {
         self.limits
@@ -107,22 +107,21 @@ impl Default for ShardedLimits {
     }
 }
 
-/// A user record that was never accepted. The caller has it back, with its
-/// token; nothing else was changed.
+/// A user record that was rejected, returned to the caller with its token.
 #[derive(Clone, Error)]
 #[error("user record was rejected")]
 #[non_exhaustive]
 pub struct RejectedUserRecord<U, T = ()> {
-    /// The user record as it came in.
+    /// The user record, unchanged.
     pub user_record: U,
-    /// What came with it.
+    /// The token that was pushed with it.
     pub token: T,
-    /// Why.
+    /// Why it was rejected.
     #[source]
     pub reason: RejectionReason,
 }
 
-/// Without the user record, which may be large and need not be printable.
+/// Omits the user record, which may be large and need not be printable.
 impl<U, T> fmt::Debug for RejectedUserRecord<U, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RejectedUserRecord")
@@ -141,11 +140,11 @@ impl<U, T> RejectedUserRecord<U, T> {
     }
 }
 
-/// Why a user record was never accepted.
+/// Why a user record was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RejectionReason {
-    /// Too much is waiting already. The same push succeeds later.
+    /// The buffer is full. The same push succeeds once there is room.
     #[error("{needed} bytes needed, {available} available in the buffer")]
     BufferFull {
         /// Bytes that the user record needs.
@@ -154,8 +153,9 @@ pub enum RejectionReason {
         available: usize,
     },
     /// The user records of its shard hold as many bytes as are still free, and
-    /// more would leave too little to the other shards. The same push succeeds
-    /// later, and user records of other shards are accepted. Producers only
+    /// more would leave too little room for the other shards. The same push
+    /// succeeds once there is room, and user records of other shards are accepted.
+    /// Reported only by producers
     /// ([`with_shard_shares`](crate::producer::ProducerSettings::with_shard_shares)).
     #[error("{needed} bytes needed, {available} available for its shard in the buffer")]
     ShardFull {
@@ -164,43 +164,43 @@ pub enum RejectionReason {
         /// Bytes that were free for its shard.
         available: usize,
     },
-    /// The user record alone is more than may ever wait.
+    /// The user record alone is larger than the whole buffer.
     #[error("{needed} bytes needed, and the buffer is {limit}")]
     LargerThanBuffer {
         /// Bytes that the user record needs.
         needed: usize,
-        /// Bytes that may wait.
+        /// Bytes of the buffer.
         limit: usize,
     },
-    /// No aggregate can hold it, or no raw Kinesis record:
+    /// It does not fit in an aggregate, or in a raw Kinesis record:
     /// [`EncodeError::EmptyPartitionKey`], [`EncodeError::PartitionKeyTooLong`]
     /// or [`EncodeError::TooLarge`].
     #[error(transparent)]
     Unfit(EncodeError),
     /// It has no partition key, and the stream distributes records by key.
-    /// Producers only.
+    /// Reported only by producers.
     #[error("no partition key, on a stream that distributes records by key")]
     NoPartitionKey,
-    /// The stream distributes records itself, so that they have to be sent raw,
-    /// and this one would not come out as it is: it has tags, or its data begins
-    /// with the magic of aggregates. Producers only
-    /// ([`UnfitForRaw`](crate::producer::UnfitForRaw)).
+    /// The stream distributes records itself, so user records must be sent raw, and
+    /// consumers would not receive this one unchanged: it has tags, or its data
+    /// begins with the magic bytes of aggregated records. Reported only by
+    /// producers ([`UnfitForRaw`](crate::producer::UnfitForRaw)).
     #[error("cannot be sent raw, on a stream that distributes records itself")]
     CannotGoRaw,
-    /// It waited for room until its time to live was over. Only producers that
-    /// run report it.
+    /// Its time to live was over before it was accepted. Reported only by
+    /// producers.
     #[error("expired while it waited for room")]
     Expired,
 }
 
-/// Bytes that a user record counts for while it waits with its token.
+/// Returns how many bytes a user record and its token count for while they wait.
 fn buffered_len<T, U: AsUserRecord>(user_record: &U) -> usize {
     let len = user_record.as_user_record().encoded_len_alone();
     let len = usize::try_from(len).unwrap_or(usize::MAX);
     len.saturating_add(size_of::<T>())
 }
 
-/// Whether `needed` bytes have a place beside those `taken`.
+/// Checks that `needed` more bytes fit when `taken` bytes are used.
 pub(crate) fn check_room(needed: usize, taken: usize, limit: usize) -> Result<(), RejectionReason> {
     let available = limit.saturating_sub(taken);
     if needed > limit {
@@ -212,16 +212,16 @@ pub(crate) fn check_room(needed: usize, taken: usize, limit: usize) -> Result<()
     Ok(())
 }
 
-/// A complete aggregate with what belongs to it.
+/// A complete aggregate, with its shard and the tokens of its user records.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ShardAggregate<T = ()> {
-    /// The shard that has all of its user records, by the map of the time.
+    /// The shard that has all of its hash keys, by the map when it was completed.
     pub shard_id: Arc<str>,
     /// From the lowest to the highest hash key of its user records. A shard
-    /// whose range holds both ends holds all of them.
+    /// whose range contains both ends contains all of them.
     pub hash_key_span: HashKeyRange,
-    /// What to put into the stream.
+    /// The aggregate to put into the stream.
     pub aggregate: OwnedAggregate,
     /// The tokens of its user records, in their order.
     pub tokens: Vec<T>,
@@ -249,19 +249,19 @@ pub struct ShardAggregate<T = ()> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// `now` is the time since any moment, as long as it is always the same; this
-/// type has no clock and does nothing by itself.
+/// `now` is the time since a fixed moment of the caller's choice. This type has no
+/// clock; it only acts when a method is called.
 ///
 /// # Order
 ///
-/// The user records of one hash key come out in the order in which they were
-/// pushed, across [`replace_map`](Self::replace_map), too: within an aggregate,
-/// and from one aggregate to the next in the order in which those are handed
-/// out. User records of different hash keys of one shard keep their order until
-/// the map changes; those of different shards have none.
+/// User records of one hash key are returned in the order in which they were
+/// pushed, within an aggregate and from one returned aggregate to the next, also
+/// across [`replace_map`](Self::replace_map). User records of different hash keys
+/// of one shard keep their order until the map changes; those of different shards
+/// have no order.
 ///
-/// The order in the stream is the caller's: it holds if an aggregate is put
-/// after the earlier ones of the same hash keys are known to be stored.
+/// To keep this order in the stream, put an aggregate only after the earlier ones
+/// with the same hash keys are known to be stored.
 #[derive(Debug)]
 #[doc(alias = "AggregationManager")]
 pub struct ShardedAggregator<T = ()> {
@@ -269,7 +269,7 @@ pub struct ShardedAggregator<T = ()> {
     map: ShardMap,
     /// One for each open shard, in the map's order.
     open: Vec<OpenAggregate<T>>,
-    /// When each of them is due.
+    /// When each aggregate is due.
     deadlines: Timers,
     buffered_len: usize,
 }
@@ -279,7 +279,8 @@ pub struct ShardedAggregator<T = ()> {
 struct OpenAggregate<T> {
     aggregator: RecordAggregator,
     tokens: Vec<T>,
-    /// When the oldest user record came, and the span of all, if there is one.
+    /// When the oldest user record was pushed, and the span of all. `None` if
+    /// there are no user records.
     filling: Option<Filling>,
 }
 
@@ -302,7 +303,7 @@ impl<T> OpenAggregate<T> {
 }
 
 impl<T> ShardedAggregator<T> {
-    /// An empty aggregator for the open shards of a map.
+    /// Returns an empty aggregator for the open shards of a map.
     #[must_use]
     pub fn new(map: ShardMap, limits: ShardedLimits) -> Self {
         let open = map
@@ -319,35 +320,36 @@ impl<T> ShardedAggregator<T> {
         }
     }
 
-    /// The current map.
+    /// Returns the current map.
     #[must_use]
     pub const fn map(&self) -> &ShardMap {
         &self.map
     }
 
-    /// Bytes of user records that wait, counted as
-    /// [`ShardedLimits::with_max_buffered_len`] says.
+    /// Returns the bytes of user records that wait, counted as in
+    /// [`ShardedLimits::with_max_buffered_len`].
     #[must_use]
     pub const fn buffered_len(&self) -> usize {
         self.buffered_len
     }
 
-    /// True if no user record waits.
+    /// Returns true if no user record waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.deadlines.next().is_none()
     }
 
-    /// Adds a user record to the aggregate of its shard. Returns the aggregate
-    /// so far if that is complete and this one starts the next.
+    /// Adds a user record to the aggregate of its shard. If it does not fit,
+    /// returns the aggregate so far, and the user record starts the next one.
     ///
     /// # Errors
     ///
-    /// [`RejectedUserRecord`] with the user record and the token; nothing was
-    /// changed. [`RejectionReason::BufferFull`]: flushing makes room.
+    /// [`RejectedUserRecord`] with the user record and the token; the aggregator is
+    /// unchanged. [`RejectionReason::BufferFull`]: flushing makes room.
     /// [`RejectionReason::LargerThanBuffer`]: only a larger
     /// [`max_buffered_len`](ShardedLimits::with_max_buffered_len) helps.
-    /// [`RejectionReason::Unfit`]: nothing helps, the reason is inside.
+    /// [`RejectionReason::Unfit`]: no aggregate can hold the user record, for the
+    /// reason inside.
     pub fn push<U: AsUserRecord>(
         &mut self,
         user_record: U,
@@ -362,7 +364,7 @@ impl<T> ShardedAggregator<T> {
         self.push_unbounded(user_record, token, now)
     }
 
-    /// [`push`](Self::push) without regard to how much waits already.
+    /// Like [`push`](Self::push), without a limit on how much waits.
     fn push_unbounded<U: AsUserRecord>(
         &mut self,
         user_record: U,
@@ -374,7 +376,7 @@ impl<T> ShardedAggregator<T> {
         let shard = self.map.shard_of(hash_key);
         let needed = buffered_len::<T, U>(&user_record);
         let Some(open) = self.open.get_mut(place) else {
-            // There is one for each shard of the map.
+            // Unreachable: there is one for each shard of the map.
             let reason = RejectionReason::BufferFull {
                 needed,
                 available: 0,
@@ -406,7 +408,7 @@ impl<T> ShardedAggregator<T> {
         filling.lowest = filling.lowest.min(hash_key);
         filling.highest = filling.highest.max(hash_key);
         filling.buffered_len = filling.buffered_len.saturating_add(needed);
-        // A clock that goes back makes a user record older; it is never forgotten.
+        // If the clock goes back, the aggregate is due earlier, never later.
         filling.since = filling.since.min(now);
         self.deadlines
             .set(place, Some(self.limits.deadline(filling)));
@@ -415,25 +417,25 @@ impl<T> ShardedAggregator<T> {
         Ok(complete)
     }
 
-    /// When an aggregate will be due, if there is one.
+    /// Returns when the next aggregate is due, if there is one.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.deadlines.next()
     }
 
-    /// Completes the aggregate that has been due for longest, if any. Call it until it
-    /// returns `None`.
+    /// Completes the aggregate that has been due for the longest time, if any. Call
+    /// it until it returns `None`.
     pub fn flush_due(&mut self, now: Duration) -> Option<ShardAggregate<T>> {
         let place = self.deadlines.due(now)?;
         self.flush_place(place)
     }
 
-    /// Completes the aggregate of an open shard, if there are user records.
+    /// Completes the aggregate of an open shard, if it has user records.
     pub fn flush_shard(&mut self, shard_id: &str) -> Option<ShardAggregate<T>> {
         self.flush_place(self.map.place_of_id(shard_id)?)
     }
 
-    /// Completes all aggregates, the one of the oldest user record first.
+    /// Completes all aggregates, starting with the one with the oldest user record.
     pub fn flush_all(&mut self) -> Vec<ShardAggregate<T>> {
         core::iter::from_fn(|| self.flush_due(Duration::MAX)).collect()
     }
@@ -445,18 +447,17 @@ impl<T> ShardedAggregator<T> {
         let aggregate = open.aggregator.flush()?;
         self.deadlines.set(place, None);
         self.buffered_len = self.buffered_len.saturating_sub(filling.buffered_len);
-        // A shard that may stay idle keeps no buffer.
+        // The shard may stay idle, so its buffer is not kept.
         let open = core::mem::replace(open, OpenAggregate::new(&self.limits));
         Some(filling.complete(shard, aggregate, open.tokens))
     }
 
-    /// Routes by this map from now on. User records that wait for shards that
-    /// are no longer open, or whose ranges changed, are routed again, in order;
-    /// the others stay where they are. Returns the aggregates that this
-    /// completed.
+    /// Replaces the map. User records that wait for shards that are no longer open,
+    /// or whose ranges changed, are routed again, in order; the others stay in
+    /// their aggregates. Returns the aggregates that this completed.
     ///
-    /// A user record that is routed again counts as being as old as the oldest
-    /// that waited with it: it is due earlier, never later.
+    /// A user record that is routed again counts as being as old as the oldest one
+    /// in its former aggregate: it is due earlier, never later.
     pub fn replace_map(&mut self, map: ShardMap) -> Vec<ShardAggregate<T>> {
         let fresh = map.open_shards().iter();
         let fresh: Vec<_> = fresh.map(|_| OpenAggregate::new(&self.limits)).collect();
@@ -485,7 +486,8 @@ impl<T> ShardedAggregator<T> {
             let user_records = open.aggregator.take_user_records();
             for (user_record, token) in user_records.into_iter().zip(open.tokens) {
                 let pushed = self.push_unbounded(user_record, token, since);
-                // What one aggregator held, another of the same limits can hold.
+                // An aggregator with the same limits held each user record, so this
+                // one accepts it.
                 if let Ok(Some(full)) = pushed {
                     complete.push(full);
                 }
@@ -511,7 +513,7 @@ impl Filling {
         let span = HashKeyRange::new(self.lowest, self.highest);
         ShardAggregate {
             shard_id: Arc::clone(shard.id()),
-            // The lowest is not above the highest.
+            // The span is always valid: its lowest key is not above its highest.
             hash_key_span: span.unwrap_or(shard.hash_key_range()),
             aggregate,
             tokens,
@@ -574,7 +576,7 @@ mod tests {
         );
     }
 
-    /// As a clock does that is set right.
+    /// Protects against clocks that are set back.
     #[test]
     fn time_that_runs_backwards_brings_the_deadline_forward() {
         let mut aggregator = ShardedAggregator::new(halves(), ShardedLimits::new());
@@ -606,7 +608,7 @@ mod tests {
         assert_eq!(aggregator.flush_all().len(), 2);
         assert!(aggregator.push(rejected.user_record, 3, ms(0)).is_ok());
 
-        // What fills all of it, and a byte more.
+        // A user record that fills the whole buffer, and one that is a byte longer.
         aggregator.flush_all();
         let around = buffered_len::<u8, _>(&OwnedUserRecord::new("k", vec![0; 20])) - 20;
         let data = vec![0; needed + beside - around];
@@ -636,7 +638,7 @@ mod tests {
         }
         let full = aggregator.push(user_record(7), 3, ms(3)).unwrap().unwrap();
         assert_eq!(full.tokens, [1, 2]);
-        // The deadline is that of the newcomer.
+        // The deadline is that of the new user record.
         assert_eq!(aggregator.poll_timeout(), Some(ms(103)));
     }
 
@@ -662,15 +664,15 @@ mod tests {
                 .is_empty()
         );
         assert_eq!(aggregator.buffered_len(), before);
-        // What waited for a shard that is still open has the deadline it had.
+        // User records of a shard that is still open keep their deadline.
         assert_eq!(aggregator.poll_timeout(), Some(ms(100)));
-        // As old as the oldest of the old shard.
+        // The others count as being as old as the oldest of their former shard.
         aggregator.push(user_record(60), 4, ms(50)).unwrap();
         let b = aggregator.flush_shard("b").unwrap();
         assert_eq!((keys(&b), b.tokens), (vec![60, 90, 60], vec![2, 3, 4]));
         aggregator.push(user_record(50), 5, ms(60)).unwrap();
         aggregator.push(user_record(51), 6, ms(60)).unwrap();
-        // All in one shard are more than one aggregate takes.
+        // In one shard, these are more user records than one aggregate can hold.
         let merged = ShardMap::new([shard("c", 0, MAX)]).unwrap();
         let complete = aggregator.replace_map(merged);
         let rest = aggregator.flush_all();

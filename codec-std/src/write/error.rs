@@ -1,4 +1,4 @@
-//! Why a user record was not written.
+//! Errors of writing user records.
 
 use core::fmt;
 use core::str::Utf8Error;
@@ -13,14 +13,14 @@ use thiserror::Error;
 #[error("{reason}")]
 #[non_exhaustive]
 pub struct PushError<U> {
-    /// The user record as it was pushed.
+    /// The user record, unchanged.
     pub user_record: U,
     /// The reason. Never [`EncodeError::Full`] or [`EncodeError::CountReached`]:
-    /// the aggregator starts the next aggregate then.
+    /// in these cases the aggregator starts the next aggregate.
     pub reason: EncodeError,
 }
 
-/// Without the user record, which may be large and need not be printable.
+/// Omits the user record, which may be large and need not be printable.
 impl<U> fmt::Debug for PushError<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PushError")
@@ -29,14 +29,14 @@ impl<U> fmt::Debug for PushError<U> {
     }
 }
 
-/// Why something that was read cannot be written as a user record.
+/// Why a record that was read cannot be written as a user record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum UnfitUserRecord {
     /// Its partition key is not UTF-8.
     #[error("partition key is not UTF-8: {0}")]
     PartitionKey(Utf8Error),
-    /// Its explicit hash key is not a number that can be one.
+    /// Its explicit hash key is not a valid hash key.
     #[error("explicit hash key: {0}")]
     ExplicitHashKey(HashKeyError),
     /// It is a Kinesis record that is not aggregated, and its partition key is

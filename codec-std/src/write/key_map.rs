@@ -1,12 +1,12 @@
-//! The writer's memory of its keys, on the heap.
+//! The writer's key lookup, on the heap.
 
 use core::hash::{BuildHasher, Hasher};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use kinesis_agg_codec::{KeyLookup, WriteSlot};
 
-/// A hash table that grows, so that every key is found. The keys themselves are only in
-/// the writer's buffer.
+/// A hash table that grows, so that every key is found. It does not store the keys
+/// themselves, which are in the writer's buffer.
 #[derive(Clone, Default)]
 pub(crate) struct KeyMap {
     keys: HashTable<(u64, WriteSlot)>,

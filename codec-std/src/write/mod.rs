@@ -1,4 +1,4 @@
-//! Writing: user records in, aggregates out.
+//! Packs user records into aggregates.
 //!
 //! A [`RecordAggregator`] packs [`OwnedUserRecord`]s, or anything else that is
 //! [`AsUserRecord`], into [`OwnedAggregate`]s. A user record that no aggregate

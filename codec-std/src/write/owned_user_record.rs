@@ -18,8 +18,8 @@ use crate::write::error::UnfitUserRecord;
 /// assert_eq!(user_record.tags().iter().count(), 1);
 /// ```
 ///
-/// With the feature `serde`, it is serialized as a struct: the explicit hash key
-/// as decimal text, data and tags as bytes.
+/// With the feature `serde`, it is serialized as a struct. The explicit hash key is
+/// decimal text; data and tags are bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -87,7 +87,7 @@ impl OwnedUserRecord {
         let len = usize::try_from(tag.encoded_len()).unwrap_or(usize::MAX);
         self.tags.resize(start.saturating_add(len), 0);
         if let Some(place) = self.tags.get_mut(start..) {
-            // There is room for exactly the tag.
+            // `place` has exactly the length of the tag.
             let _written = tag.encode_into(place);
         }
     }
@@ -121,8 +121,8 @@ impl OwnedUserRecord {
         RecordTags::parse(&self.tags).unwrap_or_default()
     }
 
-    /// Returns the hash key, which decides the shard. Without a partition key it is that
-    /// of an empty one.
+    /// Returns the hash key, which determines the shard. Without a partition key, it
+    /// is the hash key of an empty one.
     #[must_use]
     pub fn hash_key(&self) -> HashKey {
         self.as_user_record().hash_key()
@@ -138,7 +138,7 @@ impl OwnedUserRecord {
         (self.partition_key, self.explicit_hash_key, self.data)
     }
 
-    /// Length of data, partition key and tags, in bytes.
+    /// Returns the length of data, partition key and tags, in bytes.
     pub(crate) fn content_len(&self) -> usize {
         let key_len = self.partition_key.as_ref().map_or(0, String::len);
         self.data
@@ -216,8 +216,8 @@ impl TryFrom<&UserRecord<'_>> for OwnedUserRecord {
     }
 }
 
-/// Copies the data; [`Delivered::into_owned`] shares it. Outside of an
-/// aggregate, the keys are those of the Kinesis record.
+/// Copies the data; [`Delivered::into_owned`] shares it. If the user record was not
+/// in an aggregate, its keys are those of the Kinesis record.
 impl<R: EnclosingRecord> TryFrom<&Delivered<'_, R>> for OwnedUserRecord {
     type Error = UnfitUserRecord;
 
@@ -236,8 +236,8 @@ impl<R: EnclosingRecord> TryFrom<&Delivered<'_, R>> for OwnedUserRecord {
     }
 }
 
-/// Shares the data. Outside of an aggregate, the keys are those of the Kinesis
-/// record.
+/// Shares the data. If the user record was not in an aggregate, its keys are those
+/// of the Kinesis record.
 impl<R: EnclosingRecord> TryFrom<OwnedDelivered<R>> for OwnedUserRecord {
     type Error = UnfitUserRecord;
 
@@ -256,7 +256,8 @@ impl<R: EnclosingRecord> TryFrom<OwnedDelivered<R>> for OwnedUserRecord {
     }
 }
 
-/// A user record in any form that an aggregator accepts, and returns if it rejects it.
+/// Any type that an aggregator accepts as a user record. If the aggregator rejects
+/// it, it returns the value to the caller.
 pub trait AsUserRecord {
     /// Borrows the user record.
     fn as_user_record(&self) -> NewUserRecord<'_>;

@@ -1,4 +1,4 @@
-//! Packing user records into one aggregate after the other.
+//! Packs user records into one aggregate after the other.
 
 use alloc::sync::Arc;
 
@@ -57,8 +57,8 @@ impl OwnedAggregate {
     }
 }
 
-/// Makes the Kinesis record that a consumer receives, without a sequence number. For
-/// tests.
+/// Makes the Kinesis record that a consumer would receive, without a sequence
+/// number. For tests.
 impl From<OwnedAggregate> for KinesisRecord {
     fn from(aggregate: OwnedAggregate) -> Self {
         Self {
@@ -81,8 +81,8 @@ impl From<Aggregate<'_>> for OwnedAggregate {
     }
 }
 
-/// The keys of the Kinesis record that carries an aggregate. A chosen key is
-/// shared by all that are made with it.
+/// How to choose the keys of the Kinesis record that contains an aggregate. Clones
+/// share the memory of a chosen key.
 pub type OuterKey = kinesis_agg_codec::OuterKey<Arc<str>>;
 
 /// Makes an empty writer.
@@ -99,13 +99,13 @@ pub enum LoneUserRecord {
     /// As an aggregate with one user record.
     #[default]
     Wrapped,
-    /// Raw, under its own partition key (KPL behaviour). It is an aggregate all the
-    /// same if it has tags, which would be lost, or if its data starts with [`MAGIC`],
-    /// so that a consumer would mistake it for an aggregate.
+    /// Raw, under its own partition key (KPL behaviour). A user record is still
+    /// written as an aggregate if it has tags, which would be lost, or if its data
+    /// starts with [`MAGIC`], so that a consumer would mistake it for an aggregate.
     Raw,
 }
 
-/// Packs user records into aggregates, in order, as many as fit into each.
+/// Packs user records into aggregates, in order, as many as fit in each.
 ///
 /// ```
 /// use kinesis_agg::write::{Limits, OwnedUserRecord, RecordAggregator};
@@ -140,9 +140,10 @@ pub struct RecordAggregator {
     limits: Limits,
     outer_key: OuterKey,
     lone: LoneUserRecord,
-    /// Length of the first user record if it is sent raw, if it may be.
+    /// Length of the first user record as a raw Kinesis record, if it may be raw.
     first_raw_size: Option<u32>,
-    /// A user record that fits raw but not as an aggregate. The writer is then empty.
+    /// A user record that fits only as a raw Kinesis record. If there is one, the
+    /// writer is empty.
     too_large_wrapped: Option<OwnedUserRecord>,
     one_key: bool,
     /// The keys of the first user record in the writer, for `one_key`.
@@ -166,7 +167,7 @@ impl RecordAggregator {
         }
     }
 
-    /// Sets how large an aggregate may become. Takes effect with the next push.
+    /// Sets the size limits of an aggregate. Takes effect with the next push.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.writer = self.writer.with_limits(limits);
@@ -195,20 +196,21 @@ impl RecordAggregator {
         Self { outer_key, ..self }
     }
 
-    /// Sets how a lone user record is written.
+    /// Sets how to write an aggregate that would hold a single user record.
     #[must_use]
     pub const fn with_lone_user_record(mut self, lone: LoneUserRecord) -> Self {
         self.lone = lone;
         self
     }
 
-    /// Sets whether each aggregate holds the user records of one partition key
-    /// and one explicit hash key only, so that no reshard can cut it: a user
-    /// record with other keys than the one before it starts the next aggregate.
-    /// False by default.
+    /// Sets whether all user records of an aggregate must have the same partition
+    /// key and explicit hash key; false by default. A reshard cannot divide such an
+    /// aggregate between two shards. A user record with other keys than the one
+    /// before it starts the next aggregate.
     ///
-    /// Aggregates are small unless user records of one key arrive together; a
-    /// [`ShardedAggregator`](crate::ShardedAggregator) makes larger ones.
+    /// Aggregates are small unless user records with the same keys arrive one after
+    /// the other; a [`ShardedAggregator`](crate::ShardedAggregator) makes larger
+    /// ones.
     ///
     /// ```
     /// use kinesis_agg::{OwnedUserRecord, RecordAggregator};
@@ -279,7 +281,7 @@ impl RecordAggregator {
     ///
     /// # Errors
     ///
-    /// [`PushError`] with the user record if it fits no aggregate:
+    /// [`PushError`] with the user record if no aggregate can hold it:
     /// [`EncodeError::EmptyPartitionKey`], [`EncodeError::PartitionKeyTooLong`]
     /// or [`EncodeError::TooLarge`]. The aggregator is unchanged.
     #[doc(alias = "add_user_record")]
@@ -291,9 +293,9 @@ impl RecordAggregator {
         self.push_completing(user_record, Self::flush)
     }
 
-    /// Like [`push`](Self::push), but returns a complete aggregate unfinished, in an
-    /// aggregator of its own, so that [`flush_all`] can finish several together. This
-    /// aggregator continues in the memory of `spare`, whose contents are dropped.
+    /// Like [`push`](Self::push), but returns a complete aggregate unfinished, in a
+    /// separate aggregator, so that [`flush_all`] can finish several together. This
+    /// aggregator continues with the memory of `spare`, whose contents are dropped.
     ///
     /// ```
     /// use kinesis_agg::write::{Limits, OwnedUserRecord, RecordAggregator, flush_all};
@@ -325,7 +327,7 @@ impl RecordAggregator {
                 .with_one_key(aggregator.one_key);
             other.clear();
             match aggregator.too_large_wrapped.take() {
-                // What was pushed after it is here already.
+                // This aggregator already holds the user record pushed after it.
                 Some(lone) => other.too_large_wrapped = Some(lone),
                 None => core::mem::swap(aggregator, &mut other),
             }
@@ -356,7 +358,7 @@ impl RecordAggregator {
     /// # Errors
     ///
     /// The reason why no aggregate can hold the user record. An empty aggregator
-    /// accepts any other.
+    /// accepts every other user record.
     pub(crate) fn push_if_fits(
         &mut self,
         user_record: &NewUserRecord<'_>,
@@ -378,7 +380,7 @@ impl RecordAggregator {
         }
     }
 
-    /// The length of the buffer, in bytes.
+    /// Returns the capacity of the buffer, in bytes.
     pub(crate) fn capacity(&self) -> u32 {
         self.writer.capacity()
     }
@@ -397,8 +399,8 @@ impl RecordAggregator {
         }
     }
 
-    /// `complete` removes and returns the aggregate so far, as [`flush`](Self::flush)
-    /// does.
+    /// Adds a user record. `complete` must remove and return the aggregate so far,
+    /// as [`flush`](Self::flush) does.
     fn push_borrowed<T>(
         &mut self,
         user_record: &NewUserRecord<'_>,
@@ -412,12 +414,14 @@ impl RecordAggregator {
             return Ok(completed);
         }
         match self.push_growing(user_record) {
-            // A user record that only fits raw was alone; the writer was empty.
+            // The aggregator held one user record that fits only raw; the writer was
+            // empty.
             Ok(()) if self.too_large_wrapped.is_some() => Ok(complete(self)),
             Ok(()) => Ok(None),
             Err(error) if error.is_full() => {
                 let completed = complete(self);
-                // After a refusal as full, an empty writer accepts the user record.
+                // A user record that was only rejected because the writer was full
+                // fits in an empty writer.
                 self.push_growing(user_record)?;
                 Ok(completed)
             }
@@ -454,7 +458,8 @@ impl RecordAggregator {
         Ok(())
     }
 
-    /// True if the user record may not join those in the writer.
+    /// Returns true if the user record may not join those in the writer, because
+    /// all must have the same keys.
     fn has_other_keys(&self, user_record: &NewUserRecord<'_>) -> bool {
         let (partition_key, explicit_hash_key) = &self.first_keys;
         self.one_key
@@ -463,7 +468,7 @@ impl RecordAggregator {
                 || *explicit_hash_key != user_record.explicit_hash_key())
     }
 
-    /// True if an empty aggregator accepts the user record.
+    /// Returns true if an empty aggregator accepts the user record.
     fn takes_alone(&self, user_record: &NewUserRecord<'_>) -> bool {
         let outer_partition_key = match &self.outer_key {
             OuterKey::Chosen(key) => NewUserRecord::new(key, &[]).check_partition_key(),
@@ -475,8 +480,8 @@ impl RecordAggregator {
                 || self.writer.size_alone(user_record) <= self.limits.max_size())
     }
 
-    /// Length of the user record if it is sent raw, if it may be: a consumer must receive
-    /// it unchanged, and the service must accept it.
+    /// Returns the length of the user record as a raw Kinesis record, if it may be
+    /// raw: a consumer must receive it unchanged, and the service must accept it.
     fn raw_size(&self, user_record: &NewUserRecord<'_>) -> Option<u32> {
         let may = self.lone == LoneUserRecord::Raw
             && user_record.tags().is_empty()
@@ -509,19 +514,19 @@ impl RecordAggregator {
             return lone.map(|lone| Flushed::Raw(self.raw(lone)));
         }
         self.grow(self.writer.roomy_len());
-        // Without user records there is nothing to finish.
+        // Fails only without user records.
         self.writer.finish_unsealed().ok().map(Flushed::Unsealed)
     }
 
     #[inline]
     fn flush_too_large_wrapped(&mut self) -> Option<OwnedAggregate> {
-        // Checked first, since that costs less than taking nothing.
+        // Checking first costs less than taking `None`.
         self.too_large_wrapped.as_ref()?;
         let lone = self.too_large_wrapped.take()?;
         Some(self.raw(lone))
     }
 
-    /// A user record as a Kinesis record of its own, under its own keys.
+    /// Makes a raw Kinesis record from a user record, with its own keys.
     fn raw(&self, lone: OwnedUserRecord) -> OwnedAggregate {
         let explicit_hash_key = match &self.outer_key {
             OuterKey::FirstUserRecord => lone.explicit_hash_key(),
@@ -536,13 +541,13 @@ impl RecordAggregator {
         }
     }
 
-    /// Removes and returns all user records, in order, for example to send them another
-    /// way.
+    /// Removes and returns all user records, in order, for example to send them
+    /// without aggregation.
     pub fn take_user_records(&mut self) -> Vec<OwnedUserRecord> {
         let too_large_wrapped = self.too_large_wrapped.take();
         self.grow(self.writer.roomy_len());
         let buffered = self.writer.finish_unsealed().ok();
-        // The digest is not checked.
+        // The reader below does not check the digest.
         let buffered =
             buffered.map(|unsealed| unsealed.seal(Digest::from([0; limits::DIGEST_LEN])));
         let blob = buffered.map_or_else(Bytes::new, |blob| Bytes::copy_from_slice(blob.data()));
@@ -577,14 +582,14 @@ impl RecordAggregator {
     }
 }
 
-/// The user records of a blob that this crate wrote.
+/// Returns the user records of a blob that this crate wrote.
 pub(crate) fn read_back(blob: &Bytes) -> impl Iterator<Item = OwnedUserRecord> {
     let user_records = match parse_without_digest(blob) {
         Ok(Parsed::Aggregated(aggregated)) => {
             let slots = vec![ReadSlot::default(); aggregated.key_count()];
             Some(aggregated.user_records_in(slots))
         }
-        // The reader accepts what the writer wrote, so the writer was empty.
+        // The reader accepts every aggregate of the writer, so the blob is empty.
         Ok(Parsed::Plain(_)) | Err(_) => None,
     };
     user_records

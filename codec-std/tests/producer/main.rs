@@ -1,6 +1,6 @@
-//! The running producer on a stream in memory, in tokio's paused time. Protects
+//! Runs the producer on a stream in memory, in tokio's paused time. Protects
 //! what callers rely on: nothing is lost, each accepted user record is reported
-//! once, and a caller that stops waiting changes nothing for the others.
+//! once, and a caller that stops waiting does not affect the others.
 
 extern crate alloc;
 
@@ -41,23 +41,23 @@ fn paused<F: Future>(future: F) -> F::Output {
     runtime.unwrap().block_on(future)
 }
 
-/// What all handles of a run learn.
+/// What all handles of a run observe.
 #[derive(Default)]
 struct Ledger {
     /// Puts that returned a future.
     accepted: HashSet<String>,
     /// Puts that were dropped before they returned.
     cancelled: HashSet<String>,
-    /// Handed back by the put itself.
+    /// Returned by the put itself.
     handed_back: HashSet<String>,
-    /// Those of them whose shard held its share.
+    /// How many of them were returned because their shard used up its share.
     shard_full: u64,
     delivered: HashSet<String>,
-    /// Ends of futures that were awaited, other than deliveries.
+    /// Errors of futures that were awaited.
     failed: HashMap<String, PutError>,
-    /// What the hook saw.
+    /// How many times the hook was called for each user record.
     hooked: HashMap<String, u64>,
-    /// Of the user records that were given up by a shutdown.
+    /// The user records that a shutdown gave up.
     undelivered: Vec<String>,
 }
 
@@ -73,7 +73,7 @@ impl Ledger {
 
 type Shared = Arc<Mutex<Ledger>>;
 
-/// Puts in all ways, and awaits, keeps or drops the futures.
+/// Puts with every method, and awaits, keeps or drops the futures.
 async fn put_some(producer: Producer, ledger: Shared, name: u64, mut random: Random) {
     let mut kept: Vec<(String, DeliveryFuture)> = Vec::new();
     let mut number = 0;
@@ -157,7 +157,7 @@ async fn await_all(ledger: &Shared, kept: impl Iterator<Item = (String, Delivery
     }
 }
 
-/// Closes now and then without waiting for the end, and shuts down.
+/// Sometimes closes without waiting for the end, then shuts down.
 async fn stop(
     producer: Producer,
     ledger: Shared,
@@ -188,7 +188,7 @@ fn take_undelivered(ledger: &Shared, end: &kinesis_agg::producer::Shutdown) {
     ledger.lock().unwrap().undelivered.extend(ids);
 }
 
-/// Returns how many puts found that their shard held its share.
+/// Returns how many puts were rejected because their shard used up its share.
 async fn run(seed: u64) -> u64 {
     let mut random = Random::new(seed);
     let mut faults = Faults::default();
@@ -226,7 +226,7 @@ async fn run(seed: u64) -> u64 {
         })
         .start()
         .await;
-    // Without a listing in the start timeout there is nothing to test.
+    // If no listing succeeds within the start timeout, there is nothing to test.
     let Ok(producer) = producer else { return 0 };
     let puts: Vec<_> = (0..1 + random.below(3))
         .map(|name| {
@@ -292,7 +292,7 @@ fn check(
             "{id}: the hook did not see {error}"
         );
     }
-    // Nothing is lost: nobody waited for some of them.
+    // Nothing is lost, including user records whose futures were not awaited.
     for id in &ledger.accepted {
         let is_reported = ledger.hooked.contains_key(id);
         assert!(is_reported || consumed.ids.contains(id), "{id} is lost");
@@ -309,13 +309,13 @@ fn check(
     assert_eq!(consumed.out_of_order, [""; 0]);
 }
 
-/// `PRODUCER_SEEDS` sets how many; `PRODUCER_FIRST_SEED` where to begin.
+/// `PRODUCER_SEEDS` sets the number of seeds, `PRODUCER_FIRST_SEED` the first.
 #[test]
 fn nothing_is_lost_and_each_accepted_user_record_is_reported_once() {
     let of = |name, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let (first, count): (u64, u64) = (of("PRODUCER_FIRST_SEED", 0), of("PRODUCER_SEEDS", 200));
     std::panic::set_hook(Box::new(|info| {
-        // The client's panics are part of the test.
+        // The panics of the client are part of the test.
         if info.payload().downcast_ref() != Some(&"a client that panics") {
             eprintln!("{info}");
         }
@@ -329,10 +329,10 @@ fn nothing_is_lost_and_each_accepted_user_record_is_reported_once() {
     assert!(shard_full > 0 || count < 200, "no shard held its share");
 }
 
-/// A quarter of all hash keys: each is a shard.
+/// The number of hash keys of a shard: a quarter of all.
 const QUARTER: u128 = 1 << 126;
 
-/// `number` is padded, so that the buffer fills in time.
+/// `number` is padded, so that few user records fill the buffer.
 fn in_quarter(quarter: u128, key: &str, number: u64) -> OwnedUserRecord {
     let user_record = OwnedUserRecord::new(key, format!("{key}/{number:0100}"));
     user_record.with_explicit_hash_key(HashKey::new(quarter * QUARTER + 1_000))
@@ -358,8 +358,8 @@ fn spawn_put(producer: &Producer, put: OwnedUserRecord) -> JoinHandle<DeliveryFu
     tokio::spawn(async move { producer.put(put).await })
 }
 
-/// Protects the other shards from one that takes nothing for 20 seconds, with as
-/// many tasks as there are user records for that.
+/// Protects the other shards from one that accepts nothing for 20 seconds, with a
+/// task for each user record of that shard.
 #[test]
 fn a_dead_shard_does_not_stop_puts_for_the_others() {
     const PER_SHARD: u64 = 75_000;
@@ -440,7 +440,7 @@ fn a_shard_that_holds_its_share_gives_the_user_record_back_as_a_full_buffer_does
         assert_eq!(start.elapsed(), ms(50));
         let other = producer.try_put(in_quarter(2, "other", 0)).unwrap();
         other.await.unwrap();
-        // One that waits for its share, and one that stops waiting.
+        // One put waits for its share, and one stops waiting.
         let rejected = error.into_user_record();
         let waiting = spawn_put(&producer, rejected);
         let stops = producer.put(in_quarter(0, "key", 1_000_000));
@@ -457,7 +457,8 @@ fn a_shard_that_holds_its_share_gives_the_user_record_back_as_a_full_buffer_does
     });
 }
 
-/// Protects the time to live of a user record that waited for its share.
+/// Protects the time to live of a user record that waited for the share of its
+/// shard.
 #[test]
 fn the_wait_for_a_share_counts_and_ends_with_the_producer() {
     paused(async {
@@ -487,8 +488,8 @@ fn the_wait_for_a_share_counts_and_ends_with_the_producer() {
             );
         }
         assert!(start.elapsed() < ms(2_200), "{:?}", start.elapsed());
-        // One is accepted when those before it have expired. Its time does not
-        // start again.
+        // One is accepted when those before it have expired. Its time to live does
+        // not start again.
         while producer.try_put(in_quarter(0, "key", 0)).is_ok() {
             tokio::time::sleep(ms(1)).await;
         }
@@ -590,7 +591,8 @@ fn a_full_buffer_gives_the_user_record_back_at_once_in_time_or_when_it_expires()
         let error = producer.put_within(rejected, ms(50)).await.unwrap_err();
         assert!(full(&error), "{error:?}");
         assert_eq!(start.elapsed(), ms(50));
-        // Others wait before it, and all of them wait for as long as those hold.
+        // Other puts wait before this one, and all wait as long as the accepted
+        // user records are held.
         let error = producer
             .put_within(error.into_user_record(), ms(100_000))
             .await;
@@ -637,7 +639,7 @@ fn who_waits_for_room_when_the_producer_is_closed_gets_the_user_record_back() {
         assert_eq!(end.undelivered.len(), 1);
         assert_eq!(end.undelivered[0].user_record, user_record("key", 0));
         assert_eq!(end.counters.user_records_failed, 1);
-        // A flush of a producer that has stopped ends.
+        // A flush of a stopped producer returns.
         producer.flush().await;
     });
 }
@@ -657,7 +659,7 @@ fn a_shutdown_that_is_dropped_gives_nothing_up() {
     });
 }
 
-/// Protects callers in another runtime from waiting for ever.
+/// Protects callers in another runtime from waiting forever.
 #[test]
 fn what_a_dropped_runtime_had_goes_back_to_the_callers() {
     let stream = MemoryStream::new(1, denied(), 1);
@@ -701,7 +703,7 @@ fn a_hook_that_panics_stops_nothing() {
     });
 }
 
-/// Protects from a wake-up for each put: a batch is one aggregate.
+/// Protects against a wake-up for each put: a batch becomes one aggregate.
 #[test]
 fn the_last_handle_closes_and_what_was_put_is_sent() {
     paused(async {
@@ -756,7 +758,7 @@ fn the_metrics_add_up_and_the_gauges_end_at_nothing() {
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
-    // The recorder gives each increment once.
+    // The recorder returns each increment once.
     let mut sums: HashMap<String, f64> = HashMap::new();
     let mut take = || {
         for (key, _, _, value) in snapshotter.snapshot().into_vec() {

@@ -42,7 +42,7 @@ impl Random {
     }
 }
 
-/// What goes wrong, in percent of requests; `rejected` of records.
+/// Faults, in percent of requests; `rejected` in percent of records.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Faults {
     pub(crate) rejected: u64,
@@ -52,7 +52,7 @@ pub(crate) struct Faults {
     pub(crate) hangs: u64,
     pub(crate) panics: u64,
     pub(crate) short: u64,
-    /// The longest time of a request, in milliseconds.
+    /// The longest latency of a request, in milliseconds.
     pub(crate) latency: u64,
 }
 
@@ -66,7 +66,7 @@ struct State {
     random: Random,
     faults: Faults,
     requests: u64,
-    /// The place of a shard that takes nothing.
+    /// The index of a shard that accepts nothing.
     dead: Option<usize>,
 }
 
@@ -74,7 +74,7 @@ struct State {
 #[derive(Clone)]
 pub(crate) struct MemoryStream(Arc<Mutex<State>>);
 
-/// What becomes of a request.
+/// The outcome of a request.
 enum Fate {
     Answered,
     Fails(RequestFailure),
@@ -117,12 +117,12 @@ impl MemoryStream {
         self.0.lock().unwrap().faults = faults;
     }
 
-    /// Has the shard that was opened as number `dead` reject everything, or none.
+    /// Makes the shard with index `dead` reject everything; `None`: no shard.
     pub(crate) fn set_dead(&self, dead: Option<usize>) {
         self.0.lock().unwrap().dead = dead;
     }
 
-    /// PutRecords requests so far.
+    /// Returns the number of PutRecords requests so far.
     pub(crate) fn requests(&self) -> u64 {
         self.0.lock().unwrap().requests
     }
@@ -160,7 +160,7 @@ impl MemoryStream {
                 let read: Vec<_> = deaggregate(core::slice::from_ref(record)).collect();
                 let is_whole = read.iter().all(|read| {
                     let hash_key = read.hash_key().unwrap();
-                    // What is raw in this test has no hash key of its own.
+                    // Raw records have no hash key in this test.
                     hash_key.is_none_or(|key| shard.hash_key_range().contains(key))
                 });
                 if is_whole {
@@ -317,12 +317,11 @@ impl StreamService for MemoryStream {
     }
 }
 
-/// What a consumer got.
+/// What a consumer received.
 #[derive(Default)]
 pub(crate) struct Consumed {
     pub(crate) ids: HashSet<String>,
-    /// User records whose first sight came after that of a later one of the same
-    /// key.
+    /// User records that were first seen after a later one of the same key.
     pub(crate) out_of_order: Vec<String>,
     latest: HashMap<String, u64>,
 }

@@ -1,13 +1,13 @@
-//! A consumer on GetRecords: one shard after the other, parents before
-//! children, only what is the shard's, and a checkpoint from which it goes on
-//! in the middle of an aggregate.
+//! A consumer that uses GetRecords. It reads one shard after the other, parents
+//! before children, leaves out user records of other shards, and resumes from a
+//! checkpoint in the middle of an aggregate.
 //!
 //! ```sh
 //! cargo run -p kinesis-agg-end-to-end --example get_records
 //! ```
 //!
-//! The stream is on a Kinesis server in the same process. It splits while it is
-//! written to, and the consumer dies twice; in the end each user record was
+//! The stream is on a Kinesis server in the same process. It splits while records
+//! are put into it, and the consumer stops twice; in the end, each user record was
 //! processed once.
 
 extern crate alloc;
@@ -23,10 +23,10 @@ use kinesis_agg::{
 };
 use kinesis_agg_end_to_end::{Faults, STREAM, Server};
 
-/// What was done of each shard, by its id. In earnest a table in a database.
+/// The checkpoint of each shard, by shard id. In production, use a database table.
 type Checkpoints = BTreeMap<String, ExtendedSequenceNumber>;
 
-/// Hands the user records of a shard to `process`, from its checkpoint on, until
+/// Passes the user records of a shard after its checkpoint to `process`, until
 /// there are none left for now.
 async fn consume(
     client: &Client,
@@ -46,14 +46,14 @@ async fn consume(
         SequenceNumber::Number(number) => request
             .shard_iterator_type(match from.is_after_record() {
                 true => ShardIteratorType::AfterSequenceNumber,
-                // The rest of the aggregate has to arrive again.
+                // Reads the aggregate again to process the rest of it.
                 false => ShardIteratorType::AtSequenceNumber,
             })
             .starting_sequence_number(number.as_str()),
         _ => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
     };
     let mut deaggregator = Deaggregator::new()
-        // The producer puts an aggregate again that is not in the right shard as a whole.
+        // The producer resends the whole aggregate if it spans two shards.
         .with_filter(range)
         .resume_after(from);
     let mut iterator = request.send().await?.shard_iterator;
@@ -65,12 +65,13 @@ async fn consume(
                 eprintln!("{shard_id}, {:?}: {error}", user_record.sequence_number());
             }
             process(user_record.data())?;
-            // In production less often: what comes after the last one comes again.
+            // In production, checkpoint less often. User records after the last
+            // checkpoint are processed again.
             if let Some(done) = user_record.checkpoint()? {
                 checkpoints.insert(shard_id.to_owned(), done);
             }
         }
-        // Also if everything at the end of the answer was left out.
+        // Covers records that were left out at the end of the answer.
         if let Some(done) = user_records.checkpoint()? {
             checkpoints.insert(shard_id.to_owned(), done);
         }

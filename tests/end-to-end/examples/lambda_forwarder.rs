@@ -1,6 +1,6 @@
 //! A Lambda function that aggregates a stream's user records again for another
-//! stream, in another account or region: each aggregate for one shard, and none
-//! lost when that stream reshards.
+//! stream, in another account or region. Each aggregate belongs to one shard, and
+//! no user record is lost when that stream reshards.
 //!
 //! ```sh
 //! cargo run -p kinesis-agg-end-to-end --example lambda_forwarder
@@ -21,8 +21,9 @@ use kinesis_agg::lambda::{BatchItemFailures, KinesisEvent};
 use kinesis_agg::{Deaggregator, OwnedUserRecord, Producer};
 use kinesis_agg_end_to_end::{Faults, STREAM, Server};
 
-/// Answers when all is stored, and names what is not: Lambda calls again with
-/// that, and puts what never goes through into the failure destination.
+/// Returns when all user records are delivered or have failed, with the failed
+/// records. Lambda retries those, and sends records that keep failing to the
+/// failure destination.
 async fn forward(producer: &Producer, event: &KinesisEvent) -> BatchItemFailures {
     let mut failures = BatchItemFailures::default();
     let mut deliveries = Vec::new();
@@ -33,7 +34,8 @@ async fn forward(producer: &Producer, event: &KinesisEvent) -> BatchItemFailures
         };
         deliveries.push((delivered, delivery));
     }
-    // Lambda freezes the process after the answer: nothing may wait for company.
+    // Lambda freezes the process after the answer, so no user record may wait for
+    // the aggregate to fill.
     producer.flush().await;
     for (delivered, delivery) in deliveries {
         let stored = match delivery {
@@ -48,7 +50,7 @@ async fn forward(producer: &Producer, event: &KinesisEvent) -> BatchItemFailures
     failures
 }
 
-/// Times that each user record is in the stream, for consumers as the KCL.
+/// Returns how many times a consumer such as the KCL receives each user record.
 async fn read(server: &Server) -> anyhow::Result<BTreeMap<String, u32>> {
     let mut read = BTreeMap::new();
     for shard in server.shards().await? {

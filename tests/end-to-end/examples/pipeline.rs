@@ -1,5 +1,5 @@
-//! Produces into a Kinesis server in the same process while the stream splits
-//! and merges, then reads everything as the KCL would, and counts.
+//! Puts user records into a Kinesis server in the same process while the stream
+//! splits and merges, then reads them as the KCL would, and counts them.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;

@@ -1,12 +1,12 @@
 //! A consumer with enhanced fan-out: the service pushes the records of each
-//! shard, and the user records of all shards come together, without a copy.
+//! shard, and the user records of all shards are collected without a copy.
 //!
 //! ```sh
 //! cargo run -p kinesis-agg-end-to-end --example subscribe_to_shard
 //! ```
 //!
-//! The stream is on a Kinesis server in the same process, and splits while it
-//! is written to. A child is read when all of its parents are done.
+//! The stream is on a Kinesis server in the same process, and splits while records
+//! are put into it. A child is read after all of its parents.
 
 use core::time::Duration;
 use std::collections::HashSet;
@@ -34,13 +34,13 @@ async fn read_shard(
     to: mpsc::Sender<OwnedDelivered<KinesisRecord>>,
 ) -> anyhow::Result<(String, Vec<ChildShard>)> {
     let mut checkpoint: ExtendedSequenceNumber = SequenceNumber::TrimHorizon.into();
-    // The producer puts an aggregate again that is not in the right shard as a whole.
+    // The producer resends the whole aggregate if it spans two shards.
     let mut deaggregator = Deaggregator::new().with_filter(range);
     loop {
         deaggregator.set_checkpoint(Some(checkpoint.clone()));
         let position = StartingPosition::builder();
         let position = match &checkpoint.sequence_number {
-            // Each event is processed as a whole.
+            // Resumes after the last event, because each is processed completely.
             SequenceNumber::Number(number) => position
                 .r#type(ShardIteratorType::AfterSequenceNumber)
                 .sequence_number(number.as_str()),
@@ -71,7 +71,7 @@ async fn read_shard(
             }
             children = event.child_shards.unwrap_or(children);
         }
-        // Only the last event of a shard has them.
+        // Only the last event of a shard has children.
         if !children.is_empty() {
             return Ok((shard_id, children));
         }
@@ -95,7 +95,7 @@ async fn register(client: &Client) -> anyhow::Result<String> {
     }
 }
 
-/// Reads all shards; children when their parents are done.
+/// Reads all shards, each child after its parents.
 async fn consume(
     server: Server,
     consumer_arn: String,
@@ -113,7 +113,7 @@ async fn consume(
             None
         }
     };
-    // A consumer that comes later starts with the shards whose parents are gone.
+    // A consumer that starts later begins with the shards whose parents are gone.
     for shard in server.shards().await? {
         readers.extend(read(shard.id, shard.range));
     }

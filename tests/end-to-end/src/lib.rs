@@ -1,6 +1,6 @@
-//! A Kinesis server in the same process that fails on purpose, lists shards in
-//! pages and distributes records itself if asked to, and a consumer that drops
-//! what the KCL drops.
+//! A Kinesis server in the same process, and a consumer that drops what the KCL
+//! drops. The server fails on purpose, lists shards in pages, and can distribute
+//! records itself.
 #![expect(clippy::missing_errors_doc, reason = "helpers of tests")]
 
 extern crate alloc;
@@ -25,10 +25,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-/// The one stream.
+/// The name of the only stream.
 pub const STREAM: &str = "stream";
 
-/// What goes wrong with PutRecords, in percent.
+/// Faults of the server, in percent.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "for tests, which name all")]
 pub struct Faults {
@@ -36,17 +36,17 @@ pub struct Faults {
     pub rejected_records: u64,
     /// Requests that fail before anything is stored.
     pub failed_requests: u64,
-    /// Requests whose answer is lost after all was stored.
+    /// Requests whose answer is lost after all records were stored.
     pub lost_answers: u64,
     /// Shards in a page of ListShards, not in percent; all by default.
     pub page_len: Option<usize>,
 }
 
-/// What does not work at all, until it is said to work again.
+/// A request that always fails until the outage is reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "for tests, which name all")]
 pub enum Outage {
-    /// All works.
+    /// Everything works.
     #[default]
     None,
     /// ListShards fails.
@@ -63,11 +63,11 @@ pub enum Outage {
     PutRecordsHangs,
 }
 
-/// How the stream distributes records, and what it says about that.
+/// How the stream distributes records, and what it reports about that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "for tests, which name all")]
 pub struct Distributes {
-    /// The service places each record itself.
+    /// True if the service chooses the shard of each record.
     pub is_auto: bool,
     /// What DescribeStreamSummary answers.
     pub described: Described,
@@ -77,12 +77,12 @@ pub struct Distributes {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "for tests, which name all")]
 pub enum Described {
-    /// No field about the distribution, as of provisioned streams.
+    /// No field for the distribution, as for provisioned streams.
     #[default]
     Absent,
-    /// How the stream distributes.
+    /// How the stream distributes records.
     Named,
-    /// That the credentials do not allow to ask.
+    /// An error: the credentials do not allow the request.
     Denied,
 }
 
@@ -115,7 +115,7 @@ impl Injection {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Server {
-    /// A client of it, which makes no attempts of its own.
+    /// A client of the server that does not retry.
     pub client: Client,
     injected: Arc<AtomicU64>,
     outage: Arc<watch::Sender<Outage>>,
@@ -182,18 +182,18 @@ impl Server {
         Ok(())
     }
 
-    /// Sets how the stream distributes records from now on.
+    /// Sets how the stream distributes records.
     pub fn set_distributes(&self, distributes: Distributes) {
         self.distributes.send_replace(distributes);
     }
 
-    /// Records, requests and answers that were made to fail.
+    /// Returns the number of records, requests and answers that were made to fail.
     #[must_use]
     pub fn injected(&self) -> u64 {
         self.injected.load(Ordering::Relaxed)
     }
 
-    /// From now on, this does not work.
+    /// Sets the current outage.
     pub fn set_outage(&self, outage: Outage) {
         self.outage.send_replace(outage);
     }
@@ -212,7 +212,7 @@ impl Server {
         }
     }
 
-    /// The shards, open and closed, in the order in which they were made.
+    /// Returns the shards, open and closed, in the order in which they were made.
     pub async fn shards(&self) -> anyhow::Result<Vec<ListedShard>> {
         let (mut listed, mut token) = (Vec::new(), None);
         loop {
@@ -246,7 +246,7 @@ impl Server {
         Ok(shards)
     }
 
-    /// Splits a shard or merges two, as `choice` has it.
+    /// Splits a shard or merges two, depending on `choice`.
     pub async fn reshard(&self, choice: usize) -> anyhow::Result<()> {
         let mut open = self.shards().await?;
         open.retain(|shard| shard.is_open);
@@ -274,7 +274,8 @@ impl Server {
 
     /// Reads every shard from its beginning, parents before children.
     ///
-    /// The user records' data has to begin with their key and number, `key/number/`.
+    /// The data of each user record must begin with its key and number:
+    /// `key/number/`.
     pub async fn consume(&self) -> anyhow::Result<Consumed> {
         let mut consumed = Consumed::default();
         for shard in self.shards().await? {
@@ -302,7 +303,7 @@ impl Server {
     }
 }
 
-/// A client of a server that speaks plain HTTP; it makes no attempts of its own.
+/// Returns a client of a server that uses plain HTTP. It does not retry.
 #[must_use]
 pub fn client(url: &str) -> Client {
     let config = aws_sdk_kinesis::Config::builder()
@@ -324,12 +325,12 @@ pub struct ListedShard {
     pub id: String,
     /// Its hash keys.
     pub range: HashKeyRange,
-    /// True if it takes records.
+    /// True if it accepts records.
     pub is_open: bool,
 }
 
-/// What a consumer got that drops an aggregate as a whole if one user record
-/// is another shard's.
+/// What a consumer received that drops a whole aggregate if one of its user records
+/// belongs to another shard.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Consumed {
@@ -337,27 +338,26 @@ pub struct Consumed {
     pub user_records: HashSet<String>,
     /// Kinesis records.
     pub records: u64,
-    /// Aggregates that it dropped.
+    /// Aggregates that the consumer dropped.
     pub dropped: u64,
-    /// Kinesis records that were no aggregates.
+    /// Kinesis records that were not aggregates.
     pub raw: u64,
-    /// User records that it saw again.
+    /// User records that the consumer received again.
     pub duplicates: u64,
-    /// User records whose first sight came after that of a later one of the
-    /// same key.
+    /// User records that were first received after a later one of the same key.
     pub out_of_order: u64,
     latest: HashMap<String, u64>,
 }
 
 impl Consumed {
-    /// Takes a Kinesis record of a shard of this range.
+    /// Consumes a Kinesis record of a shard with this range.
     pub fn take(&mut self, range: HashKeyRange, data: Bytes) -> anyhow::Result<()> {
         self.records += 1;
         let records = [data];
         let user_records: Vec<_> = deaggregate(&records).collect();
         for read in &user_records {
             if read.user_record().is_none() {
-                // Dropped by no consumer, whatever its keys are.
+                // No consumer drops it, whatever its keys are.
                 self.raw += 1;
             } else if !range.contains(read.hash_key()?.context("no hash key")?) {
                 self.dropped += 1;
@@ -423,7 +423,7 @@ fn bad_request(code: &str) -> Response<Body> {
     response
 }
 
-/// Adds what the server does not know: how the stream distributes records.
+/// Adds the distribution of the stream to an answer, which the server lacks.
 async fn describe(injection: &Injection, request: Request, next: Next) -> Response<Body> {
     let distributes = *injection.distributes.borrow();
     if distributes.described == Described::Denied {
@@ -442,7 +442,7 @@ async fn describe(injection: &Injection, request: Request, next: Next) -> Respon
     rewritten(parts, &answer)
 }
 
-/// Has a record placed anywhere, whatever its keys are.
+/// Moves a record to a random shard, whatever its keys are.
 fn place_anywhere(injection: &Injection, record: &mut Value) {
     let hash_key = u128::from(injection.next()) << 64 | u128::from(injection.next());
     record["ExplicitHashKey"] = hash_key.to_string().into();
@@ -451,8 +451,8 @@ fn place_anywhere(injection: &Injection, record: &mut Value) {
     }
 }
 
-/// A page of what the server lists at once. The token stands for the stream,
-/// which must not be named beside it: the rule of the service.
+/// Returns a page of the shards, which the server lists at once. A request with a
+/// token must not name the stream, as the service requires.
 async fn list_page(page_len: usize, request: Request, next: Next) -> Response<Body> {
     let (mut parts, mut message) = read(request).await;
     let token = message["NextToken"].as_str().map(str::to_owned);
@@ -495,10 +495,10 @@ async fn read(request: Request) -> (axum::http::request::Parts, Value) {
     (parts, serde_json::from_slice(&body).unwrap_or_default())
 }
 
-/// An answer of the server with another body.
+/// Replaces the body of an answer.
 fn rewritten(mut parts: axum::http::response::Parts, answer: &Value) -> Response<Body> {
     parts.headers.remove("content-length");
-    // A checksum of what the server said.
+    // A checksum of the old body.
     parts.headers.remove("x-amz-crc32");
     parts.headers.insert(
         "content-type",
@@ -507,7 +507,8 @@ fn rewritten(mut parts: axum::http::response::Parts, answer: &Value) -> Response
     Response::from_parts(parts, answer.to_string().into())
 }
 
-/// Takes chosen records out of PutRecords and puts errors into the answer.
+/// Removes chosen records from a PutRecords request and inserts errors into the
+/// answer.
 async fn put_some(injection: &Injection, request: Request, next: Next) -> Response<Body> {
     if injection.percent(injection.faults.failed_requests) {
         return internal_failure();
@@ -565,7 +566,7 @@ fn internal_failure() -> Response<Body> {
     response
 }
 
-/// The README's examples.
+/// The examples of the README.
 #[doc = include_str!("../../../README.md")]
 #[cfg(doctest)]
 #[derive(Debug)]

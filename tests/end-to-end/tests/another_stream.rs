@@ -1,6 +1,6 @@
-//! Streams that are not what they were: that distribute records themselves, by
-//! key again, or that were deleted and created again. Protects user records from
-//! being reported as delivered where a consumer that filters drops them.
+//! Streams that change their distribution, or are deleted and created again.
+//! Protects user records from being reported as delivered although a consumer that
+//! filters drops them.
 
 extern crate alloc;
 
@@ -15,7 +15,7 @@ use kinesis_agg::producer::{
 };
 use kinesis_agg_end_to_end::{Described, Distributes, Faults, STREAM, Server};
 
-/// Far beyond what anything here takes.
+/// Much longer than anything here should take.
 const FOREVER: Duration = Duration::from_secs(60);
 
 fn ms(ms: u64) -> Duration {
@@ -51,7 +51,7 @@ async fn producer(server: &Server, settings: ProducerSettings) -> (Producer, Not
     (producer.start().await.unwrap(), notices)
 }
 
-/// Waits for all, and reads all of the stream.
+/// Waits for all deliveries, and reads the whole stream.
 async fn check(server: &Server, deliveries: Vec<DeliveryFuture>) -> (u64, u64) {
     let count = deliveries.len();
     for (number, delivery) in deliveries.into_iter().enumerate() {
@@ -119,7 +119,7 @@ async fn a_switch_in_both_directions_loses_nothing() {
         } else {
             Distribution::ByKey
         };
-        // Until it is noticed, and a bit more.
+        // Continues for a while after the producer has noticed.
         let mut left = 300;
         while left > 0 {
             let number = deliveries.len();
@@ -192,7 +192,7 @@ async fn a_stream_that_was_created_again_has_other_shards_of_the_same_names() {
     }
     server.delete().await.unwrap();
     let mut deliveries = Vec::new();
-    // Some find no stream, the others find another one.
+    // Some requests find no stream, the others find the new one.
     for number in 0..400 {
         if number == 200 {
             tokio::time::sleep(ms(600)).await;

@@ -1,6 +1,6 @@
-//! What runs around the core: listing shards in pages, requests without an
-//! answer, and the ends of puts. Protects callers from waiting for ever, and
-//! user records from being forgotten.
+//! Tests the driver around the core: listing shards in pages, requests without an
+//! answer, and the outcomes of puts. Protects callers from waiting forever, and
+//! user records from being lost.
 
 extern crate alloc;
 
@@ -20,7 +20,7 @@ use kinesis_agg::write::Limits;
 use kinesis_agg::{HashKey, OwnedUserRecord, ShardMap};
 use kinesis_agg_end_to_end::{Faults, Outage, STREAM, Server};
 
-/// Far beyond what anything here takes: who waits that long waits for ever.
+/// Much longer than anything here should take.
 const FOREVER: Duration = Duration::from_secs(60);
 
 async fn ends<F: Future>(future: F) -> F::Output {
@@ -32,7 +32,7 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// One user record in each aggregate, at once.
+/// Settings that send each user record in its own aggregate, at once.
 fn settings() -> ProducerSettings {
     ProducerSettings::new()
         .with_limits(Limits::new().with_max_count(1).unwrap())
@@ -127,7 +127,7 @@ async fn without_a_listing_the_other_shards_go_on_and_nothing_is_called_delivere
             "{last:?}"
         );
         server.set_outage(Outage::None);
-        // Sooner or later, shards are listed again.
+        // Eventually, the shards are listed again.
         ends(async {
             loop {
                 let low = user_record(2).with_explicit_hash_key(HashKey::MIN);
@@ -149,12 +149,12 @@ async fn what_the_stream_does_not_take_comes_back_before_its_time_is_over() {
     let settings = settings()
         .with_limits(limits.with_max_size(3 << 20).unwrap())
         .with_ttl(Duration::MAX);
-    // A busy machine takes its time for two megabytes.
+    // A busy machine needs time for 2 MiB.
     let producer = Producer::builder(server.client.clone(), STREAM)
         .settings(settings)
         .seed(1);
     let producer = producer.start().await.unwrap();
-    // More than the server takes, whatever the settings say.
+    // More than the server accepts, whatever the settings allow.
     let large = OwnedUserRecord::new("key", vec![0; 2 << 20]);
     let (large, small) = (
         producer.put(large).await,
@@ -169,8 +169,8 @@ async fn what_the_stream_does_not_take_comes_back_before_its_time_is_over() {
     ends(producer.close()).await;
 }
 
-/// With a server that does not answer: puts until one has to wait, and drops
-/// that one.
+/// Puts until one has to wait, because the server does not answer, and drops that
+/// one.
 async fn put_until_full(producer: &Producer) -> Vec<DeliveryFuture> {
     let mut deliveries = Vec::new();
     loop {
@@ -190,7 +190,7 @@ async fn check_all_are_there(server: &Server, deliveries: Vec<DeliveryFuture>) {
     }
     assert!(repeated, "no request was made again");
     let consumed = server.consume().await.unwrap();
-    // The one whose put was dropped is not among them.
+    // The user record of the dropped put is not among them.
     assert_eq!(consumed.user_records.len(), count);
     assert_eq!(consumed.out_of_order, 0);
 }
@@ -292,7 +292,7 @@ async fn denied_access_is_a_notice_at_once_and_what_was_put_is_sent_when_it_is_m
         }
     })
     .await;
-    // It is tried again, and not reported again.
+    // The request is retried, and the notice is not repeated.
     tokio::time::sleep(ms(200)).await;
     assert!(matches!(
         &notices.lock().unwrap()[..],
@@ -308,7 +308,7 @@ async fn denied_access_is_a_notice_at_once_and_what_was_put_is_sent_when_it_is_m
 async fn the_time_to_live_starts_with_the_put_and_a_put_that_waits_for_room_expires() {
     let server = Server::start(1, Faults::default(), false).await.unwrap();
     let settings = settings().with_ttl(ms(1_000));
-    // Room for two or three.
+    // Room for two or three user records.
     let settings = settings.with_max_buffered_len(2_000);
     let producer = producer(&server, settings).await;
     server.set_outage(Outage::PutRecordsHangs);
@@ -357,7 +357,7 @@ async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output>
     outputs.map(Option::unwrap).collect()
 }
 
-/// Protects the bound: what is on its way to the core counts, too.
+/// Protects the bound on memory: user records in the queue before the core count.
 #[tokio::test]
 async fn large_puts_wait_for_room_from_the_first_byte_on() {
     let server = Server::start(1, Faults::default(), false).await.unwrap();

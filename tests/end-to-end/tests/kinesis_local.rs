@@ -1,7 +1,7 @@
-//! The producer on a server that is not ours and not Rust, for what the one in
-//! the same process lacks: large records, the lineage of shards, pages. Run by
-//! `kinesis-local.sh`, which starts it. Protects what only a server can show:
-//! that it takes, lists and gives back what this crate thinks it does.
+//! Tests the producer against an independent server, for what the server in the
+//! same process lacks: large records, the lineage of shards, pages. Run
+//! `kinesis-local.sh`, which starts the server. Protects this crate's assumptions
+//! about what a server accepts, lists and returns.
 
 use core::time::Duration;
 use std::collections::{HashMap, HashSet};
@@ -16,12 +16,13 @@ use kinesis_agg::write::Limits;
 use kinesis_agg::{HashKey, OwnedUserRecord, RecordAggregator, ShardMap, deaggregate};
 use kinesis_agg_end_to_end::{Consumed, client};
 
-/// The server takes seconds for what the service does in milliseconds.
+/// Long, because the server needs seconds for what takes the service milliseconds.
 const LONG: Duration = Duration::from_secs(300);
 
 const MIB: u32 = 1 << 20;
 
-/// It stores up to 10 MiB, and in answers it counts base64 towards 10 MiB.
+/// The server stores up to 10 MiB, but limits the base64 text of an answer to
+/// 10 MiB.
 const LARGEST: u32 = 7 * MIB;
 
 struct Stream {
@@ -41,7 +42,8 @@ impl Stream {
         stream
     }
 
-    /// Waits until nothing changes; the ARN and how many shards are open.
+    /// Waits until the stream no longer changes. Returns the ARN and the number of
+    /// open shards.
     async fn settle(&self) -> (String, usize) {
         loop {
             let summary = self.client.describe_stream_summary();
@@ -76,12 +78,12 @@ impl Stream {
     }
 }
 
-/// User records of one aggregate that takes the limit to the last byte, its
-/// outer key counted.
+/// Returns user records of one aggregate that has exactly the size limit, including
+/// its outer key.
 fn fill(limits: Limits) -> Vec<OwnedUserRecord> {
     let mut aggregator = RecordAggregator::new().with_limits(limits);
     let user_record = |number: usize, len: usize| {
-        // Bytes of which none is where another could be.
+        // Different bytes, so that moved bytes are noticed.
         let data: Vec<u8> = (0..len)
             .map(|at| u8::try_from((at * 31 + at / 251 + number) % 256).unwrap())
             .collect();
@@ -117,12 +119,12 @@ fn fill(limits: Limits) -> Vec<OwnedUserRecord> {
 async fn the_largest_record_of_a_stream_is_one_aggregate_and_comes_back_whole() {
     let stream = Stream::create("large", 1).await;
     let limits = Limits::new().with_max_size(LARGEST).unwrap();
-    // Nothing goes before it is full or flushed.
+    // Nothing is sent before the aggregate is full or flushed.
     let settings = ProducerSettings::new().with_limits(limits);
     let settings = settings.with_max_age(LONG).with_max_attempts(2);
     let producer = stream.producer(settings).await;
 
-    // More than a stream takes that nobody asked to take more.
+    // More than the default limit of a stream.
     let put: Vec<_> = (0..3)
         .map(|n| OwnedUserRecord::new(format!("key {n}"), vec![n; 400_000]))
         .collect();
@@ -140,7 +142,7 @@ async fn the_largest_record_of_a_stream_is_one_aggregate_and_comes_back_whole() 
         assert_eq!(failure.attempts.count(), 2);
         let attempts = [failure.attempts.first(), failure.attempts.last()];
         for attempt in attempts.into_iter().flatten() {
-            // The service may say so of the request; this server does of the record.
+            // This server rejects the record; the service may reject the request.
             let AttemptOutcome::Rejected { code, .. } = &attempt.outcome else {
                 panic!("{:?}", attempt.outcome);
             };
@@ -218,7 +220,7 @@ async fn shards_keep_their_parents_and_lead_a_consumer_to_all_user_records() {
             }
             _ => {}
         }
-        // Some while it changes, some after.
+        // Some are put while the stream changes, some after.
         for number in step * 40..(step + 1) * 40 {
             if number % 40 == 20 {
                 let (_, open) = stream.settle().await;
@@ -261,7 +263,7 @@ async fn shards_keep_their_parents_and_lead_a_consumer_to_all_user_records() {
     }
     producer.close().await;
 
-    // As the KCL: a shard that ended names its children, which come after all
+    // Like the KCL: a shard that ended names its children, which are read after all
     // of their parents.
     let map = stream.map().await;
     let mut consumed = Consumed::default();

@@ -1,6 +1,6 @@
-//! The producer against a real server while the stream reshards. Protects the
-//! whole way: what the put reported as delivered, a consumer gets that drops
-//! what the KCL drops.
+//! Tests the producer against a server over HTTP while the stream reshards.
+//! Protects delivery end to end: a consumer that drops what the KCL drops receives
+//! every user record that was reported as delivered.
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::time::Duration;
@@ -24,7 +24,7 @@ struct Run {
     faults: Faults,
     limited: bool,
     user_records: u64,
-    /// Bytes more in each.
+    /// Extra bytes in each user record.
     padding: u64,
     reshards: usize,
     settings: ProducerSettings,
@@ -43,7 +43,7 @@ async fn run(run: Run) {
         let mut deliveries = Vec::new();
         for number in 0..run.user_records {
             deliveries.push(producer.put(user_record(number, run.padding)).await);
-            // The stream changes while user records come.
+            // The stream changes while user records are put.
             if number % (run.user_records / 50) == 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
@@ -60,7 +60,7 @@ async fn run(run: Run) {
     let reshard = async {
         while !is_done.load(Ordering::Relaxed) {
             let done = reshards.load(Ordering::Relaxed);
-            // Each new shard comes with a rate of its own.
+            // Each new shard has its own rate.
             if run.limited && done >= run.reshards {
                 break;
             }
@@ -75,7 +75,7 @@ async fn run(run: Run) {
     assert_eq!(counters.user_records_in, put_count);
     assert_eq!(counters.user_records_delivered, put_count);
     for (number, delivery) in deliveries.into_iter().enumerate() {
-        // Nothing was held back: a flush waits for all ends.
+        // A flush waits for all outcomes, so none is pending.
         if let Err(error) = delivery.await {
             panic!("user record {number}: {error}");
         }
@@ -104,7 +104,7 @@ async fn run(run: Run) {
     assert_eq!(server.injected() > 0, is_faulty);
 }
 
-/// Small aggregates, so that there are many to go wrong.
+/// Settings for small aggregates, so that many of them can go wrong.
 fn settings() -> ProducerSettings {
     let limits = Limits::new().with_max_count(200).unwrap();
     ProducerSettings::new()
