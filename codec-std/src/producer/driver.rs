@@ -321,9 +321,11 @@ impl Producer {
     /// ended after `time`, and returns those together with the final counters.
     ///
     /// A user record that is given up also ends its
-    /// [`DeliveryFuture`](crate::producer::DeliveryFuture), with the same
-    /// [`Failure`]. If two handles shut down at once, each user record is
-    /// returned to one of them.
+    /// [`DeliveryFuture`](crate::producer::DeliveryFuture) with the same
+    /// [`Failure`], and is passed to
+    /// [`on_failure`](crate::producer::ProducerBuilder::on_failure): save it in one of
+    /// these places. User records that failed before the deadline are not returned.
+    /// If two handles shut down at once, each user record is returned to one of them.
     ///
     /// # Cancellation
     ///
