@@ -154,8 +154,8 @@ impl<'a> Diagnosis<'a> {
         }
         match (reason, wrong_magic_byte(data)) {
             (PlainReason::DigestMismatch, _) => self.explain_digest(data, budget),
-            (_, None) => {}
-            (_, Some(place)) => self.damaged(
+            (PlainReason::NoMagic, None) | (PlainReason::TooShort, _) => {}
+            (PlainReason::NoMagic, Some(place)) => self.damaged(
                 format!(
                     "It ends as an aggregate does, with its digest: only the magic is damaged. \
                      An aggregate starts with {}.",
