@@ -37,7 +37,7 @@ pub enum Rule {
     NeverDoubts,
     /// This crate's producer, but two callers push without coordination.
     TwoCallers,
-    /// This crate's producer with [`Order::None`](kinesis_agg::producer::Order::None)
+    /// This crate's producer with [`Order::None`]
     /// for each seed: Kinesis records in flight may share hash keys.
     NoOrder,
     /// This crate's producer, but the driver wakes later than requested.
