@@ -256,8 +256,8 @@ impl<'buf> Fields<'buf> {
     #[inline(never)]
     fn read_number(&mut self, limit: u8) -> Result<bool, Fault> {
         match varint::decode(self.rest(), limit) {
-            Ok((varint, rest)) => {
-                self.at = self.end.minus(rest.len());
+            Ok((varint, len)) => {
+                self.at = self.at.plus(len);
                 self.number = varint.value;
                 Ok(varint.overflows)
             }

@@ -2,7 +2,6 @@
 //! the last.
 
 use crate::limits::MAX_VARINT_LEN;
-use crate::wire::num::Num as _;
 
 /// True without the feature `fast`: small code is worth more than time.
 pub(crate) const FOR_SIZE: bool = cfg!(not(feature = "fast"));
@@ -26,13 +25,13 @@ pub(crate) enum VarintError {
     TooLong,
 }
 
-/// Reads a varint of at most `limit` bytes. Returns it with the rest of `input`.
+/// Reads a varint of at most `limit` bytes at the start of `input`. Returns it with its length.
 #[inline]
-pub(crate) fn decode(input: &[u8], limit: u8) -> Result<(Varint, &[u8]), VarintError> {
+pub(crate) fn decode(input: &[u8], limit: u8) -> Result<(Varint, usize), VarintError> {
     let longest = input.get(..usize::from(limit)).unwrap_or(input);
     let before_last = longest.iter().position(|&byte| byte < 0x80);
-    let taken = before_last.and_then(|len| input.split_at_checked(len.plus(1)));
-    let Some((bytes, rest)) = taken else {
+    let bytes = before_last.and_then(|len| longest.get(..=len));
+    let Some(bytes) = bytes else {
         return Err(match longest.len() < usize::from(limit) {
             true => VarintError::Truncated,
             false => VarintError::TooLong,
@@ -44,7 +43,7 @@ pub(crate) fn decode(input: &[u8], limit: u8) -> Result<(Varint, &[u8]), VarintE
         .rfold(0, |value: u64, &byte| value << 7 | u64::from(byte & 0x7f));
     // Nine bytes hold 63 bits.
     let overflows = bytes.get(9).is_some_and(|&last| last > 1);
-    Ok((Varint { value, overflows }, rest))
+    Ok((Varint { value, overflows }, bytes.len()))
 }
 
 /// The number of bytes that `value` takes.
@@ -159,9 +158,9 @@ mod tests {
             (0x7f, 1 << 63, true),
         ] {
             let bytes = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, last];
-            let (varint, rest) = decode(&bytes, MAX_VARINT_LEN).unwrap();
+            let (varint, len) = decode(&bytes, MAX_VARINT_LEN).unwrap();
             assert_eq!(varint, Varint { value, overflows });
-            assert!(rest.is_empty());
+            assert_eq!(len, bytes.len());
         }
     }
 }

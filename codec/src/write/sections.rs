@@ -400,8 +400,8 @@ fn run_len(keys: &[u8], tag: u32) -> Option<usize> {
 /// tag has one byte.
 fn key_entry(keys: &[u8]) -> Option<(u32, usize)> {
     let (&tag, rest) = keys.split_first()?;
-    let (len, rest) = varint::decode(rest, MAX_VARINT_LEN).ok()?;
-    let head_len = keys.len().checked_sub(rest.len())?;
+    let (len, len_len) = varint::decode(rest, MAX_VARINT_LEN).ok()?;
+    let head_len = len_len.checked_add(1)?;
     Some((
         u32::from(tag),
         head_len.checked_add(usize::try_from(len.value).ok()?)?,
