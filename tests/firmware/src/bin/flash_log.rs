@@ -1,4 +1,4 @@
-//! The example `flash_log` on a device that a timer interrupt resets again and again, at any
+//! The example `flash_log` on a device that a timer interrupt resets repeatedly, at any
 //! instruction. Prints what was sealed, what was found after each reset, and each blob that is
 //! sent.
 #![no_std]
