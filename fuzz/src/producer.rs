@@ -320,7 +320,7 @@ struct Aggregator {
     now: Duration,
     waiting: BTreeMap<u32, Pushed>,
     next_token: u32,
-    /// The last token that was handed out for each hash key.
+    /// The last token that was sent for each hash key.
     handed_out: HashMap<HashKey, u32>,
 }
 

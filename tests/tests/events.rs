@@ -480,7 +480,7 @@ fn unusual_names_and_values_are_kept_in_every_shape() {
     }
 }
 
-/// Fields beside the aggregate are also copied to its user records.
+/// Fields next to the aggregate are also copied to its user records.
 #[test]
 fn unusual_names_and_values_are_kept_in_user_records() {
     let data = serde_json::to_string(&Base64(&reseal(b"\x0a\x01a\x1a\x05\x08\x00\x1a\x01x")));

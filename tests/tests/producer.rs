@@ -47,7 +47,7 @@ fn user_record(hash_key: u128) -> OwnedUserRecord {
         .with_tag("t", None)
 }
 
-/// Settings that send each user record at once, without rate limits.
+/// Settings that send each user record immediately, without rate limits.
 fn settings() -> ProducerSettings {
     ProducerSettings::new()
         .with_max_age(Duration::ZERO)

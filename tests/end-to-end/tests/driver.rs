@@ -32,7 +32,7 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Settings that send each user record in its own aggregate, at once.
+/// Settings that send each user record immediately, in its own aggregate.
 fn settings() -> ProducerSettings {
     ProducerSettings::new()
         .with_limits(Limits::new().with_max_count(1).unwrap())

@@ -114,7 +114,7 @@ impl NorFlash for Flash {
     }
 }
 
-/// Prints each blob at once, so that a reset does not split its line.
+/// Prints each blob in one call, so that a reset does not split its line.
 struct Console {
     line: [u8; "\nblob \n".len() + 2 * SECTOR_LEN],
     len: usize,
