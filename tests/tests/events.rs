@@ -186,7 +186,7 @@ fn a_missing_explicit_hash_key_stays_missing_and_keys_that_are_not_utf8_are_kept
 
 /// A `recordId` field in a Lambda record has no special meaning and is not moved.
 #[test]
-fn fields_of_transformations_stay_in_place_in_a_kinesis_record() {
+fn a_record_id_field_in_a_lambda_record_stays_in_place() {
     let message = b"\x0a\x01a\x1a\x05\x08\x00\x1a\x01x";
     let data = serde_json::to_value(Base64(&reseal(message))).unwrap();
     let record = json!({"kinesis": {"recordId": "in", "data": data}, "recordId": "beside"});

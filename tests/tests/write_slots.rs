@@ -119,7 +119,7 @@ proptest! {
 
 /// Uses explicit hash keys that all hash to 0, whatever the number of slots.
 #[test]
-fn chosen_keys_cost_a_bounded_number_of_comparisons() {
+fn keys_chosen_to_collide_cost_a_bounded_number_of_comparisons() {
     const HIGH: u128 = 0x9e37_79b9_7f4a_7c15 << 64;
     for slot_count in [1, 63, 64, 65, 1000, 4000] {
         let mut writer = writer(vec![0; 1 << 20], vec![WriteSlot::EMPTY; slot_count]);
