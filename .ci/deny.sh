@@ -19,7 +19,7 @@ else
 --hash=sha256:ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee"
     fi
 fi
-# Each workspace by the same rules. The Python package does not need all that is allowed.
+# Both workspaces have the same rules, but the Python package does not use every allowed licence.
 check() {
     cargo fetch --quiet --locked --manifest-path "$1"
     "$deny" --manifest-path "$1" --config deny.toml --locked --offline --log-level error \

@@ -44,6 +44,8 @@ PHRASES = {
     r"\bin vain\b": "without effect",
     r"\bwhat (is|was) known of\b": "the fields of",
     r"\bto be (had|said|taken)\b": "a verb with a subject",
+    r"\bnobody\b": "name who or what it is",
+    r"\bprotects that\b": "protects someone from something",
 }
 BANNED = [(re.compile(phrase, re.IGNORECASE), better) for phrase, better in PHRASES.items()]
 

@@ -1,4 +1,4 @@
-"""The scoreboard as charts and as tables.
+"""Shows the scoreboard as charts and as tables.
 
     cargo run --release -p kinesis-agg-benches --bin scoreboard -- --json > scores.json
     cargo run --release -p kinesis-agg-benches --bin scoreboard -- --json grid >> scores.json
@@ -20,8 +20,8 @@ import readme
 
 CHARTS = pathlib.Path(__file__).parent / "charts"
 
-# File, heading, and which scenarios by the start of their names. What is measured with fewer
-# lanes than the machine has, and growth, are for the terminal.
+# File, heading, and the start of the names of the scenarios. Scenarios with fewer lanes than
+# the machine has, and those of growth, are only shown in the terminal.
 PICTURES = [
     ("walk", "All user records, the digest known to be good", "walk "),
     ("verify", "All user records of one blob, with the digest", "verify "),
@@ -83,7 +83,7 @@ FRONT = [
     ),
 ]
 
-# The grid: what its metrics say, and how many cells each has.
+# The grid: the name of each metric in the table, and the number of cells.
 GRID = {
     "grid walk": "check and walk",
     "grid check": "check alone",
@@ -120,7 +120,8 @@ STYLE = """
 
 
 def read(lines):
-    """Scenarios in the order of the scoreboard: name, unit, our time, peers; the grid's scores."""
+    """Returns the scenarios in the order of the scoreboard (name, unit, our time, peers), and
+    the grid's scores."""
     scenarios, grid = {}, []
     for line in filter(str.strip, lines):
         score = json.loads(line)
@@ -143,9 +144,9 @@ def nanos(value):
 
 
 def picture(heading, scenarios, machine):
-    """Bars from the line of our time; a bar to the right is a slower peer."""
+    """Draws bars from the line of our time; a bar to the right is a slower peer."""
     ratios = [ratio for _, _, peers in scenarios.values() for _, _, ratio in peers]
-    # Of two: some room on both sides of 1, whatever the ratios.
+    # Powers of two, with some room on both sides of 1 for any ratios.
     low = min(-0.25, math.log2(min(ratios)) - 0.1)
     high = max(1, math.log2(max(ratios)) + 0.1)
     scale = (WIDTH - NAMES - RIGHT) / (high - low)
@@ -157,8 +158,8 @@ def picture(heading, scenarios, machine):
     out, grid, y = [], [], 74
     top = y
     for name, (unit, ours, peers) in scenarios.items():
-        told = f"{name}: kinesis-agg {nanos(ours)} per {unit}"
-        out.append(f'<text class="scenario" x="16" y="{y + 14}">{escape(told)}</text>')
+        title = f"{name}: kinesis-agg {nanos(ours)} per {unit}"
+        out.append(f'<text class="scenario" x="16" y="{y + 14}">{escape(title)}</text>')
         y += HEADING
         end = y + len(peers) * (BAR + GAP)
         for at, kind in ((x(2.0**power), "grid" if power else "one") for power in powers):
@@ -238,14 +239,15 @@ def front_table(scenarios, machine):
 
 
 def cell_of(score):
-    """The size of the data, and everything else that tells cells apart."""
+    """Returns the data size of a cell, and everything else that identifies it."""
     name = score["scenario"].removeprefix(score["metric"] + " ")
     data_len, rest = re.fullmatch(r"[\d,]+ x ([\d,]+) B, (.*)", name).groups()
     return int(data_len.replace(",", "")), rest
 
 
 def largest_step(scores):
-    """The largest ratio of our times in cells with neighbouring data sizes, and the larger cell."""
+    """Returns the largest ratio of our times in cells with neighbouring data sizes, and the
+    cell with more data."""
     cells = {cell_of(score): score for score in scores}
     order = sorted(cells, key=lambda cell: (cell[1], cell[0]))
     steps = []

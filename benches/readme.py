@@ -1,4 +1,4 @@
-"""The measured parts of README.md and benches/README.md.
+"""Writes the measured parts of README.md and benches/README.md.
 
     python3 benches/readme.py MARK < text
 

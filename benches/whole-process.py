@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""What users run today beside the command line of kinesis-agg.
+"""Compares the command line of kinesis-agg with the programs that users run today.
 
     benches/whole-process.py [--user-records N] [--runs N] [--readme --machine NAME]
 
-Whole processes, JSON lines in, JSON lines out, the same files for all. Installs
-aws_kinesis_agg and aws-kinesis-agg under the target directory. All have to find
-the same user records before anything is measured. They run in turns, one after
-the other, so that what else the machine does meets all; medians count. Prints
-the table of benches/README.md, and with --readme writes it there.
+Measures whole processes, which read and write JSON lines, all from the same files. Installs
+aws_kinesis_agg and aws-kinesis-agg in the target directory. Checks first that all return
+the same user records. They run in turns, so that other load on the machine affects all of
+them, and the medians are reported. Prints the table of benches/README.md, and with --readme
+writes it there.
 """
 
 import argparse
@@ -50,24 +50,24 @@ def install():
 
 
 def competitors():
-    """Name, command without its last word, what it has in the environment."""
+    """Yields name, command without its last word, and environment variables."""
     yield OUR_NAME, [OURS], {}
     ask = "from google.protobuf.internal import api_implementation as a; print(a.Type())"
-    for kind, told in [("upb", "protobuf in C"), ("python", "protobuf in Python")]:
+    for kind, title in [("upb", "protobuf in C"), ("python", "protobuf in Python")]:
         env = {WHICH_PROTOBUF: kind}
         asked = subprocess.run(
             [PYTHON, "-c", ask], env=os.environ | env, capture_output=True, text=True
         )
         if asked.stdout.strip() == kind:
-            yield f"Python, aws_kinesis_agg {PYTHON_MODULE}, {told}", [PYTHON, DRIVERS / "python.py"], env
+            yield f"Python, aws_kinesis_agg {PYTHON_MODULE}, {title}", [PYTHON, DRIVERS / "python.py"], env
         else:
-            print(f"no {told} here", file=sys.stderr)
+            print(f"{title} is not available here", file=sys.stderr)
     env = {"NODE_PATH": str(WORK / "node_modules")}
     yield f"Node, aws-kinesis-agg {NODE_MODULE}", ["node", DRIVERS / "node.js"], env
 
 
 def make_user_records(count, path):
-    """The same at every run."""
+    """Writes user records that are the same in every run."""
     with path.open("w") as lines:
         for n in range(count):
             key = str(uuid.UUID(bytes=hashlib.md5(b"%d" % (n * 7919 % KEYS)).digest()))
@@ -77,7 +77,7 @@ def make_user_records(count, path):
 
 
 def digest_of(lines):
-    """Of keys and data of the user records, whatever else stands there."""
+    """Returns a digest of the keys and data of the user records; ignores other fields."""
     digest = hashlib.sha256()
     for line in lines:
         user_record = json.loads(line)
@@ -96,11 +96,11 @@ def check(what, name, command, env, source, expected):
         output = taken_apart
     with output.open() as lines:
         if digest_of(lines) != expected:
-            sys.exit(f"{name}: {what} gives other user records")
+            sys.exit(f"{name}: {what} returns other user records")
 
 
 def measure(what, command, env, source):
-    """Seconds, processor's seconds, kilobytes at the peak."""
+    """Returns elapsed seconds, processor seconds, and peak memory in kilobytes."""
     # A child of this process would count this process's memory as its own.
     timed = ["/usr/bin/time", "-f", "%e %U %S %M", *command, what]
     with source.open() as stdin:
@@ -157,7 +157,7 @@ def main():
             elapsed, busy, peak = medians[what, name]
             our_elapsed, our_busy, _ = medians[what, OUR_NAME]
             if elapsed < SHORTEST:
-                sys.exit(f"{name}: {elapsed} s are too few to tell: more --user-records")
+                sys.exit(f"{name}: {elapsed} s are too short to measure: increase --user-records")
             times = "" if name == OUR_NAME else f", {elapsed / our_elapsed:.0f}x"
             rate = f"{args.user_records / elapsed:,.0f}{times}"
             cells.append(f"{rate}, {busy:.2f} s, {peak / 1024:.0f} MiB")

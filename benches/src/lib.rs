@@ -1,5 +1,5 @@
-//! Benchmarks of kinesis-agg against its alternatives: the same work on the same
-//! bytes, in one run.
+//! Benchmarks of kinesis-agg and its alternatives: the same work on the same bytes, in one
+//! run.
 //!
 //! [`scenarios`] is the table of what is measured. The scoreboard, the criterion
 //! benches, the instruction counts and the test that all contestants do the same

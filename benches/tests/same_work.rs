@@ -1,5 +1,5 @@
-//! All contestants of a scenario touch the same bytes. Protects the scoreboard from
-//! comparing us with a peer that does more or less work than we do.
+//! Checks that all contestants of a scenario process the same bytes. Protects the scoreboard
+//! from comparing us with a peer that does more or less work than we do.
 
 use kinesis_agg_benches::{Scenario, grid, scenarios};
 

@@ -83,21 +83,21 @@ impl<R: SharedData> SharedData for Arc<R> {
     }
 }
 
-/// Data of which nothing else is known.
+/// Data without keys and without a sequence number.
 impl EnclosingRecord for [u8] {
     fn data(&self) -> &[u8] {
         self
     }
 }
 
-/// Data of which nothing else is known.
+/// Data without keys and without a sequence number.
 impl EnclosingRecord for Vec<u8> {
     fn data(&self) -> &[u8] {
         self
     }
 }
 
-/// Data of which nothing else is known.
+/// Data without keys and without a sequence number.
 impl EnclosingRecord for Bytes {
     fn data(&self) -> &[u8] {
         self

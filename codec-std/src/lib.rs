@@ -48,13 +48,13 @@
 //!
 //! | A consumer that | uses |
 //! |---|---|
-//! | may see the hash keys of one shard only | [`Deaggregator::with_filter`] |
+//! | must see only the hash keys of its shard | [`Deaggregator::with_filter`] |
 //! | resumes in the middle of an aggregate | [`Deaggregator::resume_after`], [`Delivered::checkpoint`] |
 //! | must stop at a malformed aggregate | [`Delivered::checked`] |
 //! | sends user records to other threads | [`Delivered::into_owned`] |
 //! | keeps an iterator in a struct, or adds Kinesis records to it | [`Deaggregator::into_owned_deaggregated`] |
 //! | wants to see aggregates without user records, and what a filter leaves out | [`Deaggregator::with_observer`], [`Deaggregator::counters`] |
-//! | has several megabytes of Kinesis records at hand | [`Deaggregator::with_digests_ahead`], feature `simd` |
+//! | receives several megabytes of Kinesis records at once | [`Deaggregator::with_digests_ahead`], feature `simd` |
 //! | reads one batch with the default settings | [`deaggregate`] |
 //!
 //! After a reshard, an aggregate can be in a shard whose hash key range does not
@@ -84,9 +84,9 @@
 //! # }
 //! ```
 //!
-//! A program that sends by itself packs with [`RecordAggregator`], which returns
-//! an aggregate whenever one is full. A user record that no aggregate can hold
-//! is returned with the reason; nothing else changes.
+//! A program that sends Kinesis records itself uses a [`RecordAggregator`], which returns
+//! an aggregate whenever one is full. It returns a user record that no aggregate can hold,
+//! with the reason; nothing else changes.
 //!
 //! ```
 //! use kinesis_agg::{HashKey, OwnedUserRecord, RecordAggregator};
@@ -147,14 +147,14 @@
 //! With the feature `multilang`, a program is a record processor under the KCL's
 //! MultiLangDaemon, which distributes the shards of a stream over a fleet.
 //! [`docs::fleet`] compares that with Lambda and with reading shards by hand, and
-//! leads from the jar to the fleet.
+//! describes all steps from the jar to the fleet.
 //!
 //! # More
 //!
 //! - [`docs::migration`]: what you call in the Python, Node, Java and Go modules and in
 //!   the KCL, and what you call here.
 //! - [`docs::peers`]: what those programs can do, and where they fail.
-//! - [`docs::outcomes`]: what every input gets, why a record may not be aggregated, limits.
+//! - [`docs::outcomes`]: the outcome of every input, why a record may not be aggregated, limits.
 //! - [`docs::resharding`]: what `Producer` does so that a reshard loses nothing.
 //! - Examples: the README's cookbook lists all. In this crate: `lambda_kinesis`,
 //!   `lambda_time_window`, `lambda_firehose`, `lambda_analytics`, `replay` (an

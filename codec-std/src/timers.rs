@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_has_one_time_and_the_earliest_is_due_first() {
+    fn setting_a_timer_again_replaces_it_and_the_earliest_is_due_first() {
         let mut timers = Timers::new(3);
         assert_eq!((timers.next(), timers.due(Duration::MAX)), (None, None));
         timers.set(0, Some(ms(30)));

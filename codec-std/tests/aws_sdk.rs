@@ -1,5 +1,5 @@
-//! Converts from and to records of the SDK. Protects that no data is copied and
-//! that absent keys stay absent.
+//! Tests the conversions from and to types of the SDK. Protects consumers and producers from
+//! copies of the data, and from keys that the input does not have.
 
 use aws_sdk_kinesis::config::http::HttpResponse;
 use aws_sdk_kinesis::error::{ErrorMetadata, SdkError};
@@ -35,7 +35,7 @@ fn record(data: impl Into<Vec<u8>>, partition_key: Option<&str>) -> Record {
 }
 
 #[test]
-fn user_records_borrow_from_the_sdk_s_record() {
+fn user_records_borrow_from_the_sdk_record() {
     let blob = aggregate(OuterKey::default()).data().to_vec();
     let records = [
         record(blob, None),
@@ -59,7 +59,7 @@ fn user_records_borrow_from_the_sdk_s_record() {
 }
 
 #[test]
-fn a_record_gives_its_memory_away() {
+fn an_sdk_record_converts_to_a_kinesis_record_without_copying_its_data() {
     let record = record("plain", Some("p"));
     let memory = record.data().as_ref().as_ptr();
     let number = record.sequence_number().to_owned();
@@ -71,7 +71,7 @@ fn a_record_gives_its_memory_away() {
 }
 
 #[test]
-fn an_aggregate_becomes_an_entry_under_its_keys() {
+fn an_aggregate_converts_to_a_put_entry_with_its_keys() {
     for (outer_key, partition_key, explicit_hash_key) in [
         (OuterKey::FirstUserRecord, "key-0", None),
         (
@@ -95,7 +95,7 @@ fn an_aggregate_becomes_an_entry_under_its_keys() {
 }
 
 #[test]
-fn a_result_is_stored_only_with_shard_and_number_and_without_an_error_code() {
+fn a_put_result_is_stored_only_with_shard_and_sequence_number_and_no_error_code() {
     let full = PutRecordsResultEntry::builder()
         .shard_id("shardId-000000000001")
         .sequence_number("7");
@@ -133,7 +133,7 @@ fn listed(starting: &str, ending: &str, last_number: Option<&str>) -> ListedShar
 }
 
 #[test]
-fn a_shard_keeps_its_range_parents_and_end_and_a_bad_range_names_it() {
+fn a_listed_shard_converts_with_its_range_parents_and_state_or_a_range_error() {
     let largest = u128::MAX.to_string();
     let open = Shard::try_from(&listed("5", &largest, None)).unwrap();
     let range = open.hash_key_range();
@@ -153,9 +153,9 @@ fn a_shard_keeps_its_range_parents_and_end_and_a_bad_range_names_it() {
     }
 }
 
-/// Protects the producer's reactions, which depend on the kind of failure.
+/// Protects the producer, which handles each kind of failure differently.
 #[test]
-fn an_error_becomes_the_failure_that_its_code_and_status_stand_for() {
+fn an_sdk_error_maps_to_a_request_failure_by_its_code_and_status() {
     let failure = |code: &str, message: Option<&str>, status: u16| {
         let meta = ErrorMetadata::builder().code(code);
         let meta = match message {

@@ -59,7 +59,7 @@ fn states() -> [Protocol; 4] {
 fn receive(line: &str) -> Event {
     let results = states().map(|mut state| state.receive(line.as_bytes()));
     let mut events: Vec<_> = results.into_iter().flatten().collect();
-    let event = events.pop().expect("expected in no state");
+    let event = events.pop().expect("accepted in no state");
     // Unknown actions may also arrive before `initialize`.
     let is_known = !matches!(event, Event::Unknown { .. });
     assert_eq!(events.len(), usize::from(!is_known), "{line}");
@@ -74,7 +74,7 @@ fn records(line: &str) -> RecordBatch {
 }
 
 #[test]
-fn each_line_is_expected_in_one_state_and_means_what_it_says() {
+fn each_daemon_line_is_accepted_in_exactly_one_protocol_state() {
     for line in LINES {
         receive(line);
     }
@@ -107,7 +107,7 @@ fn each_line_is_expected_in_one_state_and_means_what_it_says() {
 }
 
 #[test]
-fn what_is_missing_is_unknown_and_no_number_is_too_long() {
+fn missing_fields_have_defaults_and_long_sequence_numbers_are_kept() {
     let number = "9".repeat(200);
     let line = format!(
         r#"{{"action":"processRecords","records":[{{"data":"","sequenceNumber":"{number}","approximateArrivalTimestamp":-1}}],"millisBehindLatest":-1}}"#
@@ -123,10 +123,10 @@ fn what_is_missing_is_unknown_and_no_number_is_too_long() {
     assert_eq!(record.approximate_arrival_timestamp(), Some(before));
 }
 
-/// Protects against panics on any input, against accepting a part of a line, and
-/// against state changes by a line that fails.
+/// Protects the runner from panics on any input, from lines that are accepted in part, and
+/// from invalid lines that change the state.
 #[test]
-fn every_prefix_and_every_damaged_byte_is_an_event_or_an_error_that_names_the_line() {
+fn every_truncated_or_changed_line_is_an_event_or_an_error_with_its_line_number() {
     for line in LINES {
         let line = line.as_bytes();
         let states = states().into_iter();
@@ -159,7 +159,7 @@ fn every_prefix_and_every_damaged_byte_is_an_event_or_an_error_that_names_the_li
 }
 
 #[test]
-fn a_malformed_line_says_which_and_where() {
+fn a_protocol_error_states_the_line_number_and_the_reason() {
     let mut protocol = Protocol::new();
     protocol.receive(INITIALIZE.as_bytes()).unwrap();
     protocol.complete().unwrap();
@@ -201,7 +201,7 @@ fn a_malformed_line_says_which_and_where() {
 }
 
 #[test]
-fn a_protocol_that_is_driven_wrongly_makes_no_line() {
+fn protocol_calls_in_the_wrong_state_are_rejected() {
     let [mut new, mut idle, mut ended, mut checkpoint] = states();
     for protocol in [&mut new, &mut idle, &mut checkpoint] {
         assert_eq!(protocol.complete(), Err(MisuseError::NotNow));
@@ -255,7 +255,7 @@ fn valid_aggregate() -> Vec<u8> {
 }
 
 #[test]
-fn what_the_kcl_did_not_take_apart_is_flagged() {
+fn a_record_that_the_kcl_could_not_deaggregate_is_flagged() {
     let valid = valid_aggregate();
     let mut other_digest = valid.clone();
     *other_digest.last_mut().unwrap() ^= 1;
@@ -368,7 +368,7 @@ fn rejected(exception: &str) -> String {
 }
 
 #[test]
-fn a_whole_life_is_answered_call_by_call() {
+fn the_runner_answers_every_line_from_initialize_to_shard_ended() {
     let (result, calls, output) = run_with(
         Runner::new(),
         |records, checkpointer| {
@@ -411,7 +411,7 @@ thread_local! {
 }
 
 #[test]
-fn a_checkpoint_is_tried_again_after_growing_pauses_up_to_a_bound() {
+fn throttled_checkpoints_are_retried_after_growing_bounded_pauses() {
     let throttled = rejected("ThrottlingException");
     let dependency = rejected("KinesisClientLibDependencyException");
     let runner = Runner::new().with_sleep(|pause| PAUSES.with_borrow_mut(|all| all.push(pause)));
@@ -454,7 +454,7 @@ fn a_checkpoint_is_tried_again_after_growing_pauses_up_to_a_bound() {
 }
 
 #[test]
-fn each_rejection_has_its_type_and_is_not_tried_again() {
+fn other_checkpoint_rejections_are_typed_and_not_retried() {
     let on_records: OnRecords = |records, checkpointer| {
         for reason in [
             CheckpointRejection::Shutdown,
@@ -488,7 +488,7 @@ fn each_rejection_has_its_type_and_is_not_tried_again() {
 /// Protects the daemon's other shards: once another worker holds the lease, an
 /// error of the processor must not end the process.
 #[test]
-fn an_error_after_a_lost_lease_does_not_end_the_process() {
+fn a_processor_error_after_a_lost_lease_does_not_end_the_process() {
     let shutdown = rejected("ShutdownException");
     let on_records: OnRecords = |_, checkpointer| Ok(checkpointer.checkpoint()?);
     let lines = [INITIALIZE, RECORDS, &shutdown, r#"{"action":"leaseLost"}"#];

@@ -51,13 +51,13 @@ impl Digest {
     }
 }
 
-/// Bytes of an MD5 block.
+/// Length of an MD5 block, in bytes.
 const BLOCK_LEN: usize = 64;
-/// Bytes of the last block that precede the length.
+/// Number of bytes that precede the length in the last block.
 const PADDED_LEN: usize = BLOCK_LEN - size_of::<u64>();
 
-/// Counts the bytes of a slice or of a blob. Unless pointers have 64 bits, a slice has fewer
-/// than 2^31 bytes; and the size limit of a blob is a `u32`.
+/// A number of bytes in a slice or in a blob. 32 bits are enough on targets whose pointers are
+/// shorter than 64 bits: a slice has fewer than 2^31 bytes there, and a blob's limit is a `u32`.
 #[cfg(target_pointer_width = "64")]
 type Len = u64;
 #[cfg(not(target_pointer_width = "64"))]
@@ -65,7 +65,7 @@ type Len = u32;
 
 /// A digest of bytes that arrive piece by piece.
 ///
-/// The MD5 crate has such a type, too, but that needs twice the stack.
+/// The MD5 crate has such a type, too, but it needs twice as much stack.
 #[derive(Clone, Debug)]
 pub(crate) struct RunningDigest {
     state: [u32; 4],
@@ -172,10 +172,10 @@ mod tests {
 
     use super::*;
 
-    /// Lengths on both sides of every edge of two blocks, in one piece and in
+    /// Tests all lengths up to 200 bytes, which is more than three blocks, in one piece and in
     /// two.
     #[test]
-    fn every_length_in_any_pieces_gives_the_crates_own_digest() {
+    fn a_running_digest_equals_the_md5_crate_for_every_length_and_split() {
         let bytes: [u8; 200] = core::array::from_fn(|place| place.to_le_bytes()[0]);
         let mut running = RunningDigest::START;
         for len in 0..=bytes.len() {

@@ -191,7 +191,7 @@ pub enum EncodeError {
     /// [`Limits::max_size`](crate::Limits::max_size) is the limit, they
     /// include the outer partition key.
     Full {
-        /// Bytes needed, with what is in the aggregate already.
+        /// Bytes needed, including those already in the aggregate.
         needed: u32,
         /// Bytes allowed: the buffer's length or the size limit.
         limit: u32,
@@ -387,14 +387,14 @@ impl fmt::Display for HashKeyError {
     }
 }
 
-/// Why a user record that was read cannot become one to be written.
+/// Why a user record that was read cannot be converted into one to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum RewriteError {
     /// The partition key is not UTF-8.
     PartitionKeyNotUtf8 {
-        /// Offset of the first byte of the key that is not.
+        /// Offset of the first byte of the key that is not valid UTF-8.
         offset: usize,
     },
     /// The explicit hash key is not a hash key.

@@ -29,7 +29,7 @@ impl HashKey {
     /// The highest hash key.
     pub const MAX: Self = Self(u128::MAX);
 
-    /// Makes the hash key of this number.
+    /// Creates the hash key with this number.
     #[must_use]
     pub const fn new(number: u128) -> Self {
         Self(number)
@@ -129,8 +129,9 @@ impl HashKey {
     }
 }
 
-/// Returns the number of eight digits, the first one in the lowest byte. Joins neighbours three
-/// times, into numbers of twice the digits in lanes of twice the bits.
+/// Returns the number that eight digits form, the first one in the lowest byte. Combines
+/// neighbouring lanes three times; each time, lanes have twice the bits and hold twice the
+/// digits.
 fn of_eight_digits(digits: u64) -> u64 {
     let pairs = (digits & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul((10 << 8) + 1) >> 8;
     let fours = (pairs & 0x00ff_00ff_00ff_00ff).wrapping_mul((100 << 16) + 1) >> 16;
@@ -138,7 +139,7 @@ fn of_eight_digits(digits: u64) -> u64 {
 }
 
 impl From<Digest> for HashKey {
-    /// Makes the hash key of a partition key from the key's digest.
+    /// Converts the digest of a partition key to its hash key.
     fn from(digest_of_partition_key: Digest) -> Self {
         Self(u128::from_be_bytes(digest_of_partition_key.to_bytes()))
     }
@@ -198,7 +199,7 @@ type Word = u32;
 const HALF_BITS: u32 = Word::BITS / 2;
 const HALF_LEN: usize = size_of::<Word>() / 2;
 
-/// Digits of a group, as many as fit in half a word; and ten to that power.
+/// Digits in a group, as many as fit in half a word, and ten to that power.
 const GROUP_LEN: usize = if HALF_LEN == 4 { 9 } else { 4 };
 const BASE: Word = if HALF_LEN == 4 { 1_000_000_000 } else { 10_000 };
 /// Number of groups that 2^128 - 1 needs.
@@ -293,7 +294,7 @@ impl HashKeyRange {
         ending_hash_key: HashKey::MAX,
     };
 
-    /// Makes the range from `starting_hash_key` to `ending_hash_key`, both
+    /// Creates the range from `starting_hash_key` to `ending_hash_key`, both
     /// included.
     ///
     /// # Errors
@@ -338,7 +339,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decimal_is_that_of_the_number() {
+    fn hash_keys_print_and_parse_like_u128() {
         let mut number = 1_u128;
         loop {
             for near in [number - 1, number, number.wrapping_neg()] {
@@ -353,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn every_power_of_ten_and_its_neighbours_read_back() {
+    fn hash_keys_around_powers_of_ten_round_trip_through_decimal() {
         let mut number = 1_u128;
         for _ in 0..MAX_HASH_KEY_DECIMAL_LEN {
             for near in [number - 1, number, number + 1] {
@@ -372,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_takes_a_plus_and_zeros_and_nothing_else() {
+    fn from_decimal_accepts_one_plus_and_leading_zeros_and_rejects_other_bytes() {
         use HashKeyError::{Empty, NotADigit, OutOfRange};
         let cases: &[(&str, Result<u128, HashKeyError>)] = &[
             ("0", Ok(0)),
@@ -401,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_producer_may_add_white_space_around() {
+    fn from_str_trims_ascii_white_space() {
         for (text, expected) in [
             (" 7", Ok(7)),
             ("\t+007\r\n", Ok(7)),
@@ -414,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ends_are_in_the_range() {
+    fn a_hash_key_range_contains_both_of_its_ends() {
         let key = HashKey::new;
         assert!(HashKeyRange::FULL.contains(HashKey::MIN));
         assert!(HashKeyRange::FULL.contains(HashKey::MAX));

@@ -21,7 +21,7 @@ use core::str::{self, Utf8Error};
 pub struct KeyBytes<'buf>(&'buf [u8]);
 
 impl<'buf> KeyBytes<'buf> {
-    /// Makes a key of these bytes.
+    /// Creates a key from these bytes.
     #[must_use]
     pub const fn new(bytes: &'buf [u8]) -> Self {
         Self(bytes)

@@ -90,9 +90,9 @@
 //!
 //! Without the feature `fast`, reading and writing take less code and more time. Here, the
 //! buffer takes 1 KiB and the stack 0.6 KiB, which leaves 14 KiB for the link: enough for a
-//! UART, a radio or a modem that does TLS, seldom for TLS on the device. The only partition
-//! key is the device's name: then every aggregate is in the right shard, however many shards
-//! the stream has.
+//! UART, a radio or a modem that does TLS, seldom for TLS on the device. With the device's name
+//! as the only partition key, every aggregate is in the right shard, however many shards the
+//! stream has.
 //!
 //! ```
 //! # #[cfg(feature = "embedded-io")] {
@@ -154,7 +154,7 @@
 //! ## Which writer
 //!
 //! Measured on a Cortex-M3 (`opt-level = "s"`, LTO, without `fast`), in bytes. Text does
-//! not include MD5, which has 2.5 kB; stack includes it.
+//! not include MD5, which takes 2.5 kB; stack includes it.
 //!
 //! | | For | Text | Stack | Memory |
 //! |---|---|---|---|---|
@@ -164,7 +164,7 @@
 //! | `AsyncStreamWriter` | the same, into an asynchronous device | 2950 | | 128, and 188 for a future |
 //! | [`parse`] and all user records | reading | 2304 | 568 | slots, on the stack |
 //!
-//! Logging with `defmt` what these return adds 0.4 kB of text and no function of
+//! Logging their return values with `defmt` adds 0.4 kB of text and no function of
 //! [`core::fmt`].
 //!
 //! The stack for reading is that of a program that iterates in a separate function. In the
@@ -217,8 +217,8 @@
 //! | reading | [`ReadSlot`], 4 bytes | the same | a look-up takes up to ceil(keys / slots) steps |
 //!
 //! No user record is rejected, lost or changed for lack of slots, and lent slots may hold
-//! anything. [`KeySlots`] says how many are useful with many keys. A device with one key
-//! can lend a single slot:
+//! anything. [`KeySlots`] describes how many slots are useful with many keys. A device with
+//! one key can lend a single slot:
 //!
 //! ```
 //! use kinesis_agg_codec::{AggregateWriter, KeySlots, WriteSlot};
@@ -230,7 +230,7 @@
 //!
 //! ## When the aggregate is full
 //!
-//! A push succeeds or changes nothing. The error says what to do:
+//! A push succeeds or changes nothing. The error determines what to do:
 //!
 //! | Error | [`EncodeError::is_full`] | What helps |
 //! |---|---|---|

@@ -3,28 +3,28 @@
 
 use crate::error::LimitError;
 
-/// Bytes of the magic at the start of a blob.
+/// Length of the magic at the start of a blob, in bytes.
 ///
 /// Source: the KPL's aggregation format document.
 pub const MAGIC_LEN: usize = 4;
 
-/// Bytes of the MD5 digest at the end of a blob.
+/// Length of the MD5 digest at the end of a blob, in bytes.
 ///
 /// Source: the KPL's aggregation format document.
 pub const DIGEST_LEN: usize = 16;
 
-/// Bytes that the frame adds to the message: magic and digest.
+/// Length that the frame (magic and digest) adds to the message, in bytes.
 ///
 /// A blob of this length or shorter is not aggregated (KCL behaviour).
 pub const FRAME_LEN: u32 = 20;
 const _: () = assert!(FRAME_LEN == 20 && MAGIC_LEN + DIGEST_LEN == 20);
 
-/// Bytes of the longest varint.
+/// Length of the longest varint, in bytes.
 ///
 /// Source: protobuf encoding.
 pub const MAX_VARINT_LEN: u8 = 10;
 
-/// Bytes of the longest field tag.
+/// Length of the longest field tag, in bytes.
 ///
 /// Source: the C++ protobuf runtime; a tag is a 32-bit number.
 pub const MAX_TAG_LEN: u8 = 5;
@@ -36,13 +36,13 @@ pub const MAX_TAG_LEN: u8 = 5;
 /// the default recursion limit of the protobuf runtimes.
 pub const MAX_NESTING: usize = 100;
 
-/// UTF-16 code units of the longest partition key that is written.
+/// Length of the longest partition key that is written, in UTF-16 code units.
 ///
 /// Source: the KPL's front end; the service says "256 characters". Longer keys
 /// are read.
 pub const MAX_PARTITION_KEY_UTF16_LEN: usize = 256;
 
-/// Bytes of the longest hash key in decimal: the digits of 2^128 - 1.
+/// Length of the longest hash key in decimal, in bytes: the digits of 2^128 - 1.
 pub const MAX_HASH_KEY_DECIMAL_LEN: usize = 39;
 
 /// The default size limit of a Kinesis record, in bytes: data plus partition key.

@@ -1,6 +1,6 @@
-//! Parses arbitrary bytes. The outcome (plain, aggregated or malformed) must be the
-//! one that the format requires, the same each time, and the content of an
-//! aggregate must survive being written again.
+//! Parses arbitrary bytes. The outcome (plain, aggregated or malformed) must be the one that
+//! the format requires, and the same each time. The content of an aggregate must stay the
+//! same when it is written again.
 
 use arbitrary::{Arbitrary as _, Unstructured};
 use kinesis_agg_codec::{
@@ -16,8 +16,8 @@ use crate::message::Message as MadeUp;
 use crate::reference::Message;
 use crate::{hash_key, reference};
 
-/// Checks a blob. If the first byte is 0, the rest is the blob; otherwise the input
-/// stands for a message, see [`message_of`], that is framed with its correct digest.
+/// Checks a blob. If the first byte is 0, the rest is the blob; otherwise the input encodes
+/// a message, see [`message_of`], that is framed with its correct digest.
 pub fn check(input: &[u8]) {
     match input {
         [0, blob @ ..] => check_blob(blob),
@@ -25,8 +25,8 @@ pub fn check(input: &[u8]) {
     }
 }
 
-/// Returns the message that `input` stands for: if its first byte is even, the rest
-/// as is, and otherwise a message that is made up field by field.
+/// Returns the message that `input` encodes: if its first byte is even, the rest of the
+/// input, otherwise a message that is generated field by field.
 #[must_use]
 pub fn message_of(input: &[u8]) -> Vec<u8> {
     match input.split_first() {

@@ -9,7 +9,7 @@ use crate::explained::{Explained, repair};
 use crate::peers::{PEERS, Peer, Verdict};
 use crate::{decode, reference};
 
-/// Checks the message that the input stands for, see [`decode::message_of`].
+/// Checks the message that the input encodes, see [`decode::message_of`].
 pub fn check(input: &[u8]) {
     drop(explanations(input));
 }

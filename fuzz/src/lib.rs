@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn every_target_accepts_its_kept_corpus() {
+    fn every_fuzz_target_passes_on_its_kept_corpus() {
         for &(target, check) in TARGETS {
             for (name, input) in corpus(target) {
                 println!("{target}/{name}");
@@ -91,7 +91,7 @@ mod tests {
     /// Reads shards made from random bytes, without a fuzzer.
     #[cfg(feature = "std")]
     #[test]
-    fn the_consumer_accepts_random_bytes() {
+    fn the_consumer_target_passes_on_random_bytes() {
         let mut random = kinesis_agg_tests::fixtures::SplitMix64(7);
         for len in 0..1_500_usize {
             let input: Vec<u8> = (0..len).map(|_| random.next().to_le_bytes()[0]).collect();
@@ -102,7 +102,7 @@ mod tests {
     /// Protects the differential target: an explanation that no input needs could
     /// hide a bug.
     #[test]
-    fn every_explanation_is_needed_by_the_kept_corpus() {
+    fn every_explained_peer_difference_occurs_in_the_kept_corpus() {
         let mut needed: Vec<_> = corpus("differential")
             .iter()
             .flat_map(|(_, input)| differential::explanations(input))

@@ -1,5 +1,5 @@
-//! What a record processor answers to whatever a daemon sends, against the lines
-//! as general JSON.
+//! Runs a record processor on arbitrary lines from a daemon, and compares its answers and what
+//! it received with the lines, parsed as general JSON.
 
 use std::cell::RefCell;
 use std::num::NonZeroU32;
@@ -12,7 +12,7 @@ use kinesis_agg::multilang::{
 };
 use serde_json::Value;
 
-/// Writes down what it is given, and checkpoints as the input has it.
+/// Records what it receives, and checkpoints where the input says so.
 struct Processor<'a> {
     seen: &'a RefCell<Vec<Seen>>,
     choices: u8,
@@ -92,13 +92,13 @@ const CALLS: [&str; 5] = [
     "shutdownRequested",
 ];
 
-/// A byte of choices, then the lines of a daemon.
+/// Checks an input: a byte of choices, then the lines of a daemon.
 pub fn check(input: &[u8]) {
     let Some((&choices, lines)) = input.split_first() else {
         return;
     };
-    // A line with a fault in a field that nobody reads passes, but has no general
-    // reading to compare with.
+    // A line with a fault in a field that the runner does not read is accepted, but the
+    // general parser rejects it, so there is nothing to compare with.
     let mut understood = 0;
     let sent: Vec<Value> = lines
         .split_inclusive(|&byte| byte == b'\n')
@@ -114,7 +114,7 @@ pub fn check(input: &[u8]) {
     }
 }
 
-/// The result, what the processor saw, and the lines to the daemon.
+/// Returns the result, what the processor received, and the lines to the daemon.
 fn run(choices: u8, lines: &[u8]) -> (Result<(), RunError>, Vec<Seen>, String) {
     let seen = RefCell::new(Vec::new());
     let processor = Processor {
@@ -134,7 +134,7 @@ fn run(choices: u8, lines: &[u8]) -> (Result<(), RunError>, Vec<Seen>, String) {
 
 fn compare(choices: u8, lines: &[u8], sent: &[Value]) {
     let (result, seen, output) = run(choices, lines);
-    // What the processor saw is what the lines say.
+    // The processor received what the lines contain.
     let calls: Vec<_> = sent
         .iter()
         .filter(|line| line["action"] != "checkpoint")
@@ -156,8 +156,8 @@ fn compare(choices: u8, lines: &[u8], sent: &[Value]) {
         }
     }
 
-    // Each call but the last has one answer, in order; the last has one if all
-    // went well. An end of a shard has a checkpoint before its answer.
+    // Each call but the last has one answer, in order; the last one has an answer if it
+    // succeeded. The answer to `shardEnded` follows a checkpoint.
     let mut is_checkpointed = false;
     let mut answered = 0;
     for line in output.lines() {

@@ -4,8 +4,8 @@
 //! sharded aggregator alone, which must not lose user records either.
 //!
 //! The checks identify user records by their tokens, which their data starts with,
-//! and know the shards from [`World`], which the input controls. From the producer
-//! they use only what it hands out.
+//! and know the shards from [`World`], which the input controls. From the producer they
+//! use only requests and events.
 
 use core::slice;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -320,7 +320,7 @@ struct Aggregator {
     now: Duration,
     waiting: BTreeMap<u32, Pushed>,
     next_token: u32,
-    /// The last token that was handed out for each hash key.
+    /// The last token that was sent for each hash key.
     handed_out: HashMap<HashKey, u32>,
 }
 
@@ -442,7 +442,7 @@ impl Aggregator {
         let mut hash_keys = Vec::new();
         for (token, read) in tokens.into_iter().zip(&read) {
             let pushed = self.waiting.remove(&token);
-            let pushed = pushed.expect("a token that waits and is handed out only once");
+            let pushed = pushed.expect("a waiting user record that is in one aggregate only");
             check_read(read, &pushed.user_record);
             let hash_key = pushed.hash_key();
             assert!(range.contains(hash_key), "an aggregate spans two shards");
@@ -624,7 +624,7 @@ impl Core {
             Err(rejected) => {
                 assert_eq!((rejected.user_record, rejected.token), (user_record, token));
                 if matches!(rejected.reason, RejectionReason::BufferFull { .. }) {
-                    assert!(!self.open.is_empty(), "an empty buffer is full");
+                    assert!(!self.open.is_empty(), "an empty buffer rejected as full");
                 }
             }
         }
@@ -816,7 +816,7 @@ impl Core {
                 self.now = self.now.max(at.expect("a timeout while user records wait"));
             }
         }
-        panic!("user records do not end: {:?}", self.open.keys());
+        panic!("user records without an outcome: {:?}", self.open.keys());
     }
 
     /// Checks that, after all pauses, user records that have ended do not block new

@@ -1,4 +1,4 @@
-"""Checks `law.py` against what real programs did, as the fixtures recorded it."""
+"""Compares `law.py` with the output of real programs that the fixtures recorded."""
 
 import collections
 import hashlib
@@ -8,7 +8,7 @@ import law
 
 
 def of_kcl(line):
-    """The KCL's user records; it shows no tags."""
+    """The KCL's user records, which have no tags."""
     return [
         [
             record["partition_key"].encode().hex(),

@@ -1,9 +1,9 @@
 """Generates the case files of the conformance suite.
 
 `generate.py` writes `cases/`; `generate.py --check` fails if a file there differs. The
-same seed gives the same bytes. The outcome of a case follows from the parts that it is
-made of (`parts.py`), and `law.py`, which sees only the bytes, has to agree. Only for the
-rule `mutated` is the outcome that of `law.py` alone.
+same seed gives the same bytes. The generator derives the outcome of a case from the parts
+that it built the message from (`parts.py`), and `law.py`, which sees only the bytes, must
+come to the same outcome. For the rule `mutated`, only `law.py` determines the outcome.
 """
 
 import itertools
@@ -34,7 +34,7 @@ class Numbered:
 def decode_case(case, rule, blob, expected, also=()):
     found = law.decode(blob)
     if found != expected:
-        sys.exit(f"{rule} {also}: made as {expected}, read as {found}: {blob.hex()}")
+        sys.exit(f"{rule} {also}: the parts demand {expected}, law.py found {found}: {blob.hex()}")
     return case(rule, also, hex=blob.hex(), **expected)
 
 

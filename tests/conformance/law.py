@@ -1,9 +1,9 @@
-"""The law of the format in plain Python, written to be read next to its text.
+"""The rules of the format in plain Python.
 
 `decode(blob)` returns what a reader must return for a blob, `encode(user_records)` what a
 writer must write for user records. It is slow and has no dependencies. It was written from
-the rules and shares no code with the crates or with `generate.py`, so that an error in
-one shows as a difference.
+the rules and shares no code with the crates or with `generate.py`, so that an error in any
+of them causes a difference.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ VARINT, FIXED64, LEN, START_GROUP, END_GROUP, FIXED32 = range(6)
 
 
 class Malformed(Exception):
-    """A fault of the message: its kind, and where in the blob."""
+    """A fault of the message: its kind, and its offset in the blob."""
 
     def __init__(self, kind, offset):
         super().__init__(f"{kind} at byte {offset}")
@@ -51,7 +51,7 @@ def _user_records(blob, start, end):
     partition_keys, hash_keys, records = [], [], []
     for tag_offset, number, wire_type, value in _fields(blob, start, end, nesting=0):
         if wire_type != LEN:
-            continue  # Known or not: another wire type is an unknown field.
+            continue  # A field with another wire type is unknown, even if its number is known.
         if number == 1:
             partition_keys.append(blob[slice(*value)])
         elif number == 2:
@@ -123,7 +123,7 @@ def _value(blob, tag_offset, number, wire_type, at, end, nesting):
         return value & (1 << 64) - 1, at  # Spare bits of the tenth byte are dropped.
     if wire_type == LEN:
         length, at = _varint(blob, tag_offset, at, end, MAX_VARINT_LEN)
-        if length > end - at:  # Never more than 32 bits: no blob is so long.
+        if length > end - at:  # Includes lengths of more than 32 bits: no blob is so long.
             raise Malformed("length", tag_offset)
         return (at, at + length), at + length
     if wire_type in (FIXED64, FIXED32):

@@ -1,6 +1,6 @@
-"""Messages as parts whose meaning is known, and what a reader must return for them.
+"""Messages built from parts, and what a reader must return for them.
 
-Nothing here reads bytes: the outcome follows from the parts.
+Nothing here parses bytes: the expected outcome is derived from the parts.
 """
 
 import hashlib
@@ -66,8 +66,8 @@ class Skipped:
 
 
 class Fault(Skipped):
-    """Bytes at which reading ends, `place` bytes into them or at the end of the message
-    that encloses them."""
+    """Malformed bytes. The offset of the fault is `place` bytes into them, or the end of the
+    enclosing message."""
 
     END = -1
 
@@ -90,7 +90,7 @@ class Value:
     }
 
     def __init__(self, name, value, spare_tag=0, spare_number=0, raw=None):
-        """`raw` is a number as it is written."""
+        """`raw` holds the encoded bytes of the number."""
         number, wire_type = self.FIELDS[name]
         self.name, self.value, self.raw = name, value, raw
         self.encoded = varint(number << 3 | wire_type, spare_tag)
@@ -101,7 +101,7 @@ class Value:
 
 
 class Message:
-    """A record, or a tag of one: a message inside another."""
+    """A message inside another: a record, or a tag of a record."""
 
     NUMBERS = {"record": 3, "tag": 4}
     REQUIRED = {"record": ["index", "data"], "tag": ["tag_key"]}

@@ -1,10 +1,10 @@
-"""Runs other programs on the conformance cases and keeps what they answer.
+"""Runs other programs on the conformance cases and stores their answers.
 
     peers.py [--check] [PEER...]
 
-Runs the named peers (`peers.sh` installs them), writes what they answer to `answers/` and
-the tables in `codec-std/PEERS.md` from there. With `--check` nothing is written: it fails
-if a peer or the tables differ from what is kept.
+Runs the named peers (`peers.sh` installs them), writes their answers to `answers/`, and
+writes the tables in `codec-std/PEERS.md` from all stored answers. With `--check`, writes
+nothing, and fails if an answer or the tables differ from what is stored.
 """
 
 import base64
@@ -68,7 +68,7 @@ PEERS = {
 
 
 def answers_of(peer):
-    """Runs a peer. Returns its verdicts, the cases that fail grouped by verdict."""
+    """Runs a peer. Returns the cases that it fails, grouped by verdict."""
     title, decode, encode, without = PEERS[peer]
     verdicts, status = run.decode(decode, without)
     if status:
@@ -88,7 +88,7 @@ def summary(verdicts):
 
 
 def recorded(column):
-    """The same for the answers that the fixtures recorded of a peer."""
+    """Returns the same for a peer's answers that the fixtures recorded."""
     verdicts = []
     for line, case in zip(
         (line for line in fixtures.lines("decode.jsonl") if line["input_hex"]), fixtures.decode_cases()
@@ -120,7 +120,7 @@ def recorded_lines(case, answer):
 
 
 def key_of(name, record):
-    """A key as the contract has it; the fixtures hold one that is not UTF-8 in hex, too."""
+    """Returns a key in the form that run.py reads. In the fixtures, a key that is not UTF-8 is in hex."""
     recorded_name = {"partitionKey": "partition_key", "explicitHashKey": "explicit_hash_key"}[name]
     if encoded := record.get(f"{recorded_name}_hex"):
         return {f"{name}Base64": base64.b64encode(bytes.fromhex(encoded)).decode()}
@@ -180,7 +180,7 @@ def recorded_table():
 
 
 def page():
-    """The page with its tables made from the kept answers."""
+    """Returns PEERS.md with its tables made from the stored answers."""
     kept = [json.loads((HERE / "answers" / f"{peer}.json").read_text()) for peer in PEERS]
     columns = {answers["peer"]: answers for answers in kept}
     parts = [
@@ -214,13 +214,13 @@ def main():
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
         elif path.read_text() != text:
-            sys.exit(f"{peer} answers otherwise than {path.name} says")
-        print(f"{peer}: {'as kept' if check else 'kept'}")
+            sys.exit(f"{peer}: answers differ from {path.name}")
+        print(f"{peer}: {'unchanged' if check else 'stored'}")
     text = page()
     if not check:
         PAGE.write_text(text)
     elif PAGE.read_text() != text:
-        sys.exit(f"the tables in {PAGE.name} are not those of the kept answers: run peers.py")
+        sys.exit(f"the tables in {PAGE.name} differ from the stored answers: run peers.py")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Runs a program on the conformance cases and says where it departs from the rules.
+"""Runs a program on the conformance cases and reports where it does not follow the rules.
 
     run.py --decode 'kinesis-agg deaggregate --from hex' --encode 'kinesis-agg aggregate'
 
@@ -41,7 +41,7 @@ def run(command, given, timeout=600):
     ended = subprocess.run(
         shlex.split(command), input=given.encode(), capture_output=True, timeout=timeout, check=False
     )
-    # Not splitlines: a string of JSON may hold U+2028.
+    # Not splitlines, which would also split at U+2028 inside a JSON string.
     lines = ended.stdout.decode().split("\n")
     return [json.loads(line) for line in lines if line.strip()], ended.returncode
 
@@ -50,7 +50,7 @@ def run(command, given, timeout=600):
 
 
 def judge_decode(case, lines, without=(), kinds=None):
-    """Returns "ok", or in a few words how the lines for a blob differ from its outcome."""
+    """Returns "ok", or a few words on how the lines for a blob differ from its outcome."""
     user_records = [line for line in lines if line["aggregated"]]
     others = [line for line in lines if not line["aggregated"]]
     refused = any(line.get("reason") == "malformed" for line in others)
@@ -117,7 +117,7 @@ def judge_user_records(case, user_records, others, refused, without):
 
 
 def field(line, name):
-    """Returns the bytes of a text field as hex: as text, or in base64 where it is none."""
+    """Returns the bytes of a text field in hex. Text that is not UTF-8 is in base64."""
     if line.get(name) is not None:
         return line[name].encode("utf-8", "surrogatepass").hex()
     encoded = line.get(name + "Base64")
@@ -147,12 +147,12 @@ def data_of(data):
 
 
 def judge_encode(case, aggregates, status, without=()):
-    """Returns "ok", or in a few words how the aggregates differ from the expected ones."""
+    """Returns "ok", or a few words on how the aggregates differ from the expected ones."""
     rejected = status != 0 or any("rejected" in line for line in aggregates)
     blobs = [base64.b64decode(line["data"]) for line in aggregates if "data" in line]
     if "wrapping" in without and case.get("aggregates") and len(blobs) == len(case["user_records"]) == 1:
         if blobs[0] == data_of(case["user_records"][0][2]):
-            return "ok"  # As the KPL does.
+            return "ok"  # The KPL does the same.
     outcomes = [law.decode(blob) for blob in blobs]
     if not all("user_records" in outcome for outcome in outcomes):
         return "not an aggregate"
@@ -225,7 +225,7 @@ def encode(command, without=()):
 
 
 def by_rule(verdicts):
-    """Returns for each rule its cases and how many got each verdict."""
+    """Returns the number of cases of each rule, and how many of them got each verdict."""
     rules = {}
     for rule, _, verdict in verdicts:
         counts = rules.setdefault(rule, {})

@@ -1,4 +1,5 @@
-"""The runner passes a program that follows the rules and names what each other one does."""
+"""Tests the runner: a program that follows the rules passes, and each kind of wrong answer
+gets its verdict."""
 
 import base64
 import unittest
@@ -45,7 +46,7 @@ class Reading(unittest.TestCase):
     def verdicts(self, pairs, change):
         return {run.judge_decode(case, change(lines_of(case, outcome))) for case, outcome in pairs}
 
-    def test_the_law_passes(self):
+    def test_a_program_that_follows_the_rules_passes(self):
         every = [*self.plain, *self.malformed, *self.aggregated, *self.empty]
         self.assertGreater(len(every), 1800)
         self.assertEqual(self.verdicts(every, lambda lines: lines), {"ok"})
@@ -117,13 +118,13 @@ class Writing(unittest.TestCase):
         self.assertEqual(self.verdict(case, outer="c"), "another outer key")
         self.assertEqual(self.verdict(case, status=1), "rejected")
 
-    def test_what_no_aggregate_may_hold(self):
+    def test_an_invalid_user_record_must_be_rejected(self):
         case = {"user_records": [("a", None, "01"), ("", None, "02")], "rejected": 1}
         self.assertEqual(self.verdict(case, [("a", None, b"\1")], status=1), "ok")
         self.assertEqual(self.verdict(case, [("a", None, b"\1")]), "lost")
         self.assertEqual(self.verdict(case, [("a", None, b"\1"), ("b", None, b"\2")], status=1), "written")
 
-    def test_the_size_of_aggregates(self):
+    def test_aggregates_must_not_be_too_large(self):
         case = self.case(("k", None, [1, 600_000]), ("k", None, [2, 600_000]))
         self.assertEqual(len(case["aggregates"]), 2)
         self.assertEqual(self.verdict(case), "too large")

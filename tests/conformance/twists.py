@@ -1,4 +1,4 @@
-"""What can be done to a valid message: twists that keep it valid, and faults."""
+"""Changes to a valid message: twists, which keep it valid, and faults, which do not."""
 
 from parts import Fault, Message, Skipped, Value, group, seal, tag, varint
 
@@ -161,7 +161,7 @@ TOO_LONG = b"\x80" * 10 + b"\x00"
 
 
 def faults(random, level):
-    """Returns the ways in which bytes are no field of that level, by rule."""
+    """Returns the faults that a field can have at that level, by rule."""
     depth = 100 - NESTING[level]
     number = random.pick(UNKNOWN_NUMBERS)
     known = 1 + random.below(2 if level == "tag" else 3)
@@ -222,12 +222,12 @@ def faults(random, level):
     }
 
 
-# These must be last: followed by another field, they would be other faults.
+# These must be last in their message: before another field, they would be other faults.
 LAST_IN_MESSAGE = ["truncated", "length-by-one"]
 
 
 def fault(rule, number):
-    """Returns a twist that puts in one of the faults of a rule."""
+    """Returns a change that inserts one of the faults of a rule."""
 
     def twist(sketch):
         level = LEVELS[number % len(LEVELS)]
@@ -242,7 +242,7 @@ def fault(rule, number):
 
 
 def without(name):
-    """Returns a twist that leaves out a required field."""
+    """Returns a change that omits a required field."""
 
     def twist(sketch):
         random = sketch.random
@@ -257,7 +257,7 @@ def without(name):
 
 
 def index_outside(table, field):
-    """Returns a twist that adds an index outside its table."""
+    """Returns a change that adds an index outside its table."""
 
     def twist(sketch):
         count = len(sketch.all(table))
@@ -268,7 +268,7 @@ def index_outside(table, field):
 
 
 def fault_counts(random):
-    """Returns how many cases show every fault at every level, by rule."""
+    """Returns how many cases are needed for every fault at every level, by rule."""
     return {rule: len(LEVELS) * len(choice) for rule, choice in faults(random, "top").items()}
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tests the producer against kinesis-mock from npm, for what the server in the same
-# process lacks. Needs node. Fails if a test did not run.
+# Tests the producer against kinesis-mock from npm, which supports what the server in the
+# same process does not. Needs node. Fails if a test did not run.
 #
 # Installs the server in the target folder, once.
 set -euo pipefail

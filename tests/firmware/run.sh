@@ -3,16 +3,16 @@
 # it. `--json` prints one object a target, last.
 # `--set-ceilings` sets the allowed maximum of each size to what it measures plus 2 %.
 #
-# Proved: the programs link without a panic handler (src/lib.rs), without an
-# allocator and within 16 KiB of RAM; the aggregates of the KPL are read and
-# written byte for byte; what does not fit is rejected and changes nothing; the
-# digest that the sensor wrote is the one that md5sum computes.
+# Proves that the programs link without a panic handler (src/lib.rs), without an
+# allocator and within 16 KiB of RAM; that they read the KPL's aggregates and write them
+# byte for byte; that user records that do not fit are rejected and change nothing; and
+# that md5sum computes the same digest as the sensor.
 #
-# Proved by the command line tool, which checks and deaggregates what they print
-# (outcome.py): a producer that measures in an interrupt and sends over a modem
-# that rejects frames loses nothing; a flash log that is reset in the middle sends
-# all that it sealed and reports the rest as lost; an asynchronous stream that is
-# cancelled seals no blob with a hole.
+# The command line tool checks and deaggregates what the programs print (outcome.py). It
+# proves that a producer that measures in an interrupt and sends over a modem that rejects
+# frames loses nothing; that a flash log that is reset at any instruction sends all sealed
+# aggregates and reports the others as lost; and that an asynchronous stream that is
+# cancelled seals no partial blob.
 #
 # Measured, in bytes of text:
 # - `text_md5`: size_md5, without start code and memcpy and similar functions;
@@ -120,7 +120,7 @@ measure_defmt thumbv7m-none-eabi mps2-an385
 measure thumbv7em-none-eabihf mps2-an386
 echo "firmware: on ${#objects[@]} Cortex-M the KPL's aggregates are read and written, no panic can be linked"
 
-# No size grows unnoticed: ceilings.txt holds what was measured plus 2 %.
+# Fails if a size exceeds its ceiling: ceilings.txt holds what was measured plus 2 %.
 # "encode" and "decode" are instructions for each user record.
 sizes() {
     local object

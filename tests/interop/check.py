@@ -207,10 +207,10 @@ for number, sample in enumerate(samples):
     path.write_text(json.dumps(sample))
     *lines, answer, words = subprocess.check_output([TWIN, path], text=True).splitlines()
     yielded = python(decode=sample["Records"])
-    check("the twin's output", number, [json.loads(line) for line in lines], yielded)
-    check("the lazy twin's answer", number, json.loads(answer), {"batchItemFailures": []})
-    told = f"Successfully processed {len(yielded)} records."
-    check("the bulk twin's answer", number, words, told)
+    check("the ported function's output", number, [json.loads(line) for line in lines], yielded)
+    check("the lazy handler's response", number, json.loads(answer), {"batchItemFailures": []})
+    expected = f"Successfully processed {len(yielded)} records."
+    check("the bulk handler's response", number, words, expected)
 
 # Within 20 bytes of 1 MiB, Python returns an aggregate without user records and loses
 # the user record. Our tool reports that it is too large.

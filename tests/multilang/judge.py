@@ -8,7 +8,7 @@ from collections import defaultdict
 
 
 class Session:
-    """The life of one process: one shard, from its checkpoint on."""
+    """The log of one process, which reads one shard from its checkpoint on."""
 
     def __init__(self, worker, lines):
         self.worker = worker
@@ -45,7 +45,7 @@ class Session:
 
 
 def number(text):
-    """Returns a sequence number as an integer; the KCL's words precede all of them."""
+    """Returns a sequence number as an integer; the KCL's sentinel words are lower than all."""
     return int(text) if text.isdecimal() else -1
 
 
@@ -68,7 +68,7 @@ def judge(sessions, expected):
     processed = [one for session in sessions for one in session.processed]
     processed.sort(key=lambda one: one["at"])
 
-    # Each record when it was first seen. These must be in order for each key.
+    # The records of each key must be in order when they are first seen.
     seen, latest, disorder = set(), {}, 0
     for one in processed:
         if one["record"] not in seen:
@@ -77,9 +77,9 @@ def judge(sessions, expected):
             disorder += int(place) < latest.get(key, -1)
             latest[key] = max(int(place), latest.get(key, -1))
             if one["key"] != key:
-                faults.append(f"{one['record']} came under the key {one['key']}")
+                faults.append(f"{one['record']} was delivered under the key {one['key']}")
     if seen - expected:
-        faults.append(f"{len(seen - expected)} records that nobody wrote")
+        faults.append(f"{len(seen - expected)} records that were never written")
     if disorder:
         faults.append(f"{disorder} records out of order")
 
@@ -107,9 +107,9 @@ def judge(sessions, expected):
             faults.append(f"{session.shard} resumed at {resumed_at}, before {max(known)}")
         positions = [one["position"] for one in session.processed]
         if positions and min(positions) <= resumed_at:
-            faults.append(f"{session.shard} repeated what lies before its checkpoint")
+            faults.append(f"{session.shard} repeated records before its checkpoint")
         if positions != sorted(set(positions)):
-            faults.append(f"{session.shard}: a process did not go forward")
+            faults.append(f"{session.shard}: a process moved backwards or stood still")
         owner = owners.get(session.shard, session.worker)
         takeovers += owner != session.worker
         owners[session.shard] = session.worker
@@ -130,7 +130,7 @@ def judge(sessions, expected):
     }
     if lost:
         faults.append(f"{lost} records lost, such as {sorted(expected - seen)[:3]}")
-    # Without these, the run proves nothing.
+    # If one of these never happened, the run proves nothing.
     for name in list(result)[3:]:
         if not result[name]:
             faults.append(f"{name} is 0")

@@ -1,6 +1,6 @@
 """Two real MultiLangDaemons share a stream that reshards; a processor panics, a
-daemon is killed. Judges what the processors wrote down, and prints the result as
-one JSON line. `run.sh` installs what this needs.
+daemon is killed. Checks the logs of the processors, and prints the result as one JSON
+line. `run.sh` installs the dependencies.
 """
 
 import argparse
@@ -310,17 +310,17 @@ def main(world, stack):
 
     result, faults = judge(sessions(), expected)
     if daemons[other].starts != 2 or daemons[leader].starts != 1:
-        faults.append("a daemon was started too often")
+        faults.append("a daemon was restarted more often than expected")
     if not any((one.shut_down_at or 0) > terminated_at for one in sessions()):
         faults.append("no processor checkpointed when its daemon was asked to end")
     undecoded = set().union(*(session.undecoded for session in sessions()))
     if undecoded != set(UNDECODED):
-        faults.append(f"flagged as not taken apart by the KCL: {undecoded}")
+        faults.append(f"flagged as not deaggregated by the KCL: {undecoded}")
     return result, faults + control.result()
 
 
 def unfinished(sessions):
-    """The shards whose last process, in order, neither read them to their end nor
+    """Returns the shards, in order, whose last process neither read to the shard's end nor
     lost its lease.
     """
     last = {session.shard: session for session in sessions}
@@ -340,14 +340,14 @@ def panic(world, one):
 
 def run_control(world, stack):
     """Runs a processor that checkpoints before it processes and panics in between. It
-    must lose records, or the judge detects nothing. Returns the faults.
+    must lose records; otherwise, the checks detect nothing. Returns the faults.
     """
     if world.start_writer(CONTROL, CONTROL_WRITTEN).wait(60):
         raise ChildProcessError("the control's writer failed")
     control = Daemon(world, CONTROL, "control")
     stack.callback(control.kill)
     panic(world, control)
-    # Time to process what follows the checkpoint, if anything.
+    # Time to process records after the checkpoint, if any are sent.
     time.sleep(5)
     control.kill()
     result, faults = judge(world.sessions("control"), records(*CONTROL_WRITTEN))

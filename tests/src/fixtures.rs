@@ -425,7 +425,7 @@ pub struct LimitCase {
 pub struct LimitInput {
     /// The number of user records.
     pub count: usize,
-    /// The partition key, in which `{i}` stands for the running number.
+    /// The partition key; `{i}` in it is replaced by the number of the user record.
     pub partition_key: String,
     /// The explicit hash key.
     pub explicit_hash_key: Option<String>,
@@ -549,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn the_generator_gives_the_numbers_of_the_fixtures() {
+    fn splitmix64_reproduces_the_numbers_of_the_fixture_generator() {
         let mut random = SplitMix64(1000);
         assert_eq!(
             [(); 3].map(|()| random.next()),

@@ -29,16 +29,16 @@ pub enum Rule {
     /// The KPL's rule: delivered if the shard has this user record. Only the other
     /// user records of the aggregate are sent again.
     PerUserRecord,
-    /// No knowledge of shards: user records of all shards share aggregates, and
-    /// all that are stored count as delivered.
+    /// Ignores shards: user records of all shards share aggregates, and all that are
+    /// stored count as delivered.
     AnyShard,
-    /// This crate's producer, but it trusts its list of shards forever, whatever
-    /// the stream answers.
+    /// This crate's producer, but it never questions its list of shards, whatever the
+    /// stream answers.
     NeverDoubts,
     /// This crate's producer, but two callers push without coordination.
     TwoCallers,
-    /// This crate's producer with [`Order::None`]
-    /// for each seed: Kinesis records in flight may share hash keys.
+    /// This crate's producer, with [`Order::None`] for each seed: Kinesis records in
+    /// flight may share hash keys.
     NoOrder,
     /// This crate's producer, but the driver wakes later than requested.
     WakesLate,
@@ -56,7 +56,7 @@ pub struct Tally {
     pub delivered: u64,
     /// Reported as failed.
     pub failed: u64,
-    /// Reported as delivered, and not seen by one of the consumers.
+    /// Reported as delivered, but not seen by both consumers.
     pub lost: u64,
     /// Lost user records in runs of a stream that distributed records itself.
     pub auto_lost: u64,
@@ -67,8 +67,7 @@ pub struct Tally {
     pub unaccounted: u64,
     /// Seen again by the consumer that accepts everything.
     pub duplicates: u64,
-    /// Delivered before an earlier one of the same hash key, or after a later one,
-    /// although order was required.
+    /// Delivered after a later one of the same hash key, although order was required.
     pub order_violations: u64,
     /// The same where no order was required.
     pub out_of_order: u64,
@@ -324,7 +323,7 @@ struct Accepted {
     /// The last moment at which it was in flight.
     in_flight_until: Duration,
     requests_in_flight: u32,
-    /// True if it was held while the stream kept no order.
+    /// True if the producer held it while the service distributed records, without order.
     is_unordered: bool,
     end: Option<End>,
 }
@@ -341,7 +340,7 @@ struct Simulation {
     now: u64,
     /// The offset of the producer's clock from that time.
     clock_offset: i64,
-    /// The latest time passed to the producer.
+    /// The latest time that the producer's clock has shown.
     clock: Duration,
     /// The times of the clock before and after each jump.
     jumps: Vec<(Duration, Duration)>,
@@ -615,7 +614,7 @@ impl Simulation {
         assert_eq!(
             self.producer.buffered_count(),
             0,
-            "the producer waits for nothing, and holds user records"
+            "the producer holds user records, but no event is scheduled"
         );
     }
 
@@ -654,7 +653,7 @@ impl Simulation {
             }
             Event::Failure(id, failure) => {
                 self.landed(id);
-                let failure = self.told(failure);
+                let failure = self.reported(failure);
                 self.producer.handle_failure(id, failure, now).unwrap();
             }
             Event::Listed {
@@ -675,7 +674,7 @@ impl Simulation {
                         }
                     }
                     Err(failure) => {
-                        let failure = self.told(failure);
+                        let failure = self.reported(failure);
                         self.producer.handle_listing_failure(&failure, now);
                     }
                 }
@@ -684,7 +683,7 @@ impl Simulation {
     }
 
     /// Returns the failure to report to the producer.
-    fn told(&self, failure: RequestFailure) -> RequestFailure {
+    fn reported(&self, failure: RequestFailure) -> RequestFailure {
         match (self.rule, failure) {
             (Rule::NeverDoubts, RequestFailure::StreamNotFound(text)) => {
                 RequestFailure::NoAnswer(text)
@@ -829,7 +828,7 @@ impl Simulation {
             let clock = self.clock;
             assert!(
                 at > clock,
-                "woken for nothing at {at:?}, it is {clock:?}: {:#?}",
+                "timeout at {at:?}, but it is {clock:?} already: {:#?}",
                 self.producer
             );
             let at = i64::try_from(at.as_nanos().div_ceil(1_000)).unwrap_or(i64::MAX / 2);

@@ -1,5 +1,5 @@
-//! Resuming from a checkpoint. A consumer that stops anywhere, even inside an aggregate,
-//! must see every user record exactly once.
+//! Tests resuming from a checkpoint. A consumer that stops anywhere, even inside an
+//! aggregate, must see every user record exactly once.
 
 use kinesis_agg::read::SequenceNumberError;
 use kinesis_agg::{
@@ -116,7 +116,8 @@ fn sentinels_before_all_records_skip_nothing_and_shard_end_skips_everything() {
     }
 }
 
-/// Protects such records from being lost: they may be delivered twice, but never skipped.
+/// Protects consumers from losing such records: they may be delivered twice, but must never
+/// be skipped.
 #[test]
 fn records_without_a_valid_sequence_number_are_delivered() {
     let mut records = shard(&[(Kind::Aggregate(2), 0), (Kind::Aggregate(2), 0)]);

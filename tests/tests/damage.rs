@@ -27,7 +27,7 @@ fn plain(blob: &[u8]) -> PlainReason {
 }
 
 #[test]
-fn every_prefix_is_plain() {
+fn every_proper_prefix_of_a_blob_is_plain() {
     for blob in blobs() {
         for len in 0..blob.len() {
             let expected = match len {
@@ -51,7 +51,7 @@ fn changes(blob: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_blob_with_any_changed_byte_is_plain() {
+fn a_blob_with_one_changed_byte_is_plain() {
     for blob in blobs() {
         let mut damaged = blob.clone();
         for place in 0..blob.len() {

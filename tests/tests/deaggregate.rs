@@ -1,7 +1,6 @@
-//! What a consumer gets for single Kinesis records and for batches. Nothing that the
-//! codec finds may be lost, every outcome must be visible, a malformed aggregate must
-//! never be delivered in part, and owned items must equal the borrowed ones without
-//! copying their data.
+//! Tests what a consumer receives for single Kinesis records and for batches. Protects
+//! consumers from lost user records, from outcomes that they cannot see, from malformed
+//! aggregates that are delivered in part, and from owned items that copy their data.
 
 extern crate alloc;
 
@@ -226,7 +225,7 @@ fn checked_returns_an_error_that_names_the_malformed_record() {
 }
 
 #[test]
-fn a_malformed_record_can_be_left_out_and_is_counted_and_observed() {
+fn a_left_out_malformed_record_is_counted_and_observed() {
     #[derive(Default)]
     struct LeftOut(Vec<usize>);
     impl Observer for LeftOut {
@@ -279,7 +278,7 @@ fn the_error_text_of_a_malformed_record_states_the_record_and_the_offset() {
 
 /// The KCL does not deaggregate it either.
 #[test]
-fn an_aggregate_inside_an_aggregate_is_data() {
+fn an_aggregate_inside_an_aggregate_is_delivered_as_data() {
     let inner = kinesis_agg_tests::reseal(&[0x0a, 1, b'a', 0x1a, 5, 0x08, 0, 0x1a, 1, b'x']);
     let mut aggregator = RecordAggregator::new();
     aggregator.push(NewUserRecord::new("key", &inner)).unwrap();
@@ -291,7 +290,7 @@ fn an_aggregate_inside_an_aggregate_is_data() {
 }
 
 #[test]
-fn bytes_without_metadata_are_a_kinesis_record() {
+fn byte_containers_without_metadata_can_be_deaggregated() {
     fn outcome<R: EnclosingRecord>(record: R) -> Outcome {
         let records = [record];
         let delivered = deaggregate(&records).next().unwrap();
@@ -378,7 +377,7 @@ fn a_user_record_that_was_read_can_be_written_again() {
 /// Protects callers that reserve memory by the size hint: the number of items must be
 /// within its bounds.
 #[test]
-fn size_hints_hold_at_each_step() {
+fn the_size_hint_bounds_the_remaining_items_at_each_step() {
     let records = fixtures();
     let filter = HashKeyFilter::PerUserRecord(HashKeyRange::FULL);
     for mut deaggregator in [Deaggregator::new(), Deaggregator::new().with_filter(filter)] {
@@ -399,7 +398,7 @@ fn size_hints_hold_at_each_step() {
 
 /// The types that a consumer stores can be named, and can be sent to another thread.
 #[test]
-fn a_consumer_can_store_its_deaggregator_and_its_items_in_fields() {
+fn deaggregator_and_item_types_can_be_named_stored_and_sent() {
     #[derive(Debug)]
     struct Consumer {
         deaggregator: Deaggregator<Seen>,

@@ -25,13 +25,13 @@ const TRUNCATED: &[Case] = &[
     (b"\x2b", Truncated, 5),
     (b"\x2b\x30\x01", Truncated, 7),
     (b"\x2b\x33\x34", Truncated, 7),
-    // A record that ends within a field although the message goes on.
+    // A record that ends within a field although the message continues.
     (b"\x1a\x03\x08\0\x80\x0a\x01a", Truncated, 9),
     (b"\x1a\x03\x08\0\x1a\x0a\x01a", Truncated, 9),
     (b"\x1a\x02\x08\x80\x01\x0a\x01a", Truncated, 8),
     (b"\x1a\x03\x08\0\x2b\x2c\x0a\x01a", Truncated, 9),
     (b"\x1a\x04\x08\0\x29\0\0\0\0\0\0\0", Truncated, 10),
-    // A tag that ends within a field although its record goes on.
+    // A tag that ends within a field although its record continues.
     (b"\x1a\x08\x08\0\x22\x01\x0a\x1a\x01x", Truncated, 11),
     (
         b"\x1a\x0b\x08\0\x22\x04\x0a\x01k\x2b\x1a\x01x",

@@ -1,5 +1,5 @@
-//! Every reason to reject a user record, a key or an aggregate, tested at the boundary.
-//! The error must state the right reason, and the writer must stay unchanged.
+//! Tests every reason to reject a user record, a key or an aggregate, at the boundary. The
+//! error must state the right reason, and the writer must stay unchanged.
 
 use kinesis_agg_codec::{
     AggregateWriter, EncodeError, EncodedPart, HashKey, KeySlots, LimitError, Limits,

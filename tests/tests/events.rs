@@ -166,7 +166,7 @@ fn timestamps_are_passed_on_unchanged() {
 /// The Python and Node modules take the first explicit hash key in the table instead of
 /// none, and lose keys that are not UTF-8.
 #[test]
-fn keys_are_neither_invented_nor_replaced() {
+fn a_missing_explicit_hash_key_stays_missing_and_keys_that_are_not_utf8_are_kept() {
     let message = [
         b"\x0a\x02\xff\x00".as_slice(),
         b"\x12\x017",
@@ -186,7 +186,7 @@ fn keys_are_neither_invented_nor_replaced() {
 
 /// A `recordId` field in a Lambda record has no special meaning and is not moved.
 #[test]
-fn fields_of_transformations_stay_in_place_in_a_kinesis_record() {
+fn a_record_id_field_in_a_lambda_record_stays_in_place() {
     let message = b"\x0a\x01a\x1a\x05\x08\x00\x1a\x01x";
     let data = serde_json::to_value(Base64(&reseal(message))).unwrap();
     let record = json!({"kinesis": {"recordId": "in", "data": data}, "recordId": "beside"});
@@ -251,7 +251,7 @@ fn the_error_for_an_invalid_record_states_the_reason() {
 }
 
 #[test]
-fn failures_name_each_kinesis_record_once() {
+fn batch_item_failures_name_each_kinesis_record_once() {
     let plain = |number: &str| json!({"kinesis": {"data": "eA==", "sequenceNumber": number}});
     let mut event: Value = serde_json::from_str(events().events[0].event.get()).unwrap();
     let records = event["Records"].as_array_mut().unwrap();
@@ -480,7 +480,7 @@ fn unusual_names_and_values_are_kept_in_every_shape() {
     }
 }
 
-/// Fields beside the aggregate are also copied to its user records.
+/// Fields next to the aggregate are also copied to its user records.
 #[test]
 fn unusual_names_and_values_are_kept_in_user_records() {
     let data = serde_json::to_string(&Base64(&reseal(b"\x0a\x01a\x1a\x05\x08\x00\x1a\x01x")));
@@ -827,7 +827,7 @@ fn partitioned(delivered: &Delivered<'_, EventRecord>) -> Transformed {
 /// different ones fails as a whole, so that Firehose keeps it: no user record may go to
 /// another's partition, and none may be lost.
 #[test]
-fn an_aggregate_goes_to_one_partition_or_fails_as_a_whole() {
+fn an_aggregate_that_needs_several_partitions_fails_as_a_whole() {
     let event = firehose_event(&[
         &["c=de,1", "drop", "c=de,2"],
         &["c=de,1", "c=fr,2", "fail"],
@@ -887,7 +887,7 @@ fn an_aggregate_goes_to_one_partition_or_fails_as_a_whole() {
 /// Whatever the limit, the response fits, and each record has its result, is returned to
 /// be put again, or fails.
 #[test]
-fn an_answer_fits_its_limit_and_the_rest_is_returned_to_be_put_again() {
+fn a_response_fits_its_size_limit_and_the_rest_is_returned_to_be_put_again() {
     let long = "x".repeat(100);
     let event = firehose_event(&[
         &["c=de,1"],

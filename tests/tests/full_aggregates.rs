@@ -1,7 +1,7 @@
 //! Tests the rule of `EncodeError::is_full` with all small buffers and limits. After an
 //! error for which it returns true, the caller can finish the aggregate (or clear it, if
 //! it has no user records), add the keys again, and push the user record successfully.
-//! After any other error about the size, that fails again. Protects senders from an
+//! After any other error about the size, pushing it fails again. Protects senders from an
 //! endless loop.
 
 use core::convert::Infallible;
@@ -284,7 +284,7 @@ fn a_user_record_rejected_as_full_fits_alone_with_its_keys() {
 /// A key index is valid for one aggregate only, even if the next one has a key with the
 /// same index. The number that identifies aggregates wraps after 65,535 of them.
 #[test]
-fn an_index_of_an_earlier_aggregate_is_stale() {
+fn a_key_index_of_an_earlier_aggregate_is_rejected_as_stale() {
     let mut writer = SectionWriter::new([0xa5; 64]);
     let first = writer.add_partition_key(b"first").unwrap();
     let number = writer.add_explicit_hash_key(b"7").unwrap();

@@ -1,5 +1,5 @@
-//! Hash keys on which the KPL, the KCL and AWS's aggregation module agree. Protects user
-//! records from being assigned to the wrong shard.
+//! Compares hash keys with those that the KPL, the KCL and AWS's aggregation module
+//! compute. Protects user records from being assigned to the wrong shard.
 
 use kinesis_agg_codec::{
     Digest, HashKey, HashKeyError, HashKeyRange, KeyBytes, NewUserRecord, Parsed, parse,

@@ -1,6 +1,6 @@
-//! Too few key slots may cost time, but never correctness. Tests every small number of
-//! keys with every small number of slots, with records that refer to keys in different
-//! orders and tables at different places in the message.
+//! Tests key look-ups with every small number of keys and every small number of slots, with
+//! records that refer to keys in different orders, and with tables at different places in the
+//! message. Too few slots may cost time, but never correctness.
 
 use kinesis_agg_codec::ReadSlot;
 use kinesis_agg_tests::{Read, aggregated, read_in, reseal, wire};
@@ -112,7 +112,7 @@ fn check(partition_keys: usize, explicit_hash_keys: usize, slots: &mut [ReadSlot
 }
 
 #[test]
-fn any_number_of_slots_finds_every_key() {
+fn every_key_is_found_with_any_number_of_slots() {
     for slot_count in 0..=13 {
         // The slots are reused, so they hold old content from the second blob on.
         let mut slots = [ReadSlot::default(); 13];
@@ -137,7 +137,7 @@ fn many_keys_are_found_through_few_slots() {
 /// Protects the documented bound on the cost of a look-up. All bytes before the slot
 /// nearest to the key are overwritten, so that a look-up from an earlier slot would fail.
 #[test]
-fn a_look_up_begins_at_the_nearest_slot() {
+fn a_look_up_starts_at_the_nearest_slot() {
     let count = 12;
     let pks: Vec<_> = (0..count).map(|i| key("pk", i)).collect();
     let table: Vec<_> = pks.iter().map(|key| wire::partition_key(key)).collect();

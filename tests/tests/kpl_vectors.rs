@@ -1,5 +1,5 @@
-//! Kinesis records that the real KPL wrote. Reading them returns the user records that
-//! were put, and writing those gives the same bytes.
+//! Tests Kinesis records that the real KPL wrote. Reading them must return the user records
+//! that were put, and writing these must give the same bytes.
 
 use kinesis_agg_codec::{
     AggregateWriter, HashKey, NewUserRecord, OuterKey, Parsed, PlainReason, parse,
@@ -8,7 +8,7 @@ use kinesis_agg_tests::fixtures::kpl_cases;
 use kinesis_agg_tests::{Read, aggregated, read_with_slots};
 
 #[test]
-fn records_of_the_kpl_are_read_and_written_again() {
+fn kpl_records_are_read_and_reproduced_byte_for_byte() {
     for case in kpl_cases() {
         let id = &case.id;
         if !case.aggregated {

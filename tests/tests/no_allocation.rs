@@ -179,6 +179,6 @@ fn errors_are_printed_without_a_heap() {
 }
 
 #[test]
-fn the_counter_counts() {
+fn the_counting_allocator_counts_an_allocation() {
     assert_eq!(allocations(|| drop(black_box(vec![1_u8]))), 1);
 }

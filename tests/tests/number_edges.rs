@@ -1,5 +1,5 @@
-//! Lengths and indices near the largest numbers of 16, 31, 32 and 63 bits, the integer
-//! widths of different machines. A number that does not fit must be an error that states
+//! Tests lengths and indices near the largest numbers of 16, 31, 32 and 63 bits, the integer
+//! widths of different machines. A number that does not fit must cause an error that states
 //! the number, and must never be truncated. `tests/portability.sh` also runs these tests
 //! on a 32-bit machine, where the results must be the same.
 

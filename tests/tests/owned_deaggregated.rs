@@ -1,5 +1,5 @@
-//! The iterator that owns its Kinesis records. Protects that it delivers the same
-//! as the one that borrows, in every setting, however its batch was put together.
+//! Compares the iterator that owns its Kinesis records with the one that borrows them.
+//! Both must deliver the same with all settings, and if records are added in pieces.
 
 use bytes::Bytes;
 use kinesis_agg::read::MalformedPolicy;
@@ -49,7 +49,7 @@ fn settings() -> Vec<Deaggregator> {
 }
 
 #[test]
-fn what_is_owned_is_delivered_as_what_is_borrowed() {
+fn the_owned_iterator_delivers_the_same_as_the_borrowing_one() {
     let records = fixtures();
     for deaggregator in settings() {
         let mut borrowing = deaggregator.clone();
@@ -68,7 +68,7 @@ fn what_is_owned_is_delivered_as_what_is_borrowed() {
                 let mut owned = deaggregator.into_owned_deaggregated([]);
                 let mut seen: Vec<Seen> = Vec::new();
                 for batch in records.chunks(batch_len) {
-                    // Not all is delivered when more is added.
+                    // Some records are still undelivered when more are added.
                     if let Some(delivered) = owned.next() {
                         seen.push((delivered, owned.checkpoint().unwrap()));
                     }

@@ -1,10 +1,10 @@
-//! Each reason for which a blob is plain, in literal bytes. Protects the rules of
-//! the frame: a changed one fails here, and a new reason does not compile until
-//! it has a blob.
+//! Blobs in literal bytes for each reason for which a blob is plain. Protects the rules
+//! of the frame: a test fails if a rule changes, and a new reason does not compile until
+//! it has a blob here.
 
 use kinesis_agg_codec::{DecodeErrorKind, Frame, Parsed, PlainReason, parse};
 
-/// A message of one byte, and its MD5 with one bit changed.
+/// A message of one byte, with one bit of its MD5 changed.
 const WRONG_DIGEST: &[u8] =
     b"\xf3\x89\x9a\xc2\x80\x8d\x39\xdd\x7e\xef\x11\x5e\xa6\x97\x54\x46\xef\x40\x82\x95\x0f";
 const RIGHT_DIGEST: &[u8] =
@@ -32,7 +32,7 @@ fn blobs(reason: PlainReason) -> &'static [&'static [u8]] {
 }
 
 #[test]
-fn each_reason_has_its_blobs() {
+fn each_plain_reason_is_returned_for_its_blobs() {
     for (reason, text) in [
         (PlainReason::NoMagic, "no magic"),
         (PlainReason::TooShort, "too short"),
@@ -53,7 +53,7 @@ fn each_reason_has_its_blobs() {
 }
 
 #[test]
-fn one_byte_and_its_digest_are_no_longer_plain() {
+fn a_one_byte_message_with_its_digest_is_malformed_and_not_plain() {
     let error = parse(RIGHT_DIGEST).unwrap_err();
     assert_eq!(error.kind(), DecodeErrorKind::Truncated);
 }

@@ -47,7 +47,7 @@ fn user_record(hash_key: u128) -> OwnedUserRecord {
         .with_tag("t", None)
 }
 
-/// Settings that send each user record at once, without rate limits.
+/// Settings that send each user record immediately, without rate limits.
 fn settings() -> ProducerSettings {
     ProducerSettings::new()
         .with_max_age(Duration::ZERO)
@@ -73,7 +73,7 @@ fn keys(request: &PutRequest) -> Vec<Vec<u128>> {
     let keys = |data| {
         let records = [data];
         let read = deaggregate(&records).map(|delivered| {
-            let read = delivered.user_record().expect("no aggregate");
+            let read = delivered.user_record().expect("not an aggregate");
             read.hash_key().unwrap().to_u128()
         });
         read.collect()
@@ -129,13 +129,13 @@ fn next_request(producer: &mut ProducerCore<u128>, mut now: Duration) -> (PutReq
         if let Some(request) = producer.poll_request(now) {
             return (request, now);
         }
-        now = now.max(producer.poll_timeout().expect("nothing to come"));
+        now = now.max(producer.poll_timeout().expect("no request and no timeout"));
     }
-    panic!("a timeout without a cause");
+    panic!("no request after 100 timeouts");
 }
 
 #[test]
-fn a_user_record_is_delivered_with_its_place() {
+fn a_delivery_reports_the_sequence_and_sub_sequence_number() {
     let mut producer = producer(one(), settings());
     push(&mut producer, &[5, 500], ms(0));
     let request = producer.poll_request(ms(0)).unwrap();
@@ -162,7 +162,7 @@ fn a_user_record_is_delivered_with_its_place() {
 }
 
 #[test]
-fn an_aggregate_that_a_split_cut_is_sent_again_as_a_whole() {
+fn an_aggregate_in_a_shard_without_all_its_hash_keys_is_resent_as_a_whole() {
     let mut producer = producer(one(), settings());
     push(&mut producer, &[5, 500, 6], ms(0));
     let request = producer.poll_request(ms(0)).unwrap();
@@ -192,7 +192,7 @@ fn an_aggregate_that_a_split_cut_is_sent_again_as_a_whole() {
 }
 
 #[test]
-fn a_shard_that_no_map_knows_is_judged_when_one_does() {
+fn an_answer_with_an_unknown_shard_is_evaluated_once_the_map_contains_it() {
     let mut producer = producer(one(), settings());
     push(&mut producer, &[5, 6], ms(0));
     let whole = producer.poll_request(ms(0)).unwrap();
@@ -213,7 +213,7 @@ fn a_shard_that_no_map_knows_is_judged_when_one_does() {
 }
 
 #[test]
-fn a_shard_that_the_new_map_does_not_know_either_leads_to_another_attempt() {
+fn an_aggregate_in_a_shard_missing_from_the_new_map_is_resent() {
     let mut producer = producer(one(), settings());
     push(&mut producer, &[5], ms(0));
     let request = producer.poll_request(ms(0)).unwrap();
@@ -233,7 +233,7 @@ fn a_shard_that_the_new_map_does_not_know_either_leads_to_another_attempt() {
 }
 
 #[test]
-fn a_late_answer_is_judged_by_a_closed_shard() {
+fn an_answer_from_before_a_split_is_evaluated_with_the_closed_shards_range() {
     let mut producer = producer(one(), settings());
     push(&mut producer, &[5, 500], ms(0));
     let request = producer.poll_request(ms(0)).unwrap();
@@ -248,7 +248,7 @@ fn a_late_answer_is_judged_by_a_closed_shard() {
 }
 
 #[test]
-fn an_answer_of_another_length_counts_for_nothing() {
+fn an_answer_with_too_few_results_is_ignored_and_all_records_are_resent() {
     let mut producer = producer(halves(), settings());
     push(&mut producer, &[5, 500], ms(0));
     let request = producer.poll_request(ms(0)).unwrap();
@@ -273,7 +273,7 @@ fn an_answer_of_another_length_counts_for_nothing() {
 }
 
 #[test]
-fn a_rejected_request_is_taken_apart_and_a_lost_one_is_not() {
+fn a_rejected_request_is_split_and_one_without_an_answer_is_not() {
     for (failure, record_count) in [
         (RequestFailure::Rejected("too large".into()), 1),
         (RequestFailure::NoAnswer("timeout".into()), 2),
@@ -290,7 +290,7 @@ fn a_rejected_request_is_taken_apart_and_a_lost_one_is_not() {
 }
 
 #[test]
-fn what_is_rejected_alone_is_given_up_at_once_and_lets_the_next_go() {
+fn a_record_rejected_alone_fails_immediately_and_unblocks_its_hash_key() {
     let settings = settings().with_backoff(Duration::ZERO, Duration::ZERO);
     let mut producer = producer(halves(), settings);
     push(&mut producer, &[5, 500], ms(0));
@@ -326,7 +326,7 @@ fn what_is_rejected_alone_is_given_up_at_once_and_lets_the_next_go() {
 }
 
 #[test]
-fn pauses_grow_and_differ_and_are_the_same_for_the_same_seed() {
+fn retry_delays_grow_with_jitter_that_the_seed_determines() {
     let pauses = |seed| {
         let settings = settings()
             .with_backoff(ms(100), ms(1_000))
@@ -358,7 +358,7 @@ fn pauses_grow_and_differ_and_are_the_same_for_the_same_seed() {
 }
 
 #[test]
-fn what_expires_comes_back_with_its_story() {
+fn an_expired_user_record_is_returned_with_its_first_and_last_attempt() {
     let settings = settings().with_ttl(ms(1_000)).with_backoff(ms(1), ms(1));
     let mut producer = producer(one(), settings);
     push(&mut producer, &[5], ms(0));
@@ -408,7 +408,7 @@ fn what_expires_comes_back_with_its_story() {
 }
 
 #[test]
-fn a_user_record_can_expire_before_anything_was_sent() {
+fn a_user_record_that_was_never_sent_expires_at_its_time_to_live() {
     let settings = settings().with_max_requests_in_flight(1).with_ttl(ms(100));
     let mut producer = producer(halves(), settings);
     push(&mut producer, &[500], ms(0));
@@ -431,7 +431,7 @@ fn a_user_record_can_expire_before_anything_was_sent() {
 /// Protects user records that would otherwise wait for the aggregate to fill until
 /// they expire.
 #[test]
-fn nobody_waits_for_company_for_more_than_half_of_the_time_to_live() {
+fn a_user_record_waits_for_others_at_most_half_of_its_time_to_live() {
     let settings = settings().with_max_age(ms(60_000)).with_ttl(ms(1_000));
     let mut producer = producer(one(), settings);
     producer.push(user_record(5), 5, ms(200), ms(300)).unwrap();
@@ -441,7 +441,7 @@ fn nobody_waits_for_company_for_more_than_half_of_the_time_to_live() {
 }
 
 #[test]
-fn the_time_to_live_starts_with_the_put() {
+fn the_time_to_live_starts_at_the_clamped_put_time() {
     let settings = settings()
         .with_max_requests_in_flight(1)
         .with_ttl(ms(1_000));
@@ -465,7 +465,7 @@ fn the_time_to_live_starts_with_the_put() {
 }
 
 #[test]
-fn a_clock_that_goes_back_neither_stalls_nor_reorders() {
+fn a_clock_that_runs_backwards_neither_stalls_nor_reorders_user_records() {
     let settings = settings().with_max_age(ms(10)).with_ttl(ms(1_000));
     let mut producer = producer(one(), settings);
     push(&mut producer, &[5], ms(500));
@@ -485,10 +485,10 @@ fn a_clock_that_goes_back_neither_stalls_nor_reorders() {
     assert_eq!(delivered(&mut producer).len(), 2);
 }
 
-/// User records that shared an aggregate with an expired one return to their
-/// places, not before those that were pushed earlier.
+/// When a user record expires in the queue, the others keep their places, also after
+/// their shard was merged with another one.
 #[test]
-fn what_is_left_of_an_expired_aggregate_overtakes_nothing() {
+fn user_records_queued_behind_an_expired_one_stay_in_order_after_a_merge() {
     let limits = Limits::new().with_max_count(2).unwrap();
     let seconds = |seconds: u64| ms(1_000 * seconds);
     let settings = settings()
@@ -541,9 +541,9 @@ fn what_is_left_of_an_expired_aggregate_overtakes_nothing() {
     assert_eq!(sent, ["data 1", "data 2", "data 3"]);
 }
 
-/// All user records that wait to be sent again expire in time, not only the first.
+/// All user records that wait to be resent expire on time, not only the first.
 #[test]
-fn what_two_merged_shards_had_in_flight_expires_in_time() {
+fn throttled_records_of_two_merged_shards_expire_on_time() {
     let seconds = |seconds: u64| ms(1_000 * seconds);
     let settings = settings()
         .with_ttl(seconds(30))
@@ -584,7 +584,7 @@ fn what_two_merged_shards_had_in_flight_expires_in_time() {
 }
 
 #[test]
-fn attempts_are_counted_across_aggregates() {
+fn attempts_in_earlier_aggregates_count_towards_max_attempts() {
     let settings = settings().with_max_attempts(2).with_backoff(ms(1), ms(1));
     let mut producer = producer(split(), settings);
     push(&mut producer, &[5], ms(0));
@@ -613,7 +613,7 @@ fn attempts_are_counted_across_aggregates() {
 }
 
 #[test]
-fn requests_keep_to_count_length_and_number() {
+fn requests_respect_the_limits_on_records_bytes_and_requests_in_flight() {
     let width = MAX / 1_000;
     let mut shards: Vec<_> = (0..1_000)
         .map(|n| {
@@ -647,13 +647,13 @@ fn requests_keep_to_count_length_and_number() {
             |record: &PutRecord| record.data.len() + record.partition_key.as_ref().unwrap().len();
         assert!(request.records.iter().map(len).sum::<usize>() <= 1_000);
     }
-    // The third would be one too many.
+    // A third request would exceed the number of requests in flight.
     assert!(producer.poll_request(ms(0)).is_none());
     assert!(producer.poll_timeout().is_some_and(|at| at > ms(0)));
 }
 
 #[test]
-fn a_shard_gets_no_more_than_its_rate() {
+fn a_shard_receives_at_most_its_rate_in_records_and_bytes() {
     let limits = Limits::new().with_max_count(1).unwrap();
     for (rate, expected) in [((10, 0), 30), ((0, 1_000), 24)] {
         let settings = settings()
@@ -687,7 +687,7 @@ fn a_shard_gets_no_more_than_its_rate() {
 }
 
 #[test]
-fn a_rejected_push_gives_the_user_record_back_and_sends_what_waits() {
+fn a_push_rejected_for_a_full_buffer_returns_the_user_record_and_flushes() {
     let settings = settings().with_max_age(ms(9_999));
     let mut producer = producer(one(), settings.with_max_buffered_len(1_000));
     let mut taken = 0;
@@ -730,7 +730,7 @@ fn a_rejected_push_gives_the_user_record_back_and_sends_what_waits() {
 }
 
 #[test]
-fn what_is_throttled_goes_before_what_came_later() {
+fn throttled_user_records_are_resent_before_later_ones() {
     let limits = Limits::new().with_max_count(2).unwrap();
     let mut producer = producer(one(), settings().with_limits(limits));
     for token in 1..=5 {
@@ -767,7 +767,7 @@ fn what_is_throttled_goes_before_what_came_later() {
 }
 
 #[test]
-fn a_lone_user_record_goes_raw_if_asked_and_comes_back_as_it_was() {
+fn a_lone_user_record_is_sent_raw_where_possible_and_returned_unchanged() {
     let limit = Limits::new().max_size();
     let largest = vec![1; usize::try_from(limit).unwrap() - "key".len()];
     let magic = kinesis_agg::codec::MAGIC.to_vec();
@@ -795,8 +795,8 @@ fn a_lone_user_record_goes_raw_if_asked_and_comes_back_as_it_was() {
         assert_eq!(sent.data == *user_record.data(), is_raw);
         assert_eq!(sent.partition_key.as_deref(), user_record.partition_key());
         assert_eq!(sent.explicit_hash_key, user_record.explicit_hash_key());
-        // Stored in an unknown shard, so that it is taken apart and sealed again. A
-        // raw record would be delivered there, as in any shard.
+        // The aggregate is stored in an unknown shard, so its user record is aggregated
+        // again. A raw record would count as delivered there, as in any shard.
         let nowhere = match is_raw {
             true => throttled(),
             false => stored("what?", "1"),
@@ -818,7 +818,10 @@ fn a_lone_user_record_goes_raw_if_asked_and_comes_back_as_it_was() {
         let [(7, failure)] = &failures(&mut producer)[..] else {
             panic!("one failure");
         };
-        assert!(failure.user_record == user_record, "another came back");
+        assert!(
+            failure.user_record == user_record,
+            "not the same user record"
+        );
         assert_eq!(failure.attempts.count(), 3);
         assert_eq!(producer.buffered_count(), 0);
     }
@@ -827,7 +830,7 @@ fn a_lone_user_record_goes_raw_if_asked_and_comes_back_as_it_was() {
 /// Protects the attempts that a caller sees: user records of one aggregate may have
 /// been sent a different number of times.
 #[test]
-fn each_user_record_tells_its_own_attempts() {
+fn each_user_record_of_an_aggregate_reports_its_own_attempt_count() {
     let limits = Limits::new().with_max_count(2).unwrap();
     let settings = settings()
         .with_limits(limits)
@@ -840,7 +843,8 @@ fn each_user_record_tells_its_own_attempts() {
     let first = producer.poll_request(ms(0)).unwrap();
     push(&mut producer, &[2, 3], ms(1));
     producer.handle_failure(first.id, lost(), ms(2)).unwrap();
-    // All of it belongs to another shard now, and is aggregated again.
+    // After the split, its user record belongs to another shard, and is aggregated
+    // again with those that wait there.
     let map = producer.map().refreshed(split(), ms(3), ms(0)).unwrap();
     producer.replace_map(map, ms(3), ms(3));
     let (second, now) = next_request(&mut producer, ms(3));
@@ -864,9 +868,9 @@ fn each_user_record_tells_its_own_attempts() {
     }
 }
 
-/// Protects a caller whose listings fail from a shard that no longer sends.
+/// Protects a shard from being blocked for ever while ListShards fails.
 #[test]
-fn what_nobody_can_judge_blocks_its_shard_until_it_expires() {
+fn an_aggregate_stored_in_an_unknown_shard_blocks_its_lane_until_it_expires() {
     let mut producer = producer(one(), settings().with_ttl(ms(100)));
     push(&mut producer, &[5], ms(0));
     let request = producer.poll_request(ms(0)).unwrap();
@@ -885,7 +889,7 @@ fn what_nobody_can_judge_blocks_its_shard_until_it_expires() {
 
 /// Protects a stream from repeated copies while there is no newer map.
 #[test]
-fn in_a_shard_that_the_map_gives_to_others_there_is_one_copy_for_each_listing() {
+fn an_aggregate_in_the_wrong_shard_is_resent_once_per_new_shard_listing() {
     let settings = settings().with_backoff(ms(0), ms(0));
     let mut producer = producer(split(), settings);
     push(&mut producer, &[5], ms(0));
@@ -913,7 +917,7 @@ fn in_a_shard_that_the_map_gives_to_others_there_is_one_copy_for_each_listing() 
 }
 
 #[test]
-fn a_burst_is_over_also_for_what_was_not_aggregated_yet() {
+fn an_exhausted_byte_rate_delays_user_records_not_yet_aggregated() {
     let settings = settings().with_shard_rate(0, 1_000).with_ttl(Duration::MAX);
     let mut producer = producer(one(), settings);
     for (n, now) in [(0, ms(0)), (1, ms(1))] {
@@ -931,7 +935,7 @@ fn a_burst_is_over_also_for_what_was_not_aggregated_yet() {
 }
 
 #[test]
-fn a_request_has_1_to_500_records_whatever_is_asked_for() {
+fn max_request_count_is_clamped_to_1_to_500_records() {
     for (asked, expected) in [(0, 1), (1, 1), (7, 7), (500, 500), (9_999, 500)] {
         let shards: Vec<_> = (0..600)
             .map(|n| shard(&n.to_string(), n, if n == 599 { MAX } else { n }))
@@ -944,7 +948,7 @@ fn a_request_has_1_to_500_records_whatever_is_asked_for() {
 }
 
 #[test]
-fn where_no_pause_is_asked_for_there_is_none() {
+fn a_backoff_that_starts_at_zero_retries_immediately() {
     let no_pause = settings().with_backoff(Duration::ZERO, ms(9_999));
     let mut producer = producer(one(), no_pause);
     push(&mut producer, &[5], ms(0));
@@ -958,7 +962,7 @@ fn where_no_pause_is_asked_for_there_is_none() {
 /// A flush covers all user records that wait, even if they are routed to another
 /// shard afterwards.
 #[test]
-fn what_was_flushed_before_a_reshard_goes_at_once_after_it() {
+fn user_records_flushed_before_a_reshard_are_sent_immediately_after_it() {
     let mut producer = producer(one(), settings().with_max_age(ms(9_999)));
     push(&mut producer, &[5, 500], ms(0));
     producer.flush();
@@ -972,7 +976,7 @@ fn what_was_flushed_before_a_reshard_goes_at_once_after_it() {
 
 /// A stream that was created again has the same shard ids with other ranges.
 #[test]
-fn a_stream_created_again_is_judged_by_its_own_ranges() {
+fn an_aggregate_answered_after_silence_is_resent_if_its_shard_has_another_range() {
     let seconds = |seconds: u64| ms(1_000 * seconds);
     let settings = settings().with_backoff(ms(0), ms(0));
     let mut producer = producer(halves(), settings);
@@ -989,7 +993,7 @@ fn a_stream_created_again_is_judged_by_its_own_ranges() {
     let other = [shard("low", 0, 49), shard("high", 50, MAX)];
     let map = producer.map().refreshed(other, seconds(8), seconds(900));
     producer.replace_map(map.unwrap(), seconds(8), seconds(8));
-    // "low" does not have 99: a consumer drops it.
+    // "low" no longer contains 99, so a consumer drops the aggregate.
     assert_eq!(delivered(&mut producer), []);
     let (request, now) = next_request(&mut producer, seconds(8));
     let mut sent = keys(&request);
@@ -1003,7 +1007,7 @@ fn a_stream_created_again_is_judged_by_its_own_ranges() {
 }
 
 #[test]
-fn without_a_stream_nothing_is_sent_before_a_listing() {
+fn after_stream_not_found_nothing_is_sent_before_a_newer_shard_listing() {
     let mut producer = producer(halves(), settings().with_backoff(ms(0), ms(0)));
     push(&mut producer, &[5, 500], ms(0));
     let request = producer.poll_request(ms(0)).unwrap();
@@ -1030,7 +1034,7 @@ fn without_a_stream_nothing_is_sent_before_a_listing() {
 }
 
 #[test]
-fn denied_access_is_reported_once_and_tried_again() {
+fn denied_access_is_reported_once_and_retried() {
     let mut producer = producer(one(), settings().with_backoff(ms(0), ms(0)));
     push(&mut producer, &[5], ms(0));
     let denied = || RequestFailure::AccessDenied("no".into());
@@ -1055,7 +1059,7 @@ fn denied_access_is_reported_once_and_tried_again() {
 /// A record that the service always rejects is isolated in a logarithmic number of
 /// requests, and the others are delivered.
 #[test]
-fn a_rejected_request_is_halved_until_the_culprit_is_alone() {
+fn a_rejected_request_is_halved_until_the_invalid_record_is_alone() {
     let count = 64;
     let shards: Vec<_> = (0..count)
         .map(|n| shard(&n.to_string(), n, if n + 1 == count { MAX } else { n }))
@@ -1094,7 +1098,7 @@ fn plain(token: u128) -> OwnedUserRecord {
 }
 
 #[test]
-fn where_the_service_distributes_each_user_record_is_raw_and_in_no_wrong_shard() {
+fn with_service_managed_distribution_raw_records_are_delivered_in_any_shard() {
     let settings = settings().with_max_age(ms(10));
     let mut producer = producer(halves(), settings);
     producer.set_distribution(&known(Distribution::Auto), ms(0));
@@ -1110,7 +1114,7 @@ fn where_the_service_distributes_each_user_record_is_raw_and_in_no_wrong_shard()
     }
     let keyless = OwnedUserRecord::without_partition_key("data 1200");
     producer.push(keyless.clone(), 1_200, ms(0), ms(0)).unwrap();
-    // Two full requests at once; the rest is sent when it is due by its age.
+    // Two full requests immediately; the rest is sent when it reaches the maximum age.
     let mut requests: Vec<_> = core::iter::from_fn(|| producer.poll_request(ms(0))).collect();
     let lens: Vec<_> = requests
         .iter()
@@ -1151,7 +1155,7 @@ fn where_the_service_distributes_each_user_record_is_raw_and_in_no_wrong_shard()
 }
 
 #[test]
-fn what_waits_follows_the_stream_from_one_distribution_to_the_other() {
+fn when_the_distribution_changes_queued_user_records_are_rerouted_or_fail() {
     let settings = settings().with_max_requests_in_flight(1);
     let mut producer = producer(halves(), settings.with_backoff(ms(0), ms(0)));
     producer.push(plain(5), 5, ms(0), ms(0)).unwrap();
@@ -1170,7 +1174,7 @@ fn what_waits_follows_the_stream_from_one_distribution_to_the_other() {
             failed.push((token, failure.reason));
         }
     }
-    // It has a tag.
+    // User record 7 has a tag.
     assert_eq!(failed, [(7, FailureReason::CannotGoRaw)]);
     let (request, now) = next_request(&mut producer, ms(2));
     let data: Vec<_> = request
@@ -1200,7 +1204,7 @@ fn what_waits_follows_the_stream_from_one_distribution_to_the_other() {
 }
 
 #[test]
-fn on_request_what_cannot_go_raw_is_sent_until_it_is_in_its_shard() {
+fn unfit_for_raw_aggregate_resends_until_the_aggregate_is_in_its_shard() {
     let settings = settings()
         .with_unfit_for_raw(UnfitForRaw::Aggregate)
         .with_backoff(ms(0), ms(0));
@@ -1219,7 +1223,7 @@ fn on_request_what_cannot_go_raw_is_sent_until_it_is_in_its_shard() {
 }
 
 #[test]
-fn without_an_answer_about_the_distribution_the_places_of_records_decide() {
+fn without_permission_to_describe_the_distribution_is_inferred_from_put_answers() {
     let settings = settings().with_backoff(ms(0), ms(0));
     let mut producer = producer(halves(), settings);
     for _ in 0..3 {
@@ -1239,8 +1243,8 @@ fn without_an_answer_about_the_distribution_the_places_of_records_decide() {
     assert_eq!(producer.distribution(), Distribution::ByKey);
     producer.replace_map(ShardMap::new(halves()).unwrap(), ms(2), ms(2));
     assert_eq!(producer.distribution(), Distribution::Auto);
-    // By key again, after many in a row in the shards of their hash keys, on two
-    // shards.
+    // The producer returns to `ByKey` after many records in a row were stored in the
+    // shards of their hash keys, in both shards.
     let mut sent = 1;
     while producer.distribution() == Distribution::Auto {
         producer.push(plain(sent), sent, ms(2), ms(2)).unwrap();
@@ -1266,7 +1270,7 @@ fn without_an_answer_about_the_distribution_the_places_of_records_decide() {
 /// Protects the bound on memory: the producer does not keep the whole history of
 /// attempts.
 #[test]
-fn texts_and_attempts_do_not_grow_with_the_time() {
+fn error_texts_and_attempts_stay_bounded_over_many_retries() {
     let settings = settings().with_backoff(ms(0), ms(0)).with_ttl(ms(1_000));
     let mut producer = producer(one(), settings);
     push(&mut producer, &[5], ms(0));

@@ -165,7 +165,7 @@ fn slow_seconds(settings: ProducerSettings) -> usize {
 }
 
 #[test]
-fn a_shard_that_takes_nothing_does_not_stop_the_others() {
+fn a_shard_that_throttles_everything_does_not_slow_the_others() {
     assert_eq!(slow_seconds(ProducerSettings::new()), 0);
     // Without shares of the buffer, the dead shard slows the others.
     let unshared = ProducerSettings::new().with_shard_shares(false);
@@ -195,16 +195,16 @@ fn one_by_one(order: Order) -> u64 {
 }
 
 #[test]
-fn a_shard_gets_its_rate_whatever_the_round_trip() {
+fn a_shard_receives_its_full_rate_despite_the_round_trip_time() {
     for order in [Order::PerHashKey, Order::None] {
         let delivered = one_by_one(order);
-        // The burst of the first second extends into the second one.
+        // The burst of the first second may extend into the second one.
         assert!((2_950..=4_000).contains(&delivered), "{delivered}");
     }
 }
 
 #[test]
-fn one_hash_key_has_one_record_in_flight_unless_order_is_given_up() {
+fn one_hash_key_has_one_record_in_flight_unless_order_is_none() {
     for (order, expected) in [(Order::PerHashKey, 1), (Order::None, 10)] {
         let settings = ProducerSettings::new()
             .with_limits(Limits::new().with_max_count(1).unwrap())
@@ -241,7 +241,7 @@ fn raw_records_of_a_service_managed_stream_fill_requests() {
 }
 
 #[test]
-fn a_share_of_the_rate_is_used() {
+fn rate_percent_scales_the_rate_of_a_shard() {
     for (percent, expected) in [(100, 3_000), (50, 1_500), (200, 6_000)] {
         let settings = ProducerSettings::new()
             .with_limits(Limits::new().with_max_count(1).unwrap())
@@ -262,7 +262,7 @@ fn a_share_of_the_rate_is_used() {
 }
 
 #[test]
-fn what_is_throttled_fails_at_once_if_asked() {
+fn throttled_user_records_fail_immediately_with_fail_if_throttled() {
     let settings = ProducerSettings::new().with_fail_if_throttled(true);
     let mut flow = Flow::new(shards(1), settings, ms(20));
     flow.dead = Some("0");
@@ -289,7 +289,7 @@ fn what_is_throttled_fails_at_once_if_asked() {
 }
 
 #[test]
-fn a_user_record_may_have_a_time_to_live_of_its_own() {
+fn push_until_sets_the_expiry_of_one_user_record() {
     let settings = ProducerSettings::new()
         .with_max_age(ms(5_000))
         .with_max_requests_in_flight(1)
@@ -326,7 +326,7 @@ fn a_user_record_may_have_a_time_to_live_of_its_own() {
 }
 
 #[test]
-fn aggregates_are_put_under_the_key_that_was_chosen() {
+fn aggregates_are_put_under_the_configured_outer_key() {
     let user_records =
         || ["a key", "a key", "another key"].map(|key| OwnedUserRecord::new(key, "data"));
     let first = HashKey::of_partition_key(b"a key");
@@ -371,7 +371,7 @@ fn aggregates_are_put_under_the_key_that_was_chosen() {
 
 /// A driver can let other tasks run while it processes a reshard.
 #[test]
-fn a_reshard_with_a_full_buffer_is_worked_off_in_steps() {
+fn rerouting_and_expiring_a_full_buffer_is_split_into_steps() {
     let settings = ProducerSettings::new()
         .with_max_age(ms(60_000))
         .with_max_silence(Duration::MAX)
@@ -388,12 +388,12 @@ fn a_reshard_with_a_full_buffer_is_worked_off_in_steps() {
     });
     let map = ShardMap::new(halves.collect::<Vec<_>>()).unwrap();
     flow.producer.replace_map(map, ms(1), ms(1));
-    // There is work at once, which steps do before anything is sent.
+    // The rerouting is due immediately. Steps do it before anything is sent.
     assert_eq!(flow.producer.poll_timeout(), Some(ms(1)));
     let steps = (1..).find(|_| !flow.producer.step(ms(1))).unwrap();
     assert!((30..=45).contains(&steps), "{steps}");
     assert!(flow.producer.poll_timeout().unwrap() > ms(1));
-    // All expire at once, and fail in steps.
+    // All user records expire at the same time, and fail in steps.
     let steps = (1..).find(|_| !flow.producer.step(ms(60_000))).unwrap();
     assert!((20..=25).contains(&steps), "{steps}");
     flow.pass();
@@ -401,7 +401,7 @@ fn a_reshard_with_a_full_buffer_is_worked_off_in_steps() {
 }
 
 #[test]
-fn a_snapshot_says_what_is_held_where_and_how_long_it_took() {
+fn snapshots_report_buffered_user_records_per_shard_and_latencies() {
     let settings = ProducerSettings::new().with_max_age(ms(100));
     let mut flow = Flow::new(shards(4), settings, ms(20));
     for token in 0..100 {

@@ -1,5 +1,5 @@
-//! The numbers in the README and in the guides are those of the code. Protects that a
-//! limit is not changed in one place only.
+//! Compares the numbers in the README and in the guides with those in the code. Protects
+//! readers from a limit that was changed in only one place.
 
 use kinesis_agg_codec::HashKey;
 use kinesis_agg_codec::limits::{
@@ -10,7 +10,7 @@ const README: &str = include_str!("../../README.md");
 const OUTCOMES: &str = include_str!("../../codec-std/OUTCOMES.md");
 
 #[test]
-fn the_limits_are_the_codec_s() {
+fn the_readme_states_the_codecs_limits() {
     let mib = |bytes: u32| {
         assert_eq!(bytes % (1 << 20), 0);
         bytes >> 20
@@ -38,7 +38,7 @@ fn the_limits_are_the_codec_s() {
 }
 
 #[test]
-fn the_rust_version_is_the_manifest_s() {
+fn the_readme_states_the_manifests_rust_version() {
     let version = concat!("\nRust ", env!("CARGO_PKG_RUST_VERSION"), " or newer");
     assert!(README.contains(version));
 }

@@ -1,6 +1,6 @@
 //! Runs the simulation of resharding with a few seeds; `reshard-sim` runs it with many.
-//! Protects the main guarantee of the producer: a user record that it reports as
-//! delivered reaches its consumer, whatever the stream does.
+//! Protects the main guarantee of the producer: every user record that it reports as
+//! delivered reaches the consumer, even if the stream splits, merges or is recreated.
 
 use kinesis_agg_tests::simulation::{Rule, Tally, run};
 
@@ -18,9 +18,9 @@ fn runs(rule: Rule) -> Tally {
 }
 
 #[test]
-fn nothing_is_lost_out_of_order_late_or_unaccounted_for() {
+fn no_user_record_is_lost_out_of_order_late_or_unaccounted_for() {
     let tally = runs(Rule::WholeAggregate);
-    // Everything that can go wrong did go wrong.
+    // Each kind of trouble occurred.
     assert!(tally.reshards > 0 && tally.dropped_aggregates > 0);
     assert!(tally.failed > 0 && tally.duplicates > 0);
     assert!(tally.switches > 0 && tally.raw > 0 && tally.recreations > 0);
@@ -28,7 +28,7 @@ fn nothing_is_lost_out_of_order_late_or_unaccounted_for() {
 }
 
 #[test]
-fn the_rules_of_other_producers_lose_user_records() {
+fn the_delivery_rules_of_other_producers_lose_user_records() {
     assert!(runs(Rule::PerUserRecord).lost > 0);
     let any_shard = runs(Rule::AnyShard);
     assert!(any_shard.lost > any_shard.auto_lost && any_shard.auto_lost > 0);

@@ -41,7 +41,7 @@ fn names() -> Vec<String> {
 }
 
 #[test]
-fn the_root_has_few_names() {
+fn the_crate_root_stays_within_its_limit_of_names() {
     let names = names();
     println!("{} names: {names:?}", names.len());
     assert!(names.len() <= MOST, "{} names: {names:?}", names.len());

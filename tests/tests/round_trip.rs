@@ -415,7 +415,7 @@ proptest! {
     }
 
     #[test]
-    fn moving_to_another_buffer_loses_nothing(
+    fn moving_the_writer_to_another_buffer_keeps_its_user_records(
         user_records in vec(user_record(), 1..30),
         moved_at in 0..30_usize,
         slack in 0..300_usize,
@@ -528,7 +528,7 @@ fn every_order_of_keys_is_sorted_into_sections() {
     }
 }
 
-/// Writes keys of these kinds; `true` stands for a partition key.
+/// Writes keys of these kinds; `true` is a partition key, `false` an explicit hash key.
 fn check_mixture(is_partition_key: impl Iterator<Item = bool> + Clone) {
     let key = |place: usize| vec![b'0' + u8::try_from(place % 10).unwrap(); place * 31 % 131];
     let mut tables = [Vec::new(), Vec::new()];

@@ -1,6 +1,6 @@
-//! Inputs near 1 MiB, with which peers lose user records, write empty aggregates or write
-//! records that the service rejects. Our writer must do none of these, and must fill
-//! aggregates as far as possible.
+//! Tests inputs near 1 MiB, for which other programs lose user records, write empty
+//! aggregates or write records that the service rejects. Our writer must do none of these,
+//! and must fill aggregates as far as possible.
 
 use kinesis_agg_codec::{
     AggregateWriter, EncodeError, EncodedPart, HashKey, NewUserRecord, Parsed, parse,
@@ -32,7 +32,7 @@ fn size_alone(input: &LimitInput) -> usize {
 }
 
 #[test]
-fn no_user_record_is_lost_near_the_limit() {
+fn no_user_record_is_lost_near_the_1_mib_limit() {
     let zeros = vec![0; MAX_SIZE + 100];
     let mut too_large = 0;
     for case in limit_cases() {

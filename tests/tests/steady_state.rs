@@ -1,5 +1,5 @@
-//! Counts the allocations of `kinesis_agg` with reused buffers. Protects throughput: no
-//! user record may cost an allocation, and a blob only those for what is handed out.
+//! Counts the allocations of `kinesis_agg` with reused buffers. Protects throughput: a
+//! user record must not cost an allocation, and an aggregate only those for its result.
 
 extern crate alloc;
 
@@ -36,7 +36,7 @@ fn blob(record_count: usize) -> Bytes {
 }
 
 #[test]
-fn an_aggregator_allocates_for_aggregates_and_not_for_user_records() {
+fn an_aggregator_allocates_per_aggregate_and_not_per_user_record() {
     let mut aggregator = RecordAggregator::new();
     for _ in 0..2 {
         push(&mut aggregator, 10_000);
@@ -67,7 +67,7 @@ fn deaggregation_with_reused_buffers_allocates_nothing() {
 }
 
 #[test]
-fn a_batch_allocates_for_the_most_keys_and_not_for_each_blob() {
+fn deaggregating_a_batch_allocates_once_and_not_for_each_blob() {
     let blobs: Vec<_> = (0..100).map(|_| blob(500)).collect();
     let count = allocations(|| {
         assert_eq!(deaggregate(&blobs).count(), 50_000);
@@ -92,7 +92,7 @@ fn a_checkpoint_and_a_filter_allocate_nothing() {
 }
 
 #[test]
-fn user_records_made_owned_share_their_kinesis_record() {
+fn into_owned_shares_the_kinesis_record_without_allocating() {
     let records = [Arc::new(record(blob(1000), 1))];
     let mut deaggregator = Deaggregator::new();
     let mut owned = Vec::with_capacity(1000);
@@ -105,7 +105,7 @@ fn user_records_made_owned_share_their_kinesis_record() {
         );
         owned.len()
     };
-    // The first call warms the buffers up.
+    // The first call grows the buffers.
     assert_eq!(read(), 1000);
     assert_eq!(allocations(|| assert_eq!(read(), 1000)), 0);
 }

@@ -106,7 +106,7 @@ fn a_sink_that_fails_at_any_call_poisons_the_writer() {
     assert_eq!(calls, 2 * (3 + 1 + 3) + 1 + 1);
 }
 
-/// If a sink panics, nobody knows how much it has received.
+/// A sink that panics may have received any part of the bytes.
 #[test]
 fn a_sink_that_panics_poisons_the_writer() {
     for calls in 0..8 {
@@ -135,7 +135,7 @@ fn a_sink_that_panics_poisons_the_writer() {
 }
 
 #[test]
-fn a_cleared_writer_starts_another_blob() {
+fn a_cleared_stream_writer_starts_a_new_blob() {
     let mut writer = plenty();
     let key = writer.add_partition_key(b"given up").unwrap();
     let push = writer.push(key, None, b"21.5", RecordTags::default());
@@ -215,7 +215,7 @@ fn rejected_keys_and_user_records_are_not_written() {
 
 /// Protects callers that print a chain of errors.
 #[test]
-fn the_error_of_the_sink_is_the_source() {
+fn the_sinks_error_is_the_source_of_the_stream_error() {
     let sink = StreamError::Sink(core::fmt::Error);
     assert_eq!(sink.to_string(), "sink failed");
     let poisoned = StreamError::<core::fmt::Error>::Poisoned;
@@ -230,7 +230,7 @@ fn the_error_of_the_sink_is_the_source() {
 }
 
 #[test]
-fn the_count_is_limited() {
+fn a_stream_writer_enforces_the_count_limit() {
     let limits = Limits::new().with_max_count(2).unwrap();
     let mut writer = plenty().with_limits(limits);
     let key = writer.add_partition_key(b"k").unwrap();
@@ -260,14 +260,14 @@ fn debug_output_shows_the_progress_and_omits_the_sink() {
 }
 
 #[test]
-fn the_state_is_small() {
+fn the_stream_writer_is_at_most_144_bytes() {
     let state = size_of::<StreamWriter<()>>();
-    assert!(state <= 152, "{state} bytes, but the docs state 152");
+    assert!(state <= 144, "{state} bytes, but the docs state 144");
 }
 
 /// Streams 10 MiB, the largest Kinesis record that the service accepts.
 #[test]
-fn a_blob_of_the_largest_size_needs_no_more_state() {
+fn a_stream_writer_writes_a_10_mib_aggregate() {
     let mut writer = plenty().with_limits(limits(10 << 20));
     let key = writer.add_partition_key(b"k").unwrap();
     let data = [0xa5; 1000];

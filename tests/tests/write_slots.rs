@@ -89,7 +89,7 @@ proptest! {
     /// With twice as many slots as keys of both kinds, each key is stored once, as in the
     /// KPL's output.
     #[test]
-    fn thirty_thousand_keys_are_each_stored_once(seed in any::<u64>(), kind in 0..5_u8) {
+    fn with_twice_as_many_slots_30_000_keys_are_each_stored_once(seed in any::<u64>(), kind in 0..5_u8) {
         const KEYS: u64 = 15_000;
         let mix = |n: u64| (n ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
         let text = |n: u64| match kind {
@@ -119,7 +119,7 @@ proptest! {
 
 /// Uses explicit hash keys that all hash to 0, whatever the number of slots.
 #[test]
-fn chosen_keys_cost_a_bounded_number_of_comparisons() {
+fn keys_chosen_to_collide_cost_a_bounded_number_of_comparisons() {
     const HIGH: u128 = 0x9e37_79b9_7f4a_7c15 << 64;
     for slot_count in [1, 63, 64, 65, 1000, 4000] {
         let mut writer = writer(vec![0; 1 << 20], vec![WriteSlot::EMPTY; slot_count]);
@@ -146,7 +146,7 @@ fn chosen_keys_cost_a_bounded_number_of_comparisons() {
 
 /// A table of n slots remembers n keys, for each small n.
 #[test]
-fn a_small_table_uses_all_of_its_slots() {
+fn a_small_write_table_uses_all_of_its_slots() {
     for slot_count in 0..=MAX_KEY_PROBES {
         let mut writer = writer(vec![0; 1 << 16], vec![WriteSlot::EMPTY; slot_count]);
         for n in (0..slot_count).chain(0..slot_count).chain([1000, 1000]) {

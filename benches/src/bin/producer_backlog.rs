@@ -1,8 +1,7 @@
-//! Measures the cost of a backlog when its user records expire, and when an
-//! aggregate is taken apart whose user records interleave with it. Prints the time
-//! per user record at growing lengths of the backlog: a constant means linear cost.
-//! Then prints how long the longest call takes when all of 1,000 shards split while
-//! the buffer is full.
+//! Measures the cost of a backlog when its user records expire, and when the user records
+//! of an aggregate return to places between those of the backlog. Prints the time per user
+//! record at growing lengths of the backlog: a constant time means linear cost. Then prints
+//! the duration of the longest call when all of 1,000 shards split while the buffer is full.
 
 use core::time::Duration;
 use std::time::Instant;
@@ -84,8 +83,8 @@ fn expiry(count: usize) -> Duration {
     start.elapsed()
 }
 
-/// Measures taking apart. A split divides the aggregate in flight. Its user records
-/// must be sent before the backlog of both halves, which has the same length.
+/// Measures aggregating again. A split divides the range of the aggregate in flight. Its user
+/// records must be sent before the backlog of both halves, which has the same length.
 fn give_back(count: usize) -> Duration {
     let now = Duration::from_secs(1);
     let mut producer = ProducerCore::new(one(), Duration::ZERO, settings(count), 1);
@@ -195,7 +194,7 @@ fn reshard() {
 
 fn main() {
     show("expiry, one by one", expiry);
-    show("a cut aggregate goes back", give_back);
+    show("an aggregate split between two shards", give_back);
     reshard();
 }
 

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_have_every_outcome() {
+    fn arbitrary_batches_contain_every_outcome() {
         let (mut aggregated, mut nested_or_plain, mut malformed) = (0, 0, 0);
         for seed in 0..300 {
             let noise = noise(2_000, seed);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn some_messages_are_valid_and_some_are_malformed() {
+    fn some_arbitrary_messages_are_valid_and_some_malformed() {
         let outcomes = (0..500).map(|seed| {
             let noise = noise(500, seed);
             let message = Message::arbitrary(&mut Unstructured::new(&noise)).unwrap();
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn shard_maps_split_and_merge() {
+    fn arbitrary_shard_maps_split_and_merge() {
         let (mut opened, mut merged) = (0, 0);
         for seed in 0..100 {
             let noise = noise(400, seed);

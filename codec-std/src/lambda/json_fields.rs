@@ -37,8 +37,8 @@ impl<'a> JsonField<'a> {
         }
     }
 
-    /// Returns the name, or `None` if it is not Unicode text because an escape stands for
-    /// a lone surrogate.
+    /// Returns the name, or `None` if it is not Unicode text because an escape denotes a
+    /// lone surrogate.
     #[must_use]
     pub fn name(&self) -> Option<Cow<'_, str>> {
         if self.is_name_escaped {
@@ -417,7 +417,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_keep_their_text() {
+    fn json_fields_keep_the_text_of_names_and_values() {
         for written in [
             r#"{"b":1.50,"a":1E400,"n":12345678901234567890.10,"s":"\u00e9","o":{ "x": [1, 2.0]}}"#,
             r#"{"\u0061":1,"\ud800":2,"\\\"":"\udc00"}"#,
@@ -446,9 +446,9 @@ mod tests {
         }
     }
 
-    /// A name whose text looks like an escape differs from a name that is that escape.
+    /// A name whose text looks like an escape must differ from a name that is that escape.
     #[test]
-    fn a_name_that_is_not_text_differs_from_all_others() {
+    fn a_json_name_that_is_not_unicode_text_equals_no_other_name() {
         let written = r#"{"\ud800":1,"\"\\ud800\"":2,"\ud801":3,"x":4}"#;
         let fields = JsonFields::parse(written).unwrap();
         assert_eq!(fields.to_string(), written);
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn only_strings_and_numbers_have_text() {
+    fn text_returns_a_value_for_strings_and_numbers_only() {
         let written = r#"{"s":"a\n","n":-7.50,"t":true,"z":null,"l":"\ud800"}"#;
         let fields = JsonFields::parse(written).unwrap();
         assert_eq!(fields.text("s").unwrap(), "a\n");

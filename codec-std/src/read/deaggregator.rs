@@ -153,7 +153,7 @@ impl Deaggregator {
 
 impl<O> Deaggregator<O> {
     /// Leaves out user records whose hash key is outside a range. A [`HashKeyRange`]
-    /// stands for [`HashKeyFilter::WholeAggregate`], the KCL's behaviour.
+    /// converts into [`HashKeyFilter::WholeAggregate`], the KCL's behaviour.
     ///
     /// User records that are left out are counted in [`counters`](Self::counters) and
     /// passed to [`Observer::on_left_out`].
@@ -420,7 +420,7 @@ impl<O: Observer> Deaggregator<O> {
         }
     }
 
-    /// Counts a user record that the filter leaves out, and tells the observer.
+    /// Counts a user record that the filter leaves out, and passes it to the observer.
     pub(crate) fn leave_out<R: EnclosingRecord>(&mut self, left_out: &Delivered<'_, R>) {
         count(&mut self.counters.user_records_left_out);
         self.observer.on_left_out(left_out);

@@ -62,14 +62,14 @@ impl<R: ?Sized> Clone for Delivered<'_, R> {
 }
 
 impl<'a, R: EnclosingRecord + ?Sized> Delivered<'a, R> {
-    /// Returns the Kinesis record that the item was in.
+    /// Returns the Kinesis record that contains the item.
     #[must_use]
     pub const fn enclosing(&self) -> &'a R {
         self.enclosing
     }
 
     /// Returns the position of that Kinesis record among all those that the
-    /// [`Deaggregator`](crate::Deaggregator) was given, counted from 0.
+    /// [`Deaggregator`](crate::Deaggregator) has read, in all batches, counted from 0.
     #[must_use]
     pub const fn record_index(&self) -> usize {
         self.record_index

@@ -17,8 +17,8 @@ use crate::read::sequence_number::{ExtendedSequenceNumber, SequenceNumberError};
 /// fields, other threads and other languages, which cannot hold the borrow of a
 /// [`Deaggregated`](crate::read::Deaggregated).
 ///
-/// Made by [`Deaggregator::into_owned_deaggregated`]. More Kinesis records can be
-/// added at any time. As an iterator it yields [`OwnedDelivered`];
+/// [`Deaggregator::into_owned_deaggregated`] creates it. More Kinesis records can be
+/// added at any time. As an iterator, it yields [`OwnedDelivered`];
 /// [`next_with`](Self::next_with) borrows instead.
 ///
 /// ```
@@ -49,11 +49,11 @@ struct Current<R> {
     record_index: usize,
     record_count: usize,
     left: Left,
-    /// Leaves out the user records outside, each by itself.
+    /// Leaves out each user record outside this range.
     range: Option<HashKeyRange>,
 }
 
-/// What is still to be delivered.
+/// The items that remain to be delivered.
 #[derive(Debug)]
 enum Left {
     UserRecords(UserRecordCursor<Vec<ReadSlot>>),
@@ -117,8 +117,7 @@ impl<R: EnclosingRecord, O> OwnedDeaggregated<R, O> {
     ///
     /// # Errors
     ///
-    /// [`SequenceNumberError`] if the sequence number of the Kinesis record is
-    /// not one.
+    /// [`SequenceNumberError`] if the Kinesis record has an invalid sequence number.
     pub fn checkpoint(&self) -> Result<Option<ExtendedSequenceNumber>, SequenceNumberError> {
         let current = self.current.as_ref();
         checkpoint_of(
@@ -198,9 +197,8 @@ impl<R: EnclosingRecord, O: Observer> OwnedDeaggregated<R, O> {
     }
 }
 
-/// Adds Kinesis records behind those that are there. With
-/// [`Deaggregator::with_digests_ahead`], the digests of those that are added
-/// together are computed together, here.
+/// Appends Kinesis records. With [`Deaggregator::with_digests_ahead`], each call computes
+/// the digests of the records that it appends together.
 impl<R: EnclosingRecord, O: Observer> Extend<R> for OwnedDeaggregated<R, O> {
     fn extend<I: IntoIterator<Item = R>>(&mut self, records: I) {
         let known = self.records.len();

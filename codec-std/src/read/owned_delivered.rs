@@ -93,7 +93,7 @@ fn share(whole: &Bytes, part: &[u8]) -> Bytes {
 }
 
 impl<R> OwnedDelivered<R> {
-    /// Returns the Kinesis record that the item was in.
+    /// Returns the Kinesis record that contained the item.
     #[must_use]
     pub const fn enclosing(&self) -> &R {
         &self.enclosing

@@ -397,7 +397,7 @@ mod tests {
     const MAX: u128 = u128::MAX;
 
     #[test]
-    fn every_edge_of_a_range_goes_to_its_own_shard() {
+    fn hash_keys_at_the_edges_of_a_range_map_to_the_right_shard() {
         let map = ShardMap::new([
             Shard::new("c", range(101, MAX)),
             Shard::new("a", range(0, 0)),
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_an_error_with_its_place() {
+    fn a_gap_between_shards_is_an_error_with_the_missing_range() {
         let cases: [(&[Shard], HashKeyRange); 5] = [
             (&[], HashKeyRange::FULL),
             (
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overlap_is_an_error_with_its_place() {
+    fn overlapping_shards_are_an_error_with_the_shared_range() {
         let cases = [
             ([range(0, 5), range(5, MAX)], range(5, 5)),
             ([range(0, MAX), range(3, 4)], range(3, 4)),
@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_two_moments_make_one_map() {
+    fn listing_pages_from_before_and_after_a_split_form_one_map() {
         // The first page lists the parent as open, the last one lists its children.
         let map = ShardMap::new([
             Shard::new("p", HashKeyRange::FULL),
@@ -482,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_shard_is_remembered_while_listed_and_for_the_time_asked() {
+    fn a_closed_shard_is_kept_while_it_is_listed_and_for_the_given_time() {
         let seconds = Duration::from_secs;
         let old = ShardMap::new([Shard::new("p", HashKeyRange::FULL)]).unwrap();
         let children = [
@@ -508,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn a_diff_names_what_opened_and_what_closed() {
+    fn a_shard_map_diff_lists_opened_and_closed_shards() {
         let before = ShardMap::new([
             Shard::new("a", range(0, 9)),
             Shard::new("b", range(10, 19)),
@@ -530,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_names_its_parents_in_order() {
+    fn a_shard_lists_its_parents_in_the_order_they_were_added() {
         let merged = Shard::new("c", HashKeyRange::FULL)
             .with_parent("a")
             .with_parent("b");

@@ -590,7 +590,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_buffer_rejects_and_a_flush_makes_room() {
+    fn a_push_into_a_full_buffer_is_rejected_until_a_flush() {
         let needed = buffered_len::<u8, _>(&user_record(1));
         let beside = buffered_len::<u8, _>(&user_record(100));
         let limits = ShardedLimits::new().with_max_buffered_len(needed + beside);
@@ -628,7 +628,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_limit_completes_an_aggregate_without_the_newcomer() {
+    fn a_push_beyond_the_count_limit_completes_the_aggregate_without_it() {
         let limits = Limits::new().with_max_count(2).unwrap();
         let limits = ShardedLimits::new().with_limits(limits);
         let mut aggregator = ShardedAggregator::new(halves(), limits);
@@ -643,7 +643,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_map_routes_what_waits_anew_and_in_order() {
+    fn a_new_shard_map_reroutes_buffered_user_records_in_order() {
         let limits = Limits::new().with_max_count(3).unwrap();
         let limits = ShardedLimits::new().with_limits(limits);
         let mut aggregator = ShardedAggregator::new(halves(), limits);
@@ -685,7 +685,7 @@ mod tests {
     }
 
     #[test]
-    fn aggregates_go_under_the_key_that_was_asked_for() {
+    fn sharded_aggregates_have_the_configured_outer_key() {
         for (outer_key, expected) in [(OuterKey::FirstUserRecord, "k"), (OuterKey::Kpl, "a")] {
             let limits = ShardedLimits::new().with_outer_key(outer_key);
             let mut aggregator = ShardedAggregator::new(halves(), limits);

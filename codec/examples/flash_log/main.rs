@@ -6,7 +6,7 @@
 //! ```
 //!
 //! `device.rs` is the part that belongs in firmware; `tests/firmware/src/bin/flash_log.rs` of
-//! the repository runs it on a Cortex-M that is reset in the middle. This file simulates its
+//! the repository runs it on a Cortex-M that is reset at any instruction. This file simulates its
 //! environment: a flash whose power fails after any number of programmed bytes, and a receiver
 //! that reads what arrives. It prints the blobs that arrive in one of these simulations, one a
 //! line.
@@ -213,10 +213,10 @@ fn check(world: &World, sealed: u32, flash: &Flash) -> Result<(), Box<dyn Error>
         .take(usize::try_from(sealed)?)
         .any(|arrived| !arrived)
     {
-        return Err("what was sealed did not arrive".into());
+        return Err("a sealed aggregate did not arrive".into());
     }
     if missing > 0 && world.lost == 0 {
-        return Err(format!("{missing} readings are lost and nobody knows").into());
+        return Err(format!("{missing} readings are lost, but not reported as lost").into());
     }
     let erasures = flash.erasures.iter();
     if erasures

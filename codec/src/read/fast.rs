@@ -148,7 +148,7 @@ mod tests {
     use crate::wire::field::Fields;
     use crate::wire::varint;
 
-    /// On both sides of where an index gets longer, and the largest of three bytes.
+    /// Indices on both sides of each change in length, and the largest one of three bytes.
     const INDICES: [u32; 6] = [0, 0x7f, 0x80, 0x3fff, 0x4000, 0x1f_ffff];
 
     fn number(out: &mut Vec<u8>, tag: u32, number: u32) {
@@ -184,7 +184,7 @@ mod tests {
     /// Protects the speed for every size of data and index: a record that was left to the
     /// general reader would still be read, but ten times slower.
     #[test]
-    fn records_of_every_size_are_read_as_the_general_reader_reads_them() {
+    fn the_fast_and_the_general_reader_agree_on_records_of_every_size() {
         let explicit: Vec<_> = INDICES.map(Some).into_iter().chain([None]).collect();
         let data_lens = (0..300).chain([16_370, 16_377, 16_384, 70_000, 2_097_140, 2_097_152]);
         for data_len in data_lens {
@@ -207,9 +207,9 @@ mod tests {
         }
     }
 
-    /// Every record that is not usual, or not valid, is left to the general reader.
+    /// The fast reader must leave unusual and invalid records to the general reader.
     #[test]
-    fn what_differs_in_one_byte_is_read_alike_or_left() {
+    fn the_fast_reader_agrees_or_declines_if_one_byte_is_changed() {
         let usual = record(0x80, Some(3), 5);
         for place in 0..usual.len() {
             for byte in 0..=u8::MAX {
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_every_size_are_read_as_the_general_reader_reads_them() {
+    fn the_fast_and_the_general_reader_agree_on_keys_of_every_size() {
         for key_len in (0..300).chain([0x3fff, 0x4000, 0x20_0000]) {
             for kind in [KeyKind::Partition, KeyKind::ExplicitHash] {
                 let mut message = Vec::new();

@@ -1,8 +1,8 @@
 //! Finding a key by its index, in slots that the caller lends.
 //!
 //! The format does not say where in a message a key is, so its offset is stored when
-//! the iteration starts: one slot a key. With fewer slots than keys, every n-th key of
-//! a table has a slot, and a look-up walks on from there. The offset of a table's first
+//! the iteration starts: one slot per key. With fewer slots than keys, every n-th key of
+//! a table has a slot, and a look-up reads on from there. The offset of a table's first
 //! key comes from the check, so that it needs no slot.
 
 use crate::read::counts::{Counts, KeyTable};
@@ -145,7 +145,7 @@ impl Table {
         }
     }
 
-    /// Walks to the key with this index from the nearest known key before it.
+    /// Finds the key with this index, starting from the nearest known key before it.
     #[cfg_attr(feature = "fast", cold, inline(never))]
     fn walk<'buf>(
         &mut self,
@@ -194,9 +194,9 @@ mod tests {
     use super::*;
     use crate::read::check::check;
 
-    /// Any number of slots, whatever they hold, finds every key in any order.
+    /// Every key is found in any order, with any number of slots and any content in them.
     #[test]
-    fn slots_may_hold_anything_and_be_too_few() {
+    fn dirty_or_too_few_read_slots_still_find_every_key() {
         // Keys of both kinds, mixed; one is too long for a length of two bytes.
         let mut message = Vec::new();
         let mut keys = [vec![], vec![]];

@@ -40,7 +40,7 @@ pub(crate) struct RecordPlaces {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct IndexPlace {
     /// How many keys the index needs: one more than its value; 0 if it is absent.
-    /// [`u32::MAX`] stands for every larger number: no table has so many keys.
+    /// [`u32::MAX`] represents every larger number: no table has so many keys.
     pub(crate) needed: u32,
     /// Offset of its tag.
     pub(crate) offset: usize,

@@ -75,7 +75,7 @@ impl<'buf> UserRecord<'buf> {
     }
 }
 
-/// Equal if all that can be read of both is equal.
+/// Equal if all of their parts are equal.
 impl PartialEq for UserRecord<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.partition_key == other.partition_key
@@ -223,7 +223,7 @@ mod tests {
     };
 
     #[test]
-    fn user_records_are_equal_if_every_part_is() {
+    fn user_records_are_equal_only_if_all_their_parts_are_equal() {
         // An unknown field before the tag: the same tags.
         let tags = b"\x28\x00\x22\x06\x0a\x01u\x12\x01C";
         assert_eq!(
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_record_prints_what_it_holds() {
+    fn debug_output_of_a_user_record_shows_all_its_parts() {
         assert_eq!(
             format!("{USER_RECORD:?}"),
             "UserRecord { partition_key: \"sensor-\\xff\", explicit_hash_key: Some(\"7\"), \

@@ -1,4 +1,4 @@
-//! The numbers at the start of a usual record, composed in a register.
+//! The fields at the start of a usual record, before its data, composed in a register.
 
 use crate::wire::num::Num as _;
 
@@ -56,7 +56,7 @@ mod tests {
     use crate::wire::varint;
 
     #[test]
-    fn numbers_of_up_to_three_bytes_are_composed_and_larger_ones_are_not() {
+    fn a_head_accepts_numbers_of_up_to_three_varint_bytes() {
         for value in (0..32).flat_map(|bit| [(1_u32 << bit) - 1, 1 << bit]) {
             let mut bytes = alloc::vec![0x7f, 5, 0x55];
             varint::encode(value, |byte| {

@@ -48,7 +48,7 @@ mod tests {
     use super::Num as _;
 
     #[test]
-    fn results_that_fit_are_exact() {
+    fn sums_and_differences_that_fit_are_exact() {
         assert_eq!((u32::MAX - 1).plus(1), u32::MAX);
         assert_eq!(3_usize.minus(3), 0);
     }
@@ -56,14 +56,14 @@ mod tests {
     #[test]
     #[cfg(debug_assertions)]
     #[should_panic(expected = "checked_add")]
-    fn a_sum_that_does_not_fit_is_found_in_debug_builds() {
+    fn a_sum_that_overflows_panics_in_debug_builds() {
         let _ = u32::MAX.plus(1);
     }
 
     #[test]
     #[cfg(debug_assertions)]
     #[should_panic(expected = "self >= other")]
-    fn a_difference_that_does_not_fit_is_found_in_debug_builds() {
+    fn a_difference_that_underflows_panics_in_debug_builds() {
         let _ = 0_usize.minus(1);
     }
 }

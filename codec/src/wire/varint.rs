@@ -3,7 +3,7 @@
 
 use crate::limits::MAX_VARINT_LEN;
 
-/// True without the feature `fast`: small code is worth more than time.
+/// True without the feature `fast`: small code matters more than speed.
 pub(crate) const FOR_SIZE: bool = cfg!(not(feature = "fast"));
 
 /// A varint that was read.
@@ -73,7 +73,7 @@ const _: () = assert!(MAX_VARINT_LEN == u64::BITS.div_ceil(7).to_le_bytes()[0]);
 mod tests {
     use super::*;
 
-    /// Value and shortest bytes at both sides of every change of length.
+    /// Values on both sides of every change in length, with their shortest encoding.
     const EDGES: &[(u64, &[u8])] = &[
         (0, &[0x00]),
         (1, &[0x01]),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn edges_decode_and_every_prefix_is_truncated() {
+    fn varints_at_length_edges_decode_and_their_prefixes_are_truncated() {
         for &(expected, bytes) in EDGES {
             assert_eq!(value(bytes), Ok(expected));
             for len in 0..bytes.len() {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn edges_encode_in_the_length_that_was_promised() {
+    fn varints_at_length_edges_encode_in_encoded_len_bytes() {
         for &(number, bytes) in EDGES {
             let Ok(number) = u32::try_from(number) else {
                 continue;
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_varint_ends_at_its_limit() {
+    fn a_varint_with_more_bytes_than_its_limit_is_too_long() {
         let zeros_in_ten = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00];
         assert_eq!(value(&zeros_in_ten), Ok(0));
         assert_eq!(
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn spare_bits_of_the_tenth_byte_are_dropped_and_reported() {
+    fn bits_beyond_64_in_a_tenth_varint_byte_are_dropped_and_reported() {
         for (last, value, overflows) in [
             (0x01, 1 << 63, false),
             (0x02, 0, true),

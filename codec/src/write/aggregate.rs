@@ -12,8 +12,8 @@ use crate::wire::put::delimited_len;
 
 /// The keys of the Kinesis record that carries an aggregate.
 ///
-/// `K` is the type of a key chosen by the caller: a `&'static str` unless it is
-/// named, a `String` for example.
+/// `K` is the type of a key chosen by the caller: `&'static str` by default, or for
+/// example `String`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_enums,
@@ -51,7 +51,7 @@ impl<K: AsRef<str>> OuterKey<K> {
     }
 }
 
-/// The first user record of an aggregate, as far as outer keys depend on it.
+/// The parts of an aggregate's first user record that the outer keys depend on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FirstUserRecord {
     pub(crate) partition_key_len: u32,

@@ -71,8 +71,8 @@ pub struct AggregateWriter<B, L = KeySlots, K = &'static str> {
 }
 
 impl<B> AggregateWriter<B> {
-    /// Makes a writer into `buffer` that remembers up to [`DEFAULT_KEY_SLOTS`]
-    /// keys.
+    /// Creates a writer that writes into `buffer` and remembers up to
+    /// [`DEFAULT_KEY_SLOTS`] keys.
     ///
     /// An aggregate is full when the buffer is, or at the default [`Limits`].
     pub const fn new(buffer: B) -> Self {
@@ -81,7 +81,7 @@ impl<B> AggregateWriter<B> {
 }
 
 impl<B, L> AggregateWriter<B, L> {
-    /// Makes a writer into `buffer` that remembers keys in `key_lookup`.
+    /// Creates a writer that writes into `buffer` and remembers keys in `key_lookup`.
     pub const fn with_key_lookup(buffer: B, key_lookup: L) -> Self {
         Self {
             sections: Sections::new(buffer),
@@ -153,7 +153,7 @@ impl<B, L, K> AggregateWriter<B, L, K> {
         to_usize(self.sections.counts().records())
     }
 
-    /// Returns the bytes of the blob if it were finished now.
+    /// Returns the length in bytes of the blob if it were finished now.
     #[must_use]
     pub fn encoded_len(&self) -> u32 {
         self.sections.encoded_len()
@@ -203,7 +203,7 @@ where
     L: KeyLookup,
     K: AsRef<str>,
 {
-    /// Returns the bytes of the blob if `user_record` were pushed and the
+    /// Returns the length in bytes of the blob if `user_record` were pushed and the
     /// aggregate finished.
     #[must_use]
     pub fn encoded_len_with(&self, user_record: &NewUserRecord<'_>) -> u32 {
@@ -214,14 +214,14 @@ where
         }
     }
 
-    /// Returns the bytes of a blob that holds `user_record` and no other. More
+    /// Returns the length in bytes of a blob that holds `user_record` and no other. More
     /// than [`capacity`](Self::capacity) is [`EncodeError::TooLarge`].
     #[must_use]
     pub fn encoded_len_alone(&self, user_record: &NewUserRecord<'_>) -> u32 {
         user_record.encoded_len_alone()
     }
 
-    /// Returns the bytes of the Kinesis record if the aggregate were finished
+    /// Returns the size in bytes of the Kinesis record if the aggregate were finished
     /// now: the blob and the outer partition key.
     #[must_use]
     pub fn size(&self) -> u32 {
@@ -229,7 +229,7 @@ where
         self.encoded_len().saturating_add(outer_key_len)
     }
 
-    /// Returns the bytes of the Kinesis record if `user_record` were pushed and
+    /// Returns the size in bytes of the Kinesis record if `user_record` were pushed and
     /// the aggregate finished.
     #[must_use]
     pub fn size_with(&self, user_record: &NewUserRecord<'_>) -> u32 {
@@ -238,7 +238,7 @@ where
             .saturating_add(self.outer_key_len(first_len))
     }
 
-    /// Returns the bytes of the Kinesis record that holds `user_record` and no
+    /// Returns the size in bytes of the Kinesis record that holds `user_record` and no
     /// other. More than [`Limits::max_size`] is [`EncodeError::TooLarge`], even
     /// if it would fit into the aggregate that is being written.
     #[must_use]
@@ -249,7 +249,7 @@ where
             .saturating_add(outer_key_len)
     }
 
-    /// Returns the bytes of the longest blob that the buffer can hold.
+    /// Returns the length in bytes of the longest blob that the buffer can hold.
     #[must_use]
     pub fn capacity(&self) -> u32 {
         self.sections.capacity()

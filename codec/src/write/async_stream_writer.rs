@@ -44,12 +44,12 @@ use crate::write::stream::{Prefix, Stream, StreamedAggregate, TagParts};
 /// A future that is dropped before it is complete, by a `select` or a timeout,
 /// leaves the device with an unknown part of its bytes. The writer is poisoned
 /// then: it rejects every call with [`StreamError::Poisoned`], until
-/// [`clear`](Self::clear). So no blob with a hole is ever sealed. A future that
-/// is dropped before its first poll has done nothing.
+/// [`clear`](Self::clear). So a blob that lacks bytes never gets a digest. A future
+/// that is dropped before its first poll has changed nothing.
 ///
-/// To abandon a wait and keep the blob, put the timeout around the device's own
+/// To use a timeout without losing the blob, put it inside the device, around its own
 /// recovery, or collect user records in an
-/// [`AggregateWriter`](crate::AggregateWriter): its blob can be sent again.
+/// [`AggregateWriter`](crate::AggregateWriter), whose blob can be sent again.
 #[derive(Clone)]
 pub struct AsyncStreamWriter<W> {
     write: W,
@@ -57,7 +57,7 @@ pub struct AsyncStreamWriter<W> {
 }
 
 impl<W> AsyncStreamWriter<W> {
-    /// Makes a writer into `write`, which receives nothing before the first
+    /// Creates a writer that writes into `write`, which receives nothing before the first
     /// key. Pass a `&mut` to keep it for a flush.
     pub const fn new(write: W) -> Self {
         let stream = Stream::START;
@@ -84,8 +84,8 @@ impl<W> AsyncStreamWriter<W> {
         self.stream.record_count()
     }
 
-    /// Returns the bytes of the blob if it were finished now. The device has
-    /// received all of them but the digest.
+    /// Returns the length in bytes of the blob if it were finished now. The device has
+    /// received everything but the digest.
     #[must_use]
     pub fn encoded_len(&self) -> u32 {
         self.stream.encoded_len()
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_are_those_of_the_other_writer() {
+    fn async_and_blocking_stream_writers_write_the_same_bytes() {
         let blob = expected();
         for at_most in 1..30 {
             let mut writer = AsyncStreamWriter::new(Device::new(at_most, 1_000, None));
@@ -346,9 +346,9 @@ mod tests {
         }
     }
 
-    /// Protects that no blob with a hole is sealed.
+    /// Protects readers from a blob that lacks bytes but has a correct digest.
     #[test]
-    fn a_future_that_is_dropped_at_any_await_poisons_the_writer() {
+    fn a_future_dropped_at_any_await_poisons_the_writer() {
         let blob = expected();
         let mut cancelled = 0;
         for polls in 1.. {
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_future_that_is_dropped_before_its_first_poll_has_done_nothing() {
+    fn a_future_dropped_before_its_first_poll_changes_nothing() {
         let mut writer = AsyncStreamWriter::new(Device::new(5, 1_000, None));
         assert_eq!(poll(writer.add_partition_key(b"k"), 0), None);
         assert!(!writer.is_poisoned());
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_fails_or_writes_nothing_poisons_the_writer() {
+    fn a_device_that_fails_or_writes_zero_bytes_poisons_the_writer() {
         let blob_len = expected().len();
         for (error, expected) in [
             (None, EmbeddedIoError::WriteZero),

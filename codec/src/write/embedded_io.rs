@@ -10,7 +10,7 @@ use crate::write::stream_writer::{ByteSink, StreamWriter};
 pub struct EmbeddedIo<W>(W);
 
 impl<W> EmbeddedIo<W> {
-    /// Makes a sink that writes into `write`. Pass a `&mut` to keep it for a
+    /// Creates a sink that writes into `write`. Pass a `&mut` to keep it for a
     /// flush.
     pub const fn new(write: W) -> Self {
         Self(write)
@@ -40,7 +40,7 @@ impl<W: Write> ByteSink for EmbeddedIo<W> {
 }
 
 impl<W: Write> StreamWriter<EmbeddedIo<W>> {
-    /// Makes a writer into an `embedded_io::Write`, such as a UART.
+    /// Creates a writer into an `embedded_io::Write`, such as a UART.
     ///
     /// ```
     /// use embedded_io::Write as _;
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_writes_pieces_gets_all_of_them() {
+    fn write_all_continues_after_partial_writes() {
         for at_most in 1..8 {
             let mut sink = sink(at_most, 100, None);
             assert_eq!(sink.write_all(b"sensor-7"), Ok(()));
@@ -124,9 +124,9 @@ mod tests {
         }
     }
 
-    /// Protects from a panic if a device is full.
+    /// Protects callers from a panic if a device is full.
     #[test]
-    fn a_device_that_writes_nothing_is_an_error() {
+    fn a_device_that_writes_zero_bytes_is_an_error() {
         let mut full = sink(3, 5, None);
         assert_eq!(full.write_all(b"sensor-7"), Err(EmbeddedIoError::WriteZero));
         let mut broken = sink(3, 5, Some(ErrorKind::TimedOut));

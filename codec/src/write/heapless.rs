@@ -17,7 +17,7 @@ use crate::write::key_lookup::KeyLookup;
 use crate::write::section_writer::SectionWriter;
 
 impl<const N: usize> AggregateWriter<Vec<u8, N>> {
-    /// Makes a writer that owns its buffer of `N` bytes and remembers up to
+    /// Creates a writer that owns its buffer of `N` bytes and remembers up to
     /// [`DEFAULT_KEY_SLOTS`](crate::limits::DEFAULT_KEY_SLOTS) keys.
     ///
     /// For another key look-up, pass a full vector, such as
@@ -77,7 +77,7 @@ impl<const N: usize, L: KeyLookup, K: AsRef<str> + Clone> AggregateWriter<Vec<u8
 }
 
 impl<const N: usize> SectionWriter<Vec<u8, N>> {
-    /// Makes a writer that owns its buffer of `N` bytes.
+    /// Creates a writer that owns its buffer of `N` bytes.
     #[must_use]
     pub const fn in_heapless_vec() -> Self {
         Self::new(Vec::from_array([0; N]))
@@ -145,10 +145,10 @@ mod tests {
     use crate::record_tag::RecordTags;
     use crate::write::new_user_record::NewUserRecord;
 
-    /// Protects programs that queue owned blobs: bytes and outer keys are those
-    /// that a writer into a slice returns, one blob after the other.
+    /// Protects programs that queue owned blobs: bytes and outer keys must be those
+    /// that a writer into a slice returns, for several blobs in a row.
     #[test]
-    fn an_owned_aggregate_equals_a_borrowed_one() {
+    fn a_heapless_aggregate_equals_one_in_a_borrowed_buffer() {
         let user_records = [
             NewUserRecord::new("sensor-7", b"21.5").with_explicit_hash_key(HashKey::new(7)),
             NewUserRecord::new("sensor-8", b""),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn an_owned_blob_of_sections_equals_a_borrowed_one() {
+    fn a_heapless_section_blob_equals_one_in_a_borrowed_buffer() {
         let mut buffer = [0xa5; 100];
         let mut lent = SectionWriter::new(&mut buffer);
         let mut owned = SectionWriter::<Vec<u8, 100>>::in_heapless_vec();

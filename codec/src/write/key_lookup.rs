@@ -119,7 +119,7 @@ pub trait KeyLookup {
 pub struct KeySlots<S = [WriteSlot; DEFAULT_KEY_SLOTS]>(S);
 
 impl<S> KeySlots<S> {
-    /// Makes a table of these slots, whatever they hold.
+    /// Creates a table from these slots, whatever they hold.
     pub const fn new(slots: S) -> Self {
         Self(slots)
     }
@@ -254,7 +254,7 @@ mod tests {
 
     /// Slots with arbitrary places, indices, lengths and tables, which no writer would leave.
     #[test]
-    fn arbitrary_bits_in_slots_change_no_byte() {
+    fn arbitrary_bits_in_write_slots_do_not_change_the_blob() {
         let mut state = 1_u64;
         let mut bits = || {
             state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);

@@ -30,7 +30,7 @@ pub struct NewUserRecord<'a> {
 }
 
 impl<'a> NewUserRecord<'a> {
-    /// Makes a user record without explicit hash key and tags.
+    /// Creates a user record without explicit hash key and tags.
     ///
     /// The partition key must have 1 to [`MAX_PARTITION_KEY_UTF16_LEN`] UTF-16
     /// code units (the KPL's rule; the service says "characters"). An
@@ -86,7 +86,7 @@ impl<'a> NewUserRecord<'a> {
         self.tags.tags()
     }
 
-    /// Returns the hash key, which decides on the shard: the explicit hash key
+    /// Returns the hash key, which determines the shard: the explicit hash key
     /// if there is one, else the MD5 of the partition key.
     #[must_use]
     pub fn hash_key(&self) -> HashKey {
@@ -100,7 +100,7 @@ impl<'a> NewUserRecord<'a> {
         self.explicit_hash_key.is_none() && self.tags.is_blank()
     }
 
-    /// Returns the bytes of a blob that holds this user record and no other.
+    /// Returns the length in bytes of a blob that holds this user record and no other.
     #[must_use]
     pub fn encoded_len_alone(&self) -> u32 {
         let text = self.explicit_hash_key.map(HashKey::to_decimal);

@@ -40,7 +40,7 @@ pub struct SectionWriter<B> {
 }
 
 impl<B> SectionWriter<B> {
-    /// Makes a writer into `buffer`, whose length is that of the longest blob.
+    /// Creates a writer that writes into `buffer`, whose length is that of the longest blob.
     pub const fn new(buffer: B) -> Self {
         Self {
             sections: Sections::new(buffer),
@@ -53,7 +53,7 @@ impl<B> SectionWriter<B> {
         to_usize(self.sections.counts().records())
     }
 
-    /// Returns the bytes of the blob if it were finished now.
+    /// Returns the length in bytes of the blob if it were finished now.
     #[must_use]
     pub fn encoded_len(&self) -> u32 {
         self.sections.encoded_len()

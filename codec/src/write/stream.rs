@@ -1,7 +1,7 @@
 //! The state of a blob that is written piece by piece, without its sink.
 //!
-//! [`Stream`] checks, counts, digests and hands out the bytes. The writers
-//! around it, [`StreamWriter`] and `AsyncStreamWriter`, only pass these on:
+//! [`Stream`] checks, counts, digests and returns the bytes. The writers around it,
+//! [`StreamWriter`] and `AsyncStreamWriter`, only pass them on:
 //!
 //! ```text
 //! stream.add_key(..)?         rejected; or poisoned, and bytes to write
@@ -303,8 +303,8 @@ impl Stream {
 
 /// What a [`StreamWriter`] has written, and the keys to put it under.
 ///
-/// The writer does not keep the keys themselves: they are named by the indices
-/// that were returned when they were added.
+/// The writer does not keep the keys themselves, so they are identified by the indices that it
+/// returned when they were added.
 ///
 /// [`StreamWriter`]: crate::StreamWriter
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -316,7 +316,7 @@ pub struct StreamedAggregate {
 }
 
 impl StreamedAggregate {
-    /// Returns the bytes of the blob.
+    /// Returns the length of the blob in bytes.
     #[must_use]
     pub const fn encoded_len(&self) -> u32 {
         self.encoded_len

@@ -13,7 +13,7 @@ use crate::write::stream::{Prefix, Stream, StreamedAggregate, TagParts};
 /// Every function and closure of this shape implements it. Implement it for your own type if
 /// you have to name the type of the writer, as in a `static`.
 pub trait ByteSink {
-    /// Why bytes were not written.
+    /// The reason why bytes were not written.
     type Error;
 
     /// Writes all of `bytes`, right after those of the previous call. `bytes`
@@ -43,8 +43,8 @@ where
 /// ```
 ///
 /// A key is written into its table when it is added, between the records. The digest is
-/// computed at the same time. The writer keeps no key and no record: it needs 128 bytes besides
-/// the sink (144 on 64-bit machines), including the running digest.
+/// computed at the same time. The writer keeps no keys and no records: besides the sink, it
+/// needs 128 bytes (144 on 64-bit machines), including the running digest.
 ///
 /// The blob is valid and every reader of the format reads it (the protobuf
 /// encoding allows fields in any order), but its bytes are **not in the KPL's
@@ -83,7 +83,7 @@ pub struct StreamWriter<S> {
 }
 
 impl<S> StreamWriter<S> {
-    /// Makes a writer into `sink`, which receives nothing before the first key.
+    /// Creates a writer that writes into `sink`, which receives nothing before the first key.
     pub const fn new(sink: S) -> Self {
         let stream = Stream::START;
         Self { sink, stream }
@@ -111,8 +111,8 @@ impl<S> StreamWriter<S> {
         self.stream.record_count()
     }
 
-    /// Returns the bytes of the blob if it were finished now. The sink has
-    /// received all of them but the digest.
+    /// Returns the length in bytes of the blob if it were finished now. The sink has
+    /// received everything but the digest.
     #[must_use]
     pub fn encoded_len(&self) -> u32 {
         self.stream.encoded_len()

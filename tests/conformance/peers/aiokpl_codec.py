@@ -1,4 +1,4 @@
-"""`aiokpl`: its codec, called as its documentation says."""
+"""`aiokpl`: its codec, called as in its documentation."""
 
 import contract
 from aiokpl import UserRecord, decode_aggregated, encode_aggregated, is_aggregated
@@ -19,7 +19,7 @@ def decode(number, blob):
 def encode(user_records):
     for _, explicit_hash_key, _ in user_records:
         if explicit_hash_key is not None:
-            parse_explicit_hash_key(explicit_hash_key)  # Its producer does this first, too.
+            parse_explicit_hash_key(explicit_hash_key)  # aiokpl's producer calls this first, too.
     records = [UserRecord(key, data, hash_key) for key, hash_key, data in user_records]
     yield user_records[0][0], user_records[0][1], encode_aggregated(records)
 

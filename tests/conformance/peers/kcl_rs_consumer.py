@@ -1,7 +1,7 @@
 """`kcl-rs`: a whole consumer, on moto's Kinesis, DynamoDB and CloudWatch.
 
-It shows neither explicit hash keys nor whether a record was aggregated; a record that is the
-blob itself under the outer key is taken as plain.
+It reports neither explicit hash keys nor whether a record was aggregated. A record counts as
+plain if its data is the blob itself and its key the outer key.
 """
 
 import json

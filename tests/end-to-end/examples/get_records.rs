@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The stream is on a Kinesis server in the same process. It splits while records
-//! are put into it, and the consumer stops twice; in the end, each user record was
-//! processed once.
+//! are put into it, and the consumer stops and restarts twice; at the end, each user record
+//! was processed exactly once.
 
 extern crate alloc;
 
@@ -143,6 +143,9 @@ async fn main() -> anyhow::Result<()> {
     }
     let once = processed.values().filter(|&&times| times == 1).count();
     println!("{once} of {USER_RECORDS} user records processed, each once");
-    anyhow::ensure!(u32::try_from(once)? == USER_RECORDS, "some are missing");
+    anyhow::ensure!(
+        u32::try_from(once)? == USER_RECORDS,
+        "some user records are missing"
+    );
     Ok(())
 }

@@ -85,24 +85,27 @@ async fn main() -> anyhow::Result<()> {
         ..Faults::default()
     };
     let server = Server::start(2, faults, false).await?;
-    // Made once, before the first event: it lists the shards.
+    // Created once, before the first event, because starting it lists the shards.
     let producer = Producer::builder(server.client.clone(), STREAM)
         .start()
         .await?;
     let event: KinesisEvent = serde_json::from_str(EVENT)?;
     let answer = forward(&producer, &event).await;
     println!("{}", serde_json::to_string(&answer)?);
-    anyhow::ensure!(answer.is_empty(), "not all is stored");
+    anyhow::ensure!(answer.is_empty(), "some user records were not stored");
     server.reshard(0).await?;
     let answer = forward(&producer, &event).await;
     println!("{}", serde_json::to_string(&answer)?);
-    anyhow::ensure!(answer.is_empty(), "not all is stored");
+    anyhow::ensure!(answer.is_empty(), "some user records were not stored");
 
     producer.close().await;
 
     let read = read(&server).await?;
     let twice = read.values().filter(|&&times| times >= 2).count();
     println!("{twice} user records, each at least once for each invocation");
-    anyhow::ensure!(twice == event.user_records().count(), "some are missing");
+    anyhow::ensure!(
+        twice == event.user_records().count(),
+        "some user records are missing"
+    );
     Ok(())
 }

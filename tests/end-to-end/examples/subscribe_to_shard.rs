@@ -162,7 +162,7 @@ async fn main() -> anyhow::Result<()> {
     let mut numbers = HashSet::new();
     while numbers.len() < usize::try_from(USER_RECORDS)? {
         let data = tokio::time::timeout(Duration::from_secs(30), user_records.recv());
-        let Some(user_record) = data.await.context("some are missing")? else {
+        let Some(user_record) = data.await.context("some user records are missing")? else {
             consumer.await??;
             anyhow::bail!("the consumer ended");
         };

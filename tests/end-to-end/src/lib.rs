@@ -1,6 +1,6 @@
 //! A Kinesis server in the same process, and a consumer that drops what the KCL
-//! drops. The server fails on purpose, lists shards in pages, and can distribute
-//! records itself.
+//! drops. The server can inject failures, list shards in pages, and choose the shard of
+//! each record itself, as with service-managed distribution.
 #![expect(clippy::missing_errors_doc, reason = "helpers of tests")]
 
 extern crate alloc;
@@ -329,8 +329,8 @@ pub struct ListedShard {
     pub is_open: bool,
 }
 
-/// What a consumer received that drops a whole aggregate if one of its user records
-/// belongs to another shard.
+/// The records received by a consumer that drops a whole aggregate if one of its user
+/// records belongs to another shard.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Consumed {
@@ -423,7 +423,7 @@ fn bad_request(code: &str) -> Response<Body> {
     response
 }
 
-/// Adds the distribution of the stream to an answer, which the server lacks.
+/// Adds the stream's distribution to the server's answer, which does not contain it.
 async fn describe(injection: &Injection, request: Request, next: Next) -> Response<Body> {
     let distributes = *injection.distributes.borrow();
     if distributes.described == Described::Denied {
@@ -451,8 +451,8 @@ fn place_anywhere(injection: &Injection, record: &mut Value) {
     }
 }
 
-/// Returns a page of the shards, which the server lists at once. A request with a
-/// token must not name the stream, as the service requires.
+/// Returns a page of the shards; the server itself lists all of them in one answer. As
+/// the service requires, a request with a token must not name the stream.
 async fn list_page(page_len: usize, request: Request, next: Next) -> Response<Body> {
     let (mut parts, mut message) = read(request).await;
     let token = message["NextToken"].as_str().map(str::to_owned);

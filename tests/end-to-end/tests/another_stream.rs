@@ -1,6 +1,6 @@
-//! Streams that change their distribution, or are deleted and created again.
-//! Protects user records from being reported as delivered although a consumer that
-//! filters drops them.
+//! Tests streams that change their distribution, or are deleted and created again. Protects
+//! callers from user records that are reported as delivered although a consumer that filters
+//! drops them.
 
 extern crate alloc;
 
@@ -66,7 +66,7 @@ async fn check(server: &Server, deliveries: Vec<DeliveryFuture>) -> (u64, u64) {
 }
 
 #[tokio::test]
-async fn on_a_stream_that_distributes_itself_all_goes_raw_and_needs_no_key() {
+async fn on_a_service_managed_stream_user_records_are_sent_raw_and_need_no_key() {
     let server = Server::start(3, Faults::default(), false).await.unwrap();
     server.set_distributes(Distributes {
         is_auto: true,
@@ -97,7 +97,7 @@ async fn on_a_stream_that_distributes_itself_all_goes_raw_and_needs_no_key() {
 }
 
 #[tokio::test]
-async fn a_switch_in_both_directions_loses_nothing() {
+async fn changing_the_distribution_back_and_forth_loses_no_user_record() {
     let faults = Faults {
         rejected_records: 5,
         failed_requests: 2,
@@ -144,7 +144,7 @@ async fn a_switch_in_both_directions_loses_nothing() {
 }
 
 #[tokio::test]
-async fn without_the_permission_to_ask_the_answers_decide() {
+async fn without_permission_to_describe_the_stream_put_answers_reveal_the_distribution() {
     let server = Server::start(4, Faults::default(), false).await.unwrap();
     let auto = Distributes {
         is_auto: true,
@@ -182,7 +182,7 @@ async fn without_the_permission_to_ask_the_answers_decide() {
 }
 
 #[tokio::test]
-async fn a_stream_that_was_created_again_has_other_shards_of_the_same_names() {
+async fn a_recreated_stream_with_the_same_shard_ids_loses_no_user_record() {
     let server = Server::start(2, Faults::default(), false).await.unwrap();
     let settings = settings().with_max_silence(ms(500));
     let (producer, notices) = producer(&server, settings).await;
@@ -192,7 +192,7 @@ async fn a_stream_that_was_created_again_has_other_shards_of_the_same_names() {
     }
     server.delete().await.unwrap();
     let mut deliveries = Vec::new();
-    // Some requests find no stream, the others find the new one.
+    // Some requests are sent while there is no stream, the others to the new stream.
     for number in 0..400 {
         if number == 200 {
             tokio::time::sleep(ms(600)).await;
@@ -210,7 +210,7 @@ async fn a_stream_that_was_created_again_has_other_shards_of_the_same_names() {
 }
 
 #[tokio::test]
-async fn an_idle_producer_notices_a_stream_that_was_created_again() {
+async fn an_idle_producer_detects_a_recreated_stream() {
     let server = Server::start(2, Faults::default(), false).await.unwrap();
     let settings = settings().with_max_silence(ms(500));
     let (producer, _) = producer(&server, settings).await;
@@ -227,7 +227,7 @@ async fn an_idle_producer_notices_a_stream_that_was_created_again() {
 }
 
 #[tokio::test]
-async fn a_start_finds_no_stream() {
+async fn start_fails_if_the_stream_does_not_exist() {
     let server = Server::start(1, Faults::default(), false).await.unwrap();
     server.delete().await.unwrap();
     let start = Producer::builder(server.client.clone(), STREAM).start();

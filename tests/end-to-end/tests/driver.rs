@@ -25,14 +25,14 @@ const FOREVER: Duration = Duration::from_secs(60);
 
 async fn ends<F: Future>(future: F) -> F::Output {
     let end = tokio::time::timeout(FOREVER, future).await;
-    end.expect("waits for ever")
+    end.expect("no result within 60 seconds")
 }
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Settings that send each user record in its own aggregate, at once.
+/// Settings that send each user record immediately, in its own aggregate.
 fn settings() -> ProducerSettings {
     ProducerSettings::new()
         .with_limits(Limits::new().with_max_count(1).unwrap())
@@ -54,7 +54,7 @@ fn user_record(number: usize) -> OwnedUserRecord {
 }
 
 #[tokio::test]
-async fn a_listing_is_read_page_by_page_to_its_end() {
+async fn list_shards_reads_every_page() {
     let faults = Faults {
         page_len: Some(3),
         ..Faults::default()
@@ -91,7 +91,7 @@ async fn a_listing_is_read_page_by_page_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_start_ends_though_the_listing_does_not() {
+async fn start_fails_at_its_timeout_if_list_shards_never_answers() {
     let server = Server::start(1, Faults::default(), false).await.unwrap();
     server.set_outage(Outage::ListShardsHangs);
     let producer = Producer::builder(server.client.clone(), STREAM)
@@ -102,7 +102,7 @@ async fn a_start_ends_though_the_listing_does_not() {
 }
 
 #[tokio::test]
-async fn without_a_listing_the_other_shards_go_on_and_nothing_is_called_delivered() {
+async fn while_list_shards_fails_records_in_unknown_shards_fail_and_others_are_delivered() {
     let server = Server::start(2, Faults::default(), false).await.unwrap();
     let producer = producer(&server, settings().with_ttl(ms(2_500))).await;
     for outage in [Outage::ListShardsFails, Outage::ListShardsHangs] {
@@ -117,7 +117,7 @@ async fn without_a_listing_the_other_shards_go_on_and_nothing_is_called_delivere
         let delivery = ends(high).await.unwrap();
         assert!(before.iter().any(|shard| shard.id == *delivery.shard_id));
         let Err(PutError::Failed(failure)) = ends(low).await else {
-            panic!("{outage:?}: in a shard of which nobody knows what it has");
+            panic!("{outage:?}: reported as delivered to a shard whose range is unknown");
         };
         assert_eq!(failure.reason, FailureReason::Expired);
         assert_eq!(failure.user_record.data(), user_record(0).data());
@@ -142,7 +142,7 @@ async fn without_a_listing_the_other_shards_go_on_and_nothing_is_called_delivere
 }
 
 #[tokio::test]
-async fn what_the_stream_does_not_take_comes_back_before_its_time_is_over() {
+async fn a_record_larger_than_the_stream_allows_fails_before_its_time_to_live() {
     let server = Server::start(1, Faults::default(), false).await.unwrap();
     // One user record in each aggregate, as in `settings`.
     let limits = Limits::new().with_max_count(1).unwrap();
@@ -154,14 +154,14 @@ async fn what_the_stream_does_not_take_comes_back_before_its_time_is_over() {
         .settings(settings)
         .seed(1);
     let producer = producer.start().await.unwrap();
-    // More than the server accepts, whatever the settings allow.
+    // The settings allow 3 MiB, but the server does not accept 2 MiB.
     let large = OwnedUserRecord::new("key", vec![0; 2 << 20]);
     let (large, small) = (
         producer.put(large).await,
         producer.put(user_record(0)).await,
     );
     let Err(PutError::Failed(failure)) = ends(large).await else {
-        panic!("in the stream");
+        panic!("stored although it is too large");
     };
     assert_eq!(failure.reason, FailureReason::RejectedByService);
     assert_eq!(failure.user_record.data().len(), 2 << 20);
@@ -188,7 +188,7 @@ async fn check_all_are_there(server: &Server, deliveries: Vec<DeliveryFuture>) {
         let delivery = ends(delivery).await.unwrap();
         repeated |= delivery.attempt_count > 1;
     }
-    assert!(repeated, "no request was made again");
+    assert!(repeated, "no request was retried");
     let consumed = server.consume().await.unwrap();
     // The user record of the dropped put is not among them.
     assert_eq!(consumed.user_records.len(), count);
@@ -196,14 +196,14 @@ async fn check_all_are_there(server: &Server, deliveries: Vec<DeliveryFuture>) {
 }
 
 #[tokio::test]
-async fn requests_without_an_answer_are_made_again_and_a_dropped_put_is_none() {
+async fn unanswered_requests_are_retried_and_a_dropped_put_sends_nothing() {
     let server = Server::start(1, Faults::default(), false).await.unwrap();
     let producer = producer(&server, settings().with_max_buffered_len(10_000)).await;
     server.set_outage(Outage::PutRecordsHangs);
     let deliveries = put_until_full(&producer).await;
     let flush = producer.flush();
     let is_waiting = tokio::time::timeout(ms(400), flush).await.is_err();
-    assert!(is_waiting, "flushed what was not sent");
+    assert!(is_waiting, "flush returned before everything was sent");
     server.set_outage(Outage::None);
     ends(producer.flush()).await;
     let counters = producer.counters();
@@ -215,7 +215,7 @@ async fn requests_without_an_answer_are_made_again_and_a_dropped_put_is_none() {
 }
 
 #[tokio::test]
-async fn a_close_waits_for_all_and_without_one_all_goes_on() {
+async fn close_waits_for_all_deliveries_and_a_dropped_producer_still_delivers() {
     for is_closed in [true, false] {
         let server = Server::start(1, Faults::default(), false).await.unwrap();
         let producer = producer(&server, settings().with_max_buffered_len(10_000)).await;
@@ -237,7 +237,7 @@ async fn a_close_waits_for_all_and_without_one_all_goes_on() {
 }
 
 #[tokio::test]
-async fn a_start_tries_again_what_passes_and_reports_at_once_what_does_not() {
+async fn start_retries_limit_exceeded_and_fails_immediately_if_denied_or_missing() {
     let server = Server::start(1, Faults::default(), false).await.unwrap();
     let start = |stream: &str| {
         let producer = Producer::builder(server.client.clone(), stream).seed(1);
@@ -261,12 +261,12 @@ async fn a_start_tries_again_what_passes_and_reports_at_once_what_does_not() {
         ),
         "{denied:?}"
     );
-    assert!(before.elapsed() < FOREVER, "tried again for nothing");
+    assert!(before.elapsed() < FOREVER, "retried a permanent failure");
     server.set_outage(Outage::ListShardsLimited);
     let started = start(STREAM);
     tokio::pin!(started);
     let is_trying = tokio::time::timeout(ms(300), &mut started).await.is_err();
-    assert!(is_trying, "given up at once");
+    assert!(is_trying, "did not retry");
     server.set_outage(Outage::None);
     let producer = started.await.unwrap();
     ends(producer.put(user_record(0)).await).await.unwrap();
@@ -274,7 +274,7 @@ async fn a_start_tries_again_what_passes_and_reports_at_once_what_does_not() {
 }
 
 #[tokio::test]
-async fn denied_access_is_a_notice_at_once_and_what_was_put_is_sent_when_it_is_mended() {
+async fn denied_access_is_reported_once_as_a_notice_and_retried_until_allowed() {
     let server = Server::start(1, Faults::default(), false).await.unwrap();
     let notices = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&notices);
@@ -305,7 +305,7 @@ async fn denied_access_is_a_notice_at_once_and_what_was_put_is_sent_when_it_is_m
 }
 
 #[tokio::test]
-async fn the_time_to_live_starts_with_the_put_and_a_put_that_waits_for_room_expires() {
+async fn the_time_to_live_includes_the_wait_for_room() {
     let server = Server::start(1, Faults::default(), false).await.unwrap();
     let settings = settings().with_ttl(ms(1_000));
     // Room for two or three user records.
@@ -329,7 +329,7 @@ async fn the_time_to_live_starts_with_the_put_and_a_put_that_waits_for_room_expi
         }
     }
     ends(producer.close()).await;
-    // A request in flight may take its 300 ms beyond the time to live.
+    // A request in flight may end up to 300 ms after the time to live.
     let took = start.elapsed();
     assert!(took < ms(4_000), "{took:?} for a time to live of 1 s");
     assert!(ends_of[0] > 10 && ends_of[1] > 0, "{ends_of:?}");
@@ -357,9 +357,9 @@ async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output>
     outputs.map(Option::unwrap).collect()
 }
 
-/// Protects the bound on memory: user records in the queue before the core count.
+/// Protects the bound on memory: it includes user records that the task has not received yet.
 #[tokio::test]
-async fn large_puts_wait_for_room_from_the_first_byte_on() {
+async fn puts_wait_when_their_bytes_would_exceed_max_buffered_len() {
     let server = Server::start(1, Faults::default(), false).await.unwrap();
     let producer = producer(&server, settings().with_max_buffered_len(2 << 20)).await;
     server.set_outage(Outage::PutRecordsHangs);

@@ -1,6 +1,6 @@
-//! Tests the producer against an independent server, for what the server in the
-//! same process lacks: large records, the lineage of shards, pages. Run
-//! `kinesis-local.sh`, which starts the server. Protects this crate's assumptions
+//! Tests the producer against an independent server, which supports what the server in
+//! the same process does not: large records, parents of shards, and ListShards in pages.
+//! Run `kinesis-local.sh`, which starts the server. Protects this crate's assumptions
 //! about what a server accepts, lists and returns.
 
 use core::time::Duration;
@@ -16,7 +16,7 @@ use kinesis_agg::write::Limits;
 use kinesis_agg::{HashKey, OwnedUserRecord, RecordAggregator, ShardMap, deaggregate};
 use kinesis_agg_end_to_end::{Consumed, client};
 
-/// Long, because the server needs seconds for what takes the service milliseconds.
+/// Long, because this server takes seconds where the service takes milliseconds.
 const LONG: Duration = Duration::from_secs(300);
 
 const MIB: u32 = 1 << 20;
@@ -116,7 +116,7 @@ fn fill(limits: Limits) -> Vec<OwnedUserRecord> {
 
 #[tokio::test]
 #[ignore = "needs a server: tests/end-to-end/kinesis-local.sh"]
-async fn the_largest_record_of_a_stream_is_one_aggregate_and_comes_back_whole() {
+async fn an_aggregate_of_the_streams_maximum_record_size_is_stored_and_read_back() {
     let stream = Stream::create("large", 1).await;
     let limits = Limits::new().with_max_size(LARGEST).unwrap();
     // Nothing is sent before the aggregate is full or flushed.
@@ -135,10 +135,13 @@ async fn the_largest_record_of_a_stream_is_one_aggregate_and_comes_back_whole() 
     producer.flush().await;
     for (user_record, delivery) in put.into_iter().zip(deliveries) {
         let Err(PutError::Failed(failure)) = delivery.await else {
-            panic!("stored beyond the limit");
+            panic!("stored although it exceeds the limit");
         };
         assert_eq!(failure.reason, FailureReason::AttemptsExhausted);
-        assert!(failure.user_record == user_record, "another came back");
+        assert!(
+            failure.user_record == user_record,
+            "not the same user record"
+        );
         assert_eq!(failure.attempts.count(), 2);
         let attempts = [failure.attempts.first(), failure.attempts.last()];
         for attempt in attempts.into_iter().flatten() {
@@ -171,7 +174,7 @@ async fn the_largest_record_of_a_stream_is_one_aggregate_and_comes_back_whole() 
     let read = stream.client.get_records().set_shard_iterator(iterator);
     let mut records = read.send().await.unwrap().records;
     let record = records.pop().unwrap();
-    assert!(records.is_empty(), "in more than one aggregate");
+    assert!(records.is_empty(), "more than one aggregate");
     let key_len = record.partition_key.unwrap().len();
     let data = record.data.into_inner();
     assert_eq!(u32::try_from(data.len() + key_len).unwrap(), LARGEST);
@@ -189,7 +192,7 @@ async fn the_largest_record_of_a_stream_is_one_aggregate_and_comes_back_whole() 
 
 #[tokio::test]
 #[ignore = "needs a server: tests/end-to-end/kinesis-local.sh"]
-async fn shards_keep_their_parents_and_lead_a_consumer_to_all_user_records() {
+async fn a_consumer_that_follows_child_shards_reads_every_user_record() {
     let stream = Stream::create("lineage", 2).await;
     let settings = ProducerSettings::new().with_max_age(Duration::ZERO);
     let producer = stream.producer(settings).await;
@@ -303,7 +306,11 @@ async fn shards_keep_their_parents_and_lead_a_consumer_to_all_user_records() {
         }
     }
     for shard in map.open_shards() {
-        assert!(done.contains(&**shard.id()), "nobody led to {}", shard.id());
+        let id = shard.id();
+        assert!(
+            done.contains(&**id),
+            "{id} is not reachable from its parents"
+        );
     }
     assert_eq!(consumed.user_records, put);
     assert_eq!(consumed.out_of_order, 0);
@@ -311,7 +318,7 @@ async fn shards_keep_their_parents_and_lead_a_consumer_to_all_user_records() {
 
 #[tokio::test]
 #[ignore = "needs a server: tests/end-to-end/kinesis-local.sh"]
-async fn more_shards_than_a_page_has_are_all_listed() {
+async fn all_pages_of_251_shards_are_listed() {
     let stream = Stream::create("pages", 250).await;
     let merge = stream.client.merge_shards().stream_name(stream.name);
     let merge = merge.shard_to_merge("shardId-000000000248");

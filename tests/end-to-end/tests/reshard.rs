@@ -116,7 +116,7 @@ fn settings() -> ProducerSettings {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_user_record_survives_faults_splits_and_merges() {
+async fn every_user_record_is_consumed_despite_faults_splits_and_merges() {
     run(Run {
         faults: Faults {
             rejected_records: 10,
@@ -134,7 +134,7 @@ async fn every_user_record_survives_faults_splits_and_merges() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_user_record_survives_a_server_that_throttles() {
+async fn every_user_record_is_consumed_from_a_throttling_server() {
     run(Run {
         faults: Faults::default(),
         limited: true,

@@ -1,5 +1,5 @@
-//! Reads what the KPL wrote and writes it again, byte for byte, in a program without a standard
-//! library and an allocator: `alloc` would not link, and `std` has its own panic handler.
+//! Reads what the KPL wrote and writes it again, byte for byte, in a program that has neither a
+//! standard library nor an allocator: `alloc` would not link, and `std` has its own panic handler.
 //!
 //! The exit status is 0, or one more than the place in [`Failure`].
 #![no_std]

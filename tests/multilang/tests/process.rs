@@ -35,7 +35,7 @@ fn run(logs: &Path) -> Output {
 }
 
 #[test]
-fn what_is_printed_goes_to_standard_error_and_only_the_protocol_to_standard_output() {
+fn prints_go_to_standard_error_and_protocol_lines_to_standard_output() {
     let output = run(&folder("printed"));
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(stderr, "this goes to standard error\n");
@@ -50,8 +50,7 @@ fn what_is_printed_goes_to_standard_error_and_only_the_protocol_to_standard_outp
     assert!(output.status.success());
 }
 
-/// The process ends even though the program itself would survive: the runner is in a thread
-/// whose panic the program ignores.
+/// The runner is in a thread whose panic the program ignores. The process must end anyway.
 #[test]
 fn a_panic_ends_the_process_with_its_message() {
     let logs = folder("panic");
@@ -59,7 +58,7 @@ fn a_panic_ends_the_process_with_its_message() {
     let output = run(&logs);
     assert_eq!(output.status.code(), Some(101));
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.contains("told to panic by "), "{stderr}");
+    assert!(stderr.contains("panic requested by "), "{stderr}");
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert_eq!(stdout.lines().count(), 1, "{stdout}");
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use kinesis_agg_tests::simulation::{Rule, Tally, run};
 
-/// With fewer seeds than this, a control may break nothing by chance.
+/// With fewer seeds than this, a control may happen to break nothing.
 const ENOUGH_FOR_CONTROLS: u64 = 200;
 /// The maximum number of seeds for a control.
 const CONTROL_SEEDS: u64 = 1_000;
@@ -153,7 +153,7 @@ const CONTROLS: [Control; 7] = [
     },
     Control {
         rule: Rule::NoOrder,
-        name: "hash keys shared by what is in flight",
+        name: "Kinesis records in flight that share hash keys",
         what: "out of order",
         broken: |tally| tally.out_of_order,
     },

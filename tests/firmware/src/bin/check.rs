@@ -1,5 +1,5 @@
-//! Reads and writes the KPL's aggregates, checks that what does not fit is rejected, and
-//! measures stack and instructions.
+//! Reads and writes the KPL's aggregates, checks that user records that do not fit are
+//! rejected, and measures stack and instructions.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The example `flash_log` on a device that a timer interrupt resets again and again, at any
+//! The example `flash_log` on a device that a timer interrupt resets repeatedly, at any
 //! instruction. Prints what was sealed, what was found after each reset, and each blob that is
 //! sent.
 #![no_std]
@@ -114,7 +114,7 @@ impl NorFlash for Flash {
     }
 }
 
-/// Prints each blob at once, so that a reset does not split its line.
+/// Prints each blob in one call, so that a reset does not split its line.
 struct Console {
     line: [u8; "\nblob \n".len() + 2 * SECTOR_LEN],
     len: usize,

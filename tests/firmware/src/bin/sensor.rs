@@ -47,7 +47,7 @@ fn sample_and_send() -> Result<(), EncodeError> {
     Ok(())
 }
 
-/// Stands for the network: prints the first aggregate and exits.
+/// Takes the place of the network: prints the first aggregate and exits.
 fn send(aggregate: &Aggregate<'_>) {
     print(aggregate.partition_key());
     print(" ");

@@ -71,7 +71,7 @@ impl Worker {
 
     fn panic_if_told(&self) {
         if fs::remove_file(&self.panic_file).is_ok() {
-            panic!("told to panic by {}", self.panic_file.display());
+            panic!("panic requested by {}", self.panic_file.display());
         }
     }
 }
