@@ -20,6 +20,8 @@ import fixtures
 import law
 
 CASES = pathlib.Path(__file__).resolve().parent / "cases"
+# Lines of standard error to show of a program that failed.
+ERROR_LINES = 20
 ASPECTS = ["reason", "offset", "key", "hash-key", "tags", "number", "wrapping", "bytes", "outer-key"]
 
 
@@ -37,13 +39,14 @@ def encode_cases():
 
 
 def run(command, given, timeout=600):
-    """Returns what a program printed, as objects, and its exit status."""
+    """Returns what a program printed, as objects, its exit status, and its standard error."""
     ended = subprocess.run(
         shlex.split(command), input=given.encode(), capture_output=True, timeout=timeout, check=False
     )
     # Not splitlines, which would also split at U+2028 inside a JSON string.
     lines = ended.stdout.decode().split("\n")
-    return [json.loads(line) for line in lines if line.strip()], ended.returncode
+    errors = ended.stderr.decode(errors="replace")
+    return [json.loads(line) for line in lines if line.strip()], ended.returncode, errors
 
 
 # --- Reading ---
@@ -125,9 +128,11 @@ def field(line, name):
 
 
 def decode(command, without=(), kinds=None):
-    """Returns a verdict for each case, and the exit status."""
+    """Returns a verdict for each case, and the exit status. Shows the errors of a program that failed."""
     cases = decode_cases()
-    printed, status = run(command, "".join(case["hex"] + "\n" for case in cases))
+    printed, status, errors = run(command, "".join(case["hex"] + "\n" for case in cases))
+    if status:
+        print(*errors.splitlines()[-ERROR_LINES:], sep="\n", file=sys.stderr)
     lines = [[] for _ in cases]
     for line in printed:
         lines[line["record"]].append(line)
@@ -216,7 +221,7 @@ def encode(command, without=()):
             }) + "\n"
             for key, hash_key, data in case["user_records"]
         )  # fmt: skip
-        aggregates, status = run(command, given)
+        aggregates, status, _ = run(command, given)
         verdicts.append((case["rule"], case["id"], judge_encode(case, aggregates, status, without)))
     return verdicts
 

@@ -2,6 +2,10 @@
 gets its verdict."""
 
 import base64
+import contextlib
+import io
+import shlex
+import sys
 import unittest
 
 import law
@@ -50,6 +54,14 @@ class Reading(unittest.TestCase):
         every = [*self.plain, *self.malformed, *self.aggregated, *self.empty]
         self.assertGreater(len(every), 1800)
         self.assertEqual(self.verdicts(every, lambda lines: lines), {"ok"})
+
+    def test_the_errors_of_a_program_that_fails_are_shown(self):
+        program = "import sys; sys.stdin.readline(); sys.exit('four bytes are too few')"
+        with contextlib.redirect_stderr(io.StringIO()) as shown:
+            verdicts, status = run.decode(shlex.join([sys.executable, "-c", program]))
+        self.assertEqual(status, 1)
+        self.assertIn("four bytes are too few", shown.getvalue())
+        self.assertTrue(any(verdict == "lost" for _, _, verdict in verdicts))
 
     def test_each_departure_has_its_verdict(self):
         record = lines_of({"hex": ""}, {"user_records": [["6b", None, "64", []]]})
