@@ -56,7 +56,7 @@ def test_an_empty_aggregator():
     assert aggregator.get_num_user_records() == 0 and aggregator.get_size_bytes() == 20
     record = AggRecord()
     assert record.get_partition_key() is None and record.get_explicit_hash_key() is None
-    with pytest.raises(ValueError, match="without user records"):
+    with pytest.raises(ValueError, match="empty"):
         record.get_contents()
 
 
@@ -264,6 +264,26 @@ def test_errors_name_the_record():
     assert list(iterator) == []
     with pytest.raises(KeyError, match="record 0 has no .*kinesis"):
         compat.deaggregate_records([{"records": []}])
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "character"),
+    [
+        ("AAA", binascii.Error, 3),
+        ("AAAA\nAA=", binascii.Error, 8),
+        ("AA!A", binascii.Error, 2),
+        ("A=AA", binascii.Error, 1),
+        (b"AA\xff", binascii.Error, 2),
+        (bytearray(b"A"), binascii.Error, 1),
+        ("AAä=", ValueError, 2),
+        ("A\ud800A", ValueError, 1),
+    ],
+)
+def test_base64_errors_name_the_character(text, error, character):
+    records = [{"kinesis": {"data": "eA=="}}, {"kinesis": {"data": text}}]
+    for read in (compat.deaggregate_records, lambda given: list(kinesis_agg.deaggregate(given))):
+        with pytest.raises(error, match=f"record 1: .* at character {character}: "):
+            read(records)
 
 
 def test_a_generator_is_read_as_it_yields():
