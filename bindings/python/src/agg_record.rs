@@ -17,7 +17,7 @@ use crate::errors::rejected;
 use crate::spare;
 use crate::text::{to_python, type_name};
 
-/// One aggregated record: user records are added until it is full.
+/// An aggregated record, to which user records are added until it is full.
 #[pyclass(frozen, subclass, module = "kinesis_agg._native")]
 pub(crate) struct AggRecord {
     state: Mutex<State>,
@@ -177,10 +177,10 @@ impl AggRecord {
         Ok(())
     }
 
-    /// Adds a user record. Returns False if there is no room for it.
+    /// Adds a user record and returns True, or returns False if there is no room for it.
     ///
-    /// Raises RejectedError, a ValueError, if no aggregated record can hold it. Either way
-    /// nothing has changed then.
+    /// Raises RejectedError, a ValueError, if no aggregated record can hold the user record.
+    /// A user record that is not added changes nothing.
     #[pyo3(signature = (partition_key, data, explicit_hash_key=None))]
     pub(crate) fn add_user_record(
         &self,
@@ -222,29 +222,29 @@ impl AggRecord {
         len.unwrap_or(usize::MAX).max(frame_len)
     }
 
-    /// Returns partition key, explicit hash key (or None) and data of the Kinesis record.
-    /// The user records stay.
+    /// Returns the partition key, the explicit hash key (or None) and the data of the Kinesis
+    /// record. The user records remain, and more can be added.
     ///
-    /// Raises ValueError if there is no user record.
+    /// Raises ValueError if there are no user records.
     fn get_contents<'py>(
         &self,
         py: Python<'py>,
     ) -> PyResult<(String, Option<String>, Bound<'py, PyBytes>)> {
         let aggregate = self.finished(py).ok_or_else(|| {
-            PyValueError::new_err("an aggregated record without user records is never written")
+            PyValueError::new_err("the aggregated record is empty: add a user record first")
         })?;
         let explicit_hash_key = aggregate.explicit_hash_key().map(|key| key.to_string());
         let data = PyBytes::new(py, aggregate.data());
         Ok((aggregate.partition_key().into(), explicit_hash_key, data))
     }
 
-    /// Returns the partition key of the Kinesis record; None without user records.
+    /// Returns the partition key of the Kinesis record, or None if there are no user records.
     fn get_partition_key(&self, py: Python<'_>) -> Option<String> {
         Some(self.finished(py)?.partition_key().into())
     }
 
-    /// Returns the explicit hash key of the Kinesis record; None if it has none, and
-    /// without user records.
+    /// Returns the explicit hash key of the Kinesis record, or None if it has none or there are
+    /// no user records.
     fn get_explicit_hash_key(&self, py: Python<'_>) -> Option<String> {
         Some(self.finished(py)?.explicit_hash_key()?.to_string())
     }

@@ -1,5 +1,6 @@
 //! A finished aggregate, and the arguments that make one.
 
+use kinesis_agg::codec::limits;
 use kinesis_agg::write::{AsUserRecord, Limits, NewUserRecord, OwnedUserRecord};
 use kinesis_agg::{HashKey, OwnedAggregate};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
@@ -47,14 +48,14 @@ impl Aggregate {
             .map(|key| key.to_string())
     }
 
-    /// The shard that all user records belong to, or None if it is not known.
+    /// The id of the shard that all user records belong to, or None if it is not known.
     #[getter]
     fn shard_id(&self) -> Option<&str> {
         self.shard_id.as_deref()
     }
 
-    /// Returns the arguments of boto3's `put_record`, and an entry of `put_records`: a
-    /// dict with Data, PartitionKey and, if there is one, ExplicitHashKey.
+    /// Returns a dict with Data, PartitionKey and, if there is one, ExplicitHashKey: the
+    /// arguments of boto3's `put_record`, or an entry of `put_records`.
     fn entry<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let entry = PyDict::new(py);
         entry.set_item("Data", self.data(py))?;
@@ -139,7 +140,7 @@ pub(crate) fn limits_of(
     if let Some(max_size) = max_size {
         let number = max_size.extract::<u32>().map_err(|error| {
             if error.is_instance_of::<PyOverflowError>(max_size.py()) {
-                PyValueError::new_err("max_size is negative or too large")
+                PyValueError::new_err(format!("max_size must be 1 to {}", limits::LARGEST_MAX_SIZE))
             } else {
                 error
             }

@@ -26,10 +26,10 @@ impl RecordAggregator {
     /// Adds a user record.
     ///
     /// If it does not fit, calls the callbacks with the aggregated record so far and returns
-    /// that, and the user record starts the next one.
+    /// that record. The user record starts the next one.
     ///
-    /// Raises RejectedError, a ValueError, if no aggregated record can hold it; nothing has
-    /// changed then.
+    /// Raises RejectedError, a ValueError, if no aggregated record can hold the user record;
+    /// nothing has changed then.
     #[pyo3(signature = (partition_key, data, explicit_hash_key=None))]
     fn add_user_record<'py>(
         slf: &Bound<'py, Self>,
