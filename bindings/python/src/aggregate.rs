@@ -13,39 +13,64 @@ use crate::text::{bytes_of, explicit_hash_key_of, key_of};
 /// A Kinesis record to put into a stream. Its length is the number of user records.
 #[pyclass(frozen, module = "kinesis_agg")]
 pub(crate) struct Aggregate {
-    aggregate: OwnedAggregate,
+    data: PyBackedBytes,
+    partition_key: String,
+    explicit_hash_key: Option<HashKey>,
+    record_count: usize,
     shard_id: Option<String>,
 }
 
 impl Aggregate {
-    pub(crate) const fn new(aggregate: OwnedAggregate, shard_id: Option<String>) -> Self {
+    pub(crate) fn of_shard(aggregate: OwnedAggregate, shard_id: String) -> Self {
+        let record_count = aggregate.record_count();
+        let (data, partition_key, explicit_hash_key) = aggregate.into_parts();
         Self {
-            aggregate,
-            shard_id,
+            data: to_python_bytes(&data),
+            partition_key,
+            explicit_hash_key,
+            record_count,
+            shard_id: Some(shard_id),
         }
     }
+}
+
+impl From<OwnedAggregate<PyBackedBytes>> for Aggregate {
+    fn from(aggregate: OwnedAggregate<PyBackedBytes>) -> Self {
+        let record_count = aggregate.record_count();
+        let (data, partition_key, explicit_hash_key) = aggregate.into_parts();
+        Self {
+            data,
+            partition_key,
+            explicit_hash_key,
+            record_count,
+            shard_id: None,
+        }
+    }
+}
+
+/// Copies data to a Python object. May be called without the GIL.
+pub(crate) fn to_python_bytes(data: &[u8]) -> PyBackedBytes {
+    Python::attach(|py| PyBytes::new(py, data).into())
 }
 
 #[pymethods]
 impl Aggregate {
     /// The data of the Kinesis record, as bytes.
     #[getter]
-    fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.aggregate.data())
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok((&self.data).into_pyobject(py)?)
     }
 
     /// The partition key of the Kinesis record.
     #[getter]
     fn partition_key(&self) -> &str {
-        self.aggregate.partition_key()
+        &self.partition_key
     }
 
     /// The explicit hash key of the Kinesis record in decimal, or None.
     #[getter]
     fn explicit_hash_key(&self) -> Option<String> {
-        self.aggregate
-            .explicit_hash_key()
-            .map(|key| key.to_string())
+        self.explicit_hash_key.map(|key| key.to_string())
     }
 
     /// The id of the shard that all user records belong to, or None if it is not known.
@@ -58,7 +83,7 @@ impl Aggregate {
     /// arguments of boto3's `put_record`, or an entry of `put_records`.
     fn entry<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let entry = PyDict::new(py);
-        entry.set_item("Data", self.data(py))?;
+        entry.set_item("Data", self.data(py)?)?;
         entry.set_item("PartitionKey", self.partition_key())?;
         if let Some(key) = self.explicit_hash_key() {
             entry.set_item("ExplicitHashKey", key)?;
@@ -67,7 +92,7 @@ impl Aggregate {
     }
 
     const fn __len__(&self) -> usize {
-        self.aggregate.record_count()
+        self.record_count
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -75,7 +100,7 @@ impl Aggregate {
         Ok(format!(
             "<Aggregate of {} user records: partition_key={key}, {} bytes>",
             self.__len__(),
-            self.aggregate.data().len(),
+            self.data.len(),
         ))
     }
 }
@@ -140,7 +165,8 @@ pub(crate) fn limits_of(
     if let Some(max_size) = max_size {
         let number = max_size.extract::<u32>().map_err(|error| {
             if error.is_instance_of::<PyOverflowError>(max_size.py()) {
-                PyValueError::new_err(format!("max_size must be 1 to {}", limits::LARGEST_MAX_SIZE))
+                let largest = limits::LARGEST_MAX_SIZE;
+                PyValueError::new_err(format!("max_size must be 1 to {largest}"))
             } else {
                 error
             }

@@ -8,7 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 
-use crate::aggregate::{Aggregate, Given, limits_of};
+use crate::aggregate::{Aggregate, Given, limits_of, to_python_bytes};
 use crate::errors::rejected;
 use crate::spare;
 
@@ -108,21 +108,21 @@ impl Aggregator {
             let pushed = open.push_unfinished(&given, spare::take);
             pushed.map_err(|error| rejected(error.reason))
         })?;
-        // Without the lock and the GIL, since `flush` computes a digest.
+        // Without the lock and the GIL, since this computes a digest.
         let finished = complete.and_then(|mut complete| {
             py.detach(move || {
-                let finished = complete.flush();
+                let finished = complete.flush_into(to_python_bytes);
                 spare::give(complete);
                 finished
             })
         });
-        Ok(finished.map(|aggregate| Aggregate::new(aggregate, None)))
+        Ok(finished.map(Aggregate::from))
     }
 
     /// Completes and returns the aggregate so far; None if there are no user records.
     fn flush(&self, py: Python<'_>) -> Option<Aggregate> {
-        let rest = self.with(py, |open| py.detach(|| open.flush()));
-        Some(Aggregate::new(rest?, None))
+        let rest = self.with(py, |open| py.detach(|| open.flush_into(to_python_bytes)));
+        rest.map(Aggregate::from)
     }
 
     /// Drops all user records.

@@ -157,7 +157,7 @@ impl ShardedAggregator {
 }
 
 fn to_python(complete: ShardAggregate) -> Aggregate {
-    Aggregate::new(complete.aggregate, Some(complete.shard_id.to_string()))
+    Aggregate::of_shard(complete.aggregate, complete.shard_id.to_string())
 }
 
 fn seconds(number: f64, what: &str) -> PyResult<Duration> {

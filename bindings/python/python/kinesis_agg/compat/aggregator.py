@@ -142,6 +142,13 @@ class RecordAggregator(_native.RecordAggregator):
         self.clear_record()
         return record
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "current_record": self.current_record}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+
     def _complete(
         self,
         partition_key: str | bytes,
