@@ -213,4 +213,6 @@ class AggregationManager:
                     self.flush_due()
                 except Exception:
                     # The next call passes the aggregate to the callback again.
-                    _log.exception("the callback raised; the next call passes the aggregate to it again")
+                    _log.exception(
+                        "the callback raised; it gets the aggregate again with the next call"
+                    )
