@@ -96,6 +96,8 @@ class RecordAggregator(_native.RecordAggregator):
     Only one thread at a time may use it. Threads may share a ``kinesis_agg.Aggregator``.
     """
 
+    current_record: AggRecord
+
     def __init__(self, max_size: float = MAX_BYTES_PER_RECORD) -> None:
         """max_size: the largest Kinesis record in bytes, data plus partition key."""
         if max_size > MAX_BYTES_PER_RECORD:
