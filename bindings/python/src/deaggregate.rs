@@ -175,7 +175,7 @@ impl Deaggregated {
         slf
     }
 
-    fn __next__(slf: &Bound<'_, Self>) -> PyResult<Option<UserRecord>> {
+    fn __next__<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, UserRecord>>> {
         let py = slf.py();
         let mut slf = slf
             .try_borrow_mut()
@@ -198,10 +198,15 @@ impl Deaggregated {
             if *raises && let Err(error) = delivered.clone().checked() {
                 return Err(errors::malformed(py, &error));
             }
-            Ok(UserRecord {
-                delivered: delivered.into_owned(),
-                enclosing,
-            })
+            // Made here, so that only a pointer is moved from here on.
+            let delivered = delivered.into_owned();
+            Bound::new(
+                py,
+                UserRecord {
+                    delivered,
+                    enclosing,
+                },
+            )
         })
     }
 
