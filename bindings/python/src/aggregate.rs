@@ -3,12 +3,12 @@
 use kinesis_agg::codec::limits;
 use kinesis_agg::write::{AsUserRecord, Limits, NewUserRecord, OwnedUserRecord};
 use kinesis_agg::{HashKey, OwnedAggregate};
-use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::{PyBytes, PyDict};
 
-use crate::text::{bytes_of, explicit_hash_key_of, key_of};
+use crate::text::{bytes_of, explicit_hash_key_of, key_of, type_name};
 
 /// A Kinesis record to put into a stream. Its length is the number of user records.
 #[pyclass(frozen, module = "kinesis_agg")]
@@ -133,8 +133,16 @@ impl Given {
             return Ok(self);
         };
         let mut owned = OwnedUserRecord::from(&self.as_user_record());
-        for tag in tags.try_iter()? {
-            let (key, value): (Bound<'_, PyAny>, Option<Bound<'_, PyAny>>) = tag?.extract()?;
+        let no_pairs = |error: PyErr| {
+            if error.is_instance_of::<PyTypeError>(tags.py()) {
+                PyTypeError::new_err("tags must be tuples of a key and a value or None")
+            } else {
+                error
+            }
+        };
+        for tag in tags.try_iter().map_err(no_pairs)? {
+            let pair: PyResult<(Bound<'_, PyAny>, Option<Bound<'_, PyAny>>)> = tag?.extract();
+            let (key, value) = pair.map_err(no_pairs)?;
             let value = value.map(|value| key_of(&value, "tag")).transpose()?;
             owned = owned.with_tag(&key_of(&key, "tag")?, value.as_deref());
         }
@@ -158,23 +166,37 @@ impl AsUserRecord for Given {
 /// Returns limits from arguments; raises ValueError if an aggregate cannot have them.
 pub(crate) fn limits_of(
     max_size: Option<&Bound<'_, PyAny>>,
-    max_count: Option<usize>,
+    max_count: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Limits> {
-    let invalid = |error: kinesis_agg::write::LimitError| PyValueError::new_err(error.to_string());
     let mut limits = Limits::new();
     if let Some(max_size) = max_size {
-        let number = max_size.extract::<u32>().map_err(|error| {
-            if error.is_instance_of::<PyOverflowError>(max_size.py()) {
-                let largest = limits::LARGEST_MAX_SIZE;
-                PyValueError::new_err(format!("max_size must be 1 to {largest}"))
-            } else {
-                error
-            }
-        })?;
-        limits = limits.with_max_size(number).map_err(invalid)?;
+        let largest = limits::LARGEST_MAX_SIZE;
+        let range = format!("1 to {largest}");
+        let number = whole_number(max_size, "max_size", &range)?;
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let changed = limits.with_max_size(number);
+        limits = changed.map_err(|_| out_of_range("max_size", &range))?;
     }
     if let Some(max_count) = max_count {
-        limits = limits.with_max_count(max_count).map_err(invalid)?;
+        let number = whole_number(max_count, "max_count", AT_LEAST_1)?;
+        let changed = limits.with_max_count(number);
+        limits = changed.map_err(|_| out_of_range("max_count", AT_LEAST_1))?;
     }
     Ok(limits)
+}
+
+const AT_LEAST_1: &str = "at least 1";
+
+fn whole_number(number: &Bound<'_, PyAny>, what: &str, range: &str) -> PyResult<usize> {
+    number.extract().map_err(|error: PyErr| {
+        if error.is_instance_of::<PyOverflowError>(number.py()) {
+            out_of_range(what, range)
+        } else {
+            PyTypeError::new_err(format!("{what} must be int, not {}", type_name(number)))
+        }
+    })
+}
+
+fn out_of_range(what: &str, range: &str) -> PyErr {
+    PyValueError::new_err(format!("{what} must be {range}"))
 }

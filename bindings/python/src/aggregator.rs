@@ -53,7 +53,7 @@ impl Aggregator {
     ))]
     fn new(
         max_size: Option<&Bound<'_, PyAny>>,
-        max_count: Option<usize>,
+        max_count: Option<&Bound<'_, PyAny>>,
         outer_key: &str,
         lone: &str,
     ) -> PyResult<Self> {

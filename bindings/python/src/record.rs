@@ -43,8 +43,19 @@ pub(crate) fn need<'py>(
     record_index: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
     let name = PyString::new(mapping.py(), name);
-    get(mapping, &name)?
-        .ok_or_else(|| PyKeyError::new_err(format!("record {record_index} has no {name:?}")))
+    match get(mapping, &name) {
+        Ok(Some(value)) => Ok(value),
+        Ok(None) => Err(PyKeyError::new_err(format!(
+            "record {record_index} has no {name:?}"
+        ))),
+        Err(error) if error.is_instance_of::<PyTypeError>(mapping.py()) => {
+            Err(PyTypeError::new_err(format!(
+                "record {record_index} has no {name:?}: {}",
+                error.value(mapping.py())
+            )))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Returns the bytes, without a copy if they are immutable.

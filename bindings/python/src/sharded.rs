@@ -7,7 +7,7 @@ use kinesis_agg::shards::{
     DEFAULT_MAX_AGE, DEFAULT_MAX_BUFFERED_LEN, RejectionReason, ShardAggregate, ShardedLimits,
 };
 use kinesis_agg::{HashKeyRange, Shard, ShardMap, ShardedAggregator as Sharded};
-use pyo3::exceptions::{PyBufferError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -52,7 +52,7 @@ impl ShardedAggregator {
     fn new(
         shards: &Bound<'_, PyAny>,
         max_size: Option<&Bound<'_, PyAny>>,
-        max_count: Option<usize>,
+        max_count: Option<&Bound<'_, PyAny>>,
         max_age: Option<f64>,
         max_buffered_bytes: Option<usize>,
     ) -> PyResult<Self> {
@@ -89,10 +89,13 @@ impl ShardedAggregator {
         match pushed {
             Ok(complete) => Ok(complete.map(to_python)),
             Err(RejectionReason::Unfit(reason)) => Err(rejected(reason)),
-            Err(reason @ RejectionReason::BufferFull { .. }) => {
-                Err(PyBufferError::new_err(reason.to_string()))
+            Err(reason @ RejectionReason::BufferFull { .. }) => Err(PyBufferError::new_err(
+                format!("{reason}: flush first, or raise max_buffered_bytes"),
+            )),
+            Err(reason) => {
+                let text = format!("user record rejected: {reason}");
+                Err(RejectedError::new_err(text))
             }
-            Err(reason) => Err(RejectedError::new_err(reason.to_string())),
         }
     }
 
@@ -161,8 +164,9 @@ fn to_python(complete: ShardAggregate) -> Aggregate {
 }
 
 fn seconds(number: f64, what: &str) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(number)
-        .map_err(|error| PyValueError::new_err(format!("{what}: {error}")))
+    Duration::try_from_secs_f64(number).map_err(|_| {
+        PyValueError::new_err(format!("{what} is {number}; it must be seconds, 0 or more"))
+    })
 }
 
 fn shard_map(shards: &Bound<'_, PyAny>) -> PyResult<ShardMap> {
@@ -177,7 +181,13 @@ fn shard_of(shard: &Bound<'_, PyAny>) -> PyResult<Shard> {
     if shard.cast::<PyMapping>().is_ok() {
         return listed_shard(shard);
     }
-    let (id, starting, ending): (String, Bound<'_, PyAny>, Bound<'_, PyAny>) = shard.extract()?;
+    let parts: PyResult<(String, Bound<'_, PyAny>, Bound<'_, PyAny>)> = shard.extract();
+    let (id, starting, ending) = parts.map_err(|_| {
+        PyTypeError::new_err(format!(
+            "a shard must be a dict of ListShards or a tuple of shard id, lowest and highest hash \
+             key, not {shard:?}"
+        ))
+    })?;
     let range = range_of(&id, &starting, &ending)?;
     Ok(Shard::new(id, range))
 }
