@@ -1,6 +1,6 @@
 //! `aws_kinesis_agg.aggregator.AggRecord`.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use kinesis_agg::codec::{Parsed, limits, parse};
@@ -9,15 +9,16 @@ use kinesis_agg::write::Limits;
 use kinesis_agg::{OwnedAggregate, OwnedUserRecord, RecordAggregator, deaggregate};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyFloat, PyInt, PyList, PyString};
 
-use crate::aggregate::Given;
+use crate::aggregate::{Given, to_python_bytes};
 use crate::errors::rejected;
 use crate::spare;
 use crate::text::{to_python, type_name};
 
-/// One aggregated record: user records are added until it is full.
+/// An aggregated record, to which user records are added until it is full.
 #[pyclass(frozen, subclass, module = "kinesis_agg._native")]
 pub(crate) struct AggRecord {
     state: Mutex<State>,
@@ -34,7 +35,7 @@ enum Content {
     /// User records can be added.
     Open(Box<RecordAggregator>),
     /// Finished once; opened again when a user record is added.
-    Finished(OwnedAggregate),
+    Finished(Arc<OwnedAggregate<PyBackedBytes>>),
 }
 
 impl Content {
@@ -58,22 +59,23 @@ impl State {
     }
 
     /// Returns the aggregate so far; `None` without user records.
-    fn finished(&mut self) -> Option<&OwnedAggregate> {
-        if let Content::Open(aggregator) = &mut self.content {
-            let aggregate = aggregator.flush()?;
-            spare::give(std::mem::take(&mut **aggregator));
-            self.content = Content::Finished(aggregate);
-        }
-        match &self.content {
-            Content::Finished(aggregate) => Some(aggregate),
-            Content::Open(_) => None,
+    fn finished(&mut self) -> Option<Arc<OwnedAggregate<PyBackedBytes>>> {
+        match &mut self.content {
+            Content::Finished(aggregate) => Some(aggregate.clone()),
+            Content::Open(aggregator) => {
+                let aggregate = Arc::new(aggregator.flush_into(to_python_bytes)?);
+                spare::give(std::mem::take(&mut **aggregator));
+                self.content = Content::Finished(aggregate.clone());
+                Some(aggregate)
+            }
         }
     }
 
     /// Returns the aggregator to add to.
-    fn opened(&mut self) -> PyResult<&mut RecordAggregator> {
+    fn opened(&mut self, py: Python<'_>) -> PyResult<&mut RecordAggregator> {
         if let Content::Finished(aggregate) = &self.content {
-            self.content = Content::open(open(aggregate.data().clone(), self.limits)?);
+            let blob = Bytes::from_owner(aggregate.data().clone_ref(py));
+            self.content = Content::open(open(blob, self.limits)?);
         }
         match &mut self.content {
             Content::Open(aggregator) => Ok(aggregator),
@@ -135,8 +137,8 @@ impl AggRecord {
     }
 
     /// Returns the aggregate so far. The GIL is released while its digest is computed.
-    fn finished(&self, py: Python<'_>) -> Option<OwnedAggregate> {
-        self.with(py, |state| py.detach(|| state.finished().cloned()))
+    fn finished(&self, py: Python<'_>) -> Option<Arc<OwnedAggregate<PyBackedBytes>>> {
+        self.with(py, |state| py.detach(|| state.finished()))
     }
 }
 
@@ -177,10 +179,10 @@ impl AggRecord {
         Ok(())
     }
 
-    /// Adds a user record. Returns False if there is no room for it.
+    /// Adds a user record and returns True, or returns False if there is no room for it.
     ///
-    /// Raises RejectedError, a ValueError, if no aggregated record can hold it. Either way
-    /// nothing has changed then.
+    /// Raises RejectedError, a ValueError, if no aggregated record can hold the user record.
+    /// A user record that is not added changes nothing.
     #[pyo3(signature = (partition_key, data, explicit_hash_key=None))]
     pub(crate) fn add_user_record(
         &self,
@@ -192,7 +194,7 @@ impl AggRecord {
         let explicit_hash_key = explicit_hash_key.filter(|key| !is_empty(key));
         let given = Given::new(partition_key, data, explicit_hash_key)?;
         self.with(py, |state| {
-            let aggregator = state.opened()?;
+            let aggregator = state.opened(py)?;
             match aggregator.push_unfinished(&given, spare::take) {
                 Ok(None) => Ok(true),
                 Ok(Some(full)) => {
@@ -222,29 +224,29 @@ impl AggRecord {
         len.unwrap_or(usize::MAX).max(frame_len)
     }
 
-    /// Returns partition key, explicit hash key (or None) and data of the Kinesis record.
-    /// The user records stay.
+    /// Returns the partition key, the explicit hash key (or None) and the data of the Kinesis
+    /// record. The user records remain, and more can be added.
     ///
-    /// Raises ValueError if there is no user record.
+    /// Raises ValueError if there are no user records.
     fn get_contents<'py>(
         &self,
         py: Python<'py>,
     ) -> PyResult<(String, Option<String>, Bound<'py, PyBytes>)> {
         let aggregate = self.finished(py).ok_or_else(|| {
-            PyValueError::new_err("an aggregated record without user records is never written")
+            PyValueError::new_err("the aggregated record is empty: add a user record first")
         })?;
         let explicit_hash_key = aggregate.explicit_hash_key().map(|key| key.to_string());
-        let data = PyBytes::new(py, aggregate.data());
+        let data = aggregate.data().into_pyobject(py)?;
         Ok((aggregate.partition_key().into(), explicit_hash_key, data))
     }
 
-    /// Returns the partition key of the Kinesis record; None without user records.
+    /// Returns the partition key of the Kinesis record, or None if there are no user records.
     fn get_partition_key(&self, py: Python<'_>) -> Option<String> {
         Some(self.finished(py)?.partition_key().into())
     }
 
-    /// Returns the explicit hash key of the Kinesis record; None if it has none, and
-    /// without user records.
+    /// Returns the explicit hash key of the Kinesis record, or None if it has none or there are
+    /// no user records.
     fn get_explicit_hash_key(&self, py: Python<'_>) -> Option<String> {
         Some(self.finished(py)?.explicit_hash_key()?.to_string())
     }

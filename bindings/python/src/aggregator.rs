@@ -8,20 +8,22 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 
-use crate::aggregate::{Aggregate, Given, limits_of};
+use crate::aggregate::{Aggregate, Given, limits_of, to_python_bytes};
 use crate::errors::rejected;
 use crate::spare;
 
 /// Packs user records into aggregates, in order, as many as fit into each.
 ///
-/// Kinesis stores the whole aggregate in one shard, whatever the keys of its user records:
-/// on a stream with several shards use AggregationManager.
+/// Kinesis stores a whole aggregate in one shard, whatever the keys of its user records. On a
+/// stream with several shards, use AggregationManager.
 ///
 /// max_size: the largest Kinesis record in bytes, data plus partition key.
 /// max_count: the largest number of user records in an aggregate.
-/// outer_key: the keys of the Kinesis record: those of the "first-user-record", or as the
-/// "kpl" the partition key "a" and the hash key of the first user record.
-/// lone: how to write a user record that is alone: "wrapped" as an aggregate, or "raw".
+/// outer_key: the keys of the Kinesis record. "first-user-record": the keys of the first user
+/// record. "kpl": the partition key "a" and the hash key of the first user record, as in the
+/// KPL.
+/// lone: how to write an aggregate that would hold a single user record: "wrapped" (as an
+/// aggregate) or "raw" (as a plain Kinesis record).
 ///
 /// Threads may share it.
 #[pyclass(frozen, module = "kinesis_agg")]
@@ -51,7 +53,7 @@ impl Aggregator {
     ))]
     fn new(
         max_size: Option<&Bound<'_, PyAny>>,
-        max_count: Option<usize>,
+        max_count: Option<&Bound<'_, PyAny>>,
         outer_key: &str,
         lone: &str,
     ) -> PyResult<Self> {
@@ -85,8 +87,13 @@ impl Aggregator {
     /// Adds a user record. If it does not fit, returns the aggregate so far, and the user
     /// record starts the next one.
     ///
-    /// Raises RejectedError if no aggregate can hold the user record; nothing else has
-    /// changed.
+    /// partition_key: str, or bytes in UTF-8.
+    /// data: bytes, another object with the buffer protocol, or str, which is encoded as UTF-8.
+    /// explicit_hash_key: an int, or its decimal digits as str or bytes.
+    /// tags: pairs of a key and a value; a value can be None.
+    ///
+    /// Raises RejectedError if no aggregate can hold the user record; nothing has changed
+    /// then.
     #[pyo3(signature = (partition_key, data, explicit_hash_key=None, *, tags=None))]
     fn add(
         &self,
@@ -101,21 +108,21 @@ impl Aggregator {
             let pushed = open.push_unfinished(&given, spare::take);
             pushed.map_err(|error| rejected(error.reason))
         })?;
-        // Without the lock and the GIL, since `flush` computes a digest.
+        // Without the lock and the GIL, since this computes a digest.
         let finished = complete.and_then(|mut complete| {
             py.detach(move || {
-                let finished = complete.flush();
+                let finished = complete.flush_into(to_python_bytes);
                 spare::give(complete);
                 finished
             })
         });
-        Ok(finished.map(|aggregate| Aggregate::new(aggregate, None)))
+        Ok(finished.map(Aggregate::from))
     }
 
-    /// Finishes and returns the aggregate so far; None if there are no user records.
+    /// Completes and returns the aggregate so far; None if there are no user records.
     fn flush(&self, py: Python<'_>) -> Option<Aggregate> {
-        let rest = self.with(py, |open| py.detach(|| open.flush()));
-        Some(Aggregate::new(rest?, None))
+        let rest = self.with(py, |open| py.detach(|| open.flush_into(to_python_bytes)));
+        rest.map(Aggregate::from)
     }
 
     /// Drops all user records.

@@ -15,9 +15,9 @@ use crate::feed::{Feed, Record};
 use crate::record::{get, read};
 use crate::text::{buffer_of, hash_key_of, to_python, type_name};
 
-/// A user record, or a Kinesis record that is not a valid aggregate, unchanged.
+/// A user record, or an unchanged Kinesis record that is not a valid aggregate.
 ///
-/// Shares the memory of the Kinesis record's data, and keeps it alive.
+/// It shares the memory of the Kinesis record's data, and keeps that memory alive.
 #[pyclass(frozen, module = "kinesis_agg")]
 pub(crate) struct UserRecord {
     delivered: OwnedDelivered<Record>,
@@ -32,20 +32,20 @@ impl UserRecord {
         PyBytes::new(py, self.delivered.data())
     }
 
-    /// The partition key; bytes if it is not UTF-8, None if it is not known.
+    /// The partition key: str, bytes if it is not UTF-8, or None if it is not known.
     #[getter]
     fn partition_key<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         Some(to_python(py, self.delivered.partition_key()?))
     }
 
-    /// The explicit hash key, or None; bytes if it is not UTF-8.
+    /// The explicit hash key: str, bytes if it is not UTF-8, or None if there is none.
     #[getter]
     fn explicit_hash_key<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         Some(to_python(py, self.delivered.explicit_hash_key()?))
     }
 
-    /// The hash key, which decides the shard. ValueError if the explicit hash key is not
-    /// a number from 0 to 2**128 - 1.
+    /// The hash key, which determines the shard, or None if no key is known. Raises
+    /// ValueError if the explicit hash key is not a number from 0 to 2**128 - 1.
     #[getter]
     fn hash_key(&self) -> PyResult<Option<u128>> {
         let hash_key = self.delivered.hash_key();
@@ -53,7 +53,7 @@ impl UserRecord {
         Ok(hash_key.map(kinesis_agg::HashKey::to_u128))
     }
 
-    /// The tags, in order: pairs of a key and a value or None.
+    /// The tags, in order: pairs of a key and a value. A value can be None.
     #[getter]
     fn tags<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let pair = |tag: RecordTag<'_>| {
@@ -72,26 +72,28 @@ impl UserRecord {
         self.delivered.sequence_number()
     }
 
-    /// The place in the aggregate, from 0; 0 outside of an aggregate.
+    /// The index of the user record in its aggregate, from 0. It is 0 for a Kinesis record
+    /// that is not an aggregate.
     #[getter]
     fn sub_sequence_number(&self) -> u64 {
         self.delivered.sub_sequence_number()
     }
 
-    /// True if no other user record follows in the Kinesis record.
+    /// True if this is the last user record of its Kinesis record.
     #[getter]
     fn is_last(&self) -> bool {
         self.delivered.is_last()
     }
 
-    /// The checkpoint to store once this and everything before it is processed, for
-    /// `resume_after`; None if the sequence number is not known.
+    /// The checkpoint to store when this user record and all before it are processed. Pass it
+    /// to `deaggregate` as `resume_after`. None if the sequence number is not known.
     #[getter]
     fn checkpoint(&self) -> PyResult<Option<String>> {
         text_of_checkpoint(self.delivered.checkpoint())
     }
 
-    /// What the Kinesis record turned out to be: "plain", "aggregated" or "malformed".
+    /// The kind of the Kinesis record: "plain" (not an aggregate), "aggregated", or
+    /// "malformed" (a damaged aggregate).
     #[getter]
     const fn outcome(&self) -> &'static str {
         match self.delivered.outcome() {
@@ -101,13 +103,14 @@ impl UserRecord {
         }
     }
 
-    /// Why the Kinesis record is not an aggregate, if it is plain.
+    /// The reason why the Kinesis record is not an aggregate; None unless it is plain.
     #[getter]
     fn plain_reason(&self) -> Option<String> {
         Some(self.delivered.plain_reason()?.to_string())
     }
 
-    /// What is wrong with the Kinesis record, as an exception, if it is malformed.
+    /// A MalformedRecordError that describes the fault; None unless the Kinesis record is
+    /// malformed.
     #[getter]
     fn malformed<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         let error = self.delivered.clone().checked().err()?;
@@ -119,13 +122,13 @@ impl UserRecord {
         )
     }
 
-    /// The place of the Kinesis record among those given, from 0.
+    /// The index of the Kinesis record in the source, from 0.
     #[getter]
     const fn record_index(&self) -> usize {
         self.delivered.record_index()
     }
 
-    /// The Kinesis record as it was given.
+    /// The Kinesis record: the object that the source contained.
     #[getter]
     fn enclosing(&self, py: Python<'_>) -> Py<PyAny> {
         self.enclosing.clone_ref(py)
@@ -172,7 +175,7 @@ impl Deaggregated {
         slf
     }
 
-    fn __next__(slf: &Bound<'_, Self>) -> PyResult<Option<UserRecord>> {
+    fn __next__<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, UserRecord>>> {
         let py = slf.py();
         let mut slf = slf
             .try_borrow_mut()
@@ -195,21 +198,27 @@ impl Deaggregated {
             if *raises && let Err(error) = delivered.clone().checked() {
                 return Err(errors::malformed(py, &error));
             }
-            Ok(UserRecord {
-                delivered: delivered.into_owned(),
-                enclosing,
-            })
+            // Made here, so that only a pointer is moved from here on.
+            let delivered = delivered.into_owned();
+            Bound::new(
+                py,
+                UserRecord {
+                    delivered,
+                    enclosing,
+                },
+            )
         })
     }
 
-    /// The checkpoint to store once everything that was delivered is processed. It also
-    /// covers what a filter left out. None if the sequence number is not known.
+    /// The checkpoint to store when all user records so far are processed. It also covers
+    /// those that a filter dropped. None if the sequence number is not known.
     #[getter]
     fn checkpoint(&self) -> PyResult<Option<String>> {
         text_of_checkpoint(self.feed.reader().checkpoint())
     }
 
-    /// What was read so far, left out and skipped.
+    /// The numbers of Kinesis records and user records that were read, dropped and skipped
+    /// so far, by name.
     #[getter]
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let counters = self.feed.reader().deaggregator().counters();
@@ -244,22 +253,25 @@ fn read_any<'py>(
     Ok((read(record, record_index)?, record.clone()))
 }
 
-/// Deaggregates Kinesis records, lazily and in order.
+/// Returns a lazy iterator over the user records of Kinesis records, in order. A Kinesis
+/// record that is not an aggregate is yielded unchanged.
 ///
-/// source: a Lambda event, an answer of boto3's `get_records`, one Kinesis record, or an
-/// iterable of Kinesis records. A Kinesis record is a blob (bytes or an object with a
-/// buffer), a record of an event of Lambda, Firehose, Kinesis Analytics or EventBridge
-/// Pipes, a record of `get_records`, or Powertools' `KinesisStreamRecord`.
+/// source: a Lambda event, a response of boto3's `get_records`, one Kinesis record, or an
+/// iterable of Kinesis records. A Kinesis record is its data (bytes or another object with
+/// the buffer protocol), a record of an event of Lambda, Firehose, Kinesis Analytics or
+/// EventBridge Pipes, a record of `get_records`, or Powertools' `KinesisStreamRecord`.
 ///
-/// hash_key_range: the lowest and the highest hash key of the shard. What lies outside is
-/// left out and counted: as in the KCL the "whole-aggregate", or with filter
-/// "per-user-record" only the user records outside.
+/// hash_key_range: the lowest and the highest hash key of the shard. User records outside
+/// of this range are dropped and counted; `filter` decides how.
 ///
-/// resume_after: a checkpoint; what lies at or before it is skipped.
+/// filter: with "whole-aggregate", one user record outside of the range drops its whole
+/// aggregate, as in the KCL. With "per-user-record", only user records outside are dropped.
 ///
-/// malformed: what happens to a malformed aggregate. "deliver" it unchanged (its `outcome`
-/// is "malformed"), "leave-out", or "raise" MalformedRecordError and go on with the next
-/// Kinesis record when `next` is called again.
+/// resume_after: a checkpoint. User records up to and including it are skipped.
+///
+/// malformed: what to do with a malformed aggregate. "deliver" yields the Kinesis record
+/// unchanged, with `outcome` "malformed". "leave-out" drops it. "raise" raises
+/// MalformedRecordError; call `next` again to continue with the next Kinesis record.
 #[pyfunction]
 #[pyo3(signature = (
     source, *, hash_key_range=None, filter="whole-aggregate", resume_after=None, malformed="deliver"
@@ -320,7 +332,7 @@ fn records_of<'py>(source: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = source.py();
     if source.is_instance_of::<PyString>() {
         return Err(PyTypeError::new_err(format!(
-            "source must be an event or Kinesis records, not {}",
+            "source must be an event, a Kinesis record or an iterable of Kinesis records, not {}",
             type_name(source)
         )));
     }

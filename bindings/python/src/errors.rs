@@ -10,15 +10,17 @@ create_exception!(
     kinesis_agg,
     MalformedRecordError,
     PyValueError,
-    "A Kinesis record that is a malformed aggregate.\n\n\
-     Attributes: record_index (the place among the Kinesis records that were read, from 0), \
-     sequence_number (or None), offset (the byte in its data), reason."
+    "A Kinesis record is a malformed aggregate.\n\n\
+     record_index: the index of the Kinesis record in the source, from 0.\n\
+     sequence_number: its sequence number, or None if it is not known.\n\
+     offset: the byte of its data where the fault is, from 0.\n\
+     reason: what is wrong there."
 );
 create_exception!(
     kinesis_agg,
     RejectedError,
     PyValueError,
-    "A user record that no aggregate can hold. Nothing else has changed."
+    "No aggregate can hold a user record. Nothing has changed."
 );
 
 /// Makes the exception for a malformed Kinesis record.

@@ -92,7 +92,7 @@ fn whole<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let record = originals.get(py, delivered.record_index());
     if let Err(error) = delivered.clone().checked() {
-        let text = format!("{error}: {}; it is delivered unchanged", error.source);
+        let text = format!("{error}: {}; it is yielded unchanged", error.source);
         let logger = py
             .import(intern!(py, "logging"))?
             .call_method1(intern!(py, "getLogger"), ("kinesis_agg",))?;

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use kinesis_agg::read::OwnedDeaggregated;
 use kinesis_agg::{Deaggregator, Delivered, KinesisRecord};
+use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList, PyTuple};
+
+use crate::text::type_name;
 
 /// The most Kinesis records that are read ahead from a list, so that their digests can be
 /// computed together.
@@ -43,6 +46,19 @@ impl Originals {
     }
 }
 
+fn iterator_over<'py>(records: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyIterator>> {
+    records.try_iter().map_err(|error| {
+        if error.is_instance_of::<PyTypeError>(records.py()) {
+            PyTypeError::new_err(format!(
+                "the Kinesis records must be an iterable, not {}",
+                type_name(records)
+            ))
+        } else {
+            error
+        }
+    })
+}
+
 /// A lazy reader of the Kinesis records that a Python iterator yields.
 pub(crate) struct Feed {
     reader: OwnedDeaggregated<Record>,
@@ -68,7 +84,7 @@ impl Feed {
         let deaggregator = deaggregator.with_digests_ahead(true);
         Ok(Self {
             reader: deaggregator.into_owned_deaggregated([]),
-            source: Some(records.try_iter()?.unbind()),
+            source: Some(iterator_over(records)?.unbind()),
             window_count: if is_there { WINDOW_COUNT } else { 1 },
             read,
             originals: Originals {

@@ -43,8 +43,19 @@ pub(crate) fn need<'py>(
     record_index: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
     let name = PyString::new(mapping.py(), name);
-    get(mapping, &name)?
-        .ok_or_else(|| PyKeyError::new_err(format!("record {record_index} has no {name:?}")))
+    match get(mapping, &name) {
+        Ok(Some(value)) => Ok(value),
+        Ok(None) => Err(PyKeyError::new_err(format!(
+            "record {record_index} has no {name:?}"
+        ))),
+        Err(error) if error.is_instance_of::<PyTypeError>(mapping.py()) => {
+            Err(PyTypeError::new_err(format!(
+                "record {record_index} has no {name:?}: {}",
+                error.value(mapping.py())
+            )))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Returns the bytes, without a copy if they are immutable.
@@ -84,7 +95,11 @@ fn lenient_base64(object: &Bound<'_, PyAny>, record_index: usize) -> PyResult<By
         Ok(data) => raw_data(&data, record_index),
         Err(error) => {
             let value = error.value(py);
-            let text = format!("record {record_index}: data is not base64: {value}");
+            let place = match base64_text(object)? {
+                Some(text) => format!(" at character {}", base64_fault(&text)),
+                None => String::new(),
+            };
+            let text = format!("record {record_index}: data is not base64{place}: {value}");
             // Raises an exception of the same type; the constructors of most accept a text.
             match value.get_type().call1((text,)) {
                 Ok(named) => Err(PyErr::from_value(named)),
@@ -92,6 +107,25 @@ fn lenient_base64(object: &Bound<'_, PyAny>, record_index: usize) -> PyResult<By
             }
         }
     }
+}
+
+/// Returns the text that Python's `base64.b64decode` reads, one character for each byte if
+/// it is given as bytes.
+fn base64_text<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<String>> {
+    if let Ok(text) = object.cast::<PyString>() {
+        return Ok(Some(text.to_string_lossy().into_owned()));
+    }
+    let bytes = buffer_of(object)?;
+    Ok(bytes.map(|bytes| bytes.as_bytes().iter().copied().map(char::from).collect()))
+}
+
+/// Returns the place of the first character that is not base64, or the text's length if the
+/// text ends too early. Whitespace is skipped, as Python does.
+fn base64_fault(text: &str) -> usize {
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
+    let is_fault = |c: char| !is_base64(c) && !c.is_ascii_whitespace();
+    let fault = text.trim_end_matches('=').chars().position(is_fault);
+    fault.unwrap_or_else(|| text.chars().count())
 }
 
 /// Returns the text of a key or sequence number: a str, or the digits of an int. Any other

@@ -7,7 +7,7 @@ use kinesis_agg::shards::{
     DEFAULT_MAX_AGE, DEFAULT_MAX_BUFFERED_LEN, RejectionReason, ShardAggregate, ShardedLimits,
 };
 use kinesis_agg::{HashKeyRange, Shard, ShardMap, ShardedAggregator as Sharded};
-use pyo3::exceptions::{PyBufferError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -18,10 +18,19 @@ use crate::errors::{RejectedError, rejected};
 use crate::record::get;
 use crate::text::hash_key_of;
 
-/// Packs user records into aggregates, one for each shard. It has no clock: `now` is in
-/// seconds from any moment, always the same. AggregationManager adds a clock and callbacks.
+/// Packs user records into aggregates, one for each shard. It has no clock: the caller passes
+/// the time as `now`, in seconds since any fixed moment. AggregationManager adds a clock and
+/// callbacks.
 ///
-/// shards: what ListShards returned, or tuples of shard id, starting and ending hash key.
+/// shards: the shards as ListShards returns them, or tuples of shard id, lowest and highest
+/// hash key.
+/// max_size: the largest Kinesis record in bytes, data plus partition key.
+/// max_count: the largest number of user records in an aggregate.
+/// max_age: how long a user record waits at most, in seconds, until `flush_due` completes its
+/// aggregate.
+/// max_buffered_bytes: the largest number of bytes that all aggregates hold together.
+///
+/// Threads may share it.
 #[pyclass(frozen, module = "kinesis_agg")]
 pub(crate) struct ShardedAggregator {
     sharded: Mutex<Sharded>,
@@ -43,7 +52,7 @@ impl ShardedAggregator {
     fn new(
         shards: &Bound<'_, PyAny>,
         max_size: Option<&Bound<'_, PyAny>>,
-        max_count: Option<usize>,
+        max_count: Option<&Bound<'_, PyAny>>,
         max_age: Option<f64>,
         max_buffered_bytes: Option<usize>,
     ) -> PyResult<Self> {
@@ -57,11 +66,11 @@ impl ShardedAggregator {
         })
     }
 
-    /// Adds a user record to the aggregate of its shard. Returns the aggregate so far if it
-    /// is complete, and the user record starts the next one.
+    /// Adds a user record to the aggregate of its shard. If it does not fit, returns that
+    /// aggregate, and the user record starts the next one.
     ///
-    /// Raises RejectedError if no aggregate can hold the user record, and BufferError if too
-    /// much waits already, until something is flushed. Nothing has changed then.
+    /// Raises RejectedError if no aggregate can hold the user record, and BufferError if
+    /// `max_buffered_bytes` is reached: flush first. In both cases, nothing has changed.
     #[pyo3(signature = (partition_key, data, explicit_hash_key=None, *, now))]
     fn add(
         &self,
@@ -80,20 +89,24 @@ impl ShardedAggregator {
         match pushed {
             Ok(complete) => Ok(complete.map(to_python)),
             Err(RejectionReason::Unfit(reason)) => Err(rejected(reason)),
-            Err(reason @ RejectionReason::BufferFull { .. }) => {
-                Err(PyBufferError::new_err(reason.to_string()))
+            Err(reason @ RejectionReason::BufferFull { .. }) => Err(PyBufferError::new_err(
+                format!("{reason}: flush first, or raise max_buffered_bytes"),
+            )),
+            Err(reason) => {
+                let text = format!("user record rejected: {reason}");
+                Err(RejectedError::new_err(text))
             }
-            Err(reason) => Err(RejectedError::new_err(reason.to_string())),
         }
     }
 
-    /// Completes all aggregates, the one of the oldest user record first.
+    /// Completes and returns all aggregates, the one with the oldest user record first.
     fn flush(&self, py: Python<'_>) -> Vec<Aggregate> {
         let complete = self.with(py, |sharded| py.detach(|| sharded.flush_all()));
         complete.into_iter().map(to_python).collect()
     }
 
-    /// Completes the aggregates that are due.
+    /// Completes and returns the aggregates whose oldest user record has waited for
+    /// `max_age`.
     fn flush_due(&self, py: Python<'_>, now: f64) -> PyResult<Vec<Aggregate>> {
         let now = seconds(now, "now")?;
         let complete: Vec<_> = self.with(py, |sharded| {
@@ -102,11 +115,11 @@ impl ShardedAggregator {
         Ok(complete.into_iter().map(to_python).collect())
     }
 
-    /// Routes by these shards from now on. User records that wait for shards that are no
-    /// longer open are routed again. Returns the aggregates that this completed.
+    /// Replaces the shards, for example after a reshard. User records that wait for a closed
+    /// shard move to the shards that replace it. Returns the aggregates that this completed.
     ///
-    /// Raises ValueError if the open shards do not have every hash key once; nothing has
-    /// changed then.
+    /// Raises ValueError if the open shards do not cover every hash key exactly once; nothing
+    /// has changed then.
     fn replace_shards(&self, shards: &Bound<'_, PyAny>) -> PyResult<Vec<Aggregate>> {
         let map = shard_map(shards)?;
         let py = shards.py();
@@ -114,7 +127,7 @@ impl ShardedAggregator {
         Ok(complete.into_iter().map(to_python).collect())
     }
 
-    /// Returns the id of the shard that takes user records of this hash key.
+    /// Returns the id of the open shard whose range contains this hash key.
     fn shard_of(&self, py: Python<'_>, hash_key: &Bound<'_, PyAny>) -> PyResult<String> {
         let hash_key = hash_key_of(hash_key, "hash_key")?;
         Ok(self.with(py, |sharded| {
@@ -131,14 +144,15 @@ impl ShardedAggregator {
         })
     }
 
-    /// When the next aggregate is due, or None.
+    /// The time when the next aggregate is due, on the clock of `now`; None if no user record
+    /// waits.
     #[getter]
     fn next_due(&self, py: Python<'_>) -> Option<f64> {
         let due = self.with(py, |sharded| sharded.poll_timeout());
         due.map(|due| due.as_secs_f64())
     }
 
-    /// The bytes of user records that wait.
+    /// The number of bytes that the waiting user records take.
     #[getter]
     fn buffered_bytes(&self, py: Python<'_>) -> usize {
         self.with(py, |sharded| sharded.buffered_len())
@@ -146,12 +160,13 @@ impl ShardedAggregator {
 }
 
 fn to_python(complete: ShardAggregate) -> Aggregate {
-    Aggregate::new(complete.aggregate, Some(complete.shard_id.to_string()))
+    Aggregate::of_shard(complete.aggregate, complete.shard_id.to_string())
 }
 
 fn seconds(number: f64, what: &str) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(number)
-        .map_err(|error| PyValueError::new_err(format!("{what}: {error}")))
+    Duration::try_from_secs_f64(number).map_err(|_| {
+        PyValueError::new_err(format!("{what} is {number}; it must be seconds, 0 or more"))
+    })
 }
 
 fn shard_map(shards: &Bound<'_, PyAny>) -> PyResult<ShardMap> {
@@ -166,7 +181,13 @@ fn shard_of(shard: &Bound<'_, PyAny>) -> PyResult<Shard> {
     if shard.cast::<PyMapping>().is_ok() {
         return listed_shard(shard);
     }
-    let (id, starting, ending): (String, Bound<'_, PyAny>, Bound<'_, PyAny>) = shard.extract()?;
+    let parts: PyResult<(String, Bound<'_, PyAny>, Bound<'_, PyAny>)> = shard.extract();
+    let (id, starting, ending) = parts.map_err(|_| {
+        PyTypeError::new_err(format!(
+            "a shard must be a dict of ListShards or a tuple of shard id, lowest and highest hash \
+             key, not {shard:?}"
+        ))
+    })?;
     let range = range_of(&id, &starting, &ending)?;
     Ok(Shard::new(id, range))
 }

@@ -24,7 +24,7 @@ pub(crate) fn bytes_of(object: &Bound<'_, PyAny>, what: &str) -> PyResult<PyBack
     match buffer_of(object)? {
         Some(bytes) => Ok(bytes.into()),
         None => Err(PyTypeError::new_err(format!(
-            "{what} must be str, bytes or an object with a buffer, not {}",
+            "{what} must be str, bytes or another object with the buffer protocol, not {}",
             type_name(object)
         ))),
     }
@@ -61,7 +61,7 @@ pub(crate) fn hash_key_of(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Has
     if object.is_instance_of::<PyInt>() {
         let number = object.extract::<u128>().map_err(|error| {
             if error.is_instance_of::<PyOverflowError>(object.py()) {
-                PyValueError::new_err(format!("{what} is not in 0..={}", u128::MAX))
+                PyValueError::new_err(format!("{what} must be 0 to {}", u128::MAX))
             } else {
                 error
             }

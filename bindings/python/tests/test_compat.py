@@ -4,9 +4,11 @@ arguments, types of exceptions, when callbacks run, and that the caller loses no
 import base64
 import binascii
 import copy
+import gc
 import inspect
 import pickle
 import threading
+import weakref
 
 import kinesis_agg
 import pytest
@@ -56,7 +58,7 @@ def test_an_empty_aggregator():
     assert aggregator.get_num_user_records() == 0 and aggregator.get_size_bytes() == 20
     record = AggRecord()
     assert record.get_partition_key() is None and record.get_explicit_hash_key() is None
-    with pytest.raises(ValueError, match="without user records"):
+    with pytest.raises(ValueError, match="empty"):
         record.get_contents()
 
 
@@ -116,6 +118,40 @@ def test_copies_and_pickles_go_on_by_themselves():
         assert (record.get_num_user_records(), copied.get_num_user_records()) == (1, 2)
     assert copy.deepcopy(AggRecord(77)).max_size == 77
     assert pickle.loads(pickle.dumps(AggRecord(77))).get_num_user_records() == 0
+    aggregator = RecordAggregator(3000)
+    aggregator.add_user_record("a", b"x")
+    for copied in (copy.deepcopy(aggregator), pickle.loads(pickle.dumps(aggregator))):
+        assert copied.max_size == 3000 and copied.callbacks == []
+        copied.add_user_record("b", b"y")
+        assert read(copied.clear_and_get()) == [b"x", b"y"]
+        assert aggregator.get_num_user_records() == 1
+    shared = copy.copy(aggregator)
+    assert shared.current_record is aggregator.current_record
+
+
+def test_an_aggregator_in_a_cycle_is_collected():
+    for kind in (AggRecord, type("Mine", (AggRecord,), {})):
+        aggregator = RecordAggregator()
+        aggregator.current_record = record = kind()
+        record.owner = aggregator
+        watch = weakref.ref(record)
+        del aggregator, record
+        gc.collect()
+        assert watch() is None
+
+
+def test_any_object_may_be_the_current_record():
+    class Recording:
+        def add_user_record(self, *arguments):
+            seen.append(arguments)
+            return True
+
+    seen = []
+    aggregator = RecordAggregator()
+    aggregator.current_record = Recording()
+    assert aggregator.add_user_record(7, None) is None and seen == [(7, None, None)]
+    with pytest.raises(AttributeError):
+        RecordAggregator.__new__(RecordAggregator).add_user_record("a", b"x")
 
 
 def test_settings_of_another_aggregator_are_not_inherited():
@@ -266,6 +302,26 @@ def test_errors_name_the_record():
         compat.deaggregate_records([{"records": []}])
 
 
+@pytest.mark.parametrize(
+    ("text", "error", "character"),
+    [
+        ("AAA", binascii.Error, 3),
+        ("AAAA\nAA=", binascii.Error, 8),
+        ("AA!A", binascii.Error, 2),
+        ("A=AA", binascii.Error, 1),
+        (b"AA\xff", binascii.Error, 2),
+        (bytearray(b"A"), binascii.Error, 1),
+        ("AAä=", ValueError, 2),
+        ("A\ud800A", ValueError, 1),
+    ],
+)
+def test_base64_errors_name_the_character(text, error, character):
+    records = [{"kinesis": {"data": "eA=="}}, {"kinesis": {"data": text}}]
+    for read in (compat.deaggregate_records, lambda given: list(kinesis_agg.deaggregate(given))):
+        with pytest.raises(error, match=f"record 1: .* at character {character}: "):
+            read(records)
+
+
 def test_a_generator_is_read_as_it_yields():
     taken = []
 
@@ -308,6 +364,5 @@ def test_the_module_s_public_names_are_here():
     }
     for kind, names in methods.items():
         assert all(callable(getattr(kind, name)) for name in names.split())
-    attributes = vars(RecordAggregator())
-    assert {"callbacks", "current_record", "max_size"} <= set(attributes)
+    assert {"callbacks", "current_record", "max_size"} <= set(dir(RecordAggregator()))
     assert {"partition_keys", "explicit_hash_keys", "max_size"} <= set(dir(AggRecord()))

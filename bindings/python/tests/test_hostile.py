@@ -3,6 +3,7 @@ never in a crash, a hang or a leak. valgrind.py runs the first half under a memo
 
 import base64
 import gc
+import subprocess
 import sys
 import threading
 import weakref
@@ -294,3 +295,37 @@ def test_memory_outside_python_s_allocator_does_not_grow():
         work()
     # If each round leaked an aggregate, it would be 30 MB.
     assert resident() - before < 15 << 20
+
+
+REUSE = """
+import resource
+import kinesis_agg
+from kinesis_agg.compat import RecordAggregator
+def native():
+    aggregator = kinesis_agg.Aggregator()
+    for n in range(20_000):
+        full = aggregator.add("a", data)
+        full and full.data
+    aggregator.flush().data
+def drop_in():
+    aggregator = RecordAggregator()
+    for n in range(20_000):
+        full = aggregator.add_user_record("a", data)
+        full and full.get_contents()
+    aggregator.clear_and_get().get_contents()
+data = bytes(100)
+for _ in range(4):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    WORK()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.parametrize("work", ["native", "drop_in"])
+def test_aggregation_reuses_its_memory(work):
+    """Page faults took a fifth of the time of the drop-in: 1,000 for these 2.3 MB."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("counts page faults")
+    code = REUSE.replace("WORK", work)
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert int(run.stdout) < 100

@@ -73,6 +73,28 @@ def sequence(blobs):
     return [{"Data": blob, "SequenceNumber": str(n)} for n, blob in enumerate(blobs, 100)]
 
 
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: Aggregator(max_size=0), ValueError, "max_size must be 1 to 10485760"),
+        (lambda: Aggregator(max_size=-1), ValueError, "max_size must be 1 to 10485760"),
+        (lambda: Aggregator(max_size="7"), TypeError, "max_size must be int, not str"),
+        (lambda: Aggregator(max_count=0), ValueError, "max_count must be at least 1"),
+        (lambda: Aggregator(max_count=-1), ValueError, "max_count must be at least 1"),
+        (lambda: Aggregator().add("a", "x", tags=7), TypeError, "tags must be tuples"),
+        (lambda: Aggregator().add("a", "x", tags=["ab"]), TypeError, "tags must be tuples"),
+        (lambda: Aggregator().add("a", 7), TypeError, "data must be .*, not int"),
+        (lambda: kinesis_agg.deaggregate(7), TypeError, "must be an iterable, not int"),
+        (lambda: list(kinesis_agg.deaggregate([{"kinesis": 7}])), TypeError, "record 0"),
+        (lambda: AggregationManager([7]), TypeError, "a shard must be .*, not 7"),
+        (lambda: AggregationManager([LOW, HIGH], max_age=-1), ValueError, "max_age is -1"),
+    ],
+)
+def test_errors_name_the_argument(call, error, text):
+    with pytest.raises(error, match=text):
+        call()
+
+
 def test_resuming_at_every_place():
     blobs = [aggregate(*(("k", str(n)) for n in range(count))).data for count in (3, 1, 4)]
     records = sequence([*blobs, b"plain"])
@@ -308,6 +330,6 @@ def test_a_manager_needs_shards_and_a_callback():
     sharded.add("a", "x", now=0.0)
     with pytest.raises(BufferError, match="available"):
         sharded.add("a", "x" * 20, now=0.0)
-    with pytest.raises(kinesis_agg.RejectedError):
+    with pytest.raises(kinesis_agg.RejectedError, match="user record rejected"):
         sharded.add("a", "x" * 60, now=0.0)
     assert sharded.shard_of(HALF) == "high" and sharded.buffered_bytes > 0

@@ -15,19 +15,31 @@ use crate::write::key_map::KeyMap;
 use crate::write::owned_user_record::{AsUserRecord, OwnedUserRecord};
 
 /// A Kinesis record to put into a stream: an aggregate, or a lone user record.
+///
+/// `D` holds the data: [`Bytes`], or the memory to which
+/// [`RecordAggregator::flush_into`] copied them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[doc(alias = "AggRecord")]
-pub struct OwnedAggregate {
-    data: Bytes,
+pub struct OwnedAggregate<D = Bytes> {
+    data: D,
     partition_key: String,
     explicit_hash_key: Option<HashKey>,
     record_count: usize,
 }
 
-impl OwnedAggregate {
+impl<D> OwnedAggregate<D> {
+    fn copied(aggregate: &Aggregate<'_>, copy: impl FnOnce(&[u8]) -> D) -> Self {
+        Self {
+            data: copy(aggregate.data()),
+            partition_key: aggregate.partition_key().into(),
+            explicit_hash_key: aggregate.explicit_hash_key(),
+            record_count: aggregate.record_count(),
+        }
+    }
+
     /// Returns the data of the Kinesis record.
     #[must_use]
-    pub const fn data(&self) -> &Bytes {
+    pub const fn data(&self) -> &D {
         &self.data
     }
 
@@ -52,7 +64,7 @@ impl OwnedAggregate {
     /// Returns data, partition key and explicit hash key.
     #[must_use]
     #[doc(alias = "get_contents")]
-    pub fn into_parts(self) -> (Bytes, String, Option<HashKey>) {
+    pub fn into_parts(self) -> (D, String, Option<HashKey>) {
         (self.data, self.partition_key, self.explicit_hash_key)
     }
 }
@@ -72,12 +84,7 @@ impl From<OwnedAggregate> for KinesisRecord {
 
 impl From<Aggregate<'_>> for OwnedAggregate {
     fn from(aggregate: Aggregate<'_>) -> Self {
-        Self {
-            data: Bytes::copy_from_slice(aggregate.data()),
-            partition_key: aggregate.partition_key().into(),
-            explicit_hash_key: aggregate.explicit_hash_key(),
-            record_count: aggregate.record_count(),
-        }
+        Self::copied(&aggregate, Bytes::copy_from_slice)
     }
 }
 
@@ -503,6 +510,38 @@ impl RecordAggregator {
                 Some(unsealed.seal(digest).into())
             }
         }
+    }
+
+    /// Like [`flush`](Self::flush), but `copy` copies the data: into memory that belongs to
+    /// another library or is reused, without a second copy.
+    ///
+    /// ```
+    /// use kinesis_agg::{OwnedUserRecord, RecordAggregator};
+    ///
+    /// let mut request = vec![0; 4];
+    /// let mut aggregator = RecordAggregator::new();
+    /// aggregator.push(OwnedUserRecord::new("sensor-7", "21.5"))?;
+    /// let aggregate = aggregator.flush_into(|data| {
+    ///     let start = request.len();
+    ///     request.extend_from_slice(data);
+    ///     start..request.len()
+    /// });
+    /// assert_eq!(aggregate.unwrap().data(), &(4..request.len()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn flush_into<D>(&mut self, copy: impl FnOnce(&[u8]) -> D) -> Option<OwnedAggregate<D>> {
+        Some(match self.flush_unsealed()? {
+            Flushed::Raw(lone) => OwnedAggregate {
+                data: copy(&lone.data),
+                partition_key: lone.partition_key,
+                explicit_hash_key: lone.explicit_hash_key,
+                record_count: lone.record_count,
+            },
+            Flushed::Unsealed(unsealed) => {
+                let digest = digest_of(unsealed.message());
+                OwnedAggregate::copied(&unsealed.seal(digest), copy)
+            }
+        })
     }
 
     fn flush_unsealed(&mut self) -> Option<Flushed<'_>> {

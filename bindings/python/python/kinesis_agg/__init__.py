@@ -49,8 +49,8 @@ __all__ = [
 def install_as_aws_kinesis_agg() -> None:
     """Makes ``import aws_kinesis_agg`` import ``kinesis_agg.compat``.
 
-    Call it before the first import of ``aws_kinesis_agg``. What was imported before keeps
-    the module that it has.
+    Call it before the first import of ``aws_kinesis_agg``. Modules that imported the real
+    one before keep using that.
     """
     from . import compat
     from .compat import aggregator, deaggregator

@@ -173,7 +173,9 @@ class AggRecord:
     def _share(self, other: AggRecord) -> None: ...
     def _restore(self, data: bytes) -> None: ...
 
+@disjoint_base
 class RecordAggregator:
+    current_record: Any
     def __new__(cls, *_arguments: Any, **_named: Any) -> Self: ...
     def add_user_record(
         self, partition_key: _Key, data: _Data, explicit_hash_key: _HashKeyLike | None = None

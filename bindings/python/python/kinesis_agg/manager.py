@@ -1,4 +1,4 @@
-"""An aggregate for each shard of a stream, with a clock, callbacks and a client."""
+"""One aggregate for each shard of a stream, with a clock, a callback and a boto3 client."""
 
 from __future__ import annotations
 
@@ -18,17 +18,29 @@ _log = logging.getLogger("kinesis_agg")
 class AggregationManager:
     """Packs user records into aggregates, one for each shard.
 
-    All user records of an aggregate belong to one shard, so that no consumer drops them.
+    All user records of an aggregate belong to one shard. Consumers drop user records that
+    are stored in another shard.
+
     An aggregate is complete when it is full, or when its oldest user record has waited for
-    ``max_age`` seconds. Age is looked at by each call of ``add_user_record`` and
-    ``flush_due``, and, inside a ``with`` statement, by a thread.
+    ``max_age`` seconds. Each call of ``add_user_record`` and ``flush_due`` checks the age.
+    In a ``with`` statement, which needs a callback, a background thread checks it, too.
 
-    shards: what ListShards returned, or tuples of shard id, lowest and highest hash key;
-    or None, with a boto3 client and a stream's name or ARN.
+    shards: the shards as ListShards returns them, or tuples of shard id, lowest and highest
+    hash key. None: the manager lists the shards with ``client``, a boto3 client, and
+    ``stream_name`` or ``stream_arn``.
 
-    callback: is called with each complete Aggregate, one at a time, in order. If it raises,
-    the exception comes out of the call that completed the aggregate, and the aggregate is
-    handed out again by the next call. Without a callback, the methods return the aggregates.
+    callback: a function that is called with each complete Aggregate, one at a time, in
+    order. If it raises, the method that completed the aggregate raises that exception, and
+    the next call passes the same aggregate to the callback again.
+
+    max_age: how long a user record waits at most, in seconds.
+    max_size: the largest Kinesis record in bytes, data plus partition key.
+    max_count: the largest number of user records in an aggregate.
+    clock: returns the time in seconds; for tests.
+
+    ``add_user_record``, ``flush_due``, ``flush``, ``replace_shards`` and ``refresh`` return
+    a list of the aggregates that they completed; with a callback, of those that it accepted.
+    The list can be empty.
 
     Threads may share a manager.
     """
@@ -72,11 +84,11 @@ class AggregationManager:
         data: str | bytes,
         explicit_hash_key: int | str | bytes | None = None,
     ) -> list[Aggregate]:
-        """Adds a user record, and returns the aggregates that are complete or due.
+        """Adds a user record to the aggregate of its shard.
 
-        Raises RejectedError if no aggregate can hold the user record, and BufferError if
-        too much waits already; nothing has changed then. An exception of the callback is
-        raised after the user record was added.
+        Returns the aggregates that are now complete or due. Raises RejectedError if no aggregate can
+        hold the user record, and BufferError if too many bytes wait: flush first. In both
+        cases, nothing has changed. If the callback raises, the user record has been added.
         """
         with self._lock:
             now = self._now()
@@ -104,18 +116,21 @@ class AggregationManager:
             return self._deliver()
 
     def replace_shards(self, shards: Iterable[Any]) -> list[Aggregate]:
-        """Routes by these shards from now on, as after a reshard.
+        """Replaces the shards, for example after a reshard.
 
-        User records that wait for shards that are closed are routed again. Raises
-        ValueError if the open shards do not have every hash key once: while a stream
-        reshards, list the shards again. Nothing has changed then.
+        User records that wait for a closed shard move to the shards that replace it. Raises
+        ValueError if the open shards do not cover every hash key exactly once, as happens
+        while a stream reshards; nothing has changed then. List the shards again later.
         """
         with self._lock:
             self._complete.extend(self._sharded.replace_shards(shards))
             return self._deliver()
 
     def refresh(self) -> list[Aggregate]:
-        """Lists the shards with the client, and routes by them from now on."""
+        """Lists the shards with the client and replaces the old ones.
+
+        Raises what ``replace_shards`` raises, and ValueError without a client.
+        """
         return self.replace_shards(self._list_shards())
 
     @property
@@ -125,13 +140,13 @@ class AggregationManager:
 
     @property
     def next_due(self) -> float | None:
-        """Seconds until an aggregate is due, or None if nothing waits."""
+        """Seconds until the next aggregate is due, or None if no user record waits."""
         due = self._sharded.next_due
         return None if due is None else max(0.0, due - self._now())
 
     def __enter__(self) -> AggregationManager:
         if self._callback is None:
-            raise ValueError("a with statement needs a callback")
+            raise ValueError("a manager in a with statement must have a callback")
         self._stop = False
         self._thread = threading.Thread(
             target=self._watch, name="kinesis_agg.AggregationManager", daemon=True
@@ -145,7 +160,7 @@ class AggregationManager:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Completes all aggregates, also after an exception, and stops the thread."""
+        """Stops the thread and completes all aggregates, also after an exception."""
         self._stop = True
         self._wake.set()
         if self._thread is not None and self._thread is not threading.current_thread():
@@ -158,7 +173,7 @@ class AggregationManager:
 
     def _list_shards(self) -> list[Any]:
         if self._client is None or not self._stream:
-            raise ValueError("shards, or client with stream_name or stream_arn, must be given")
+            raise ValueError("pass shards, or a client with stream_name or stream_arn")
         shards: list[Any] = []
         arguments: dict[str, Any] = dict(self._stream)
         while True:
@@ -198,4 +213,6 @@ class AggregationManager:
                     self.flush_due()
                 except Exception:
                     # The next call passes the aggregate to the callback again.
-                    _log.exception("the callback of an AggregationManager failed")
+                    _log.exception(
+                        "the callback raised; it gets the aggregate again with the next call"
+                    )

@@ -1,8 +1,8 @@
 """The names of ``aws_kinesis_agg`` 1.2.3, without protobuf.
 
-``kinesis_agg.install_as_aws_kinesis_agg()`` makes this package importable under that
-name. Its page imports classes and functions from the package itself, so they are here,
-too.
+``kinesis_agg.install_as_aws_kinesis_agg()`` makes this package importable as
+``aws_kinesis_agg``. The documentation of ``aws_kinesis_agg`` imports classes and functions
+from the package itself, where the real one has none; here they exist.
 """
 
 from .._native import DIGEST_SIZE, MAGIC, MAX_BYTES_PER_RECORD

@@ -1,4 +1,4 @@
-"""``aws_kinesis_agg.aggregator``: aggregated records out of user records."""
+"""``aws_kinesis_agg.aggregator``: packs user records into aggregated records."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Self = TypeVar("Self", bound="AggRecord")
 
 
 class KeySet:
-    """Keys without duplicates, each with its index."""
+    """A list of keys without duplicates, and the index of each."""
 
     def __init__(self) -> None:
         self.keys: list[Any] = []
         self.lookup: dict[Any, int] = {}
 
     def get_potential_index(self, key: Any) -> int:
-        """Returns the index of a key, or the one that it would get."""
+        """Returns the index of a key, or the index that it would get if it is new."""
         return self.lookup.get(key, len(self.keys))
 
     def add_key(self, key: Any) -> tuple[bool, int]:
-        """Returns whether the key is new, and its index."""
+        """Adds a key if it is new. Returns whether it was, and its index."""
         index = self.get_potential_index(key)
         is_new = index == len(self.keys)
         if is_new:
@@ -37,7 +37,7 @@ class KeySet:
         return is_new, index
 
     def contains(self, key: Any) -> bool:
-        """Returns whether the key is there. None never is."""
+        """Returns whether the list contains the key; False for None."""
         return key is not None and key in self.lookup
 
     def clear(self) -> None:
@@ -47,16 +47,16 @@ class KeySet:
 
 
 class AggRecord(_native.AggRecord):
-    """One aggregated record: user records are added until it is full."""
+    """An aggregated record, to which user records are added until it is full."""
 
     @property
     def partition_keys(self) -> KeySet:
-        """The partition keys, in order. A copy."""
+        """A copy of the partition keys, in the order of their first use."""
         return _key_set(self._keys()[0])
 
     @property
     def explicit_hash_keys(self) -> KeySet:
-        """The explicit hash keys, in order. A copy."""
+        """A copy of the explicit hash keys, in the order of their first use."""
         return _key_set(self._keys()[1])
 
     def __copy__(self: Self) -> Self:
@@ -93,51 +93,63 @@ def _key_set(keys: list[Any]) -> KeySet:
 class RecordAggregator(_native.RecordAggregator):
     """Packs user records into aggregated records, one after the other.
 
-    Not for use by several threads at once; see ``kinesis_agg.Aggregator``.
+    Only one thread at a time may use it. Threads may share a ``kinesis_agg.Aggregator``.
     """
+
+    current_record: AggRecord
 
     def __init__(self, max_size: float = MAX_BYTES_PER_RECORD) -> None:
         """max_size: the largest Kinesis record in bytes, data plus partition key."""
         if max_size > MAX_BYTES_PER_RECORD:
-            raise ValueError(f"max_size {max_size} is larger than {MAX_BYTES_PER_RECORD}")
+            raise ValueError(f"max_size is {max_size}; the largest is {MAX_BYTES_PER_RECORD}")
         self.max_size = max_size
         self.current_record = AggRecord(max_size)
         self.callbacks: list[tuple[Callback, bool]] = []
         self._is_completing = False
 
     def on_record_complete(self, callback: Callback, execute_on_new_thread: bool = True) -> None:
-        """Calls ``callback`` with each aggregated record that is full.
+        """Registers a function to call with each aggregated record that is full.
 
-        execute_on_new_thread: call it on a new thread each time, or on the caller's. A
-        callback on the caller's thread that raises stops ``add_user_record``, which has
-        changed nothing then.
+        execute_on_new_thread: True calls it on a new thread each time, False on the thread
+        that calls ``add_user_record``. If a callback on that thread raises,
+        ``add_user_record`` raises the exception, and the user record has not been added.
         """
         if all(callback != known for known, _ in self.callbacks):
             self.callbacks.append((callback, execute_on_new_thread))
 
     def get_num_user_records(self) -> int:
-        """Returns the number of user records that wait."""
+        """Returns the number of user records in the current aggregated record."""
         return self.current_record.get_num_user_records()
 
     def get_size_bytes(self) -> int:
-        """Returns the length of the data so far, in bytes."""
+        """Returns the length of the current aggregated record's data, in bytes."""
         return self.current_record.get_size_bytes()
 
     def clear_record(self) -> None:
-        """Drops the user records that wait."""
+        """Drops the user records in the current aggregated record."""
         self.current_record = AggRecord(self.max_size)
 
     def clear_callbacks(self) -> None:
-        """Forgets all callbacks."""
+        """Removes all callbacks."""
         self.callbacks.clear()
 
     def clear_and_get(self) -> AggRecord | None:
-        """Returns the aggregated record so far and starts the next; None if it is empty."""
+        """Returns the current aggregated record and starts the next.
+
+        Returns None if there are no user records.
+        """
         if self.get_num_user_records() == 0:
             return None
         record = self.current_record
         self.clear_record()
         return record
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "current_record": self.current_record}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
 
     def _complete(
         self,
@@ -147,7 +159,7 @@ class RecordAggregator(_native.RecordAggregator):
     ) -> AggRecord:
         """Starts the next aggregated record with a user record that does not fit."""
         if self._is_completing:
-            raise RuntimeError("the aggregated record is full and its callbacks still run")
+            raise RuntimeError("the aggregated record is full, and its callbacks are still running")
         following = AggRecord(self.max_size)
         following.add_user_record(partition_key, data, explicit_hash_key)
         complete = copy.copy(self.current_record) if self.callbacks else self.current_record

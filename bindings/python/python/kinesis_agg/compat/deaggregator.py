@@ -1,4 +1,4 @@
-"""``aws_kinesis_agg.deaggregator``: user records out of Kinesis records."""
+"""``aws_kinesis_agg.deaggregator``: extracts user records from Kinesis records."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ def deaggregate_records(records: Records) -> list[Any]:
 
 
 def iter_deaggregate_records(records: Records, data_format: str | None = None) -> Iterator[Any]:
-    """Yields the user records of Kinesis records: dicts as in a Lambda event.
+    """Yields the user records of Kinesis records, as dicts like the records of a Lambda event.
 
-    A Kinesis record that is not aggregated is yielded unchanged, and so is a malformed
-    one, which is also logged as a warning to the logger ``kinesis_agg``.
+    A Kinesis record that is not aggregated is yielded unchanged. So is a malformed one,
+    with a warning to the logger ``kinesis_agg``.
 
-    records: one Kinesis record, or an iterable of them, in the shape of an event of
-    Lambda, Firehose or Kinesis Analytics; with data_format "Boto3", of ``get_records``.
+    records: a Kinesis record, or an iterable of them, as in an event of Lambda, Firehose or
+    Kinesis Analytics.
+    data_format: "Boto3" for the records that boto3's ``get_records`` returns.
     """
     yield from EventRecords(records, data_format)
