@@ -154,6 +154,13 @@ fn outer_keys_follow_the_first_user_record_or_the_kpl() {
         assert_eq!(aggregate.explicit_hash_key(), explicit_hash_key);
         let is_raw = aggregate.data() == &b"data"[..];
         assert_eq!(is_raw, form == LoneUserRecord::Raw);
+
+        aggregator.push(user_record).unwrap();
+        let copied = aggregator.flush_into(<[u8]>::to_vec).unwrap();
+        assert_eq!(copied.record_count(), aggregate.record_count());
+        let (data, partition_key, explicit_hash_key) = aggregate.into_parts();
+        let parts = (data.to_vec(), partition_key, explicit_hash_key);
+        assert_eq!(copied.into_parts(), parts);
     }
 }
 
