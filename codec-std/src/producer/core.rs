@@ -29,7 +29,6 @@ use core::time::Duration;
 use kinesis_agg_codec::HashKeyRange;
 use kinesis_agg_codec::{EncodeError, EncodedPart};
 
-use crate::producer::attempt::Attempts;
 use crate::producer::backoff::SplitMix;
 use crate::producer::counters::{ProducerCounters, count};
 use crate::producer::distribution::Distribution;
@@ -383,29 +382,18 @@ impl<T> ProducerCore<T> {
             return Err(RejectedUserRecord::new(user_record, token, reason));
         }
         let by_ttl = put_at.saturating_add(self.settings.ttl);
-        let expires_at = own_expiry.unwrap_or(by_ttl);
-        let entry = Entry {
-            user_record,
-            encoded_len,
-            pushed: Pushed {
-                token,
-                number: self.next_number,
-                hash_key,
-                pushed_at: now,
-                due_at: self.settings.due_at(put_at, now, expires_at),
-                expires_at,
-                is_usual: own_expiry.is_none(),
-                held_len: needed,
-                attempts: Attempts::default(),
-                awaits_listing: Duration::ZERO,
-            },
-        };
+        let times = (now, own_expiry.unwrap_or(by_ttl));
+        let number = self.next_number;
+        let mut pushed = Pushed::new(token, number, hash_key, &user_record, encoded_len, times);
+        if let Some(expires_at) = own_expiry {
+            pushed.set_due_at(self.settings.due_at(put_at, now, expires_at));
+        }
         self.last_put_at = put_at;
         self.next_number = self.next_number.saturating_add(1);
         self.held_len = self.held_len.saturating_add(needed);
         self.held_count = self.held_count.saturating_add(1);
         count(&mut self.counters.user_records_in, 1);
-        self.lanes.push(place, entry, &self.settings);
+        self.lanes.push(place, user_record, pushed, &self.settings);
         Ok(place)
     }
 

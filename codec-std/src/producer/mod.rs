@@ -41,6 +41,7 @@ mod listing;
 mod listings;
 #[cfg(feature = "metrics")]
 mod meter;
+mod nanos;
 mod numbers;
 #[cfg(feature = "producer")]
 mod put_error;

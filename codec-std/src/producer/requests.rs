@@ -97,7 +97,7 @@ impl<T> ProducerCore<T> {
             let again = lane.sealed.first().filter(|first| first.not_before <= now);
             let len = match (again, lane.queue.first()) {
                 (Some(sealed), _) => sealed.record.len(),
-                (None, Some(first)) => first.user_record.content_len(),
+                (None, Some((first, _))) => first.content_len(),
                 (None, None) => break,
             };
             if lane.rate.allows_at(&self.settings, 1, len) > now {
@@ -149,9 +149,9 @@ impl<T> ProducerCore<T> {
                 continue;
             }
             let fresh = sealed.pushed.iter();
-            let fresh = fresh.filter(|pushed| pushed.attempts.count() == 0);
+            let fresh = fresh.filter(|pushed| pushed.attempt_count() == 0);
             let now = self.now;
-            let waited = fresh.map(|pushed| now.saturating_sub(pushed.pushed_at));
+            let waited = fresh.map(|pushed| now.saturating_sub(pushed.pushed_at()));
             self.numbers.buffering_time.record_all(waited);
         }
         self.counters.buffering_time = self.numbers.buffering_time.sum();
