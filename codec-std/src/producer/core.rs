@@ -35,6 +35,7 @@ use crate::producer::distribution::Distribution;
 use crate::producer::ends::Ends;
 use crate::producer::entry::{Entry, Pushed, can_go_raw};
 use crate::producer::event::{FailureReason, Notice, ProducerEvent};
+use crate::producer::known_keys::KnownKeys;
 use crate::producer::lanes::Lanes;
 use crate::producer::numbers::Numbers;
 use crate::producer::request::RequestId;
@@ -120,6 +121,7 @@ pub struct ProducerCore<T> {
     pub(super) view: StreamView,
     pub(super) lanes: Lanes<T>,
     pub(super) sealer: Sealer,
+    known_keys: KnownKeys,
     pub(super) in_flight: BTreeMap<RequestId, InFlight<T>>,
     /// Stored, but only a newer listing can decide whether in the right shard. By
     /// expiry and the number of the first user record.
@@ -156,6 +158,7 @@ impl<T> ProducerCore<T> {
             view: StreamView::new(map, settings.distribution, listed_at),
             lanes: Lanes::default(),
             sealer: Sealer::new(&settings),
+            known_keys: KnownKeys::default(),
             settings,
             in_flight: BTreeMap::new(),
             undecided: BTreeMap::new(),
@@ -374,7 +377,7 @@ impl<T> ProducerCore<T> {
             }
             return Err(RejectedUserRecord::new(user_record, token, reason));
         }
-        let hash_key = user_record.hash_key();
+        let hash_key = self.known_keys.hash_key_of(&user_record);
         let place = self.lanes.place_of(hash_key);
         if keeps_share && let Err(reason) = self.check_share(place, needed) {
             let number = self.next_number;
@@ -525,6 +528,7 @@ impl<T> ProducerCore<T> {
         });
         if event.is_some() && self.held_count == 0 {
             self.sealer.shrink(&self.settings);
+            self.known_keys.shrink();
         }
         event
     }

@@ -69,6 +69,14 @@ impl<T> Pushed<T> {
         self.pushed_at.duration()
     }
 
+    /// Returns true if both were pushed at the same time, and both or neither were
+    /// sent before.
+    #[inline]
+    pub(super) fn is_from_same_step(&self, other: &Self) -> bool {
+        self.pushed_at == other.pushed_at
+            && (self.attempt_count() == 0) == (other.attempt_count() == 0)
+    }
+
     #[inline]
     pub(super) const fn expires_at(&self) -> Duration {
         self.expires_at.duration()

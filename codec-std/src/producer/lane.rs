@@ -89,8 +89,11 @@ impl<T> Lane<T> {
         pushed: Pushed<T>,
         settings: &ProducerSettings,
     ) -> bool {
-        let is_later = self.queue.is_later_than_all(&pushed);
-        let is_first = !is_later && self.is_first(&pushed, settings);
+        if self.queue.is_later_than_all(&pushed) {
+            self.queue.push(user_record, pushed);
+            return false;
+        }
+        let is_first = self.is_first(&pushed, settings);
         self.queue.insert(user_record, pushed);
         is_first
     }

@@ -34,6 +34,7 @@ mod histogram;
 mod hooks;
 #[cfg(feature = "producer")]
 mod intake;
+mod known_keys;
 mod lane;
 mod lanes;
 #[cfg(feature = "producer")]

@@ -69,13 +69,19 @@ impl<T> Queue<T> {
         is_later && self.others.is_empty() && self.usual.len > 0
     }
 
-    /// Inserts a user record by its number.
+    /// Adds a user record that is [later than all](Self::is_later_than_all).
     #[inline]
-    pub(super) fn insert(&mut self, user_record: OwnedUserRecord, pushed: Pushed<T>) {
+    pub(super) fn push(&mut self, user_record: OwnedUserRecord, pushed: Pushed<T>) {
         self.held_len = self.held_len.saturating_add(pushed.held_len());
+        self.usual.push_back(user_record, pushed);
+    }
+
+    /// Inserts a user record by its number.
+    pub(super) fn insert(&mut self, user_record: OwnedUserRecord, pushed: Pushed<T>) {
         if pushed.is_usual() && self.is_last(pushed.number) {
-            self.usual.push_back(user_record, pushed);
+            self.push(user_record, pushed);
         } else {
+            self.held_len = self.held_len.saturating_add(pushed.held_len());
             self.insert_other(user_record, pushed);
         }
     }

@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::producer::core::{InFlight, ProducerCore};
 use crate::producer::counters::count;
 use crate::producer::distribution::Distribution;
+use crate::producer::entry::Pushed;
 use crate::producer::request::{PutRequest, RequestId};
 use crate::producer::request_room::RequestRoom;
 use crate::producer::sealed::Sealed;
@@ -148,11 +149,12 @@ impl<T> ProducerCore<T> {
             if sealed.attempts.count() > 0 {
                 continue;
             }
-            let fresh = sealed.pushed.iter();
-            let fresh = fresh.filter(|pushed| pushed.attempt_count() == 0);
-            let now = self.now;
-            let waited = fresh.map(|pushed| now.saturating_sub(pushed.pushed_at()));
-            self.numbers.buffering_time.record_all(waited);
+            for pushed in sealed.pushed.chunk_by(Pushed::is_from_same_step) {
+                if let Some(first) = pushed.first().filter(|first| first.attempt_count() == 0) {
+                    let waited = self.now.saturating_sub(first.pushed_at());
+                    self.numbers.buffering_time.record_many(waited, pushed.len());
+                }
+            }
         }
         self.counters.buffering_time = self.numbers.buffering_time.sum();
         let records = sealed.iter().map(|sealed| sealed.record.clone()).collect();
