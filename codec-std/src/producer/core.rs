@@ -35,6 +35,8 @@ use crate::producer::distribution::Distribution;
 use crate::producer::ends::Ends;
 use crate::producer::entry::{Entry, Pushed, can_go_raw};
 use crate::producer::event::{FailureReason, Notice, ProducerEvent};
+#[cfg(feature = "producer")]
+use crate::producer::intake::PutTime;
 use crate::producer::known_keys::KnownKeys;
 use crate::producer::lanes::Lanes;
 use crate::producer::numbers::Numbers;
@@ -255,7 +257,7 @@ impl<T> ProducerCore<T> {
     /// distributes records itself.
     #[expect(
         clippy::result_large_err,
-        reason = "the user record goes back as it came, without a box"
+        reason = "the rejected user record is returned by value, so that rejecting does not allocate"
     )]
     pub fn push(
         &mut self,
@@ -278,7 +280,7 @@ impl<T> ProducerCore<T> {
     /// is not after `now`.
     #[expect(
         clippy::result_large_err,
-        reason = "the user record goes back as it came, without a box"
+        reason = "the rejected user record is returned by value, so that rejecting does not allocate"
     )]
     pub fn push_until(
         &mut self,
@@ -297,29 +299,30 @@ impl<T> ProducerCore<T> {
     }
 
     /// Pushes a user record even if its shard exceeds its share. Returns the hash
-    /// key range of the shard if it does so now. A late `put_at` still determines
-    /// the expiry.
+    /// key range of the shard if it does so now. The expiry of a late put is not
+    /// delayed.
     #[cfg(feature = "producer")]
     #[expect(
         clippy::result_large_err,
-        reason = "the user record goes back as it came, without a box"
+        reason = "the rejected user record is returned by value, so that rejecting does not allocate"
     )]
     pub(super) fn push_beyond_share(
         &mut self,
         user_record: OwnedUserRecord,
         token: T,
-        put_at: Duration,
+        put: PutTime,
         now: Duration,
     ) -> Result<Option<HashKeyRange>, RejectedUserRecord<OwnedUserRecord, T>> {
         // Puts of several handles arrive nearly in order; those that waited at a
         // gate do not.
-        let is_late = self.last_put_at.saturating_sub(put_at) > LATE;
-        let own_expiry = is_late.then(|| put_at.saturating_add(self.settings.ttl));
+        let is_late = self.last_put_at.saturating_sub(put.at) > LATE;
+        let own_ttl = put.own_ttl.or(is_late.then_some(self.settings.ttl));
+        let own_expiry = own_ttl.map(|ttl| put.at.saturating_add(ttl));
         if own_expiry.is_some_and(|expires_at| expires_at <= self.advance(now)) {
             let reason = RejectionReason::Expired;
             return Err(RejectedUserRecord::new(user_record, token, reason));
         }
-        let place = self.accept(user_record, token, put_at, own_expiry, false, now)?;
+        let place = self.accept(user_record, token, put.at, own_expiry, false, now)?;
         let is_above = self.check_share(place, 1).is_err();
         let lane = self.lanes.get(place).filter(|_| is_above);
         Ok(lane.map(|lane| lane.range))
@@ -352,7 +355,7 @@ impl<T> ProducerCore<T> {
 
     #[expect(
         clippy::result_large_err,
-        reason = "the user record goes back as it came, without a box"
+        reason = "the rejected user record is returned by value, so that rejecting does not allocate"
     )]
     #[inline]
     fn accept(

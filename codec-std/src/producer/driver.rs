@@ -14,7 +14,7 @@ use crate::producer::counters::ProducerCounters;
 use crate::producer::delivery::DeliveryFuture;
 use crate::producer::event::Failure;
 use crate::producer::hooks::Hooks;
-use crate::producer::intake::{Command, Intake, Token};
+use crate::producer::intake::{Command, Intake, PutTime, Token};
 use crate::producer::numbers::{ProducerSnapshot, ShardSnapshot};
 use crate::producer::put_error::PutError;
 use crate::producer::room::NoRoom;
@@ -87,12 +87,15 @@ const BATCH_LEN: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Producer {
     inner: Arc<Inner>,
+    /// The time to live of user records that are put with this handle.
+    ttl: Duration,
 }
 
 #[derive(Debug)]
 struct Inner {
     intake: Arc<Intake>,
     clock: Clock,
+    /// The time to live of the settings.
     ttl: Duration,
     hooks: Hooks,
     /// Closed when the task ends.
@@ -133,6 +136,37 @@ impl Producer {
         };
         Self {
             inner: Arc::new(inner),
+            ttl,
+        }
+    }
+
+    /// Returns a handle of the same producer whose puts have another time to live
+    /// than [`ProducerSettings::with_ttl`](crate::ProducerSettings::with_ttl).
+    ///
+    /// Making a handle is cheap: keep one for each kind of user record, or make one
+    /// for a single put. The producer handles user records with the time to live of
+    /// the settings a little faster than others.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use kinesis_agg::{OwnedUserRecord, Producer};
+    ///
+    /// # async fn produce(producer: Producer) -> Result<(), Box<dyn core::error::Error>> {
+    /// let alarms = producer.with_ttl(Duration::from_secs(600));
+    /// alarms.put(OwnedUserRecord::new("sensor-7", "overheated")).await.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_ttl(&self, ttl: Duration) -> Self {
+        let inner = Arc::clone(&self.inner);
+        Self { inner, ttl }
+    }
+
+    fn put_time(&self) -> PutTime {
+        PutTime {
+            at: self.inner.clock.now(),
+            own_ttl: (self.ttl != self.inner.ttl).then_some(self.ttl),
         }
     }
 
@@ -140,7 +174,7 @@ impl Producer {
     /// of its delivery. The user record is delivered even if that future is not
     /// awaited.
     ///
-    /// The time to live of the user record starts with this call. If there is no
+    /// The [time to live](Self::with_ttl) of the user record starts with this call. If there is no
     /// room before it is over, the user record is rejected
     /// ([`RejectionReason::Expired`]). The returned future also returns user
     /// records that are not accepted.
@@ -161,8 +195,7 @@ impl Producer {
     pub async fn put(&self, user_record: OwnedUserRecord) -> DeliveryFuture {
         // Lets other tasks run during a loop of puts.
         tokio::task::consume_budget().await;
-        let put_at = self.inner.clock.now();
-        match self.accept(user_record, put_at, None).await {
+        match self.accept(user_record, self.put_time(), None).await {
             Ok(future) => future,
             Err(error) => {
                 self.inner.hooks.failure(&error);
@@ -186,7 +219,7 @@ impl Producer {
         let inner = &*self.inner;
         match inner.intake.try_take_room(&user_record, needed) {
             Ok(_pass) => {
-                let pushed = inner.intake.push(user_record, needed, inner.clock.now());
+                let pushed = inner.intake.push(user_record, needed, self.put_time());
                 pushed.map_err(|user_record| PutError::Stopped(user_record.into()))
             }
             Err(no_room) => Err(rejected(user_record, no_room)),
@@ -211,8 +244,7 @@ impl Producer {
         time: Duration,
     ) -> Result<DeliveryFuture, PutError> {
         tokio::task::consume_budget().await;
-        let put_at = self.inner.clock.now();
-        self.accept(user_record, put_at, Some(time)).await
+        self.accept(user_record, self.put_time(), Some(time)).await
     }
 
     /// Accepts user records as soon as there is room for them, and returns the
@@ -246,8 +278,7 @@ impl Producer {
             let mut rest = batch;
             let is_open = inner.intake.gates.is_empty();
             if is_open && inner.intake.room.try_take(needed).is_ok() {
-                let put_at = inner.clock.now();
-                match inner.intake.push_all(rest, put_at, &mut futures) {
+                match inner.intake.push_all(rest, self.put_time(), &mut futures) {
                     Ok(()) => continue,
                     Err(closed) => rest = closed,
                 }
@@ -261,18 +292,18 @@ impl Producer {
     async fn accept(
         &self,
         user_record: OwnedUserRecord,
-        put_at: Duration,
+        put: PutTime,
         time: Option<Duration>,
     ) -> Result<DeliveryFuture, PutError> {
         let needed = ProducerCore::<Token>::held_len(&user_record);
         let inner = &*self.inner;
-        let expiry = put_at.saturating_add(inner.ttl);
-        let until = time.map_or(expiry, |time| put_at.saturating_add(time).min(expiry));
+        let expiry = put.at.saturating_add(self.ttl);
+        let until = time.map_or(expiry, |time| put.at.saturating_add(time).min(expiry));
         let until = inner.clock.instant(until);
         let room = inner.intake.wait_for_room(&user_record, needed, until);
         match room.await {
             Ok(_pass) => {
-                let pushed = inner.intake.push(user_record, needed, put_at);
+                let pushed = inner.intake.push(user_record, needed, put);
                 pushed.map_err(|user_record| PutError::Stopped(user_record.into()))
             }
             Err(NoRoom::Rejected(

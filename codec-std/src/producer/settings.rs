@@ -296,7 +296,7 @@ impl ProducerSettings {
     /// Sets the time to live of user records; [`DEFAULT_TTL`] by default. That
     /// long after its put, a user record that is not in flight is given up.
     /// [`ProducerCore::push_until`](crate::producer::ProducerCore::push_until)
-    /// sets the time to live of a single user record.
+    /// and `Producer::with_ttl` set the time to live of single user records.
     #[must_use]
     pub const fn with_ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;

@@ -183,9 +183,9 @@ impl<S: StreamService> Worker<S> {
     fn take_commands(&mut self, now: Duration) -> bool {
         for _ in 0..STEP_LEN {
             match self.commands.pop_front() {
-                Some(Command::Put(user_record, mut token, put_at)) => {
+                Some(Command::Put(user_record, mut token, put)) => {
                     token.epoch = self.epochs.add();
-                    let pushed = self.core.push_beyond_share(user_record, token, put_at, now);
+                    let pushed = self.core.push_beyond_share(user_record, token, put, now);
                     match pushed {
                         Ok(None) => {}
                         Ok(Some(full)) => self.intake.gates.shut(full),
