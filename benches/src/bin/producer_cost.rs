@@ -30,7 +30,10 @@ fn main() {
     let (shards, count) = (shards.parse().unwrap(), count.parse().unwrap());
     let keys = rest.first().map_or(KEYS, |keys| keys.parse().unwrap());
     let user_records = user_records(keys);
-    let input = Input { user_records, count };
+    let input = Input {
+        user_records,
+        count,
+    };
     match &**what {
         "clone" => input.each(|user_record| drop(black_box(user_record))),
         "route" => input.each(|user_record| {

@@ -296,7 +296,11 @@ impl<T> Chunks<T> {
 
     /// Drops the front chunk if it is empty.
     fn drop_empty(&mut self) {
-        if self.chunks.front().is_some_and(|chunk| chunk.pushed.is_empty()) {
+        if self
+            .chunks
+            .front()
+            .is_some_and(|chunk| chunk.pushed.is_empty())
+        {
             self.chunks.pop_front();
             if self.chunks.is_empty() {
                 self.chunks = VecDeque::new();

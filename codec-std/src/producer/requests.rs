@@ -152,7 +152,9 @@ impl<T> ProducerCore<T> {
             for pushed in sealed.pushed.chunk_by(Pushed::is_from_same_step) {
                 if let Some(first) = pushed.first().filter(|first| first.attempt_count() == 0) {
                     let waited = self.now.saturating_sub(first.pushed_at());
-                    self.numbers.buffering_time.record_many(waited, pushed.len());
+                    self.numbers
+                        .buffering_time
+                        .record_many(waited, pushed.len());
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::producer::distribution::Distribution;
 use crate::producer::entry::{Entry, can_go_raw};
 use crate::producer::event::FailureReason;
 use crate::producer::sealed::Sealed;
-use crate::producer::settings::UnfitForRaw;
+use crate::producer::unfit_for_raw::UnfitForRaw;
 
 impl<T> ProducerCore<T> {
     /// Does a bounded part of the work that a new list of shards, an answer or

@@ -9,8 +9,8 @@ use crate::producer::attempt::Attempts;
 use crate::producer::entry::{Entry, Pushed};
 use crate::producer::held_keys::Holder;
 use crate::producer::request::PutRecord;
-use crate::write::read_back;
 use crate::write::OwnedUserRecord;
+use crate::write::read_back;
 
 /// A Kinesis record, to be sent or sent again unchanged.
 #[derive(Debug)]

@@ -10,9 +10,10 @@ use crate::producer::entry::{Entry, Pushed, can_go_raw};
 use crate::producer::event::FailureReason;
 use crate::producer::held_keys::HeldKeys;
 use crate::producer::lane::Lane;
+use crate::producer::order::Order;
 use crate::producer::request::PutRecord;
 use crate::producer::sealed::Sealed;
-use crate::producer::settings::{Order, ProducerSettings};
+use crate::producer::settings::ProducerSettings;
 use crate::write::{AsUserRecord as _, OwnedAggregate, PushError, RecordAggregator};
 
 /// A buffer with no more capacity than this is kept, in bytes.
