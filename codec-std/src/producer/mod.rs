@@ -38,6 +38,8 @@ mod known_keys;
 mod lane;
 mod lanes;
 #[cfg(feature = "producer")]
+mod lister;
+#[cfg(feature = "producer")]
 mod listing;
 mod listings;
 #[cfg(feature = "metrics")]

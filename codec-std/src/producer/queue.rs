@@ -148,21 +148,20 @@ impl<T> Queue<T> {
                 }
                 continue;
             }
-            let other = self.others.keys().next().copied().unwrap_or(u64::MAX);
-            let mut held_len = 0_usize;
-            let mut accepts = |user_record: &OwnedUserRecord, pushed: &Pushed<T>| {
-                is_over = pushed.number < other && !accepts(user_record, pushed);
-                let is_taken = !is_over && pushed.number < other;
-                if is_taken {
-                    held_len = held_len.saturating_add(pushed.held_len());
+            // The user records of the front chunk, up to the first of `others`.
+            let other = self.others.keys().next();
+            let run = self.usual.iter_front();
+            let run =
+                run.take_while(|(_, pushed)| other.is_none_or(|&other| pushed.number < other));
+            let (mut count, mut held_len) = (0_usize, 0_usize);
+            for (user_record, pushed) in run {
+                is_over = !accepts(user_record, pushed);
+                if is_over {
+                    break;
                 }
-                is_taken
-            };
-            let front = self.usual.iter_front();
-            let count = front
-                .take_while(|(user_record, pushed)| accepts(user_record, pushed))
-                .count();
-            is_over |= count == 0;
+                count = count.saturating_add(1);
+                held_len = held_len.saturating_add(pushed.held_len());
+            }
             self.usual.take_front(count, taken);
             self.held_len = self.held_len.saturating_sub(held_len);
         }

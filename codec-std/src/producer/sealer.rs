@@ -67,8 +67,11 @@ impl Sealer {
                 if next.awaits_listing() > listed_at {
                     return false;
                 }
-                let free = holder.map(|holder| held_keys.free(next.hash_key, holder));
-                is_blocked = matches!(free, Some(None));
+                let free = match holder {
+                    Some(holder) => held_keys.free(next.hash_key, holder),
+                    None => None,
+                };
+                is_blocked = holder.is_some() && free.is_none();
                 if is_blocked {
                     return false;
                 }
@@ -80,7 +83,7 @@ impl Sealer {
                         return false;
                     }
                 }
-                if let Some(Some(free)) = free {
+                if let Some(free) = free {
                     free.hold();
                 }
                 if core::mem::take(&mut is_first) {
