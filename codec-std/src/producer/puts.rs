@@ -19,8 +19,8 @@ impl Producer {
     /// of its delivery. The user record is delivered even if that future is not
     /// awaited.
     ///
-    /// The [time to live](Self::with_ttl) of the user record starts with this call. If there is no
-    /// room before it is over, the user record is rejected
+    /// The [time to live](Self::with_ttl) of the user record starts with this
+    /// call. If there is no room before it is over, the user record is rejected
     /// ([`RejectionReason::Expired`]). The returned future also returns user
     /// records that are not accepted.
     ///
