@@ -41,8 +41,8 @@ use crate::producer::numbers::{ProducerSnapshot, ShardSnapshot};
 /// the producer is closed, and continues in the background until every user
 /// record it accepted has been delivered or has failed.
 ///
-/// [`ProducerCore`] documents delivery, order and memory. The bound on memory
-/// includes user records that are queued between the puts and the core. The
+/// [`ProducerCore`](crate::ProducerCore) documents delivery, order and memory. The
+/// bound on memory includes user records that are queued between the puts and the core. The
 /// client's encoded copies of the requests in flight come on top
 /// ([`ProducerSettings::with_max_requests_in_flight`](crate::ProducerSettings::with_max_requests_in_flight)).
 ///
@@ -52,8 +52,10 @@ use crate::producer::numbers::{ProducerSnapshot, ShardSnapshot};
 /// reports that with a [`Notice`](crate::producer::Notice).
 ///
 /// If the runtime is shut down before the producer, each user record that has not
-/// ended is returned to its caller: with [`PutError::Stopped`] if it was still in
-/// the queue before the core, with [`PutError::Failed`] and
+/// ended is returned to its caller: with
+/// [`PutError::Stopped`](crate::producer::PutError::Stopped) if it was still in the
+/// queue before the core, with
+/// [`PutError::Failed`](crate::producer::PutError::Failed) and
 /// [`FailureReason::Stopped`](crate::producer::FailureReason::Stopped) otherwise.
 ///
 /// # Logs
@@ -172,8 +174,8 @@ impl Producer {
     /// ([`ProducerSettings::with_ttl`](crate::ProducerSettings::with_ttl)); to
     /// limit the wait, use [`shutdown_within`](Self::shutdown_within).
     ///
-    /// Puts that wait for room, and later ones, return [`PutError::Stopped`], on
-    /// all handles.
+    /// Puts that wait for room, and later ones, return
+    /// [`PutError::Stopped`](crate::producer::PutError::Stopped), on all handles.
     ///
     /// # Cancellation
     ///

@@ -1,8 +1,9 @@
 //! User records that cannot be sent raw.
 
 /// How to treat user records that cannot be sent raw, on streams that distribute
-/// records themselves ([`Distribution::Auto`]). These are user records with tags,
-/// and those whose data begins with the magic bytes of aggregated records.
+/// records themselves ([`Distribution::Auto`](crate::producer::Distribution::Auto)).
+/// These are user records with tags, and those whose data begins with the magic bytes
+/// of aggregated records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnfitForRaw {
