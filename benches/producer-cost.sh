@@ -15,11 +15,11 @@ collected() {
         awk '/Collected/ { print $4 }'
 }
 
-# each WHAT SHARDS FEW MANY: instructions for each one between FEW and MANY.
+# each WHAT SHARDS FEW MANY [KEYS]: instructions for each one between FEW and MANY.
 each() {
     local few many
-    few=$(collected "$1" "$2" "$3")
-    many=$(collected "$1" "$2" "$4")
+    few=$(collected "$1" "$2" "$3" "${@:5}")
+    many=$(collected "$1" "$2" "$4" "${@:5}")
     echo $(((many - few) / ($4 - $3)))
 }
 
@@ -32,6 +32,13 @@ for shards in 1 10 100 1000 10000; do
     awk -v s="$shards" -v c="$core" -v a="$aggregator" \
         'BEGIN { printf "ProducerCore, %d shards: %d, %.2f times that\n", s, c, c / a }'
 done
+# As many keys as user records: no key repeats.
+clone=$(each clone 1 100000 200000 200000)
+aggregator=$(($(each aggregator 1 100000 200000 200000) - clone))
+core=$(($(each core 10 100000 200000 200000) - clone))
+awk -v c="$core" -v a="$aggregator" 'BEGIN {
+    printf "No key repeats, 10 shards: %d, %.2f times the %d of RecordAggregator\n", c, c / a, a
+}'
 for shards in 1000 10000; do
     each=$(each refused "$shards" 100 600)
     echo "a rejected push and an accepted one, $shards shards: $each"

@@ -15,9 +15,9 @@ use crate::producer::distribution::Distribution;
 use crate::producer::event::{FailureReason, Notice};
 use crate::producer::request::{PutResult, RequestFailure, RequestId, UnknownRequest};
 use crate::producer::sealed::Sealed;
-use crate::producer::settings::UnfitForRaw;
 use crate::producer::stored::Stored;
 use crate::producer::stream_view::{Verdict, has_all};
+use crate::producer::unfit_for_raw::UnfitForRaw;
 use crate::write::LoneUserRecord;
 
 /// The error code of a Kinesis record for which the shard has no capacity.

@@ -1,4 +1,4 @@
-//! The handle of a running producer.
+//! The handle of a running producer; `puts.rs` has its puts.
 //!
 //! One task owns the core (`worker.rs`). Handles send to it through a queue that
 //! is bounded by the bytes of the buffer (`intake.rs`, `room.rs`).
@@ -9,20 +9,11 @@ use core::time::Duration;
 use tokio::sync::watch;
 
 use crate::producer::clock::Clock;
-use crate::producer::core::ProducerCore;
 use crate::producer::counters::ProducerCounters;
-use crate::producer::delivery::DeliveryFuture;
 use crate::producer::event::Failure;
 use crate::producer::hooks::Hooks;
-use crate::producer::intake::{Command, Intake, Token};
+use crate::producer::intake::{Command, Intake};
 use crate::producer::numbers::{ProducerSnapshot, ShardSnapshot};
-use crate::producer::put_error::PutError;
-use crate::producer::room::NoRoom;
-use crate::shards::RejectionReason;
-use crate::write::OwnedUserRecord;
-
-/// User records that [`Producer::put_batch`] appends to the queue at once.
-const BATCH_LEN: usize = 64;
 
 /// Aggregates user records by shard and puts them into a stream; none is lost.
 ///
@@ -50,8 +41,8 @@ const BATCH_LEN: usize = 64;
 /// the producer is closed, and continues in the background until every user
 /// record it accepted has been delivered or has failed.
 ///
-/// [`ProducerCore`] documents delivery, order and memory. The bound on memory
-/// includes user records that are queued between the puts and the core. The
+/// [`ProducerCore`](crate::ProducerCore) documents delivery, order and memory. The
+/// bound on memory includes user records that are queued between the puts and the core. The
 /// client's encoded copies of the requests in flight come on top
 /// ([`ProducerSettings::with_max_requests_in_flight`](crate::ProducerSettings::with_max_requests_in_flight)).
 ///
@@ -61,8 +52,10 @@ const BATCH_LEN: usize = 64;
 /// reports that with a [`Notice`](crate::producer::Notice).
 ///
 /// If the runtime is shut down before the producer, each user record that has not
-/// ended is returned to its caller: with [`PutError::Stopped`] if it was still in
-/// the queue before the core, with [`PutError::Failed`] and
+/// ended is returned to its caller: with
+/// [`PutError::Stopped`](crate::producer::PutError::Stopped) if it was still in the
+/// queue before the core, with
+/// [`PutError::Failed`](crate::producer::PutError::Failed) and
 /// [`FailureReason::Stopped`](crate::producer::FailureReason::Stopped) otherwise.
 ///
 /// # Logs
@@ -86,15 +79,18 @@ const BATCH_LEN: usize = 64;
 /// | histograms | `request_latency_seconds`, `buffering_time_seconds`: each time as the upper bound of its bucket in [`Histogram`](crate::producer::Histogram) |
 #[derive(Clone, Debug)]
 pub struct Producer {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
+    /// The time to live of user records that are put with this handle.
+    pub(super) ttl: Duration,
 }
 
 #[derive(Debug)]
-struct Inner {
-    intake: Arc<Intake>,
-    clock: Clock,
-    ttl: Duration,
-    hooks: Hooks,
+pub(super) struct Inner {
+    pub(super) intake: Arc<Intake>,
+    pub(super) clock: Clock,
+    /// The time to live of the settings.
+    pub(super) ttl: Duration,
+    pub(super) hooks: Hooks,
     /// Closed when the task ends.
     ended: watch::Receiver<()>,
 }
@@ -133,156 +129,31 @@ impl Producer {
         };
         Self {
             inner: Arc::new(inner),
+            ttl,
         }
     }
 
-    /// Accepts a user record as soon as there is room, and returns the future
-    /// of its delivery. The user record is delivered even if that future is not
-    /// awaited.
+    /// Returns a handle of the same producer whose puts have another time to live
+    /// than [`ProducerSettings::with_ttl`](crate::ProducerSettings::with_ttl).
     ///
-    /// The time to live of the user record starts with this call. If there is no
-    /// room before it is over, the user record is rejected
-    /// ([`RejectionReason::Expired`]). The returned future also returns user
-    /// records that are not accepted.
+    /// Making a handle is cheap: keep one for each kind of user record, or make one
+    /// for a single put. The producer handles user records with the time to live of
+    /// the settings a little faster than others.
     ///
-    /// A put for a shard that uses up its share of the buffer
-    /// ([`ProducerSettings::with_shard_shares`](crate::ProducerSettings::with_shard_shares))
-    /// waits until the shard has room again. Meanwhile, other tasks can put user
-    /// records for other shards.
+    /// ```
+    /// use core::time::Duration;
+    /// use kinesis_agg::{OwnedUserRecord, Producer};
     ///
-    /// User records of one hash key are stored in the order in which their
-    /// puts returned.
-    ///
-    /// # Cancellation
-    ///
-    /// If this future is dropped before it returns, the user record is dropped
-    /// with it and is not sent. To keep it, use [`try_put`](Self::try_put) or
-    /// [`put_within`](Self::put_within).
-    pub async fn put(&self, user_record: OwnedUserRecord) -> DeliveryFuture {
-        // Lets other tasks run during a loop of puts.
-        tokio::task::consume_budget().await;
-        let put_at = self.inner.clock.now();
-        match self.accept(user_record, put_at, None).await {
-            Ok(future) => future,
-            Err(error) => {
-                self.inner.hooks.failure(&error);
-                DeliveryFuture::rejected(error)
-            }
-        }
-    }
-
-    /// Accepts a user record if there is room now.
-    ///
-    /// # Errors
-    ///
-    /// [`PutError::Rejected`] with [`RejectionReason::BufferFull`] if there is no
-    /// room, with [`RejectionReason::ShardFull`] if its shard uses up its share, or
-    /// with [`RejectionReason::LargerThanBuffer`] if there never will be room;
-    /// [`PutError::Stopped`] if the producer is closed. Each holds the user
-    /// record, and the [hook](crate::producer::ProducerBuilder::on_failure) is
-    /// not called. The future returns all other rejections.
-    pub fn try_put(&self, user_record: OwnedUserRecord) -> Result<DeliveryFuture, PutError> {
-        let needed = ProducerCore::<Token>::held_len(&user_record);
-        let inner = &*self.inner;
-        match inner.intake.try_take_room(&user_record, needed) {
-            Ok(_pass) => {
-                let pushed = inner.intake.push(user_record, needed, inner.clock.now());
-                pushed.map_err(|user_record| PutError::Stopped(user_record.into()))
-            }
-            Err(no_room) => Err(rejected(user_record, no_room)),
-        }
-    }
-
-    /// Accepts a user record if there is room within `time`.
-    ///
-    /// # Cancellation
-    ///
-    /// If this future is dropped before it returns, the user record is dropped
-    /// with it and is not sent.
-    ///
-    /// # Errors
-    ///
-    /// As [`try_put`](Self::try_put), if there is no room by the end of `time`;
-    /// also [`RejectionReason::Expired`] if the time to live of the user record
-    /// ends first.
-    pub async fn put_within(
-        &self,
-        user_record: OwnedUserRecord,
-        time: Duration,
-    ) -> Result<DeliveryFuture, PutError> {
-        tokio::task::consume_budget().await;
-        let put_at = self.inner.clock.now();
-        self.accept(user_record, put_at, Some(time)).await
-    }
-
-    /// Accepts user records as soon as there is room for them, and returns the
-    /// futures of their deliveries, in the same order. It is equivalent to calling
-    /// [`put`](Self::put) for one after the other, but faster. While a user record
-    /// waits for room, those after it wait too.
-    ///
-    /// # Cancellation
-    ///
-    /// If this future is dropped before it returns, the user records accepted so
-    /// far are delivered; the others are dropped and not sent.
-    pub async fn put_batch(
-        &self,
-        user_records: impl IntoIterator<Item = OwnedUserRecord>,
-    ) -> Vec<DeliveryFuture> {
-        let inner = &*self.inner;
-        let mut user_records = user_records.into_iter();
-        let mut futures = Vec::with_capacity(user_records.size_hint().0);
-        loop {
-            tokio::task::consume_budget().await;
-            let sized = |user_record| {
-                let held_len = ProducerCore::<Token>::held_len(&user_record);
-                (user_record, held_len)
-            };
-            let batch: Vec<_> = user_records.by_ref().take(BATCH_LEN).map(sized).collect();
-            if batch.is_empty() {
-                return futures;
-            }
-            let held_len = batch.iter().map(|&(_, held_len)| held_len);
-            let needed = held_len.fold(0, usize::saturating_add);
-            let mut rest = batch;
-            let is_open = inner.intake.gates.is_empty();
-            if is_open && inner.intake.room.try_take(needed).is_ok() {
-                let put_at = inner.clock.now();
-                match inner.intake.push_all(rest, put_at, &mut futures) {
-                    Ok(()) => continue,
-                    Err(closed) => rest = closed,
-                }
-            }
-            for (user_record, _) in rest {
-                futures.push(self.put(user_record).await);
-            }
-        }
-    }
-
-    async fn accept(
-        &self,
-        user_record: OwnedUserRecord,
-        put_at: Duration,
-        time: Option<Duration>,
-    ) -> Result<DeliveryFuture, PutError> {
-        let needed = ProducerCore::<Token>::held_len(&user_record);
-        let inner = &*self.inner;
-        let expiry = put_at.saturating_add(inner.ttl);
-        let until = time.map_or(expiry, |time| put_at.saturating_add(time).min(expiry));
-        let until = inner.clock.instant(until);
-        let room = inner.intake.wait_for_room(&user_record, needed, until);
-        match room.await {
-            Ok(_pass) => {
-                let pushed = inner.intake.push(user_record, needed, put_at);
-                pushed.map_err(|user_record| PutError::Stopped(user_record.into()))
-            }
-            Err(NoRoom::Rejected(
-                RejectionReason::BufferFull { .. } | RejectionReason::ShardFull { .. },
-            )) if inner.clock.now() >= expiry => {
-                let expired = RejectionReason::Expired;
-                Err(PutError::Rejected(user_record.into(), expired))
-            }
-            Err(no_room) => Err(rejected(user_record, no_room)),
-        }
+    /// # async fn produce(producer: Producer) -> Result<(), Box<dyn core::error::Error>> {
+    /// let alarms = producer.with_ttl(Duration::from_secs(600));
+    /// alarms.put(OwnedUserRecord::new("sensor-7", "overheated")).await.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_ttl(&self, ttl: Duration) -> Self {
+        let inner = Arc::clone(&self.inner);
+        Self { inner, ttl }
     }
 
     /// Sends user records that wait for the aggregate to fill, and waits until all
@@ -303,8 +174,8 @@ impl Producer {
     /// ([`ProducerSettings::with_ttl`](crate::ProducerSettings::with_ttl)); to
     /// limit the wait, use [`shutdown_within`](Self::shutdown_within).
     ///
-    /// Puts that wait for room, and later ones, return [`PutError::Stopped`], on
-    /// all handles.
+    /// Puts that wait for room, and later ones, return
+    /// [`PutError::Stopped`](crate::producer::PutError::Stopped), on all handles.
     ///
     /// # Cancellation
     ///
@@ -387,12 +258,5 @@ impl Producer {
     #[must_use]
     pub fn counters(&self) -> ProducerCounters {
         self.inner.intake.counters()
-    }
-}
-
-fn rejected(user_record: OwnedUserRecord, no_room: NoRoom) -> PutError {
-    match no_room {
-        NoRoom::Rejected(reason) => PutError::Rejected(user_record.into(), reason),
-        NoRoom::Closed => PutError::Stopped(user_record.into()),
     }
 }

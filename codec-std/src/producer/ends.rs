@@ -83,9 +83,9 @@ impl<T> Ends<T> {
                 continue;
             };
             let mut next = delivery.clone();
-            next.attempt_count = next.attempt_count.saturating_add(pushed.attempts.count());
+            next.attempt_count = next.attempt_count.saturating_add(pushed.attempt_count());
             delivery.sub_sequence_number = delivery.sub_sequence_number.saturating_add(1);
-            free(pushed.held_len);
+            free(pushed.held_len());
             return Some(ProducerEvent::Delivered {
                 token: pushed.token,
                 delivery: next,
@@ -97,14 +97,13 @@ impl<T> Ends<T> {
         let Entry {
             user_record,
             pushed,
-            ..
         } = *entry;
         let failure = Failure {
             user_record,
             reason,
-            attempts: pushed.attempts,
+            attempts: pushed.attempts(),
         };
-        free(pushed.held_len);
+        free(pushed.held_len());
         let token = pushed.token;
         Some(ProducerEvent::Failed { token, failure })
     }

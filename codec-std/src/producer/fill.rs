@@ -7,8 +7,9 @@ use hashbrown::{DefaultHashBuilder, HashSet};
 use kinesis_agg_codec::HashKey;
 
 use crate::producer::distribution::Distribution;
-use crate::producer::entry::Entry;
+use crate::producer::entry::Pushed;
 use crate::producer::settings::ProducerSettings;
+use crate::write::OwnedUserRecord;
 
 /// Bytes of the magic bytes and the digest.
 const FRAME_LEN: u64 = 20;
@@ -33,29 +34,35 @@ impl Fill {
     /// Adds the next user record. Changes nothing once full.
     pub(super) fn add<T>(
         &mut self,
-        entry: &Entry<T>,
+        user_record: &OwnedUserRecord,
+        pushed: &Pushed<T>,
         distribution: Distribution,
         settings: &ProducerSettings,
     ) {
         if !self.is_full {
             match distribution {
-                Distribution::ByKey => self.add_to_aggregate(entry, settings),
-                Distribution::Auto => self.add_to_request(entry, settings),
+                Distribution::ByKey => self.add_to_aggregate(user_record, pushed, settings),
+                Distribution::Auto => self.add_to_request(user_record, settings),
             }
         }
     }
 
-    fn add_to_aggregate<T>(&mut self, entry: &Entry<T>, settings: &ProducerSettings) {
-        let limits = settings.limits();
-        let key = entry.user_record.partition_key().unwrap_or_default();
+    fn add_to_aggregate<T>(
+        &mut self,
+        user_record: &OwnedUserRecord,
+        pushed: &Pushed<T>,
+        settings: &ProducerSettings,
+    ) {
+        let limits = settings.limits;
+        let key = user_record.partition_key().unwrap_or_default();
         let key_len = u64::try_from(key.len()).unwrap_or(u64::MAX);
-        let key_hash = self.key_hash(entry);
-        let mut more = u64::from(entry.encoded_len);
+        let key_hash = self.key_hash(user_record, pushed);
+        let mut more = u64::from(pushed.encoded_len);
         if self.count == 0 {
             // The outer partition key.
             more = more.saturating_add(settings.outer_key_len(key_len));
         } else {
-            if settings.one_key && self.first_key != Some((key_hash, entry.pushed.hash_key)) {
+            if settings.one_key && self.first_key != Some((key_hash, pushed.hash_key)) {
                 // This user record starts the next aggregate.
                 self.is_full = true;
                 return;
@@ -72,7 +79,7 @@ impl Fill {
             return;
         }
         if self.count == 0 {
-            self.first_key = Some((key_hash, entry.pushed.hash_key));
+            self.first_key = Some((key_hash, pushed.hash_key));
             self.keys.insert(key_hash);
         }
         self.len = len;
@@ -82,18 +89,18 @@ impl Fill {
 
     /// Returns a hash of the partition key. Without an explicit hash key, the hash
     /// key is one already.
-    fn key_hash<T>(&self, entry: &Entry<T>) -> u64 {
-        if entry.user_record.explicit_hash_key().is_none() {
-            let low = entry.pushed.hash_key.to_u128() & u128::from(u64::MAX);
+    fn key_hash<T>(&self, user_record: &OwnedUserRecord, pushed: &Pushed<T>) -> u64 {
+        if user_record.explicit_hash_key().is_none() {
+            let low = pushed.hash_key.to_u128() & u128::from(u64::MAX);
             return u64::try_from(low).unwrap_or(u64::MAX);
         }
-        let key = entry.user_record.partition_key().unwrap_or_default();
+        let key = user_record.partition_key().unwrap_or_default();
         self.build_hasher.hash_one(key)
     }
 
     /// Adds a user record to a request of raw records.
-    fn add_to_request<T>(&mut self, entry: &Entry<T>, settings: &ProducerSettings) {
-        let len = u64::try_from(entry.user_record.content_len()).unwrap_or(u64::MAX);
+    fn add_to_request(&mut self, user_record: &OwnedUserRecord, settings: &ProducerSettings) {
+        let len = u64::try_from(user_record.content_len()).unwrap_or(u64::MAX);
         if self.count == 0 {
             self.len = len;
         }
@@ -106,7 +113,7 @@ impl Fill {
     /// Starts again with the user records that are now at the front.
     pub(super) fn refill<'a, T: 'a>(
         &mut self,
-        entries: impl Iterator<Item = &'a Entry<T>>,
+        entries: impl Iterator<Item = (&'a OwnedUserRecord, &'a Pushed<T>)>,
         distribution: Distribution,
         settings: &ProducerSettings,
     ) {
@@ -121,8 +128,8 @@ impl Fill {
             ..Self::default()
         };
         self.keys.clear();
-        for entry in entries {
-            self.add(entry, distribution, settings);
+        for (user_record, pushed) in entries {
+            self.add(user_record, pushed, distribution, settings);
             if self.is_full {
                 break;
             }

@@ -72,33 +72,16 @@ impl Histogram {
 
     /// Counts a duration.
     pub(super) fn record(&mut self, time: Duration) {
-        self.record_all([time]);
+        self.record_many(time, 1);
     }
 
-    /// Counts durations; fast if most neighbours are in the same bucket.
-    #[inline]
-    pub(super) fn record_all(&mut self, times: impl IntoIterator<Item = Duration>) {
-        let (mut place, mut above, mut bound) = (0, Duration::MAX, Duration::ZERO);
-        let mut here = 0_u64;
-        for time in times {
-            self.sum = self.sum.saturating_add(time);
-            if time > above && time <= bound {
-                here = here.saturating_add(1);
-                continue;
-            }
-            self.add(place, here);
-            place = BOUNDS.partition_point(|bound| *bound < time);
-            bound = BOUNDS.get(place).copied().unwrap_or(Duration::MAX);
-            let below = place.checked_sub(1).and_then(|place| BOUNDS.get(place));
-            above = below.copied().unwrap_or_default();
-            here = 1;
-        }
-        self.add(place, here);
-    }
-
-    fn add(&mut self, place: usize, more: u64) {
-        if let Some(count) = self.counts.get_mut(place) {
-            *count = count.saturating_add(more);
+    /// Counts `count` equal durations.
+    pub(super) fn record_many(&mut self, time: Duration, count: usize) {
+        let factor = u32::try_from(count).unwrap_or(u32::MAX);
+        self.sum = self.sum.saturating_add(time.saturating_mul(factor));
+        let place = BOUNDS.partition_point(|bound| *bound < time);
+        if let Some(counted) = self.counts.get_mut(place) {
+            *counted = counted.saturating_add(u64::from(factor));
         }
     }
 }

@@ -23,11 +23,18 @@ const MIN_CAPACITY: usize = 1_024;
 
 #[derive(Debug)]
 pub(super) enum Command {
-    /// A user record and when it was put.
-    Put(OwnedUserRecord, Token, Duration),
+    Put(OwnedUserRecord, Token, PutTime),
     Flush(oneshot::Sender<()>),
     Snapshot(oneshot::Sender<ProducerSnapshot>),
     ShardSnapshots(oneshot::Sender<Vec<ShardSnapshot>>),
+}
+
+/// When a user record was put, and its time to live if that differs from the
+/// settings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PutTime {
+    pub(super) at: Duration,
+    pub(super) own_ttl: Option<Duration>,
 }
 
 /// The token that accompanies a user record through the core.
@@ -109,7 +116,7 @@ impl Intake {
         &self,
         user_record: OwnedUserRecord,
         held_len: usize,
-        put_at: Duration,
+        put: PutTime,
     ) -> Result<DeliveryFuture, OwnedUserRecord> {
         let mut queue = lock(&self.queue);
         if queue.is_closed {
@@ -118,7 +125,7 @@ impl Intake {
             return Err(user_record);
         }
         let is_first = queue.commands.is_empty();
-        let future = queue.put(user_record, held_len, put_at);
+        let future = queue.put(user_record, held_len, put);
         drop(queue);
         if is_first {
             self.wake.notify_one();
@@ -131,7 +138,7 @@ impl Intake {
     pub(super) fn push_all(
         &self,
         user_records: Vec<(OwnedUserRecord, usize)>,
-        put_at: Duration,
+        put: PutTime,
         futures: &mut Vec<DeliveryFuture>,
     ) -> Result<(), Vec<(OwnedUserRecord, usize)>> {
         let mut queue = lock(&self.queue);
@@ -143,7 +150,7 @@ impl Intake {
         }
         let is_first = queue.commands.is_empty();
         for (user_record, held_len) in user_records {
-            futures.push(queue.put(user_record, held_len, put_at));
+            futures.push(queue.put(user_record, held_len, put));
         }
         drop(queue);
         if is_first {
@@ -294,7 +301,7 @@ impl Queue {
         &mut self,
         user_record: OwnedUserRecord,
         held_len: usize,
-        put_at: Duration,
+        put: PutTime,
     ) -> DeliveryFuture {
         let (ending, future) = self.slots.pair();
         let token = Token {
@@ -303,7 +310,7 @@ impl Queue {
             epoch: 0,
         };
         self.commands
-            .push_back(Command::Put(user_record, token, put_at));
+            .push_back(Command::Put(user_record, token, put));
         future
     }
 }

@@ -6,12 +6,13 @@ use core::time::Duration;
 use kinesis_agg_codec::HashKeyRange;
 
 use crate::producer::distribution::Distribution;
-use crate::producer::entry::Entry;
+use crate::producer::entry::{Entry, Pushed};
 use crate::producer::fill::Fill;
 use crate::producer::queue::Queue;
 use crate::producer::rate::Rate;
 use crate::producer::sealed_queue::SealedQueue;
 use crate::producer::settings::ProducerSettings;
+use crate::write::OwnedUserRecord;
 
 /// The user records that wait for a shard. There is a lane for each open shard, or
 /// a single one if the stream distributes records itself.
@@ -82,35 +83,47 @@ impl<T> Lane<T> {
     /// Adds a user record to the queue. Returns true if it is the first one, or the
     /// first to be due or to expire.
     #[inline]
-    pub(super) fn insert(&mut self, entry: Entry<T>) -> bool {
-        let is_later = self.queue.is_later_than_all(&entry);
-        let is_first = !is_later && self.is_first(&entry);
-        self.queue.insert(entry);
+    pub(super) fn insert(
+        &mut self,
+        user_record: OwnedUserRecord,
+        pushed: Pushed<T>,
+        settings: &ProducerSettings,
+    ) -> bool {
+        if self.queue.is_later_than_all(&pushed) {
+            self.queue.push(user_record, pushed);
+            return false;
+        }
+        let is_first = self.is_first(&pushed, settings);
+        self.queue.insert(user_record, pushed);
         is_first
     }
 
-    fn is_first(&mut self, entry: &Entry<T>) -> bool {
-        let pushed = &entry.pushed;
+    #[inline(never)]
+    fn is_first(&mut self, pushed: &Pushed<T>, settings: &ProducerSettings) -> bool {
         let expires_at = self.queue.expires_at();
-        let is_first_to_expire = expires_at.is_none_or(|at| pushed.expires_at < at);
-        let first = self.queue.first().map(|first| &first.pushed);
+        let is_first_to_expire = expires_at.is_none_or(|at| pushed.expires_at() < at);
+        let first = self.queue.first_pushed();
         let is_first = first.is_none_or(|first| pushed.number < first.number);
-        let is_due_first = first.is_some_and(|first| pushed.due_at < first.due_at);
+        let due_at = pushed.due_at(settings);
+        let is_due_first = first.is_some_and(|first| due_at < first.due_at(settings));
         if is_due_first {
-            let (due_at, number) = self.hurry.unwrap_or((pushed.due_at, pushed.number));
-            self.hurry = Some((due_at.min(pushed.due_at), number.max(pushed.number)));
+            let (earliest, number) = self.hurry.unwrap_or((due_at, pushed.number));
+            self.hurry = Some((earliest.min(due_at), number.max(pushed.number)));
         }
         is_first || is_first_to_expire || is_due_first
     }
 
     /// Removes the first user record of the queue.
-    #[inline(always)]
     pub(super) fn pop_first(&mut self) -> Option<Entry<T>> {
         let entry = self.queue.pop_first()?;
-        self.hurry = self
-            .hurry
-            .filter(|&(_, number)| number > entry.pushed.number);
+        self.taken(entry.pushed.number);
         Some(entry)
+    }
+
+    /// Must be called after user records up to `number` were removed from the front
+    /// of the queue.
+    pub(super) fn taken(&mut self, number: u64) {
+        self.hurry = self.hurry.filter(|&(_, last)| last > number);
     }
 
     /// Returns when the first of the waiting user records expires.
@@ -121,7 +134,7 @@ impl<T> Lane<T> {
 
     /// Returns when the oldest of the waiting user records was pushed.
     pub(super) fn oldest_pushed_at(&self) -> Option<Duration> {
-        let queued = self.queue.first().map(|entry| entry.pushed.pushed_at);
+        let queued = self.queue.first_pushed().map(Pushed::pushed_at);
         let sealed = self.sealed.oldest_pushed_at();
         queued.into_iter().chain(sealed).min()
     }

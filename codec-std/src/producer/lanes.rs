@@ -7,12 +7,13 @@ use core::time::Duration;
 use kinesis_agg_codec::{HashKey, HashKeyRange};
 
 use crate::producer::distribution::Distribution;
-use crate::producer::entry::Entry;
+use crate::producer::entry::{Entry, Pushed};
 use crate::producer::lane::Lane;
 use crate::producer::sealed::Sealed;
 use crate::producer::settings::ProducerSettings;
 use crate::shards::Shard;
 use crate::timers::Timers;
+use crate::write::OwnedUserRecord;
 
 /// The shard id of the single lane of a stream that distributes records itself.
 const ANY_SHARD: &str = "any";
@@ -140,13 +141,21 @@ impl<T> Lanes<T> {
     }
 
     /// Adds a user record with a higher number than all others.
-    pub(super) fn push(&mut self, place: usize, entry: Entry<T>, settings: &ProducerSettings) {
+    #[inline]
+    pub(super) fn push(
+        &mut self,
+        place: usize,
+        user_record: OwnedUserRecord,
+        pushed: Pushed<T>,
+        settings: &ProducerSettings,
+    ) {
         let Some(lane) = self.all.get_mut(place) else {
             return;
         };
         let was_full = lane.fill.is_full();
-        lane.fill.add(&entry, self.distribution, settings);
-        let is_first = lane.insert(entry);
+        lane.fill
+            .add(&user_record, &pushed, self.distribution, settings);
+        let is_first = lane.insert(user_record, pushed, settings);
         if is_first || !was_full && lane.fill.is_full() {
             self.schedule(place, settings);
         }
@@ -154,10 +163,10 @@ impl<T> Lanes<T> {
 
     /// Inserts a user record by its number. [`finish_change`](Self::finish_change)
     /// must be called afterwards.
-    pub(super) fn put_back(&mut self, entry: Entry<T>) {
+    pub(super) fn put_back(&mut self, entry: Entry<T>, settings: &ProducerSettings) {
         let place = self.place_of(entry.pushed.hash_key);
         if let Some(lane) = self.all.get_mut(place) {
-            lane.insert(entry);
+            lane.insert(entry.user_record, entry.pushed, settings);
             if !core::mem::replace(&mut lane.is_changed, true) {
                 self.changed.push(place);
             }
@@ -311,8 +320,8 @@ impl<T> Lanes<T> {
         self.sends.set(place, ready_at);
         if let Some(lane) = self.all.get_mut(place) {
             let flushed_before = self.flushed_before.max(lane.flushed_before);
-            let first = lane.queue.first();
-            let waits = first.is_some_and(|first| first.pushed.number >= flushed_before);
+            let first = lane.queue.first_pushed();
+            let waits = first.is_some_and(|first| first.number >= flushed_before);
             if waits && !lane.is_listed {
                 lane.is_listed = true;
                 self.listed.push(place);
@@ -337,17 +346,18 @@ impl<T> Lanes<T> {
     }
 
     fn queue_ready_at(&self, lane: &Lane<T>, settings: &ProducerSettings) -> Option<Duration> {
-        let first = &lane.queue.first()?.pushed;
+        let first = lane.queue.first_pushed()?;
         let is_full = lane.fill.is_full();
         let due_at = if is_full || first.number < self.flushed_before.max(lane.flushed_before) {
             Duration::ZERO
         } else {
+            let first_due_at = first.due_at(settings);
             lane.hurry
-                .map_or(first.due_at, |(due_at, _)| due_at.min(first.due_at))
+                .map_or(first_due_at, |(due_at, _)| due_at.min(first_due_at))
         };
         match self.distribution {
             Distribution::ByKey => {
-                let waits = first.awaits_listing > self.listed_at
+                let waits = first.awaits_listing() > self.listed_at
                     || lane.is_blocked
                     || lane.in_flight > 0 && !is_full;
                 let allowed_at = lane.rate.allows_at(settings, 1, lane.fill.len());

@@ -51,7 +51,8 @@ const COUNTERS: [CounterRow; 9] = [
     ),
     (
         "kinesis_agg_producer_retries",
-        "Attempts that delivered nothing, in Kinesis records.",
+        "Attempts that did not deliver, in Kinesis records, except those after which the \
+         user records failed at once.",
         |counters| counters.retries,
     ),
     (

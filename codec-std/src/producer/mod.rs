@@ -34,16 +34,24 @@ mod histogram;
 mod hooks;
 #[cfg(feature = "producer")]
 mod intake;
+mod known_keys;
 mod lane;
 mod lanes;
+#[cfg(feature = "producer")]
+mod lister;
 #[cfg(feature = "producer")]
 mod listing;
 mod listings;
 #[cfg(feature = "metrics")]
 mod meter;
+mod nanos;
 mod numbers;
+mod order;
+mod pushes;
 #[cfg(feature = "producer")]
 mod put_error;
+#[cfg(feature = "producer")]
+mod puts;
 mod queue;
 mod rate;
 mod request;
@@ -65,6 +73,7 @@ mod tally;
 mod texts;
 #[cfg(feature = "producer")]
 mod timed;
+mod unfit_for_raw;
 mod unrouted;
 #[cfg(feature = "producer")]
 mod worker;
@@ -84,6 +93,7 @@ pub use crate::producer::driver::{Producer, Shutdown};
 pub use crate::producer::event::{Delivery, Failure, FailureReason, Notice, ProducerEvent};
 pub use crate::producer::histogram::Histogram;
 pub use crate::producer::numbers::{ProducerSnapshot, ShardSnapshot};
+pub use crate::producer::order::Order;
 #[cfg(feature = "producer")]
 pub use crate::producer::put_error::PutError;
 pub use crate::producer::request::{
@@ -94,6 +104,7 @@ pub use crate::producer::settings::{
     DEFAULT_BYTES_PER_SECOND, DEFAULT_LONGEST_BACKOFF, DEFAULT_MAX_REQUEST_LEN,
     DEFAULT_MAX_REQUESTS_IN_FLIGHT, DEFAULT_MAX_SILENCE, DEFAULT_RATE_PERCENT,
     DEFAULT_RECORDS_PER_SECOND, DEFAULT_REFRESH_INTERVAL, DEFAULT_SHORTEST_BACKOFF,
-    DEFAULT_STEP_COUNT, DEFAULT_TTL, MAX_REQUEST_COUNT, Order, ProducerSettings, UnfitForRaw,
+    DEFAULT_STEP_COUNT, DEFAULT_TTL, MAX_REQUEST_COUNT, ProducerSettings,
 };
 pub use crate::producer::texts::MAX_ANSWER_TEXT_LEN;
+pub use crate::producer::unfit_for_raw::UnfitForRaw;

@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::producer::core::{InFlight, ProducerCore};
 use crate::producer::counters::count;
 use crate::producer::distribution::Distribution;
+use crate::producer::entry::Pushed;
 use crate::producer::request::{PutRequest, RequestId};
 use crate::producer::request_room::RequestRoom;
 use crate::producer::sealed::Sealed;
@@ -97,7 +98,7 @@ impl<T> ProducerCore<T> {
             let again = lane.sealed.first().filter(|first| first.not_before <= now);
             let len = match (again, lane.queue.first()) {
                 (Some(sealed), _) => sealed.record.len(),
-                (None, Some(first)) => first.user_record.content_len(),
+                (None, Some((first, _))) => first.content_len(),
                 (None, None) => break,
             };
             if lane.rate.allows_at(&self.settings, 1, len) > now {
@@ -148,11 +149,14 @@ impl<T> ProducerCore<T> {
             if sealed.attempts.count() > 0 {
                 continue;
             }
-            let fresh = sealed.pushed.iter();
-            let fresh = fresh.filter(|pushed| pushed.attempts.count() == 0);
-            let now = self.now;
-            let waited = fresh.map(|pushed| now.saturating_sub(pushed.pushed_at));
-            self.numbers.buffering_time.record_all(waited);
+            for pushed in sealed.pushed.chunk_by(Pushed::is_from_same_step) {
+                if let Some(first) = pushed.first().filter(|first| first.attempt_count() == 0) {
+                    let waited = self.now.saturating_sub(first.pushed_at());
+                    self.numbers
+                        .buffering_time
+                        .record_many(waited, pushed.len());
+                }
+            }
         }
         self.counters.buffering_time = self.numbers.buffering_time.sum();
         let records = sealed.iter().map(|sealed| sealed.record.clone()).collect();

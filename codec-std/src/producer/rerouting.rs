@@ -8,7 +8,7 @@ use crate::producer::distribution::Distribution;
 use crate::producer::entry::{Entry, can_go_raw};
 use crate::producer::event::FailureReason;
 use crate::producer::sealed::Sealed;
-use crate::producer::settings::UnfitForRaw;
+use crate::producer::unfit_for_raw::UnfitForRaw;
 
 impl<T> ProducerCore<T> {
     /// Does a bounded part of the work that a new list of shards, an answer or
@@ -115,7 +115,7 @@ impl<T> ProducerCore<T> {
     fn put_back(&mut self, entry: Entry<T>) {
         match self.reason_to_end(&entry) {
             Some(reason) => self.failed(entry, reason),
-            None => self.lanes.put_back(entry),
+            None => self.lanes.put_back(entry, &self.settings),
         }
     }
 
@@ -123,13 +123,12 @@ impl<T> ProducerCore<T> {
         let Entry {
             user_record,
             pushed,
-            ..
         } = entry;
         let has_key = user_record.partition_key().is_some();
         let may_wrap = has_key && self.settings.unfit_for_raw == UnfitForRaw::Aggregate;
-        if pushed.expires_at <= self.now {
+        if pushed.expires_at() <= self.now {
             Some(FailureReason::Expired)
-        } else if pushed.attempts.count() >= self.settings.max_attempts {
+        } else if pushed.attempt_count() >= self.settings.max_attempts {
             Some(FailureReason::AttemptsExhausted)
         } else {
             match self.view.distribution {

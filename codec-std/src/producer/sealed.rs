@@ -7,9 +7,10 @@ use kinesis_agg_codec::{HashKey, HashKeyRange};
 
 use crate::producer::attempt::Attempts;
 use crate::producer::entry::{Entry, Pushed};
+use crate::producer::held_keys::Holder;
 use crate::producer::request::PutRecord;
+use crate::write::OwnedUserRecord;
 use crate::write::read_back;
-use crate::write::{AsUserRecord as _, OwnedUserRecord};
 
 /// A Kinesis record, to be sent or sent again unchanged.
 #[derive(Debug)]
@@ -20,8 +21,8 @@ pub(super) struct Sealed<T> {
     pub(super) pushed: Vec<Pushed<T>>,
     /// From the lowest to the highest hash key of its user records.
     pub(super) span: HashKeyRange,
-    /// True if it holds the hash keys of its user records.
-    pub(super) holds_keys: bool,
+    /// Under what it holds the hash keys of its user records, if it does.
+    pub(super) holder: Option<Holder>,
     /// The shard that had all of these hash keys when it was sealed, and its range.
     pub(super) shard: (Arc<str>, HashKeyRange),
     /// Attempts to send this Kinesis record.
@@ -43,24 +44,24 @@ impl<T> Sealed<T> {
         record: PutRecord,
         is_raw: bool,
         pushed: Vec<Pushed<T>>,
-        holds_keys: bool,
+        holder: Option<Holder>,
         shard: (Arc<str>, HashKeyRange),
     ) -> Option<Self> {
         let first = pushed.first()?;
         let mut span = (first.hash_key, first.hash_key);
-        let (mut past_attempts, mut expires_at, mut held_len) = (0, first.expires_at, 0_usize);
+        let (mut past_attempts, mut expires_at, mut held_len) = (0, first.expires_at(), 0_usize);
         for pushed in &pushed {
             span = (span.0.min(pushed.hash_key), span.1.max(pushed.hash_key));
-            past_attempts = pushed.attempts.count().max(past_attempts);
-            expires_at = pushed.expires_at.min(expires_at);
-            held_len = held_len.saturating_add(pushed.held_len);
+            past_attempts = pushed.attempt_count().max(past_attempts);
+            expires_at = pushed.expires_at().min(expires_at);
+            held_len = held_len.saturating_add(pushed.held_len());
         }
         Some(Self {
             record,
             is_raw,
             pushed,
             span: HashKeyRange::new(span.0, span.1).ok()?,
-            holds_keys,
+            holder,
             shard,
             attempts: Attempts::default(),
             past_attempts,
@@ -78,10 +79,6 @@ impl<T> Sealed<T> {
 
     pub(super) fn attempt_count(&self) -> usize {
         self.past_attempts.saturating_add(self.attempts.count())
-    }
-
-    pub(super) fn hash_keys(&self) -> impl Iterator<Item = HashKey> {
-        self.pushed.iter().map(|pushed| pushed.hash_key)
     }
 
     /// Returns the hash key that determines its shard.
@@ -104,15 +101,17 @@ impl<T> Sealed<T> {
         // Neighbours usually have the same earlier attempts.
         let mut known = (Attempts::default(), attempts.clone());
         let mut with_past = |mut pushed: Pushed<T>| {
-            if !pushed.attempts.is_same(&known.0) {
-                let all = pushed.attempts.followed_by(&attempts);
-                known = (pushed.attempts.clone(), all);
+            let earlier = pushed.attempts();
+            if !earlier.is_same(&known.0) {
+                let all = earlier.followed_by(&attempts);
+                known = (earlier, all);
             }
-            pushed.attempts = known.1.clone();
+            if known.1.count() > 0 {
+                pushed.set_attempts(known.1.clone());
+            }
             pushed
         };
         let entry = |(user_record, pushed): (OwnedUserRecord, _)| Entry {
-            encoded_len: user_record.as_user_record().encoded_len_alone(),
             user_record,
             pushed: with_past(pushed),
         };

@@ -45,7 +45,7 @@ impl<T> SealedQueue<T> {
     /// Returns when its oldest user record was pushed.
     pub(super) fn oldest_pushed_at(&self) -> Option<Duration> {
         let first = self.by_number.values().next()?.pushed.first()?;
-        Some(first.pushed_at)
+        Some(first.pushed_at())
     }
 
     pub(super) fn insert(&mut self, sealed: Sealed<T>) {

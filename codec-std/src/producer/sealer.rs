@@ -10,9 +10,10 @@ use crate::producer::entry::{Entry, Pushed, can_go_raw};
 use crate::producer::event::FailureReason;
 use crate::producer::held_keys::HeldKeys;
 use crate::producer::lane::Lane;
+use crate::producer::order::Order;
 use crate::producer::request::PutRecord;
 use crate::producer::sealed::Sealed;
-use crate::producer::settings::{Order, ProducerSettings};
+use crate::producer::settings::ProducerSettings;
 use crate::write::{AsUserRecord as _, OwnedAggregate, PushError, RecordAggregator};
 
 /// A buffer with no more capacity than this is kept, in bytes.
@@ -24,6 +25,9 @@ pub(super) struct Sealer {
     /// Empty between calls; its memory is reused.
     aggregator: RecordAggregator,
     held_keys: HeldKeys,
+    /// Bytes of the longest aggregate since the last time at which no user record
+    /// was held.
+    longest: usize,
 }
 
 /// The result of sealing the front of a queue.
@@ -39,6 +43,7 @@ impl Sealer {
         Self {
             aggregator: settings.aggregator(),
             held_keys: HeldKeys::default(),
+            longest: 0,
         }
     }
 
@@ -51,44 +56,47 @@ impl Sealer {
         settings: &ProducerSettings,
     ) -> Made<T> {
         let holds_keys = settings.order == Order::PerHashKey;
-        let holder = self.held_keys.next_holder();
+        let holder = holds_keys.then(|| self.held_keys.add_holder());
+        let (aggregator, held_keys) = (&mut self.aggregator, &mut self.held_keys);
         let mut pushed: Vec<Pushed<T>> = Vec::with_capacity(lane.fill.count());
         let (mut unfit, mut is_blocked, mut first_explicit) = (Vec::new(), false, None);
-        while let Some(first) = lane.queue.first() {
-            if first.pushed.awaits_listing > listed_at {
-                break;
-            }
-            let free = match holds_keys {
-                true => match self.held_keys.free(first.pushed.hash_key, holder) {
-                    Some(free) => Some(free),
-                    None => {
-                        is_blocked = true;
-                        break;
-                    }
-                },
-                false => None,
-            };
-            let accepted = self
-                .aggregator
-                .push_if_fits(&first.user_record.as_user_record());
-            if accepted == Ok(false) {
-                break;
-            }
-            if let Some(free) = free.filter(|_| accepted.is_ok()) {
-                free.hold();
-            }
-            let Some(entry) = lane.pop_first() else {
-                break;
-            };
-            match accepted {
-                Ok(_) => {
-                    if pushed.is_empty() {
-                        first_explicit = entry.user_record.explicit_hash_key();
-                    }
-                    pushed.push(entry.pushed);
+        let mut is_first = true;
+        loop {
+            let mut reason = None;
+            lane.queue.take_while(&mut pushed, |user_record, next| {
+                if next.awaits_listing() > listed_at {
+                    return false;
                 }
-                Err(reason) => unfit.push((entry, FailureReason::Unfit(reason))),
-            }
+                let free = match holder {
+                    Some(holder) => held_keys.free(next.hash_key, holder),
+                    None => None,
+                };
+                is_blocked = holder.is_some() && free.is_none();
+                if is_blocked {
+                    return false;
+                }
+                match aggregator.push_if_fits(&user_record.as_user_record()) {
+                    Ok(true) => {}
+                    Ok(false) => return false,
+                    Err(error) => {
+                        reason = Some(error);
+                        return false;
+                    }
+                }
+                if let Some(free) = free {
+                    free.hold();
+                }
+                if core::mem::take(&mut is_first) {
+                    first_explicit = user_record.explicit_hash_key();
+                }
+                true
+            });
+            let Some(reason) = reason else { break };
+            let entry = lane.pop_first();
+            unfit.extend(entry.map(|entry| (entry, FailureReason::Unfit(reason))));
+        }
+        if let Some(last) = pushed.last() {
+            lane.taken(last.number);
         }
         lane.refill(Distribution::ByKey, settings);
         lane.is_blocked = is_blocked;
@@ -102,8 +110,13 @@ impl Sealer {
                 // A raw user record keeps its own keys.
                 record.explicit_hash_key = first_explicit;
             }
-            Sealed::new(record, is_raw, pushed, holds_keys, shard)
+            Sealed::new(record, is_raw, pushed, holder, shard)
         });
+        if let (Some(holder), None) = (holder, &sealed) {
+            self.held_keys.release(holder);
+        }
+        let len = sealed.as_ref().map_or(0, |sealed| sealed.record.data.len());
+        self.longest = self.longest.max(len);
         Made { sealed, unfit }
     }
 
@@ -121,7 +134,7 @@ impl Sealer {
                 partition_key,
                 explicit_hash_key,
             };
-            let sealed = Sealed::new(record, true, vec![entry.pushed], false, shard);
+            let sealed = Sealed::new(record, true, vec![entry.pushed], None, shard);
             return Made {
                 sealed,
                 unfit: Vec::new(),
@@ -137,7 +150,7 @@ impl Sealer {
             Ok(aggregate) => {
                 let pushed = vec![entry.pushed];
                 Made {
-                    sealed: Sealed::new(put_record(aggregate), false, pushed, false, shard),
+                    sealed: Sealed::new(put_record(aggregate), false, pushed, None, shard),
                     unfit: Vec::new(),
                 }
             }
@@ -150,15 +163,18 @@ impl Sealer {
 
     /// Releases the hash keys of a Kinesis record that has ended or is taken apart.
     pub(super) fn release<T>(&mut self, sealed: &Sealed<T>) {
-        if sealed.holds_keys {
-            self.held_keys.release(sealed.hash_keys());
+        if let Some(holder) = sealed.holder {
+            self.held_keys.release(holder);
         }
     }
 
-    /// Frees memory that a large amount of data needed.
+    /// Frees memory that the Kinesis records since the last call did not need.
+    /// Called when no user record is held.
     pub(super) fn shrink(&mut self, settings: &ProducerSettings) {
         self.held_keys.shrink();
-        if self.aggregator.capacity() > MIN_CAPACITY {
+        let longest = u32::try_from(core::mem::take(&mut self.longest)).unwrap_or(u32::MAX);
+        let capacity = self.aggregator.capacity();
+        if capacity > MIN_CAPACITY && longest < capacity / 4 {
             self.aggregator = settings.aggregator();
         }
     }

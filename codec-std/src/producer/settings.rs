@@ -5,6 +5,8 @@ use core::time::Duration;
 use kinesis_agg_codec::Limits;
 
 use crate::producer::distribution::Distribution;
+use crate::producer::order::Order;
+use crate::producer::unfit_for_raw::UnfitForRaw;
 use crate::shards::{DEFAULT_MAX_AGE, DEFAULT_MAX_BUFFERED_LEN};
 use crate::write::{LoneUserRecord, OuterKey, RecordAggregator};
 
@@ -56,41 +58,6 @@ pub const DEFAULT_MAX_SILENCE: Duration = Duration::from_secs(5);
 /// The default maximum age of a list of shards. With each new list, the producer
 /// also asks how the stream distributes records.
 pub const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_secs(60);
-
-/// How to treat user records that cannot be sent raw, on streams that distribute
-/// records themselves ([`Distribution::Auto`]). These are user records with tags,
-/// and those whose data begins with the magic bytes of aggregated records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum UnfitForRaw {
-    /// They are rejected
-    /// ([`RejectionReason::CannotGoRaw`](crate::shards::RejectionReason::CannotGoRaw)).
-    /// Those still waiting to be sent when the stream changes to this
-    /// distribution fail.
-    #[default]
-    Reject,
-    /// Each is sent as an aggregate of one user record, and sent again until the
-    /// service happens to store it in the shard of its hash key. Consumers that
-    /// do not filter by shard also see the copies from earlier attempts.
-    Aggregate,
-}
-
-/// Which user records are stored in the order in which they were pushed, on
-/// streams that distribute records by key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Order {
-    /// User records with the same effective hash key. A user record is not sent
-    /// until all earlier ones with its hash key have been delivered or have
-    /// failed, so a shard has several Kinesis records in flight only if they
-    /// share no hash key.
-    #[default]
-    PerHashKey,
-    /// No order is kept: a retried user record may be stored before or after
-    /// others with its hash key. A shard has as many Kinesis records in flight as
-    /// its rate allows.
-    None,
-}
 
 /// Settings of a [`ProducerCore`](crate::producer::ProducerCore).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -296,7 +263,7 @@ impl ProducerSettings {
     /// Sets the time to live of user records; [`DEFAULT_TTL`] by default. That
     /// long after its put, a user record that is not in flight is given up.
     /// [`ProducerCore::push_until`](crate::producer::ProducerCore::push_until)
-    /// sets the time to live of a single user record.
+    /// and `Producer::with_ttl` set the time to live of single user records.
     #[must_use]
     pub const fn with_ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::producer::core::ProducerCore;
+use crate::producer::entry::Pushed;
 use crate::producer::numbers::{ProducerSnapshot, ShardSnapshot};
 
 impl<T> ProducerCore<T> {
@@ -18,7 +19,7 @@ impl<T> ProducerCore<T> {
         let oldest_sealed = in_flight().chain(undecided);
         let oldest_sealed = oldest_sealed.filter_map(|sealed| sealed.pushed.first());
         let waiting = self.lanes.iter().filter_map(|lane| lane.oldest_pushed_at());
-        let oldest = oldest_sealed.map(|pushed| pushed.pushed_at).chain(waiting);
+        let oldest = oldest_sealed.map(Pushed::pushed_at).chain(waiting);
         ProducerSnapshot {
             counters: self.counters,
             buffered_count: self.buffered_count(),

@@ -47,8 +47,7 @@ impl<T> Unrouted<T> {
     pub(super) fn pop(&mut self) -> Option<Entry<T>> {
         loop {
             if let Some(mut entry) = self.apart.next() {
-                let awaits = &mut entry.pushed.awaits_listing;
-                *awaits = self.awaits_listing.max(*awaits);
+                entry.pushed.await_listing(self.awaits_listing);
                 return Some(entry);
             }
             if let Some((sealed, awaits_listing)) = self.sealed.pop_front() {

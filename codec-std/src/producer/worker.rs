@@ -20,7 +20,8 @@ use crate::producer::epochs::Epochs;
 use crate::producer::event::{FailureReason, Notice, ProducerEvent};
 use crate::producer::hooks::Hooks;
 use crate::producer::intake::{Command, Intake, Orders, Token};
-use crate::producer::listing::{Listing, Pauses, list};
+use crate::producer::lister::Lister;
+use crate::producer::listing::{Listing, Pauses};
 #[cfg(feature = "metrics")]
 use crate::producer::meter::Meter;
 use crate::producer::put_error::PutError;
@@ -33,6 +34,9 @@ use crate::producer::timed::Timed;
 const KEEP_CLOSED: Duration = Duration::from_secs(15 * 60);
 /// The most puts that a step passes to the core, and the most events it handles.
 const STEP_LEN: usize = 256;
+/// A step makes one request of at least this many bytes, or several smaller ones.
+/// Sealing takes about 1 ms for 100 kB of small user records.
+const LARGE_REQUEST_LEN: usize = 1 << 16;
 
 type Answer = (Duration, Result<Vec<PutResult>, RequestFailure>);
 
@@ -46,13 +50,7 @@ pub(super) struct Worker<S> {
     commands: VecDeque<Command>,
     requests: JoinSet<Answer>,
     request_ids: HashMap<Id, RequestId>,
-    /// At most one task.
-    listing: JoinSet<Listing>,
-    pauses: Pauses,
-    /// The last listing failed, or left a refresh wanted.
-    is_listing_fruitless: bool,
-    /// The last listing could not find out how the stream distributes records.
-    asks_again: bool,
+    lister: Lister,
     epochs: Epochs,
     /// Bytes of ended user records that are not yet returned to the room.
     freed: usize,
@@ -85,10 +83,7 @@ impl<S: StreamService> Worker<S> {
             commands: VecDeque::new(),
             requests: JoinSet::new(),
             request_ids: HashMap::new(),
-            listing: JoinSet::new(),
-            pauses,
-            is_listing_fruitless: false,
-            asks_again: false,
+            lister: Lister::new(pauses),
             epochs: Epochs::default(),
             freed: 0,
             tally: Tally::default(),
@@ -114,7 +109,7 @@ impl<S: StreamService> Worker<S> {
                         self.answered(answer);
                     }
                 }
-                Some(listing) = self.listing.join_next() => self.listed(listing),
+                Some(listing) = self.lister.next() => self.listed(listing),
                 () = tokio::task::yield_now(), if is_moving => {}
                 () = intake.changed(), if !is_moving => {}
                 () = sleep_until(timeout), if !is_moving => {}
@@ -163,10 +158,8 @@ impl<S: StreamService> Worker<S> {
         self.tally.warn(now);
         #[cfg(feature = "metrics")]
         self.measure(is_moving, now);
-        let wants_listing = self.core.wants_refresh() || self.asks_again;
-        if wants_listing && self.listing.is_empty() {
-            self.list();
-        }
+        let is_wanted = self.core.wants_refresh();
+        self.lister.start(is_wanted, &self.stream, self.clock);
         is_moving
     }
 
@@ -183,9 +176,9 @@ impl<S: StreamService> Worker<S> {
     fn take_commands(&mut self, now: Duration) -> bool {
         for _ in 0..STEP_LEN {
             match self.commands.pop_front() {
-                Some(Command::Put(user_record, mut token, put_at)) => {
+                Some(Command::Put(user_record, mut token, put)) => {
                     token.epoch = self.epochs.add();
-                    let pushed = self.core.push_beyond_share(user_record, token, put_at, now);
+                    let pushed = self.core.push_beyond_share(user_record, token, put, now);
                     match pushed {
                         Ok(None) => {}
                         Ok(Some(full)) => self.intake.gates.shut(full),
@@ -235,7 +228,10 @@ impl<S: StreamService> Worker<S> {
     fn send(&mut self, request: PutRequest) -> bool {
         let PutRequest { id, records, .. } = request;
         tracing::trace!(?id, records = records.len(), "put");
-        let (clock, is_small) = (self.clock, records.len() < STEP_LEN);
+        let lens = records.iter().map(|record| record.data.len());
+        let len = lens.fold(0, usize::saturating_add);
+        let is_small = records.len() < STEP_LEN && len < LARGE_REQUEST_LEN;
+        let clock = self.clock;
         let put = self.stream.clone().put_records(records);
         let put = async move {
             let answer = put.await;
@@ -312,24 +308,9 @@ impl<S: StreamService> Worker<S> {
         }
     }
 
-    fn list(&mut self) {
-        let pause = match self.is_listing_fruitless {
-            true => self.pauses.next(),
-            false => Duration::ZERO,
-        };
-        self.is_listing_fruitless = true;
-        let (stream, clock) = (self.stream.clone(), self.clock);
-        let listing = async move {
-            tokio::time::sleep(pause).await;
-            list(&stream, clock).await
-        };
-        self.listing.spawn(listing.in_current_span());
-    }
-
     fn listed(&mut self, listing: Result<Listing, JoinError>) {
         let now = self.clock.now();
         let Ok(listing) = listing else { return };
-        self.asks_again = listing.distribution.is_err();
         if let Ok(answer) = &listing.distribution {
             self.core.set_distribution(answer, now);
         }
@@ -343,10 +324,7 @@ impl<S: StreamService> Worker<S> {
                 let (opened, closed) = (diff.opened.len(), diff.closed.len());
                 tracing::info!(opened, closed, "shards listed");
                 self.core.replace_map(map, listing.requested_at, now);
-                if !self.core.wants_refresh() && !self.asks_again {
-                    self.is_listing_fruitless = false;
-                    self.pauses.reset();
-                }
+                self.lister.used(self.core.wants_refresh());
             }
             // While a stream reshards, its shards may not form a valid map.
             Err(error) => {

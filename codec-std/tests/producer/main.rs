@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+mod own_ttl;
 mod stream;
 
 use alloc::sync::Arc;
@@ -77,7 +78,12 @@ type Shared = Arc<Mutex<Ledger>>;
 async fn put_some(producer: Producer, ledger: Shared, name: u64, mut random: Random) {
     let mut kept: Vec<(String, DeliveryFuture)> = Vec::new();
     let mut number = 0;
+    let with_settings = producer;
     for _ in 0..random.below(120) {
+        let producer = match random.percent(20) {
+            true => with_settings.with_ttl(random.ms(6_000)),
+            false => with_settings.clone(),
+        };
         let key = format!("{name}-{}", random.below(4));
         let mut next = || {
             number += 1;

@@ -1,5 +1,6 @@
 //! Puts user records into a Kinesis server in the same process while the stream
-//! splits and merges, then reads them as the KCL would, and counts them.
+//! splits and merges, then reads them as the KCL would, and counts them. Also shows
+//! what the feature `metrics` reports to a recorder of the crate `metrics`.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -7,13 +8,34 @@ use std::time::Instant;
 
 use kinesis_agg::{OwnedUserRecord, Producer, ProducerSettings};
 use kinesis_agg_end_to_end::{Faults, STREAM, Server};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
 const USER_RECORDS: u64 = 50_000;
 const SENSORS: u64 = 500;
 
+/// Prints what the recorder has received.
+fn print_metrics(metrics: &Snapshotter) {
+    for (key, _, _, value) in metrics.snapshot().into_vec() {
+        let key = key.key();
+        let labels = key.labels().filter(|label| label.key() != "stream");
+        let labels: Vec<_> = labels.map(|label| label.value()).collect();
+        let name = format!("{} {}", key.name(), labels.join(" "));
+        match value {
+            DebugValue::Counter(count) => println!("{count:>12} {name}"),
+            DebugValue::Gauge(value) => println!("{value:>12.1} {name}"),
+            DebugValue::Histogram(times) => println!("{:>12} times in {name}", times.len()),
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let start = Instant::now();
+    // In production, install the recorder of your metrics system before the producer
+    // starts.
+    let recorder = DebuggingRecorder::new();
+    let metrics = recorder.snapshotter();
+    recorder.install()?;
     let faults = Faults {
         rejected_records: 5,
         failed_requests: 2,
@@ -113,6 +135,8 @@ async fn main() -> anyhow::Result<()> {
     println!("{:>9} of them read again", consumed.duplicates);
     let missing = USER_RECORDS.checked_sub(u64::try_from(consumed.user_records.len())?);
     println!("{:>9} missing", missing.unwrap_or_default());
+    println!("the same producer in the crate metrics:");
+    print_metrics(&metrics);
     anyhow::ensure!(
         given_back > 0 || missing == Some(0),
         "user records are missing"
