@@ -30,8 +30,9 @@ use crate::render::text::count;
 
 /// Pack user records into Kinesis records, in order, as many into each as fit.
 ///
-/// Reads JSON objects, a line each or printed over several lines: partitionKey, data in
-/// base64, and optionally explicitHashKey and tags. Accepts the output of deaggregate.
+/// Reads JSON objects with partitionKey, data in base64, and optionally explicitHashKey and
+/// tags, such as the output of deaggregate. An object may span several lines. The first one
+/// that is rejected ends the run; all user records before it are packed and printed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -40,14 +41,21 @@ Examples:
   {\"partitionKey\":\"a\",\"explicitHashKey\":null,\"userRecords\":2,\"size\":40,\
 \"data\":\"84mawgoBYQoBYhoFCAAaAXgaBQgBGgF5sAMZCa51iRypSs7C7M4xJQ==\"}
 
-  # Change records with jq, and put them into another stream.
+  # Filter records with jq, and put them into another stream.
   $ kinesis-agg deaggregate dump.json | jq -c 'select(.partitionKey != \"test\")' \\
       | kinesis-agg aggregate --to put-records \\
       | while read -r request; do
           aws kinesis put-records --stream-name other --cli-input-json \"$request\"
-        done")]
+        done
+
+Exit status:
+  0  success
+  1  a line or user record was rejected
+  2  wrong usage, a file that cannot be read, or output that cannot be written")]
 pub(crate) struct Args {
-    /// Files to read, in order; `-` is standard input, which is also the default.
+    /// Files to read, in order [default: standard input, also `-`].
+    ///
+    /// Files may be compressed with gzip, zstd or lz4, and may be UTF-16. Blank lines are skipped.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 
@@ -65,7 +73,7 @@ pub(crate) struct Args {
         value_parser = max_size,
         default_value_t = DEFAULT_MAX_SIZE,
         help = format!(
-            "Maximum size of a Kinesis record in bytes, 1 to {LARGEST_MAX_SIZE}: data and partition key"
+            "Maximum size of a Kinesis record in bytes, data and partition key: 1 to {LARGEST_MAX_SIZE}"
         ),
     )]
     max_size: u32,
@@ -82,16 +90,18 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_name = "FORM", default_value_t = Lone::Wrap)]
     lone: Lone,
 
-    /// Keep the user records of each shard apart, and print its id: a file with the JSON that
-    /// `aws kinesis list-shards` prints.
+    /// Put only user records of the same shard into an aggregate, and print the shard's id.
     ///
-    /// Without it, an aggregate holds user records of any shard; consumers that filter by
-    /// hash key range, such as the KCL, then drop it.
+    /// FILE holds the JSON that `aws kinesis list-shards` prints. Without this option, an
+    /// aggregate may hold user records of several shards; consumers that filter by hash key
+    /// range, such as the KCL, drop such an aggregate.
     #[arg(long, value_name = "FILE")]
     shards: Option<PathBuf>,
 
-    /// Pack user records together only while they have the same partition key and explicit
-    /// hash key, so that no reshard can spread an aggregate. Keeps their order.
+    /// Put only consecutive user records with the same keys into an aggregate.
+    ///
+    /// The keys are the partition key and the explicit hash key. A reshard cannot spread such
+    /// an aggregate over several shards. The order is kept.
     #[arg(long, conflicts_with = "shards")]
     per_key: bool,
 }
@@ -105,9 +115,9 @@ enum From {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum To {
-    /// A Kinesis record a line, a JSON object.
+    /// One Kinesis record per line, as a JSON object.
     Ndjson,
-    /// A PutRecords request a line, for `aws kinesis put-records --cli-input-json`.
+    /// One PutRecords request per line, for `aws kinesis put-records --cli-input-json`.
     PutRecords,
 }
 
@@ -121,9 +131,9 @@ enum Outer {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Lone {
-    /// In an aggregate of one.
+    /// As an aggregate of one user record.
     Wrap,
-    /// As plain data, unless it has tags or looks like an aggregate; as the KPL does.
+    /// As plain data, as the KPL does; but wrapped if it has tags or looks like an aggregate.
     Raw,
 }
 
@@ -165,7 +175,7 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
     let packed = writer.pack_all(read, &printed, &mut lines);
     if writer.nested > 0 {
         note(format_args!(
-            "{} in the input had aggregates as data: they are aggregated twice now; \
+            "aggregated twice: the data of {} is already an aggregate; \
              run deaggregate first",
             count(writer.nested, "user record")
         ));
@@ -404,13 +414,13 @@ fn text_or_base64<'a>(
         return Ok(plain);
     };
     if plain.is_some() {
-        bail!("both {name} and {name_base64}");
+        bail!("it has both {name} and {name_base64}");
     }
     let mut bytes = Vec::new();
     decode_base64(encoded.as_bytes(), &mut bytes).context(name_base64.to_owned())?;
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Some(text.into())),
-        Err(_) => bail!("{name_base64} is not UTF-8, and partition keys have to be"),
+        Err(_) => bail!("{name_base64} is not UTF-8 text"),
     }
 }
 

@@ -24,11 +24,11 @@ use crate::output::{BadInput, JsonLines, Out, WrittenFields, cannot_write, note}
 use crate::pipeline::Consumer;
 use crate::render::text::count;
 
-/// Split Kinesis records into their user records, one JSON object a line.
+/// Split Kinesis records into their user records, one JSON object per line.
 ///
-/// A record that is not aggregated is printed as it is, with the reason; so is a malformed
-/// one, with the error. An aggregate without user records prints a line on standard error.
-/// A line or record that cannot be read ends the run.
+/// A record that is not aggregated is printed unchanged, with the reason. So is a malformed
+/// one, with the error. An aggregate without user records is reported on standard error. The
+/// first line or record that cannot be read ends the run; verify reports all of them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -39,22 +39,27 @@ Examples:
   {\"record\":0,\"aggregated\":true,\"subSequenceNumber\":1,\"partitionKey\":\"b\",\
 \"explicitHashKey\":null,\"data\":\"eQ==\"}
 
-  # The event of a Lambda function, Firehose, Kinesis Analytics or EventBridge Pipes, or an
-  # on-failure document. What is known of a record is printed with its user records.
+  # An event of Lambda, Firehose, Kinesis Analytics or EventBridge Pipes, or an on-failure
+  # document. The other fields of a record are copied to each of its user records.
   $ kinesis-agg deaggregate event.json
 
-  # The records of a stream, as the Python module would yield them.
+  # The records of a stream, in the shape of AWS's Python module.
   $ aws kinesis get-records --shard-iterator ... | kinesis-agg deaggregate --to event
   $ aws kinesis get-records --query 'Records[].Data' ... | kinesis-agg deaggregate
 
-  # What boto3 returned: json.dumps(response, default=str). What Node has: JSON.stringify(record).
+  # From boto3: json.dumps(response, default=str). From Node: JSON.stringify(record).
   $ kinesis-agg deaggregate dump.json
 
-  # An archive from S3: compressed, aggregates back to back.
+  # An object that Firehose wrote to S3: compressed, with aggregates back to back.
   $ kinesis-agg deaggregate archive.gz
 
-  # The payloads alone.
-  $ kinesis-agg deaggregate --to data --print0 dump.json | xargs -0 -n 1 echo")]
+  # Only the data of the user records.
+  $ kinesis-agg deaggregate --to data --print0 dump.json | xargs -0 -n 1 echo
+
+Exit status:
+  0  success, also if records were malformed or not aggregated
+  1  a line or record cannot be read, or --malformed fail found a malformed record
+  2  wrong usage, a file that cannot be read, or output that cannot be written")]
 pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,
@@ -63,56 +68,58 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_name = "SHAPE", default_value_t = To::Ndjson)]
     to: To,
 
-    /// With --to data: end each payload with a zero byte instead of a line end.
+    /// With --to data: end the data of each user record with a zero byte, not a line end.
     #[arg(long, conflicts_with = "length_prefix")]
     print0: bool,
 
-    /// With --to data: write the length before each payload, as 4 bytes, most significant first.
+    /// With --to data: write the length before the data, as 4 bytes, most significant first.
     #[arg(long)]
     length_prefix: bool,
 
-    /// Open user records that are aggregates themselves: records that were aggregated twice.
+    /// Also split user records that are aggregates themselves, because they were aggregated twice.
     ///
     /// Their user records are printed instead, with their numbers in `nestedSubSequenceNumbers`.
     #[arg(long)]
     nested: bool,
 
-    /// What to do with a malformed aggregate.
+    /// What to do with a malformed record.
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = Malformed::Pass)]
     malformed: Malformed,
 
-    /// Hash key range of a shard, both ends inclusive; reports on standard error what it drops.
+    /// Drop what is outside this hash key range, and report it on standard error.
+    ///
+    /// START and END are decimal numbers, both inclusive, such as those of a shard.
     #[arg(long, value_name = "START:END", value_parser = hash_key_range)]
     range: Option<HashKeyRange>,
 
-    /// What to drop for a user record outside of the range [default: whole-aggregate].
+    /// What to drop if a user record is outside the range [default: whole-aggregate].
     #[arg(long, value_enum, value_name = "WHAT", requires = "range")]
     filter: Option<Filter>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Malformed {
-    /// Print the record as it is, with the error, and continue.
+    /// Print it unchanged, with the error, and continue.
     Pass,
-    /// Stop there with exit status 1.
+    /// Stop at it, with exit status 1.
     Fail,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum To {
-    /// One JSON object per line: the user record, then the fields of its Kinesis record.
+    /// One JSON object per line: the user record, then the other fields of its Kinesis record.
     Ndjson,
-    /// An object a line, in the shape of AWS's Python module: a record of a Lambda event.
+    /// One JSON object per line: a record of a Lambda event, as AWS's Python module makes it.
     Event,
-    /// The data alone, a line each.
+    /// Only the data, one user record per line.
     Data,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Filter {
-    /// All of its aggregate, as the KCL does.
+    /// Its whole aggregate, as the KCL does.
     WholeAggregate,
-    /// The user record only.
+    /// Only that user record.
     PerUserRecord,
 }
 
@@ -142,8 +149,8 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
     let flushed = lines.flush().map_err(cannot_write);
     if printer.broken_lines > 0 {
         note(format_args!(
-            "{} with line ends in them were printed; --print0 and --length-prefix keep payloads apart",
-            count(printer.broken_lines, "payload")
+            "line ends inside the data of {}; to keep records apart, use --print0 or --length-prefix",
+            count(printer.broken_lines, "record")
         ));
     }
     flushed.and(result)
@@ -278,8 +285,8 @@ impl Printer<'_> {
         };
         let range = filter.range();
         let which = match filter {
-            HashKeyFilter::WholeAggregate(_) => "of an aggregate that is not all in",
-            HashKeyFilter::PerUserRecord(_) => "outside of",
+            HashKeyFilter::WholeAggregate(_) => "of an aggregate that is not entirely in",
+            HashKeyFilter::PerUserRecord(_) => "outside",
         };
         let more = if left_out_keys.len() > KEYS_TOLD {
             ", ..."
@@ -288,7 +295,7 @@ impl Printer<'_> {
         };
         let told = left_out_keys.iter().take(KEYS_TOLD).map(String::as_str);
         note(format_args!(
-            "{place}: record {record}: dropped {} {which} {}:{}: {}{more}",
+            "{place}: record {record}: dropped {} {which} {}:{}; partition keys: {}{more}",
             count(left_out_count, "user record"),
             range.starting_hash_key(),
             range.ending_hash_key(),

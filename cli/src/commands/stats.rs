@@ -18,11 +18,11 @@ use crate::render::svg;
 
 /// Count what is in many Kinesis records: user records, bytes, hot keys.
 ///
-/// Accepts the input of deaggregate. All numbers are exact. Memory holds each distinct
-/// partition key, and the largest line, JSON document or raw file. A Kinesis record that is
-/// not aggregated counts as one user record, under its own partition key if the input has
-/// that. Malformed and unreadable records are counted as such, and reported with exit
-/// status 1.
+/// Reads the same input as deaggregate. All numbers are exact. A Kinesis record that is not
+/// aggregated counts as one user record, under its own partition key if the input has it.
+/// Malformed and unreadable records are counted, but their contents are not. Memory use grows
+/// with the number of distinct partition keys and with the largest line, JSON document or raw
+/// file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,12 +33,20 @@ Examples:
   $ kinesis-agg stats --shards shards.json --svg shards.svg dump.json
 
   # The hottest partition key, for a script.
-  $ kinesis-agg stats --json --top 1 dump.json | jq '.partitionKeys.hot[0]'")]
+  $ kinesis-agg stats --json --top 1 dump.json | jq '.partitionKeys.hot[0]'
+
+The mean is that of all ranges. A range with more than 1.5 times the mean has another colour.
+`kinesis-agg verify --help` explains the verdicts, such as damaged.
+
+Exit status:
+  0  success, no record is bad
+  1  at least one record is bad or unreadable
+  2  wrong usage, a file that cannot be read, or output that cannot be written")]
 pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,
 
-    /// Number of partition keys to list, those with the most user records.
+    /// How many partition keys to list: those with the most user records.
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
 
@@ -47,21 +55,22 @@ pub(crate) struct Args {
         value_name = "N",
         default_value_t = 16,
         value_parser = clap::value_parser!(u16).range(1..=MAX_RANGES),
-        help = format!("Number of hash key ranges of equal length to count in, 1 to {MAX_RANGES}"),
+        help = format!("Count in this many hash key ranges of equal length: 1 to {MAX_RANGES}"),
         conflicts_with = "shards"
     )]
     ranges: u16,
 
-    /// Count in the ranges of shards instead: a file with the JSON that
-    /// `aws kinesis list-shards` prints.
+    /// Count in the hash key ranges of the stream's open shards.
+    ///
+    /// FILE holds the JSON that `aws kinesis list-shards` prints.
     #[arg(long, value_name = "FILE")]
     shards: Option<PathBuf>,
 
-    /// Print one JSON object.
+    /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
 
-    /// Also draw the hash key ranges into this file.
+    /// Also draw the hash key ranges as a picture (SVG) into this file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 }

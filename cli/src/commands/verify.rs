@@ -16,17 +16,21 @@ use crate::pipeline::Consumer;
 use crate::render::style::{Styles, painted};
 use crate::render::text::{count, grouped, wide};
 
-/// Check Kinesis records, and explain each bad one at its first broken byte.
+/// Check Kinesis records, and explain what is wrong with each bad one
 ///
-/// Verdicts, the same in every command:
+/// Each record gets one of these verdicts; inspect and stats use the same words:
 ///
-/// aggregated: a valid aggregate; a warning follows if consumers may lose user records of it.
-/// plain: other data, which is not bad.
-/// encoded: an aggregate that is compressed, or written as text; not bad, but reported.
-/// misframed: intact aggregates with other bytes around them, or several back to back; bad.
-/// damaged: an aggregate of which bytes changed or are missing; bad.
-/// malformed: an aggregate with a good digest whose message is not valid; bad.
-/// unreadable: no Kinesis record, such as a line that is not base64; bad.
+///   aggregated  a valid aggregate; a warning names user records that consumers may lose
+///   plain       not an aggregate; bad only if a producer lost its user records
+///   encoded     an aggregate that is compressed, or written as text such as base64; reported,
+///               but bad only if the aggregate inside is
+///   misframed   an intact aggregate with other data around it, or several aggregates back to
+///               back; bad, because consumers do not recognize them
+///   damaged     an aggregate of which bytes changed or are missing; bad
+///   malformed   an aggregate with a good digest, but with a message that is not valid; bad
+///   unreadable  not a Kinesis record, such as a line that is not base64; bad
+///
+/// Records, elements of a JSON document and bytes are numbered from 0, lines from 1.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -35,13 +39,16 @@ Examples:
   $ kinesis-agg verify records.ndjson
   $ kinesis-agg verify *.bin && echo all good
 
-  # All that is in the record that is bad.
+  # Show what is in a bad record.
   $ kinesis-agg verify dump.json
   record 4 (dump.json, line 1, element 4): damaged, digest mismatch
   ...
   $ kinesis-agg inspect --record 4 dump.json
 
-Exit status: 0 if none is bad, 1 if one is, 2 for wrong usage or a file that cannot be read."
+Exit status:
+  0  no record is bad
+  1  at least one record is bad or unreadable
+  2  wrong usage, a file that cannot be read, or output that cannot be written"
 )]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -94,7 +94,8 @@ fn record_on_line(line: &[u8], format: Format) -> Option<EventRecord> {
 fn element(value: &RawValue, format: Format) -> Result<EventRecord, String> {
     let text = value.get();
     if text.starts_with('"') {
-        let text = serde_json::from_str::<String>(text).map_err(|_| "not Unicode text")?;
+        let text =
+            serde_json::from_str::<String>(text).map_err(|_| "the string is not Unicode text")?;
         let data = decode_text(&text).map_err(|error| format!("{error:#}"))?;
         return Ok(EventRecord::from_data(data));
     }
@@ -112,8 +113,8 @@ fn element(value: &RawValue, format: Format) -> Result<EventRecord, String> {
     match format.allows(record.shape()) {
         true => Ok(record),
         false => Err(format!(
-            "the record is of another kind: {:?}",
-            record.shape()
+            "not a record of the format {}; --from json reads every kind",
+            format.name()
         )),
     }
 }

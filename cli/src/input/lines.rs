@@ -77,7 +77,7 @@ impl Wrapped {
     fn push(self, sink: &mut Sink<'_>, format: Format) -> anyhow::Result<()> {
         if self.lines > 1 {
             note(format_args!(
-                "{}, line {}: {} lines of {} are one blob that was wrapped; they are joined",
+                "{}, line {}: joined {} lines of {} into one blob, because they look wrapped",
                 sink.name,
                 self.line_number,
                 self.lines,
@@ -154,7 +154,7 @@ pub(super) fn read_dump(sink: &mut Sink<'_>, file: &mut OpenFile) -> anyhow::Res
                     true => blob.extend(bytes),
                     false => {
                         let why = format!(
-                            "the dump goes on at byte {offset}, after byte {}",
+                            "the dump jumps from byte {} to byte {offset}: lines are missing",
                             blob.len()
                         );
                         sink.push(Spot::Line(line_number), Err(why))?;
@@ -173,7 +173,7 @@ pub(super) fn read_dump(sink: &mut Sink<'_>, file: &mut OpenFile) -> anyhow::Res
                         first_line = line_number;
                     }
                     Some((_, None)) => {
-                        let why = "not a line of xxd or hexdump -C".to_owned();
+                        let why = "not a line of xxd or hexdump -C output".to_owned();
                         sink.push(Spot::Line(line_number), Err(why))?;
                     }
                 }

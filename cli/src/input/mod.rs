@@ -27,13 +27,13 @@ use crate::pipeline::{self, Closed, Consumer, Producer};
 /// The arguments of commands that read Kinesis records.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct InputArgs {
-    /// Files to read, in order; `-` is standard input, which is also the default.
+    /// Files to read, in order [default: standard input, also `-`].
     ///
-    /// Files may be compressed with gzip or zstd, and be UTF-16. Blank lines are skipped.
+    /// Files may be compressed with gzip, zstd or lz4, and may be UTF-16. Blank lines are skipped.
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
-    /// Format of the files [default: detected from how each file begins].
+    /// Format of the files [default: detected for each file].
     #[arg(long, value_enum, value_name = "FORMAT")]
     from: Option<Format>,
 }
@@ -117,7 +117,7 @@ impl Sink<'_> {
             (Guess::Binary, _) => Ok(Some(Format::Raw)),
             (Guess::Text(_), Unrecognized::IsRaw) => {
                 note(format_args!(
-                    "{}: no format recognized; reading the file as one raw record (see --from)",
+                    "{}: no format recognized, so the file is read as one raw record; see --from",
                     self.name
                 ));
                 Ok(Some(Format::Raw))

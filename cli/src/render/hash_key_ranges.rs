@@ -179,7 +179,8 @@ impl RangeShares {
             0 => Ok(()),
             nowhere => {
                 let text = count(nowhere, "user record");
-                let text = format!("{text} in no shard: the explicit hash key is no number");
+                let text =
+                    format!("in no shard: {text} with an explicit hash key that is not a number");
                 styles.paragraph("    ", &painted(styles.bad, text), out)
             }
         }

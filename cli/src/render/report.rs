@@ -105,7 +105,7 @@ impl<'a> Report<'a> {
             without_tables,
         } = self.key_bytes;
         let text = format!(
-            "{} in tables instead of {} beside each: {}",
+            "{} in tables, {} without tables: {}",
             size(in_tables),
             size(without_tables),
             difference(in_tables, without_tables),
@@ -134,21 +134,22 @@ impl<'a> Report<'a> {
             false => "hash key ranges",
         };
         let title = match ranges.total() {
-            0 => format!("{title}: none has any user record"),
+            0 => format!("{title}: no user records"),
             _ => format!("{title}: the fullest has {} times the mean", ranges.skew()),
         };
         heading(&title, styles, out)?;
         ranges.print(styles, out)?;
         if ranges.are_shards() && totals.spread > 0 {
             let what = count(totals.spread, "aggregate");
-            let text = "span several shards: consumers that filter by shard, such as the KCL, \
-                        drop them entirely";
-            let text = painted(styles.bad, format_args!("{what} {text}"));
-            styles.paragraph("    ", &text, out)?;
+            let text = format!(
+                "{what} with user records of several shards; consumers that filter by shard, \
+                 such as the KCL, drop such an aggregate entirely"
+            );
+            styles.paragraph("    ", &painted(styles.bad, text), out)?;
         }
         if totals.without_partition_key > 0 {
-            let what = count(totals.without_partition_key, "plain record");
-            let text = format!("{what} not in here: the input has no partition key of them");
+            let what = count(totals.without_partition_key, "Kinesis record");
+            let text = format!("not counted here: {what} without a partition key in the input");
             styles.paragraph("    ", &painted(styles.aside, text), out)?;
         }
         Ok(())
@@ -173,8 +174,8 @@ impl<'a> Report<'a> {
             ..
         } = self.verdicts;
         line("plain", &grouped(plain), styles, out)?;
-        let counted = "each counted as one user record; verify explains";
-        let not_counted = "not counted below; verify explains";
+        let counted = "each counted as one user record; verify explains why";
+        let not_counted = "not counted below; verify explains why";
         for (word, number, remark, style) in [
             ("encoded", encoded, counted, styles.doubtful),
             ("misframed", misframed, counted, styles.bad),
@@ -189,7 +190,7 @@ impl<'a> Report<'a> {
         }
         if aggregated_twice > 0 {
             let what = count(aggregated_twice, "user record");
-            let text = format!("{what} aggregated twice; deaggregate --nested opens them");
+            let text = format!("aggregated twice: {what}; see deaggregate --nested");
             line("", &painted(styles.doubtful, text), styles, out)?;
         }
         Ok(())

@@ -114,7 +114,7 @@ pub(crate) fn print_more(
     match len.saturating_sub(limit) {
         0 => Ok(()),
         left => {
-            let text = format!("… {left} more; --all lists them");
+            let text = format!("… {left} more; use --all");
             writeln!(out, "{:INDENT$}{}", "", painted(styles.aside, text))
         }
     }

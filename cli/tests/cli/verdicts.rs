@@ -97,7 +97,7 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str, bool, &'static str)> {
             malformed(),
             "malformed, partition key index 7",
             true,
-            "the producer wrote it so",
+            "the producer wrote it like this",
         ),
         (
             "two",
@@ -111,21 +111,21 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str, bool, &'static str)> {
             with(&len, b""),
             "misframed, 1 intact aggregate",
             true,
-            "begins at byte 4; before it is its length",
+            "starts at byte 4, after its length in 4 bytes",
         ),
         (
             "varint",
             with(&[40], b""),
             "misframed, 1 intact aggregate",
             true,
-            "before it is its length as a varint",
+            "after its length as a varint",
         ),
         (
             "magic twice",
             with(&two[..4], b""),
             "misframed, 1 intact aggregate",
             true,
-            "the magic once more",
+            "after a second copy of the magic",
         ),
         (
             "bom",
@@ -139,28 +139,28 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str, bool, &'static str)> {
             with(b"\"", b"\""),
             "misframed, 1 intact aggregate",
             true,
-            "a quote",
+            "after a quotation mark",
         ),
         (
             "newline",
             with(b"\n", b""),
             "misframed, 1 intact aggregate",
             true,
-            "begins at byte 1",
+            "starts at byte 1, after a line end",
         ),
         (
             "nuls",
             with(b"", &[0; 30]),
             "misframed, 1 intact aggregate",
             true,
-            "30 bytes with the value 0",
+            "before 30 zero bytes",
         ),
         (
             "newlines",
             with(b"", b"\n\n\n"),
             "misframed, 1 intact aggregate",
             true,
-            "3 line ends",
+            "before 3 line ends",
         ),
         (
             "gzip",
@@ -403,13 +403,13 @@ fn records_that_were_aggregated_twice_are_noticed_and_opened() {
     assert!(
         aggregated
             .stderr
-            .contains("1 user record in the input had aggregates as data"),
+            .contains("the data of 1 user record is already an aggregate"),
         "{aggregated:?}"
     );
     let twice = &aggregated.stdout;
     let verified = run(&["verify"], twice);
     assert!(
-        verified.lines()[0].contains("aggregated twice: user record 0 is an aggregate"),
+        verified.lines()[0].contains("aggregated twice: user record 0 is itself an aggregate"),
         "{verified:?}"
     );
     let inspected = run(&["inspect"], twice).stdout.replace("\n  ", " ");
