@@ -8,16 +8,16 @@ use alloc::borrow::Cow;
 use clap::ValueEnum;
 use kinesis_agg::codec::{Digest, Parsed, parse};
 use kinesis_agg::lambda::{EventRecord, JsonField, JsonFields, RecordShape, UserRecordEvent};
-use kinesis_agg::read::{KeyBytes, Observer, PlainReason, RecordTags, UserRecord};
+use kinesis_agg::read::{KeyBytes, Observer, PlainReason, UserRecord};
 use kinesis_agg::{
     Deaggregator, Delivered, EnclosingRecord, HashKey, HashKeyFilter, HashKeyRange, Outcome,
     digests,
 };
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde_json::Value;
 
 use crate::diagnosis::is_nested;
+use crate::input::Place;
 use crate::input::data::to_base64;
-use crate::input::place::Place;
 use crate::input::progress::Progress;
 use crate::input::{InputArgs, Item, KinesisRecord, Unrecognized};
 use crate::output::{BadInput, JsonLines, Out, WrittenFields, cannot_write, note};
@@ -255,10 +255,17 @@ impl Printer<'_> {
                     match (delivered.user_record(), nested) {
                         (Some(_), Some(blob)) => {
                             each_nested(blob, &mut Vec::new(), &mut |path, user_record| {
-                                print_nested(number, path, user_record, along, lines)
+                                print_user_record(number, path, user_record, along, lines)
                             })
                         }
-                        _ => print(&delivered, along, lines),
+                        (Some(user_record), None) => {
+                            print_user_record(number, &[], user_record, along, lines)
+                        }
+                        (None, _) => lines.object(|fields| {
+                            let fields = fields.append(&along.head);
+                            fields.base64("data", delivered.data()).append(&along.tail);
+                            Ok(())
+                        }),
                     }
                 }
             };
@@ -413,34 +420,46 @@ impl Along {
     }
 }
 
-fn print<W: Write>(
-    delivered: &Delivered<'_, EventRecord>,
-    along: &Along,
-    lines: &mut JsonLines<W>,
-) -> io::Result<()> {
-    let mut object = lines.object();
-    let fields = object.fields().append(&along.head);
-    match delivered.user_record() {
-        Some(user_record) => write_user_record(user_record, fields)?,
-        None => fields.base64("data", delivered.data()),
-    }
-    .append(&along.tail);
-    object.end()
-}
-
-fn print_nested<W: Write>(
+/// Prints a user record. `nested` holds its sub-sequence numbers inside the user record with
+/// the number `sub_sequence_number`; it is empty for that user record itself.
+fn print_user_record<W: Write>(
     sub_sequence_number: u64,
-    path: &[u64],
+    nested: &[u64],
     user_record: &UserRecord<'_>,
     along: &Along,
     lines: &mut JsonLines<W>,
 ) -> io::Result<()> {
-    let mut object = lines.object();
-    let fields = object.fields().append(&along.head);
-    fields.value("subSequenceNumber", &sub_sequence_number)?;
-    fields.value("nestedSubSequenceNumbers", path)?;
-    write_keys_and_data(user_record, fields)?.append(&along.tail);
-    object.end()
+    lines.object(|fields| {
+        fields
+            .append(&along.head)
+            .value("subSequenceNumber", &sub_sequence_number)?;
+        if !nested.is_empty() {
+            fields.value("nestedSubSequenceNumbers", nested)?;
+        }
+        write_key(
+            ["partitionKey", "partitionKeyBase64"],
+            user_record.partition_key(),
+            fields,
+        )?;
+        let names = ["explicitHashKey", "explicitHashKeyBase64"];
+        match user_record.explicit_hash_key() {
+            Some(key) => write_key(names, key, fields)?,
+            None => fields.value("explicitHashKey", &())?,
+        };
+        fields.base64("data", user_record.data());
+        let tags = user_record.tags();
+        if !tags.is_empty() {
+            let tags = tags.iter().map(|tag| {
+                Value::from_iter([
+                    tag_text(["key", "keyBase64"], Some(tag.key)),
+                    tag_text(["value", "valueBase64"], tag.value),
+                ])
+            });
+            fields.value("tags", &tags.collect::<Value>())?;
+        }
+        fields.append(&along.tail);
+        Ok(())
+    })
 }
 
 impl Args {
@@ -533,36 +552,6 @@ const MALFORMED_FIELDS: [&str; 7] = [
     "data",
 ];
 
-fn write_user_record<'f>(
-    user_record: &UserRecord<'_>,
-    fields: &'f mut WrittenFields,
-) -> io::Result<&'f mut WrittenFields> {
-    fields.value("subSequenceNumber", &user_record.sub_sequence_number())?;
-    write_keys_and_data(user_record, fields)
-}
-
-fn write_keys_and_data<'f>(
-    user_record: &UserRecord<'_>,
-    fields: &'f mut WrittenFields,
-) -> io::Result<&'f mut WrittenFields> {
-    write_key(
-        ["partitionKey", "partitionKeyBase64"],
-        user_record.partition_key(),
-        fields,
-    )?;
-    let names = ["explicitHashKey", "explicitHashKeyBase64"];
-    match user_record.explicit_hash_key() {
-        Some(key) => write_key(names, key, fields)?,
-        None => fields.value("explicitHashKey", &())?,
-    };
-    fields.base64("data", user_record.data());
-    let tags = user_record.tags();
-    if !tags.is_empty() {
-        fields.value("tags", &Tags(tags))?;
-    }
-    Ok(fields)
-}
-
 #[inline]
 fn write_key<'f>(
     [name, name_base64]: [&str; 2],
@@ -587,37 +576,13 @@ const fn name_of(reason: PlainReason) -> &'static str {
     }
 }
 
-struct Tags<'a>(RecordTags<'a>);
-
-impl Serialize for Tags<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|tag| Tag {
-            key: tag.key,
-            value: tag.value,
-        }))
-    }
-}
-
-struct Tag<'a> {
-    key: KeyBytes<'a>,
-    value: Option<KeyBytes<'a>>,
-}
-
-impl Serialize for Tag<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        for (name, name_base64, text) in [
-            ("key", "keyBase64", Some(self.key)),
-            ("value", "valueBase64", self.value),
-        ] {
-            match text.map(|text| (text.to_str(), text)) {
-                None => map.serialize_entry(name, &())?,
-                Some((Ok(text), _)) => map.serialize_entry(name, text)?,
-                Some((Err(_), bytes)) => {
-                    map.serialize_entry(name_base64, &to_base64(bytes.as_bytes()))?;
-                }
-            }
-        }
-        map.end()
+/// Returns a text of a tag with its name: as a string, or in base64 if it is not UTF-8.
+fn tag_text([name, name_base64]: [&str; 2], text: Option<KeyBytes<'_>>) -> (String, Value) {
+    let Some(text) = text else {
+        return (name.to_owned(), Value::Null);
+    };
+    match text.to_str() {
+        Ok(text) => (name.to_owned(), text.into()),
+        Err(_) => (name_base64.to_owned(), to_base64(text.as_bytes()).into()),
     }
 }

@@ -156,20 +156,9 @@ impl<W: Write> Inspector<'_, W> {
             Ok(record) => self.inspect(record, index),
             Err(bad) => {
                 self.is_bad = true;
-                let what = painted(self.styles.bad, "unreadable");
-                self.title(
-                    index,
-                    &bad.place.to_string(),
-                    &format!("{what}, {}", bad.why),
-                )
+                self.styles.unreadable(index, bad, &mut self.out)
             }
         }
-    }
-
-    fn title(&mut self, index: u64, place: &str, what: &str) -> io::Result<()> {
-        let which = painted(self.styles.heading, format_args!("record {index}"));
-        self.styles
-            .long_line(&format!("{which} ({place}): {what}"), &mut self.out)
     }
 
     fn inspect(&mut self, record: &KinesisRecord, index: u64) -> io::Result<()> {
@@ -177,7 +166,7 @@ impl<W: Write> Inspector<'_, W> {
         let data = record.event.data();
         let diagnosis = Diagnosis::of(data, &mut self.budget);
         let what = painted(diagnosis.verdict.style(styles), diagnosis.headline());
-        self.title(index, &record.place.to_string(), &what)?;
+        styles.title(index, &record.place, &what, &mut self.out)?;
         let fields = fields_of(&record.event);
         for (key, label) in [
             ("partitionKey", "outer key"),

@@ -11,7 +11,7 @@ use kinesis_agg::{HashKey, OwnedAggregate, RecordAggregator, ShardedAggregator};
 
 use crate::commands::aggregate::To;
 use crate::input::data::append_base64;
-use crate::output::{JsonLines, WrittenFields};
+use crate::output::JsonLines;
 
 /// A complete aggregate.
 pub(crate) enum Made {
@@ -195,16 +195,16 @@ fn print<W: Write>(
 ) -> io::Result<()> {
     let explicit_hash_key = aggregate.explicit_hash_key().map(HashKey::to_decimal);
     let explicit_hash_key = explicit_hash_key.as_ref().map(|text| text.as_str());
-    let mut object = lines.object();
-    let fields: &mut WrittenFields = object.fields();
-    if let Some(shard_id) = shard_id {
-        fields.text("shardId", shard_id)?;
-    }
-    fields
-        .text("partitionKey", aggregate.partition_key())?
-        .value("explicitHashKey", &explicit_hash_key)?
-        .value("userRecords", &aggregate.record_count())?
-        .value("size", &aggregate.data().len())?
-        .base64("data", aggregate.data());
-    object.end()
+    lines.object(|fields| {
+        if let Some(shard_id) = shard_id {
+            fields.text("shardId", shard_id)?;
+        }
+        fields
+            .text("partitionKey", aggregate.partition_key())?
+            .value("explicitHashKey", &explicit_hash_key)?
+            .value("userRecords", &aggregate.record_count())?
+            .value("size", &aggregate.data().len())?
+            .base64("data", aggregate.data());
+        Ok(())
+    })
 }

@@ -1,5 +1,6 @@
 //! Summarizes many Kinesis records.
 
+use core::time::Duration;
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -87,15 +88,18 @@ pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Re
     let mut items = args.input.read(Unrecognized::IsWrongUsage, &progress)?;
     let mut totals = Totals::new(ranges);
     let read = loop {
-        match items.next() {
-            Ok(Some(batch)) => batch.items().iter().for_each(|item| match item {
-                Ok(record) => totals.add(&record.event),
-                Err(bad) => {
-                    totals.add_unreadable();
-                    progress.aside(|| note(format_args!("{bad}")));
-                }
-            }),
-            Ok(None) => break Ok(()),
+        match items.next_all(Duration::ZERO, || Ok(())) {
+            Ok(batches) if batches.is_empty() => break Ok(()),
+            Ok(batches) => {
+                let items = batches.iter().flat_map(|batch| batch.items());
+                items.for_each(|item| match item {
+                    Ok(record) => totals.add(&record.event),
+                    Err(bad) => {
+                        totals.add_unreadable();
+                        progress.aside(|| note(format_args!("{bad}")));
+                    }
+                });
+            }
             Err(error) => break Err(error),
         }
     };

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::commands::deaggregate::fields_of;
 use crate::diagnosis::search::Budget;
-use crate::diagnosis::{Diagnosis, Verdict, is_nested};
+use crate::diagnosis::{Diagnosis, Verdict, VerdictCounts, is_nested};
 use crate::render::chart::Histogram;
 use crate::render::hash_key_ranges::RangeShares;
 use crate::render::partition_keys::PartitionKeys;
@@ -25,7 +25,9 @@ pub(crate) struct Totals {
     /// Aggregates with user records of several ranges, or of none.
     pub(crate) spread: u64,
     pub(crate) plain: Plain,
-    pub(crate) verdicts: Verdicts,
+    pub(crate) verdicts: VerdictCounts,
+    /// User records in aggregates that are aggregates themselves.
+    pub(crate) aggregated_twice: u64,
     /// Kinesis records that `verify` calls bad, including unreadable ones.
     pub(crate) bad: u64,
     /// Bytes of data in all Kinesis records.
@@ -50,21 +52,6 @@ pub(crate) struct Plain {
     pub(crate) digest_mismatch: u64,
 }
 
-/// Kinesis records by verdict.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Verdicts {
-    pub(crate) aggregated: u64,
-    /// Of those that are aggregated: user records that are aggregates themselves.
-    pub(crate) aggregated_twice: u64,
-    pub(crate) plain: u64,
-    pub(crate) encoded: u64,
-    pub(crate) misframed: u64,
-    pub(crate) damaged: u64,
-    pub(crate) malformed: u64,
-    pub(crate) unreadable: u64,
-}
-
 /// Bytes of the keys in aggregates.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -83,7 +70,8 @@ impl Totals {
             without_user_records: 0,
             spread: 0,
             plain: Plain::default(),
-            verdicts: Verdicts::default(),
+            verdicts: VerdictCounts::default(),
+            aggregated_twice: 0,
             bad: 0,
             data_len: 0,
             user_records_in_aggregate: Histogram::default(),
@@ -98,10 +86,10 @@ impl Totals {
     }
 
     /// Counts an input that is not a Kinesis record.
-    pub(crate) const fn add_unreadable(&mut self) {
+    pub(crate) fn add_unreadable(&mut self) {
         self.records = self.records.saturating_add(1);
         self.bad = self.bad.saturating_add(1);
-        self.verdicts.unreadable = self.verdicts.unreadable.saturating_add(1);
+        self.verdicts.add(Verdict::Unreadable);
     }
 
     /// Counts a Kinesis record.
@@ -111,15 +99,7 @@ impl Totals {
         self.data_len = self.data_len.saturating_add(wide(data.len()));
         let diagnosis = Diagnosis::of(data, &mut self.budget);
         self.bad = self.bad.saturating_add(u64::from(diagnosis.is_bad));
-        let verdict = match diagnosis.verdict {
-            Verdict::Aggregated => &mut self.verdicts.aggregated,
-            Verdict::Plain => &mut self.verdicts.plain,
-            Verdict::Encoded => &mut self.verdicts.encoded,
-            Verdict::Misframed => &mut self.verdicts.misframed,
-            Verdict::Damaged => &mut self.verdicts.damaged,
-            Verdict::Malformed => &mut self.verdicts.malformed,
-        };
-        *verdict = verdict.saturating_add(1);
+        self.verdicts.add(diagnosis.verdict);
         let plain = match diagnosis.parsed {
             Ok(Parsed::Aggregated(aggregated)) => return self.add_aggregate(&aggregated),
             Ok(Parsed::Plain(PlainReason::NoMagic)) => &mut self.plain.no_magic,
@@ -170,8 +150,7 @@ impl Totals {
             is_spread |= range.is_none() || *first_range.get_or_insert(range) != range;
         }
         self.spread = self.spread.saturating_add(u64::from(is_spread));
-        let all_twice = &mut self.verdicts.aggregated_twice;
-        *all_twice = all_twice.saturating_add(twice);
+        self.aggregated_twice = self.aggregated_twice.saturating_add(twice);
         self.slots = user_records.into_slots();
     }
 

@@ -8,7 +8,7 @@ use kinesis_agg::EnclosingRecord as _;
 use kinesis_agg::codec::{Parsed, ReadSlot};
 
 use crate::diagnosis::search::Budget;
-use crate::diagnosis::{Diagnosis, Verdict, warnings};
+use crate::diagnosis::{Diagnosis, Verdict, VerdictCounts, warnings};
 use crate::input::progress::Progress;
 use crate::input::{InputArgs, Item, KinesisRecord, Unrecognized};
 use crate::output::{BadInput, Out, cannot_write};
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Re
         records: 0,
         user_records: 0,
         bad: 0,
-        words: Vec::new(),
+        verdicts: VerdictCounts::default(),
         budget: Budget::default(),
         slots: Vec::new(),
         styles,
@@ -84,8 +84,7 @@ struct Verifier<'a, 'o> {
     records: u64,
     user_records: u64,
     bad: u64,
-    /// How many records there are of each verdict, in order of first occurrence.
-    words: Vec<(&'static str, u64)>,
+    verdicts: VerdictCounts,
     budget: Budget,
     slots: Vec<ReadSlot>,
     styles: &'a Styles,
@@ -111,13 +110,6 @@ impl Verifier<'_, '_> {
         }
     }
 
-    fn count(&mut self, word: &'static str) {
-        match self.words.iter_mut().find(|(counted, _)| *counted == word) {
-            Some((_, number)) => *number = number.saturating_add(1),
-            None => self.words.push((word, 1)),
-        }
-    }
-
     fn verify(
         &mut self,
         index: u64,
@@ -126,7 +118,7 @@ impl Verifier<'_, '_> {
     ) -> io::Result<()> {
         let data = record.event.data();
         let diagnosis = Diagnosis::of(data, &mut self.budget);
-        self.count(diagnosis.verdict.word());
+        self.verdicts.add(diagnosis.verdict);
         self.bad = self.bad.saturating_add(u64::from(diagnosis.is_bad));
         if let Ok(Parsed::Aggregated(aggregated)) = &diagnosis.parsed {
             let user_records = wide(aggregated.record_count());
@@ -134,7 +126,8 @@ impl Verifier<'_, '_> {
             let warnings = warnings(aggregated, &mut self.slots);
             return progress.aside(|| {
                 warnings.iter().try_for_each(|warning| {
-                    self.title(index, record, &painted(self.styles.doubtful, warning))
+                    let warning = painted(self.styles.doubtful, warning);
+                    self.styles.title(index, &record.place, &warning, self.out)
                 })
             });
         }
@@ -146,16 +139,11 @@ impl Verifier<'_, '_> {
             false => diagnosis.verdict.style(self.styles),
         };
         progress.aside(|| {
-            self.title(index, record, &painted(style, diagnosis.headline()))?;
+            let what = painted(style, diagnosis.headline());
+            self.styles.title(index, &record.place, &what, self.out)?;
             diagnosis.print(data, self.styles, self.out)?;
             self.out.flush()
         })
-    }
-
-    fn title(&mut self, index: u64, record: &KinesisRecord, what: &str) -> io::Result<()> {
-        let which = painted(self.styles.heading, format_args!("record {index}"));
-        let title = format!("{which} ({}): {what}", record.place);
-        self.styles.long_line(&title, self.out)
     }
 
     fn report_unreadable(
@@ -164,34 +152,26 @@ impl Verifier<'_, '_> {
         bad: &BadInput,
         progress: &Progress,
     ) -> io::Result<()> {
-        self.count("unreadable");
+        self.verdicts.add(Verdict::Unreadable);
         self.bad = self.bad.saturating_add(1);
-        let which = painted(self.styles.heading, format_args!("record {index}"));
-        let what = painted(self.styles.bad, format_args!("unreadable, {}", bad.why));
         progress.aside(|| {
-            self.styles
-                .long_line(&format!("{which} ({}): {what}", bad.place), self.out)?;
+            self.styles.unreadable(index, bad, self.out)?;
             self.out.flush()
         })
     }
 
     fn print_summary(&mut self) -> io::Result<()> {
         let styles = self.styles;
-        let mut parts: Vec<_> = ["aggregated", "plain"].map(|word| (word, 0)).into();
-        parts.extend(
-            self.words
-                .iter()
-                .filter(|(word, _)| !matches!(*word, "aggregated" | "plain")),
-        );
-        for (word, number) in &mut parts {
-            let counted = self.words.iter().find(|(counted, _)| counted == word);
-            *number = counted.map_or(0, |(_, number)| *number);
-        }
         let user_records = count(self.user_records, "user record");
-        let parts = parts.into_iter().map(|(word, number)| match word {
-            "aggregated" => format!("{} aggregated with {user_records}", grouped(number)),
-            word => format!("{} {word}", grouped(number)),
-        });
+        let parts = self
+            .verdicts
+            .shown()
+            .map(|(verdict, number)| match verdict {
+                Verdict::Aggregated => {
+                    format!("{} aggregated with {user_records}", grouped(number))
+                }
+                other => format!("{} {}", grouped(number), other.word()),
+            });
         let parts: Vec<_> = parts.collect();
         let bad = match self.bad {
             0 => painted(styles.good, "none bad"),

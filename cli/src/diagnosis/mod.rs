@@ -3,6 +3,7 @@
 mod encoding;
 pub(crate) mod search;
 
+use alloc::collections::BTreeMap;
 use core::ops::Range;
 use std::io::{self, Write};
 
@@ -10,6 +11,7 @@ use kinesis_agg::codec::{
     AggregatedRecord, DecodeErrorKind, Digest, MAGIC, Parsed, ReadSlot, parse, parse_without_digest,
 };
 use kinesis_agg::read::{DecodeError, PlainReason};
+use serde::Serialize;
 
 use crate::diagnosis::encoding::Decoded;
 use crate::diagnosis::search::{
@@ -20,7 +22,8 @@ use crate::render::style::Styles;
 use crate::render::text::{count, grouped, wide};
 
 /// What data is, as one word that is the same in every command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) enum Verdict {
     /// A valid aggregate.
     Aggregated,
@@ -34,9 +37,51 @@ pub(crate) enum Verdict {
     Damaged,
     /// An aggregate with a good digest whose message is not valid.
     Malformed,
+    /// Input that is not a Kinesis record.
+    Unreadable,
+}
+
+/// How many Kinesis records have each verdict.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct VerdictCounts(BTreeMap<Verdict, u64>);
+
+impl Default for VerdictCounts {
+    fn default() -> Self {
+        Self(Verdict::ALL.map(|verdict| (verdict, 0)).into())
+    }
+}
+
+impl VerdictCounts {
+    pub(crate) fn add(&mut self, verdict: Verdict) {
+        let number = self.0.entry(verdict).or_default();
+        *number = number.saturating_add(1);
+    }
+
+    pub(crate) fn of(&self, verdict: Verdict) -> u64 {
+        self.0.get(&verdict).copied().unwrap_or_default()
+    }
+
+    /// Returns the verdicts that people expect in a summary, and others that occurred.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = (Verdict, u64)> {
+        let counts = self.0.iter().map(|(verdict, number)| (*verdict, *number));
+        counts.filter(|(verdict, number)| {
+            *number > 0 || matches!(verdict, Verdict::Aggregated | Verdict::Plain)
+        })
+    }
 }
 
 impl Verdict {
+    const ALL: [Self; 7] = [
+        Self::Aggregated,
+        Self::Plain,
+        Self::Encoded,
+        Self::Misframed,
+        Self::Damaged,
+        Self::Malformed,
+        Self::Unreadable,
+    ];
+
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Aggregated => "aggregated",
@@ -45,6 +90,7 @@ impl Verdict {
             Self::Misframed => "misframed",
             Self::Damaged => "damaged",
             Self::Malformed => "malformed",
+            Self::Unreadable => "unreadable",
         }
     }
 
@@ -53,7 +99,7 @@ impl Verdict {
         match self {
             Self::Aggregated => styles.good,
             Self::Plain | Self::Encoded => styles.doubtful,
-            Self::Misframed | Self::Damaged | Self::Malformed => styles.bad,
+            Self::Misframed | Self::Damaged | Self::Malformed | Self::Unreadable => styles.bad,
         }
     }
 }
@@ -252,17 +298,17 @@ impl<'a> Diagnosis<'a> {
 
     /// Returns false if the data is not in another form.
     fn explain_encoding(&mut self, data: &[u8], budget: &mut Budget) -> bool {
-        if let Some(form) = encoding::ends(data) {
-            self.encoded(&[form]);
-            return true;
-        }
         let Some(Decoded { forms, data: inner }) = encoding::decode(data, budget) else {
             return false;
         };
-        if inner.is_empty() {
-            self.encoded(&forms);
+        let Some(inner) = inner else {
+            self.encoded(
+                &forms,
+                "A program read its bytes as UTF-8 text and replaced those that are not valid: \
+                 they are lost. Read the record again, as bytes or in base64.",
+            );
             return true;
-        }
+        };
         let mut inside = Diagnosis::of(&inner, budget);
         match inside.verdict {
             Verdict::Plain if !inside.is_bad => {
@@ -274,7 +320,11 @@ impl<'a> Diagnosis<'a> {
                 ));
             }
             _ => {
-                self.encoded(&forms);
+                self.encoded(
+                    &forms,
+                    "If the producer put it like this, consumers treat it as plain data. If not, \
+                     the program that wrote this input has encoded it.",
+                );
                 match &inside.parsed {
                     Ok(Parsed::Aggregated(aggregated)) => {
                         let user_records = count(wide(aggregated.record_count()), "user record");
@@ -294,24 +344,14 @@ impl<'a> Diagnosis<'a> {
         true
     }
 
-    fn encoded(&mut self, forms: &[&str]) {
+    fn encoded(&mut self, forms: &[&str], why: &str) {
         self.verdict = Verdict::Encoded;
         self.detail = forms.join(" of ");
-        let is_lossy = forms.last().is_some_and(|form| form.contains("U+FFFD"));
         self.say(format!(
             "It is an aggregate encoded as {}.",
             forms.join(" of ")
         ));
-        self.say(match is_lossy {
-            true => {
-                "A program read its bytes as UTF-8 text and replaced those that are not valid: \
-                 they are lost. Read the record again, as bytes or in base64."
-            }
-            false => {
-                "If the producer put it like this, consumers treat it as plain data. If not, the \
-                 program that wrote this input has encoded it."
-            }
-        });
+        self.say(why);
     }
 
     fn explain_digest(&mut self, data: &[u8], budget: &mut Budget) {

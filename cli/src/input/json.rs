@@ -7,10 +7,10 @@ use kinesis_agg::lambda::{EventDocument, EventRecord, EventRecordError, JsonFiel
 use serde_json::value::RawValue;
 
 use crate::input::Sink;
+use crate::input::Spot;
 use crate::input::data::{decode_numbers, decode_text, is_hex_of_magic, to_base64};
 use crate::input::file::OpenFile;
 use crate::input::format::Format;
-use crate::input::place::Spot;
 use crate::pipeline::Closed;
 
 /// Reads all documents of a file.

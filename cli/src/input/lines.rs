@@ -4,10 +4,10 @@ use kinesis_agg::codec::MAGIC;
 
 use crate::diagnosis::search::is_intact;
 use crate::input::Sink;
+use crate::input::Spot;
 use crate::input::data::{decode_base64, decode_hex, decode_python, dump_line};
 use crate::input::file::OpenFile;
 use crate::input::format::Format;
-use crate::input::place::Spot;
 use crate::output::note;
 
 /// Lengths at which `xxd -p`, `openssl base64` and `base64` wrap lines.

@@ -5,11 +5,11 @@ pub(crate) mod file;
 mod format;
 mod json;
 mod lines;
-pub(crate) mod place;
 pub(crate) mod progress;
 pub(crate) mod shards;
 
 use alloc::sync::Arc;
+use core::fmt;
 use std::path::PathBuf;
 
 use kinesis_agg::EnclosingRecord as _;
@@ -19,7 +19,6 @@ use crate::diagnosis::search::{Budget, split_back_to_back};
 use crate::input::file::OpenFile;
 use crate::input::format::{Format, Guess};
 pub(crate) use crate::input::json::offset_in;
-use crate::input::place::{Place, Spot};
 use crate::input::progress::Progress;
 use crate::output::{BadInput, WrongUsage, note};
 use crate::pipeline::{self, Closed, Consumer, Producer};
@@ -36,6 +35,38 @@ pub(crate) struct InputArgs {
     /// Format of the files [default: detected for each file].
     #[arg(long, value_enum, value_name = "FORMAT")]
     from: Option<Format>,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) file: Arc<str>,
+    pub(crate) spot: Spot,
+}
+
+/// A position in a file. Lines count from 1, all else from 0.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Spot {
+    /// The whole file.
+    File,
+    /// What starts on this line.
+    Line(u64),
+    /// An element of the JSON document that starts on this line: the line, then the element.
+    Element(u64, u64),
+    /// What starts at this byte.
+    Byte(usize),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        match self.spot {
+            Spot::File => Ok(()),
+            Spot::Line(line) => write!(f, ", line {line}"),
+            Spot::Element(line, element) => write!(f, ", line {line}, element {element}"),
+            Spot::Byte(byte) => write!(f, ", byte {byte}"),
+        }
+    }
 }
 
 /// A Kinesis record, and where it was read.

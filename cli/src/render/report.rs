@@ -4,8 +4,9 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::commands::totals::{KeyLen, Plain, Totals, Verdicts};
-use crate::render::chart::{Bucket, Histogram};
+use crate::commands::totals::{KeyLen, Plain, Totals};
+use crate::diagnosis::{Verdict, VerdictCounts};
+use crate::render::chart::Histogram;
 use crate::render::hash_key_ranges::RangeShare;
 use crate::render::partition_keys::HotKeys;
 use crate::render::style::{Styles, heading, line, painted};
@@ -26,14 +27,14 @@ pub(crate) struct Report<'a> {
     plain: Plain,
     malformed: u64,
     /// All Kinesis records by verdict.
-    verdicts: Verdicts,
+    verdicts: Verdicts<'a>,
     /// Kinesis records for which `verify` would exit with 1.
     bad: u64,
     bytes: u64,
     user_records: u64,
     user_data_bytes: u64,
-    user_records_in_aggregate: Distribution,
-    user_record_bytes: Distribution,
+    user_records_in_aggregate: &'a Histogram,
+    user_record_bytes: &'a Histogram,
     key_bytes: KeyLen,
     partition_keys: HotKeys<'a>,
     hash_key_ranges: &'a [RangeShare],
@@ -42,20 +43,12 @@ pub(crate) struct Report<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Distribution {
-    min: Option<u64>,
-    max: Option<u64>,
-    buckets: Vec<Bucket>,
-}
-
-impl From<&Histogram> for Distribution {
-    fn from(histogram: &Histogram) -> Self {
-        Self {
-            min: histogram.min(),
-            max: histogram.max(),
-            buckets: histogram.buckets(),
-        }
-    }
+#[serde(rename_all = "camelCase")]
+struct Verdicts<'a> {
+    #[serde(flatten)]
+    counts: &'a VerdictCounts,
+    /// User records in aggregates that are aggregates themselves.
+    aggregated_twice: u64,
 }
 
 impl<'a> Report<'a> {
@@ -68,14 +61,17 @@ impl<'a> Report<'a> {
             aggregated_without_user_records: totals.without_user_records,
             aggregated_not_of_one_shard: totals.ranges.are_shards().then_some(totals.spread),
             plain: totals.plain,
-            malformed: totals.verdicts.malformed,
-            verdicts: totals.verdicts,
+            malformed: totals.verdicts.of(Verdict::Malformed),
+            verdicts: Verdicts {
+                counts: &totals.verdicts,
+                aggregated_twice: totals.aggregated_twice,
+            },
             bad: totals.bad,
             bytes: totals.data_len,
             user_records: totals.user_record_len.count(),
             user_data_bytes: u64::try_from(totals.user_record_len.sum()).unwrap_or(u64::MAX),
-            user_records_in_aggregate: (&totals.user_records_in_aggregate).into(),
-            user_record_bytes: (&totals.user_record_len).into(),
+            user_records_in_aggregate: &totals.user_records_in_aggregate,
+            user_record_bytes: &totals.user_record_len,
             key_bytes: totals.key_len,
             partition_keys: totals.partition_keys.hottest(top),
             hash_key_ranges: totals.ranges.shares(),
@@ -161,35 +157,25 @@ impl<'a> Report<'a> {
             0 => String::new(),
             empty => format!(", {} of them without user records", grouped(empty)),
         };
-        let text = format!("{}{without}", grouped(self.aggregated));
-        line("aggregated", &text, styles, out)?;
-        let Verdicts {
-            plain,
-            encoded,
-            misframed,
-            damaged,
-            malformed,
-            unreadable,
-            aggregated_twice,
-            ..
-        } = self.verdicts;
-        line("plain", &grouped(plain), styles, out)?;
-        let counted = "each counted as one user record; verify explains why";
-        let not_counted = "not counted below; verify explains why";
-        for (word, number, remark, style) in [
-            ("encoded", encoded, counted, styles.doubtful),
-            ("misframed", misframed, counted, styles.bad),
-            ("damaged", damaged, counted, styles.bad),
-            ("malformed", malformed, not_counted, styles.bad),
-            ("unreadable", unreadable, "not counted below", styles.bad),
-        ] {
-            if number > 0 {
-                let text = painted(style, format_args!("{}, {remark}", grouped(number)));
-                line(word, &text, styles, out)?;
-            }
+        for (verdict, number) in self.verdicts.counts.shown() {
+            let number = grouped(number);
+            let remark = match verdict {
+                Verdict::Aggregated => without.as_str(),
+                Verdict::Plain => "",
+                Verdict::Encoded | Verdict::Misframed | Verdict::Damaged => {
+                    ", each counted as one user record; verify explains why"
+                }
+                Verdict::Malformed => ", not counted below; verify explains why",
+                Verdict::Unreadable => ", not counted below",
+            };
+            let text = match verdict {
+                Verdict::Aggregated | Verdict::Plain => format!("{number}{remark}"),
+                other => painted(other.style(styles), format_args!("{number}{remark}")),
+            };
+            line(verdict.word(), &text, styles, out)?;
         }
-        if aggregated_twice > 0 {
-            let what = count(aggregated_twice, "user record");
+        if self.verdicts.aggregated_twice > 0 {
+            let what = count(self.verdicts.aggregated_twice, "user record");
             let text = format!("aggregated twice: {what}; see deaggregate --nested");
             line("", &painted(styles.doubtful, text), styles, out)?;
         }

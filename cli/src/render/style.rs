@@ -8,6 +8,8 @@ use anstyle::{AnsiColor, Effects, Style};
 use clap::ColorChoice;
 use terminal_size::terminal_size_of;
 
+use crate::input::Place;
+use crate::output::BadInput;
 use crate::render::text::cut;
 
 /// The style of each kind of text, and the width of a line. Without colours, all styles are
@@ -59,6 +61,29 @@ impl Styles {
     /// Returns how many cells the line has beyond the default width.
     pub(crate) const fn extra(&self) -> usize {
         self.width.saturating_sub(DEFAULT_WIDTH)
+    }
+
+    /// Prints the line above what is said about a record.
+    pub(crate) fn title(
+        &self,
+        index: u64,
+        place: &Place,
+        what: &str,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let which = painted(self.heading, format_args!("record {index}"));
+        self.long_line(&format!("{which} ({place}): {what}"), out)
+    }
+
+    /// Prints why a record cannot be read.
+    pub(crate) fn unreadable(
+        &self,
+        index: u64,
+        bad: &BadInput,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let what = painted(self.bad, format_args!("unreadable, {}", bad.why));
+        self.title(index, &bad.place, &what, out)
     }
 
     /// Prints a line that may be long because it contains file names: broken only where a

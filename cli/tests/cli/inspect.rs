@@ -145,6 +145,11 @@ fn what_is_not_aggregated_is_explained() {
                 "^ byte 9",
             ],
         ),
+        // A group of field 5 that ends as one of field 6.
+        (
+            &framed(b"\x2b\x34"),
+            &["malformed", "ends there, but another one was open"],
+        ),
         (
             &framed(b"\x0a\x01a"),
             &[

@@ -45,7 +45,7 @@ record 4 (<stdin>, line 5): damaged, digest mismatch
   A group of unknown fields ends there, but none has started.
   byte 13     00 1a 01 78 1a 05 08 01 1c 01 79 b0 03 19 09 ae 75 89 1c
                                       ^^ byte 21
-6 Kinesis records: 1 aggregated with 2 user records, 1 plain, 1 malformed, 1 unreadable, 2 damaged; 4 bad
+6 Kinesis records: 1 aggregated with 2 user records, 1 plain, 2 damaged, 1 malformed, 1 unreadable; 4 bad
 ";
     assert_eq!((ended.status, ended.stderr.as_str()), (1, ""));
     assert_eq!(ended.stdout, expected);
