@@ -13,8 +13,9 @@ use crate::input::progress::Progress;
 use crate::output::note;
 use crate::pipeline::Closed;
 
-/// Bytes that are read at a time.
-const CHUNK_LEN: usize = 1 << 18;
+/// Bytes that are read at a time. With half as many, `aggregate` took 1.04 times as long on
+/// 900,000 user records; with twice as many, 1.03 times as long on 20,000.
+const CHUNK_LEN: usize = 1 << 17;
 
 /// An open file, with the bytes that were read and not consumed.
 pub(crate) struct OpenFile {
