@@ -231,10 +231,10 @@ impl Reader<'_> {
         self.batch.restart(&file::name(path).into());
         loop {
             // Most user records are lines, which are parsed in one pass.
-            let Some((number, line)) = file.next_line(&mut || self.flush())? else {
-                return Ok(());
-            };
-            if let Some(usual) = UsualLine::parse(line) {
+            let line = file.whole_line(&mut || self.flush())?;
+            if let Some((number, line)) = line
+                && let Some(usual) = UsualLine::parse(line)
+            {
                 let pushed = push_usual(&usual, number, &mut self.batch);
                 pushed.map_err(|error| bad_input(&self.batch, number, &error))?;
                 file.end_line();

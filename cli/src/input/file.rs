@@ -28,8 +28,10 @@ pub(crate) struct OpenFile {
     end: usize,
     /// Line ends before `start`.
     lines: u64,
-    /// Length of the line at `start`, with its end, once that was found.
+    /// Length of the line at `start`, with its end, once that was found; else 0.
     line_len: usize,
+    /// True if the line at `start` is what a document has left of one.
+    is_rest_of_line: bool,
     is_read: bool,
 }
 
@@ -75,6 +77,7 @@ impl OpenFile {
             end: 0,
             lines: 0,
             line_len: 0,
+            is_rest_of_line: false,
             is_read: false,
         })
     }
@@ -133,6 +136,8 @@ impl OpenFile {
     fn skip(&mut self, len: usize) {
         let skipped = self.rest().get(..len).unwrap_or_default();
         let lines = memchr::memchr_iter(b'\n', skipped).count();
+        self.line_len = self.line_len.saturating_sub(len);
+        self.is_rest_of_line &= lines == 0;
         self.lines = self.lines.saturating_add(crate::render::text::wide(lines));
         self.start = self.start.saturating_add(len).min(self.end);
     }
@@ -151,6 +156,9 @@ impl OpenFile {
 
     /// Reads to the end of the line, and returns the line's length including that.
     fn read_line(&mut self, idle: Idle<'_>) -> anyhow::Result<usize> {
+        if self.line_len > 0 {
+            return Ok(self.line_len);
+        }
         let mut searched = 0;
         self.line_len = loop {
             let unsearched = self.rest().get(searched..).unwrap_or_default();
@@ -179,6 +187,16 @@ impl OpenFile {
         Ok(Some((number, line)).filter(|(_, line)| !line.is_empty()))
     }
 
+    /// Like [`next_line`](Self::next_line), but also returns `None` within a line that started
+    /// with a document.
+    pub(crate) fn whole_line(&mut self, idle: Idle<'_>) -> anyhow::Result<Option<(u64, &[u8])>> {
+        self.skip_blank(idle)?;
+        match self.is_rest_of_line {
+            true => Ok(None),
+            false => self.next_line(idle),
+        }
+    }
+
     /// Consumes the current line.
     pub(crate) fn end_line(&mut self) {
         let line = self.rest().get(..self.line_len).unwrap_or_default();
@@ -186,6 +204,7 @@ impl OpenFile {
         self.start = self.start.saturating_add(self.line_len).min(self.end);
         self.lines = self.lines.saturating_add(u64::from(has_end));
         self.line_len = 0;
+        self.is_rest_of_line = false;
     }
 
     /// Passes the next JSON document to `read`, with the number of its first line. Returns
@@ -212,6 +231,7 @@ impl OpenFile {
                     let result = read(line, document);
                     let end = documents.byte_offset();
                     self.skip(end);
+                    self.is_rest_of_line = true;
                     return Ok(Some(Ok(result)));
                 }
                 Some(Err(fault)) => fault,

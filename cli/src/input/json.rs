@@ -17,7 +17,7 @@ use crate::pipeline::Closed;
 pub(super) fn read(sink: &mut Sink<'_>, file: &mut OpenFile, format: Format) -> anyhow::Result<()> {
     loop {
         // Most documents are a record on a line of its own, which is parsed in one pass.
-        let line = file.next_line(&mut || sink.producer.flush())?;
+        let line = file.whole_line(&mut || sink.producer.flush())?;
         if let Some((number, line)) = line
             && let Some(record) = record_on_line(line, format)
         {

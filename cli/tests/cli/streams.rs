@@ -66,6 +66,16 @@ fn records_are_shown_while_the_input_is_still_open() {
     assert!(child.wait().unwrap().success());
 }
 
+/// With a search of the whole line for each document, this took minutes.
+#[test]
+fn the_time_for_many_documents_on_a_line_is_linear() {
+    const COUNT: usize = 50_000;
+    let line = "{\"partitionKey\":\"a\",\"data\":\"eA==\"} ".repeat(COUNT);
+    for args in [&["aggregate", "--max-count", "1"][..], &["deaggregate"]] {
+        assert_eq!(crate::run(args, &line).lines().len(), COUNT, "{args:?}");
+    }
+}
+
 /// Returns the peak memory of a process, in kB.
 #[cfg(target_os = "linux")]
 fn peak_memory(id: u32) -> u64 {
