@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::diagnosis::encoding::Decoded;
 use crate::diagnosis::search::{
-    Budget, flipped_bit, intact_parts, is_intact, wrong_digest_byte, wrong_magic_byte,
+    Budget, flipped_bit, intact_parts, is_intact, len_prefix, wrong_digest_byte, wrong_magic_byte,
 };
 use crate::render::frame::bytes_around;
 use crate::render::style::Styles;
@@ -279,7 +279,7 @@ impl<'a> Diagnosis<'a> {
             self.say(format!(
                 "{first_one} starts at byte {}, after {}.",
                 first.start,
-                describe_before(before, data.len())
+                describe_before(before, first.len(), data.len())
             ));
         }
         if !behind.is_empty() {
@@ -323,7 +323,7 @@ impl<'a> Diagnosis<'a> {
                 self.encoded(
                     &forms,
                     "If the producer put it like this, consumers treat it as plain data. If not, \
-                     the program that wrote this input has encoded it.",
+                     the program that wrote this input encoded it: decode it, and try again.",
                 );
                 match &inside.parsed {
                     Ok(Parsed::Aggregated(aggregated)) => {
@@ -404,37 +404,17 @@ fn user_record_count(data: &[u8], part: &Range<usize>) -> u64 {
     }
 }
 
-/// Describes the bytes before an aggregate.
-fn describe_before(before: &[u8], len: usize) -> String {
-    let rest = len.saturating_sub(before.len());
-    let number = match *before {
-        [a, b, c, d] => [
-            u32::from_be_bytes([a, b, c, d]),
-            u32::from_le_bytes([a, b, c, d]),
-        ],
-        _ => [0; 2],
-    };
-    let is_len = |number: &u32| usize::try_from(*number) == Ok(rest);
+/// Describes the bytes before an aggregate of length `len` in data of length `data_len`.
+fn describe_before(before: &[u8], len: usize, data_len: usize) -> String {
+    let rest = data_len.saturating_sub(before.len());
     match before {
         [0xef, 0xbb, 0xbf] => "a UTF-8 byte order mark".to_owned(),
         _ if before == MAGIC => "a second copy of the magic".to_owned(),
-        _ if number.iter().any(is_len) => "its length in 4 bytes".to_owned(),
-        _ if varint_len(rest) == before => "its length as a varint".to_owned(),
-        _ => describe_filling(before),
+        _ => match len_prefix(before, len).or_else(|| len_prefix(before, rest)) {
+            Some(prefix) => prefix.to_owned(),
+            None => describe_filling(before),
+        },
     }
-}
-
-fn varint_len(mut number: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while let Ok(low) = u8::try_from(number & 0x7f) {
-        number >>= 7;
-        let more = if number > 0 { 0x80 } else { 0 };
-        bytes.push(low | more);
-        if number == 0 {
-            break;
-        }
-    }
-    bytes
 }
 
 fn describe_filling(bytes: &[u8]) -> String {

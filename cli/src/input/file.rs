@@ -99,6 +99,11 @@ impl OpenFile {
         let len = loop {
             match self.reader.read(room) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The file itself can be read.
+                Err(error) if error.raw_os_error().is_none() => bail!(
+                    "{}: cannot decompress: {error}; the file is damaged or was cut off",
+                    self.name
+                ),
                 read => break read.with_context(|| self.name.clone())?,
             }
         };
@@ -247,8 +252,18 @@ impl OpenFile {
             }
             let fault_line =
                 line.saturating_add(crate::render::text::wide(fault.line().saturating_sub(1)));
+            let text = self.rest().get(..len).unwrap_or_default();
+            let mut lines = text.split(|byte| *byte == b'\n');
+            let faulty = lines
+                .nth(fault.line().saturating_sub(1))
+                .unwrap_or_default();
+            let is_line_cut = fault.to_string().starts_with("control character")
+                && faulty.trim_ascii_end().len() <= fault.column();
             let why = match is_cut {
                 true => "the JSON ends in the middle: it was cut off".to_owned(),
+                false if is_line_cut => {
+                    "the line ends in the middle of a JSON string: it was cut off".to_owned()
+                }
                 false => not_json(&fault, fault_line, line),
             };
             let is_of_first_line = fault.line() <= 1 && !is_cut;

@@ -83,6 +83,8 @@ pub(crate) type Item = Result<KinesisRecord, BadInput>;
 pub(crate) enum Unrecognized {
     /// Read it as raw data, and print a note.
     IsRaw,
+    /// Report the file as a record that cannot be read, and continue with the next file.
+    IsUnreadable,
     /// Reject it, and ask for `--from`.
     IsWrongUsage,
 }
@@ -135,7 +137,7 @@ struct Sink<'a> {
 }
 
 impl Sink<'_> {
-    /// Detects the format; `None` if the file is empty.
+    /// Detects the format; `None` if there is nothing to read.
     fn detect(
         &mut self,
         file: &mut OpenFile,
@@ -152,6 +154,10 @@ impl Sink<'_> {
                     self.name
                 ));
                 Ok(Some(Format::Raw))
+            }
+            (Guess::Text(why), Unrecognized::IsUnreadable) => {
+                self.push(Spot::File, Err(why.to_owned()))?;
+                Ok(None)
             }
             (Guess::Text(why), Unrecognized::IsWrongUsage) => {
                 Err(WrongUsage(format!("{}: {why}", self.name)).into())

@@ -275,6 +275,10 @@ fn what_is_not_read_is_refused_with_a_way() {
     ] {
         run(&["deaggregate"], input).refused_saying(&["<stdin>", hint]);
     }
+    let whole = gzip(long().as_bytes());
+    for cut in [&whole[..whole.len() - 20], &whole[..whole.len() - 4]] {
+        run(&["deaggregate"], cut).refused_saying(&["<stdin>: cannot decompress", "cut off"]);
+    }
 }
 
 #[test]
