@@ -395,25 +395,32 @@ impl Along {
             .value("aggregated", &is_aggregated)?;
         let fields = &fields_of(delivered.enclosing());
         let ours: &[&str] = match delivered.outcome() {
-            Outcome::Aggregated { .. } => &USER_RECORD_FIELDS,
+            Outcome::Aggregated { .. } => &[
+                "subSequenceNumber",
+                "nestedSubSequenceNumbers",
+                "partitionKeyBase64",
+                "explicitHashKeyBase64",
+                "tags",
+            ],
             Outcome::Plain(reason) => {
                 head.value("reason", name_of(reason))?;
-                &PLAIN_FIELDS
+                &["reason"]
             }
             Outcome::Malformed(error) => {
                 head.value("reason", "malformed")?
                     .value("error", &error.to_string())?;
-                &MALFORMED_FIELDS
+                &["reason", "error"]
             }
         };
         if !is_aggregated {
             let outer_keys = OUTER_KEYS.iter().filter_map(|key| fields.field(key));
             head.extend(outer_keys);
         }
+        // Fields of the input that have the name of a field that is written here are left out.
         let others = fields.iter().filter(|field| {
-            !field
-                .name()
-                .is_some_and(|name| ours.contains(&name.as_ref()))
+            let name = field.name();
+            let is_ours = |name: &str| ours.contains(&name) || ALWAYS_WRITTEN.contains(&name);
+            !name.is_some_and(|name| is_ours(&name))
         });
         along.tail.extend(others);
         Ok(along)
@@ -516,37 +523,10 @@ fn lower_first(name: &str) -> Cow<'_, str> {
 /// The fields with the keys of the Kinesis record.
 const OUTER_KEYS: [&str; 2] = ["partitionKey", "explicitHashKey"];
 
-// Field names that this command writes itself or leaves out on purpose: the input's fields of
-// these names are not copied.
-
-const USER_RECORD_FIELDS: [&str; 10] = [
+/// The fields that this command writes for every record.
+const ALWAYS_WRITTEN: [&str; 5] = [
     "record",
     "aggregated",
-    "subSequenceNumber",
-    "nestedSubSequenceNumbers",
-    "partitionKey",
-    "partitionKeyBase64",
-    "explicitHashKey",
-    "explicitHashKeyBase64",
-    "data",
-    "tags",
-];
-
-/// The outer keys are written before the data.
-const PLAIN_FIELDS: [&str; 6] = [
-    "record",
-    "aggregated",
-    "reason",
-    "partitionKey",
-    "explicitHashKey",
-    "data",
-];
-
-const MALFORMED_FIELDS: [&str; 7] = [
-    "record",
-    "aggregated",
-    "reason",
-    "error",
     "partitionKey",
     "explicitHashKey",
     "data",
