@@ -19,7 +19,7 @@ pub(crate) const BUFFER_LEN: usize = 1 << 16;
 
 /// Adds what failed to an error. [`is_closed_pipe`] still finds the cause.
 pub(crate) fn cannot_write(error: io::Error) -> anyhow::Error {
-    anyhow::Error::new(error).context("cannot write standard output")
+    anyhow::Error::new(error).context("cannot write to standard output")
 }
 
 /// Arguments that cannot be combined or fulfilled.

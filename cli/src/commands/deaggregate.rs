@@ -124,7 +124,7 @@ enum Filter {
 }
 
 fn hash_key_range(text: &str) -> Result<HashKeyRange, String> {
-    let (start, end) = text.split_once(':').ok_or("not START:END")?;
+    let (start, end) = text.split_once(':').ok_or("expected START:END")?;
     let hash_key = |text: &str| text.parse::<HashKey>().map_err(|error| error.to_string());
     HashKeyRange::new(hash_key(start)?, hash_key(end)?).map_err(|error| error.to_string())
 }
@@ -132,7 +132,7 @@ fn hash_key_range(text: &str) -> Result<HashKeyRange, String> {
 pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
     args.check()?;
     let progress = Progress::beside_output(&args.input.files);
-    let records = args.input.read(Unrecognized::IsWrongUsage, &progress)?;
+    let records = args.input.read(Unrecognized::WrongUsage, &progress)?;
     let mut lines = JsonLines::new(out);
     let mut printer = Printer {
         args,

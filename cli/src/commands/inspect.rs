@@ -91,7 +91,7 @@ const LISTED: usize = 20;
 pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Result<ExitCode> {
     let map = args.shards.as_deref().map(shards::read).transpose()?;
     let progress = Progress::beside_output(&args.input.files);
-    let mut items = args.input.read(Unrecognized::IsRaw, &progress)?;
+    let mut items = args.input.read(Unrecognized::Raw, &progress)?;
     let mut inspector = Inspector {
         styles,
         limit: if args.all { usize::MAX } else { LISTED },

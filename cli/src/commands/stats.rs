@@ -85,7 +85,7 @@ pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Re
         None => RangeShares::equal(args.ranges),
     };
     let progress = Progress::before_output(&args.input.files);
-    let mut items = args.input.read(Unrecognized::IsUnreadable, &progress)?;
+    let mut items = args.input.read(Unrecognized::Unreadable, &progress)?;
     let mut totals = Totals::new(ranges);
     let read = loop {
         match items.next_all(Duration::ZERO, || Ok(())) {

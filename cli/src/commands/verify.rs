@@ -57,7 +57,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Result<ExitCode> {
     let progress = Progress::before_output(&args.input.files);
-    let items = args.input.read(Unrecognized::IsUnreadable, &progress)?;
+    let items = args.input.read(Unrecognized::Unreadable, &progress)?;
     let mut verifier = Verifier {
         records: 0,
         user_records: 0,

@@ -104,7 +104,8 @@ pub(crate) fn append_base64(bytes: &[u8], text: &mut Vec<u8>) {
 
 // The crate encodes `STEP` bytes at a time as long as `AHEAD` more follow, and the rest one
 // group at a time: for a short text, that takes most of the time. So short data is copied to a
-// buffer in which zeros follow it.
+// buffer in which zeros follow it. Without that, `deaggregate` takes 1.07 to 1.09 times as long on
+// user records of 100 bytes.
 const STEP: usize = 24;
 const AHEAD: usize = 8;
 

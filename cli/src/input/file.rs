@@ -61,7 +61,7 @@ impl OpenFile {
             let stdin = io::stdin();
             if stdin.is_terminal() {
                 note(format_args!(
-                    "reading from the terminal until ctrl-D; to read a file, name it (--help)"
+                    "reading standard input until Ctrl-D; to read a file, pass its name"
                 ));
             }
             Box::new(progress.of_reader(stdin))

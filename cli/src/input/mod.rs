@@ -82,11 +82,11 @@ pub(crate) type Item = Result<KinesisRecord, BadInput>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unrecognized {
     /// Read it as raw data, and print a note.
-    IsRaw,
+    Raw,
     /// Report the file as a record that cannot be read, and continue with the next file.
-    IsUnreadable,
+    Unreadable,
     /// Reject it, and ask for `--from`.
-    IsWrongUsage,
+    WrongUsage,
 }
 
 impl InputArgs {
@@ -148,18 +148,18 @@ impl Sink<'_> {
             (Guess::Is(format), _) => Ok(Some(format)),
             (Guess::Empty, _) => Ok(None),
             (Guess::Binary, _) => Ok(Some(Format::Raw)),
-            (Guess::Text(_), Unrecognized::IsRaw) => {
+            (Guess::Text(_), Unrecognized::Raw) => {
                 note(format_args!(
                     "{}: no format recognized, so the file is read as one raw record; see --from",
                     self.name
                 ));
                 Ok(Some(Format::Raw))
             }
-            (Guess::Text(why), Unrecognized::IsUnreadable) => {
+            (Guess::Text(why), Unrecognized::Unreadable) => {
                 self.push(Spot::File, Err(why.to_owned()))?;
                 Ok(None)
             }
-            (Guess::Text(why), Unrecognized::IsWrongUsage) => {
+            (Guess::Text(why), Unrecognized::WrongUsage) => {
                 Err(WrongUsage(format!("{}: {why}", self.name)).into())
             }
         }
