@@ -286,7 +286,7 @@ fn push(document: &str, line: u64, batch: &mut UserRecords) -> anyhow::Result<()
     let fields = JsonFields::parse(document)
         .map_err(|fault| anyhow!("not a JSON object: {}", not_json(&fault, 1, 1)))?;
     let partition_key = text_or_base64(&fields, "partitionKey", "partitionKeyBase64")?
-        .context("no partitionKey")?;
+        .context("no partitionKey; expected a user record, as deaggregate prints it")?;
     let explicit_hash_key = explicit_hash_key(&fields)?;
     let encoded = fields.string("data")?.context("no data")?;
     let tags = fields.get_non_null("tags").map(parse_tags).transpose();

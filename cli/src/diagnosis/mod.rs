@@ -447,8 +447,8 @@ pub(crate) fn warnings(
     let nested = nested.clause(["is itself an aggregate", "are themselves aggregates"]);
     let nested = nested.map(|what| format!("aggregated twice: {what}; see deaggregate --nested"));
     let nowhere = nowhere.clause([
-        "is in no shard: its explicit hash key is not",
-        "are in no shard: their explicit hash keys are not",
+        "is in no shard: its explicit hash key is not a number",
+        "are in no shard: their explicit hash keys are not numbers",
     ]);
     let nowhere = nowhere.map(|what| format!("aggregated, but {what} from 0 to 2^128 - 1"));
     nested.into_iter().chain(nowhere).collect()

@@ -30,7 +30,7 @@ pub(crate) struct OpenFile {
     lines: u64,
     /// Length of the line at `start`, with its end, once that was found; else 0.
     line_len: usize,
-    /// True if the line at `start` is what a document has left of one.
+    /// True if a document was read from the line at `start` already.
     is_rest_of_line: bool,
     is_read: bool,
 }
@@ -192,8 +192,8 @@ impl OpenFile {
         Ok(Some((number, line)).filter(|(_, line)| !line.is_empty()))
     }
 
-    /// Like [`next_line`](Self::next_line), but also returns `None` within a line that started
-    /// with a document.
+    /// Like [`next_line`](Self::next_line), but also returns `None` if a document was read from
+    /// the line already.
     pub(crate) fn whole_line(&mut self, idle: Idle<'_>) -> anyhow::Result<Option<(u64, &[u8])>> {
         self.skip_blank(idle)?;
         match self.is_rest_of_line {

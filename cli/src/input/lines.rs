@@ -153,10 +153,8 @@ pub(super) fn read_dump(sink: &mut Sink<'_>, file: &mut OpenFile) -> anyhow::Res
                 match blob.len() == offset {
                     true => blob.extend(bytes),
                     false => {
-                        let why = format!(
-                            "the dump jumps from byte {} to byte {offset}: lines are missing",
-                            blob.len()
-                        );
+                        let why =
+                            format!("the dump jumps from byte {} to byte {offset}", blob.len());
                         sink.push(Spot::Line(line_number), Err(why))?;
                         blob.clear();
                     }

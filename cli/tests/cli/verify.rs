@@ -107,7 +107,7 @@ fn what_is_done_to_blobs_on_the_way_is_told_apart() {
         ),
         (
             framed(b"\x0a\x01a\x12\x01x\x1a\x07\x08\x00\x10\x00\x1a\x01x"),
-            "aggregated, but user record 0 is in no shard",
+            "0 is in no shard: its explicit hash key is not a number",
             0,
         ),
     ];
