@@ -7,10 +7,11 @@ use alloc::collections::BTreeMap;
 use core::ops::Range;
 use std::io::{self, Write};
 
+use kinesis_agg::HashKey;
 use kinesis_agg::codec::{
     AggregatedRecord, DecodeErrorKind, Digest, MAGIC, Parsed, ReadSlot, parse, parse_without_digest,
 };
-use kinesis_agg::read::{DecodeError, PlainReason};
+use kinesis_agg::read::{DecodeError, KeyBytes, PlainReason};
 use serde::Serialize;
 
 use crate::diagnosis::encoding::Decoded;
@@ -442,7 +443,9 @@ pub(crate) fn warnings(
     for user_record in aggregated.user_records_in(&mut slots[..]) {
         let number = user_record.sub_sequence_number();
         nested.add_if(is_nested(user_record.data()), number);
-        nowhere.add_if(user_record.hash_key().is_err(), number);
+        let explicit = user_record.explicit_hash_key();
+        let is_invalid = |key: KeyBytes<'_>| HashKey::from_decimal(key.as_bytes()).is_err();
+        nowhere.add_if(explicit.is_some_and(is_invalid), number);
     }
     let nested = nested.clause(["is itself an aggregate", "are themselves aggregates"]);
     let nested = nested.map(|what| format!("aggregated twice: {what}; see deaggregate --nested"));
