@@ -156,7 +156,8 @@ impl<W: Write> Inspector<'_, W> {
             Ok(record) => self.inspect(record, index),
             Err(bad) => {
                 self.is_bad = true;
-                self.styles.unreadable(index, bad, &mut self.out)
+                self.styles
+                    .unreadable(index, &bad.place, &bad.why, &mut self.out)
             }
         }
     }

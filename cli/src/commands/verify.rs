@@ -155,7 +155,8 @@ impl Verifier<'_, '_> {
         self.verdicts.add(Verdict::Unreadable);
         self.bad = self.bad.saturating_add(1);
         progress.aside(|| {
-            self.styles.unreadable(index, bad, self.out)?;
+            self.styles
+                .unreadable(index, &bad.place, &bad.why, self.out)?;
             self.out.flush()
         })
     }

@@ -8,8 +8,6 @@ use anstyle::{AnsiColor, Effects, Style};
 use clap::ColorChoice;
 use terminal_size::terminal_size_of;
 
-use crate::input::Place;
-use crate::output::BadInput;
 use crate::render::text::cut;
 
 /// The style of each kind of text, and the width of a line. Without colours, all styles are
@@ -67,7 +65,7 @@ impl Styles {
     pub(crate) fn title(
         &self,
         index: u64,
-        place: &Place,
+        place: &impl fmt::Display,
         what: &str,
         out: &mut impl Write,
     ) -> io::Result<()> {
@@ -79,11 +77,12 @@ impl Styles {
     pub(crate) fn unreadable(
         &self,
         index: u64,
-        bad: &BadInput,
+        place: &impl fmt::Display,
+        why: &str,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        let what = painted(self.bad, format_args!("unreadable, {}", bad.why));
-        self.title(index, &bad.place, &what, out)
+        let what = painted(self.bad, format_args!("unreadable, {why}"));
+        self.title(index, place, &what, out)
     }
 
     /// Prints a line that may be long because it contains file names: broken only where a
