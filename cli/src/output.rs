@@ -22,11 +22,6 @@ pub(crate) fn cannot_write(error: io::Error) -> anyhow::Error {
     anyhow::Error::new(error).context("cannot write to standard output")
 }
 
-/// Arguments that cannot be combined or fulfilled.
-#[derive(Debug, Error)]
-#[error("{0}")]
-pub(crate) struct WrongUsage(pub(crate) String);
-
 /// An input that cannot be read, or was rejected.
 #[derive(Debug, Error)]
 #[error("{place}: {why}")]
@@ -89,13 +84,6 @@ impl<W: Write> JsonLines<W> {
             *first = b'{';
         }
         self.end(b"}\n")
-    }
-
-    /// Writes an object.
-    pub(crate) fn line(&mut self, object: &impl Serialize) -> io::Result<()> {
-        self.fields.0.truncate(self.ended);
-        serde_json::to_writer(&mut self.fields.0, object)?;
-        self.end(b"\n")
     }
 
     /// Writes an object that is JSON text already.

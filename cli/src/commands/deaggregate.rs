@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 
 use alloc::borrow::Cow;
+use anyhow::bail;
 use clap::ValueEnum;
 use kinesis_agg::codec::{Digest, Parsed, parse};
 use kinesis_agg::lambda::{EventRecord, JsonField, JsonFields, RecordShape, UserRecordEvent};
@@ -159,12 +160,13 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
 impl Args {
     fn check(&self) -> anyhow::Result<()> {
         let is_framed = self.print0 || self.length_prefix;
-        let wrong = match self.to {
-            To::Ndjson | To::Event if is_framed => "--print0 and --length-prefix need --to data",
-            To::Event if self.nested => "--nested cannot be used with --to event",
-            _ => return Ok(()),
-        };
-        Err(crate::output::WrongUsage(wrong.to_owned()).into())
+        match self.to {
+            To::Ndjson | To::Event if is_framed => {
+                bail!("--print0 and --length-prefix need --to data")
+            }
+            To::Event if self.nested => bail!("--nested cannot be used with --to event"),
+            _ => Ok(()),
+        }
     }
 
     fn filter(&self) -> Option<HashKeyFilter> {

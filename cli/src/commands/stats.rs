@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use crate::commands::totals::Totals;
 use crate::input::progress::Progress;
 use crate::input::{InputArgs, Unrecognized, shards};
-use crate::output::{JsonLines, Out, cannot_write, note};
+use crate::output::{Out, cannot_write, note};
 use crate::render::hash_key_ranges::RangeShares;
 use crate::render::report::Report;
 use crate::render::style::Styles;
@@ -108,8 +108,10 @@ pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Re
     if read.is_ok() || totals.records > 0 {
         let report = Report::new(&totals, args.top);
         if args.json {
-            let mut lines = JsonLines::new(&mut *out);
-            lines.line(&report).and_then(|()| lines.flush())
+            let written = serde_json::to_writer(&mut *out, &report);
+            written
+                .map_err(io::Error::from)
+                .and_then(|()| writeln!(out))
         } else {
             report.print(styles, out)
         }

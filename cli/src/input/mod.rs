@@ -12,6 +12,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use std::path::PathBuf;
 
+use anyhow::bail;
 use kinesis_agg::EnclosingRecord as _;
 use kinesis_agg::lambda::EventRecord;
 
@@ -20,7 +21,7 @@ use crate::input::file::OpenFile;
 use crate::input::format::{Format, Guess};
 pub(crate) use crate::input::json::offset_in;
 use crate::input::progress::Progress;
-use crate::output::{BadInput, WrongUsage, note};
+use crate::output::{BadInput, note};
 use crate::pipeline::{self, Closed, Consumer, Producer};
 
 /// The arguments of commands that read Kinesis records.
@@ -160,7 +161,7 @@ impl Sink<'_> {
                 Ok(None)
             }
             (Guess::Text(why), Unrecognized::WrongUsage) => {
-                Err(WrongUsage(format!("{}: {why}", self.name)).into())
+                bail!("{}: {why}", self.name)
             }
         }
     }
