@@ -105,7 +105,7 @@ pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Re
     };
     progress.clear();
     // Records that were read before an error are reported.
-    if read.is_ok() || totals.records > 0 {
+    if read.is_ok() || totals.kinesis_records > 0 {
         let report = Report::new(&totals, args.top);
         if args.json {
             let written = serde_json::to_writer(&mut *out, &report);

@@ -11,7 +11,7 @@ use crate::render::style::{Styles, painted};
 use crate::render::text::{count, percent, size, tenths, wide};
 
 /// What was counted in each of several ranges, which together cover all hash keys.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RangeShares {
     shares: Vec<RangeShare>,
     are_shards: bool,

@@ -4,9 +4,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::commands::totals::{KeyLen, Plain, Totals};
+use crate::commands::totals::{KeyLen, Totals};
 use crate::diagnosis::{Verdict, VerdictCounts};
-use crate::render::chart::Histogram;
 use crate::render::hash_key_ranges::RangeShare;
 use crate::render::partition_keys::HotKeys;
 use crate::render::style::{Styles, heading, line, painted};
@@ -16,30 +15,20 @@ use crate::render::text::{count, difference, grouped, percent, size};
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report<'a> {
-    #[serde(skip)]
+    #[serde(flatten)]
     totals: &'a Totals,
-    kinesis_records: u64,
     aggregated: u64,
-    aggregated_without_user_records: u64,
     /// Aggregates whose user records are not all in one shard, if the shards are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     aggregated_not_of_one_shard: Option<u64>,
-    plain: Plain,
     malformed: u64,
     /// All Kinesis records by verdict.
     verdicts: Verdicts<'a>,
-    /// Kinesis records for which `verify` would exit with 1.
-    bad: u64,
-    bytes: u64,
     user_records: u64,
     user_data_bytes: u64,
-    user_records_in_aggregate: &'a Histogram,
-    user_record_bytes: &'a Histogram,
-    key_bytes: KeyLen,
     partition_keys: HotKeys<'a>,
     hash_key_ranges: &'a [RangeShare],
     user_records_without_hash_key: u64,
-    user_records_without_partition_key: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,36 +43,28 @@ struct Verdicts<'a> {
 impl<'a> Report<'a> {
     /// Makes a report with at most `top` partition keys.
     pub(crate) fn new(totals: &'a Totals, top: usize) -> Self {
+        let user_data_bytes = totals.user_record_bytes.sum();
         Self {
             totals,
-            kinesis_records: totals.records,
-            aggregated: totals.aggregated,
-            aggregated_without_user_records: totals.without_user_records,
+            aggregated: totals.verdicts.of(Verdict::Aggregated),
             aggregated_not_of_one_shard: totals.ranges.are_shards().then_some(totals.spread),
-            plain: totals.plain,
             malformed: totals.verdicts.of(Verdict::Malformed),
             verdicts: Verdicts {
                 counts: &totals.verdicts,
                 aggregated_twice: totals.aggregated_twice,
             },
-            bad: totals.bad,
-            bytes: totals.data_len,
-            user_records: totals.user_record_len.count(),
-            user_data_bytes: u64::try_from(totals.user_record_len.sum()).unwrap_or(u64::MAX),
-            user_records_in_aggregate: &totals.user_records_in_aggregate,
-            user_record_bytes: &totals.user_record_len,
-            key_bytes: totals.key_len,
+            user_records: totals.user_record_bytes.count(),
+            user_data_bytes: u64::try_from(user_data_bytes).unwrap_or(u64::MAX),
             partition_keys: totals.partition_keys.hottest(top),
             hash_key_ranges: totals.ranges.shares(),
             user_records_without_hash_key: totals.ranges.nowhere(),
-            user_records_without_partition_key: totals.without_partition_key,
         }
     }
 
     /// Prints the report as text.
     pub(crate) fn print(&self, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
         let totals = self.totals;
-        let title = count(self.kinesis_records, "Kinesis record");
+        let title = count(totals.kinesis_records, "Kinesis record");
         writeln!(out, "{}", painted(styles.heading, title))?;
         self.print_kinds(styles, out)?;
         line(
@@ -93,13 +74,16 @@ impl<'a> Report<'a> {
             out,
         )?;
         let user_data = size(self.user_data_bytes);
-        let share = percent(self.user_data_bytes, self.bytes);
-        let text = format!("{}: {user_data} of user data ({share} %)", size(self.bytes));
+        let share = percent(self.user_data_bytes, totals.bytes);
+        let text = format!(
+            "{}: {user_data} of user data ({share} %)",
+            size(totals.bytes)
+        );
         line("size", &text, styles, out)?;
         let KeyLen {
             in_tables,
             without_tables,
-        } = self.key_bytes;
+        } = totals.key_bytes;
         let text = format!(
             "{} in tables, {} without tables: {}",
             size(in_tables),
@@ -110,7 +94,7 @@ impl<'a> Report<'a> {
         let of_aggregates = &totals.user_records_in_aggregate;
         for (noun, unit, histogram) in [
             ("aggregate", "user record", of_aggregates),
-            ("user record", "byte", &totals.user_record_len),
+            ("user record", "byte", &totals.user_record_bytes),
         ] {
             if histogram.count() > 0 {
                 let title = format!("{noun}s of {}", histogram.summary(unit));
@@ -143,8 +127,8 @@ impl<'a> Report<'a> {
             );
             styles.paragraph("    ", &painted(styles.bad, text), out)?;
         }
-        if totals.without_partition_key > 0 {
-            let what = count(totals.without_partition_key, "Kinesis record");
+        if totals.user_records_without_partition_key > 0 {
+            let what = count(totals.user_records_without_partition_key, "Kinesis record");
             let text = format!("not counted here: {what} without a partition key in the input");
             styles.paragraph("    ", &painted(styles.aside, text), out)?;
         }
@@ -153,7 +137,7 @@ impl<'a> Report<'a> {
 
     /// Prints the count of each verdict; those of rare verdicts only if they are not zero.
     fn print_kinds(&self, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
-        let without = match self.aggregated_without_user_records {
+        let without = match self.totals.aggregated_without_user_records {
             0 => String::new(),
             empty => format!(", {} of them without user records", grouped(empty)),
         };
