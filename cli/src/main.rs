@@ -46,7 +46,7 @@ struct Cli {
         value_name = "WHEN",
         default_value_t = ColorChoice::Auto,
         hide_possible_values = true,
-        help = "When to colour: auto (on a terminal, unless NO_COLOR is set), always or never"
+        help = "When to use colours: auto (on a terminal, unless NO_COLOR is set), always or never"
     )]
     color: ColorChoice,
 }
@@ -54,19 +54,24 @@ struct Cli {
 const AFTER_HELP: &str = "\
 Examples:
   $ kinesis-agg inspect record.bin       # what is in it?
-  $ kinesis-agg deaggregate event.json   # its user records, one JSON object a line
+  $ kinesis-agg deaggregate event.json   # its user records, one JSON object per line
   $ kinesis-agg stats dump-*.json        # how many, how large, which keys are hot?
   $ kinesis-agg verify dump-*.json       # is any damaged, and where?
 
-Each command has examples of its own: kinesis-agg deaggregate --help.
+`kinesis-agg COMMAND --help` shows more examples.
 
-Input is recognized: hexadecimal digits, base64, xxd dumps, raw blobs, JSON lines; the output
-of `aws kinesis get-records` and boto3; events of Lambda, Firehose, Kinesis Analytics and
-EventBridge Pipes; on-failure documents; compressed with gzip or zstd.
+The format of each file is detected: hexadecimal digits, base64, xxd and hexdump -C output, raw
+blobs, JSON lines; the output of `aws kinesis get-records` and boto3; events of Lambda, Firehose,
+Kinesis Analytics and EventBridge Pipes; on-failure documents. Files may be compressed with gzip,
+zstd or lz4.
 
-Exit status: 0 if all went well, or the reader of the output went away;
-1 if stats or verify found bad records, or a line or record was rejected;
-2 for wrong usage, a file that cannot be read, or output that cannot be written.";
+Records, the elements of a JSON document and bytes are numbered from 0; lines, columns and
+characters from 1.
+
+Exit status:
+  0  success, also if the reader of the output closed it early
+  1  verify or stats found a bad record, or a line or record cannot be read or was rejected
+  2  wrong usage, a file that cannot be read, or output that cannot be written";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -8,8 +8,8 @@ use kinesis_agg::lambda::JsonField;
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::input::Place;
 use crate::input::data::append_base64;
-use crate::input::place::Place;
 
 /// Standard output, locked and buffered.
 pub(crate) type Out<'a> = BufWriter<StdoutLock<'a>>;
@@ -19,13 +19,8 @@ pub(crate) const BUFFER_LEN: usize = 1 << 16;
 
 /// Adds what failed to an error. [`is_closed_pipe`] still finds the cause.
 pub(crate) fn cannot_write(error: io::Error) -> anyhow::Error {
-    anyhow::Error::new(error).context("cannot write standard output")
+    anyhow::Error::new(error).context("cannot write to standard output")
 }
-
-/// Arguments that cannot be combined or fulfilled.
-#[derive(Debug, Error)]
-#[error("{0}")]
-pub(crate) struct WrongUsage(pub(crate) String);
 
 /// An input that cannot be read, or was rejected.
 #[derive(Debug, Error)]
@@ -77,18 +72,18 @@ impl<W: Write> JsonLines<W> {
         }
     }
 
-    /// Starts an object on a new line.
-    pub(crate) fn object(&mut self) -> JsonObject<'_, W> {
+    /// Writes an object of the fields that `write` appends, at least one.
+    pub(crate) fn object(
+        &mut self,
+        write: impl FnOnce(&mut WrittenFields) -> io::Result<()>,
+    ) -> io::Result<()> {
         // Removes an object that was not ended because of an error.
         self.fields.0.truncate(self.ended);
-        JsonObject(self)
-    }
-
-    /// Writes an object.
-    pub(crate) fn line(&mut self, object: &impl Serialize) -> io::Result<()> {
-        self.fields.0.truncate(self.ended);
-        serde_json::to_writer(&mut self.fields.0, object)?;
-        self.end(b"\n")
+        write(&mut self.fields)?;
+        if let Some(first) = self.fields.0.get_mut(self.ended) {
+            *first = b'{';
+        }
+        self.end(b"}\n")
     }
 
     /// Writes an object that is JSON text already.
@@ -127,27 +122,6 @@ impl<W: Write> JsonLines<W> {
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.write()?;
         self.out.flush()
-    }
-}
-
-/// An unfinished object. Only [`end`](Self::end) writes it.
-#[derive(Debug)]
-#[must_use = "the object has to be ended"]
-pub(crate) struct JsonObject<'a, W>(&'a mut JsonLines<W>);
-
-impl<W: Write> JsonObject<'_, W> {
-    /// Returns the fields so far. An object needs at least one field.
-    pub(crate) const fn fields(&mut self) -> &mut WrittenFields {
-        &mut self.0.fields
-    }
-
-    /// Ends the object and the line.
-    pub(crate) fn end(self) -> io::Result<()> {
-        let start = self.0.ended;
-        if let Some(first) = self.0.fields.0.get_mut(start) {
-            *first = b'{';
-        }
-        self.0.end(b"}\n")
     }
 }
 

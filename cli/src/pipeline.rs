@@ -173,14 +173,6 @@ pub(crate) fn start<T: Send + 'static>(
 }
 
 impl<T> Consumer<T> {
-    /// Waits for the next batch; `None` after the last one. Returns the producer's error.
-    pub(crate) fn next(&mut self) -> anyhow::Result<Option<Batch<T>>> {
-        match self.channel.recv() {
-            Ok(batch) => Ok(Some(batch)),
-            Err(_) => self.end().map(|()| None),
-        }
-    }
-
     /// Returns all batches in the channel, at least one; none after the last one. Calls `idle`
     /// before it waits longer than `patience`. Returns the producer's error.
     pub(crate) fn next_all(

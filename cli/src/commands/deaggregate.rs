@@ -5,30 +5,31 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 
 use alloc::borrow::Cow;
+use anyhow::bail;
 use clap::ValueEnum;
 use kinesis_agg::codec::{Digest, Parsed, parse};
 use kinesis_agg::lambda::{EventRecord, JsonField, JsonFields, RecordShape, UserRecordEvent};
-use kinesis_agg::read::{KeyBytes, Observer, PlainReason, RecordTags, UserRecord};
+use kinesis_agg::read::{KeyBytes, Observer, PlainReason, UserRecord};
 use kinesis_agg::{
     Deaggregator, Delivered, EnclosingRecord, HashKey, HashKeyFilter, HashKeyRange, Outcome,
     digests,
 };
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde_json::Value;
 
 use crate::diagnosis::is_nested;
+use crate::input::Place;
 use crate::input::data::to_base64;
-use crate::input::place::Place;
 use crate::input::progress::Progress;
 use crate::input::{InputArgs, Item, KinesisRecord, Unrecognized};
 use crate::output::{BadInput, JsonLines, Out, WrittenFields, cannot_write, note};
 use crate::pipeline::Consumer;
 use crate::render::text::count;
 
-/// Split Kinesis records into their user records, one JSON object a line.
+/// Split Kinesis records into their user records, one JSON object per line.
 ///
-/// A record that is not aggregated is printed as it is, with the reason; so is a malformed
-/// one, with the error. An aggregate without user records prints a line on standard error.
-/// A line or record that cannot be read ends the run.
+/// A record that is not aggregated is printed unchanged, with the reason. So is a malformed
+/// one, with the error. An aggregate without user records is reported on standard error. The
+/// first line or record that cannot be read ends the run; verify reports all of them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -39,22 +40,27 @@ Examples:
   {\"record\":0,\"aggregated\":true,\"subSequenceNumber\":1,\"partitionKey\":\"b\",\
 \"explicitHashKey\":null,\"data\":\"eQ==\"}
 
-  # The event of a Lambda function, Firehose, Kinesis Analytics or EventBridge Pipes, or an
-  # on-failure document. What is known of a record is printed with its user records.
+  # An event of Lambda, Firehose, Kinesis Analytics or EventBridge Pipes, or an on-failure
+  # document. The other fields of a record are copied to each of its user records.
   $ kinesis-agg deaggregate event.json
 
-  # The records of a stream, as the Python module would yield them.
+  # The records of a stream, in the shape of AWS's Python module.
   $ aws kinesis get-records --shard-iterator ... | kinesis-agg deaggregate --to event
   $ aws kinesis get-records --query 'Records[].Data' ... | kinesis-agg deaggregate
 
-  # What boto3 returned: json.dumps(response, default=str). What Node has: JSON.stringify(record).
+  # From boto3: json.dumps(response, default=str). From Node: JSON.stringify(record).
   $ kinesis-agg deaggregate dump.json
 
-  # An archive from S3: compressed, aggregates back to back.
+  # An object that Firehose wrote to S3: compressed, with aggregates back to back.
   $ kinesis-agg deaggregate archive.gz
 
-  # The payloads alone.
-  $ kinesis-agg deaggregate --to data --print0 dump.json | xargs -0 -n 1 echo")]
+  # Only the data of the user records.
+  $ kinesis-agg deaggregate --to data --print0 dump.json | xargs -0 -n 1 echo
+
+Exit status:
+  0  success, also if records were malformed or not aggregated
+  1  a line or record cannot be read, or --malformed fail found a malformed record
+  2  wrong usage, a file that cannot be read, or output that cannot be written")]
 pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,
@@ -63,61 +69,63 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_name = "SHAPE", default_value_t = To::Ndjson)]
     to: To,
 
-    /// With --to data: end each payload with a zero byte instead of a line end.
+    /// With --to data: end the data of each user record with a zero byte, not a line end.
     #[arg(long, conflicts_with = "length_prefix")]
     print0: bool,
 
-    /// With --to data: write the length before each payload, as 4 bytes, most significant first.
+    /// With --to data: write the length before the data, as 4 bytes, most significant first.
     #[arg(long)]
     length_prefix: bool,
 
-    /// Open user records that are aggregates themselves: records that were aggregated twice.
+    /// Also split user records that are aggregates themselves, because they were aggregated twice.
     ///
     /// Their user records are printed instead, with their numbers in `nestedSubSequenceNumbers`.
     #[arg(long)]
     nested: bool,
 
-    /// What to do with a malformed aggregate.
+    /// What to do with a malformed record.
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = Malformed::Pass)]
     malformed: Malformed,
 
-    /// Hash key range of a shard, both ends inclusive; reports on standard error what it drops.
+    /// Drop what is outside this hash key range, and report it on standard error.
+    ///
+    /// START and END are decimal numbers, both inclusive, such as those of a shard.
     #[arg(long, value_name = "START:END", value_parser = hash_key_range)]
     range: Option<HashKeyRange>,
 
-    /// What to drop for a user record outside of the range [default: whole-aggregate].
+    /// What to drop if a user record is outside the range [default: whole-aggregate].
     #[arg(long, value_enum, value_name = "WHAT", requires = "range")]
     filter: Option<Filter>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Malformed {
-    /// Print the record as it is, with the error, and continue.
+    /// Print it unchanged, with the error, and continue.
     Pass,
-    /// Stop there with exit status 1.
+    /// Stop at it, with exit status 1.
     Fail,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum To {
-    /// One JSON object per line: the user record, then the fields of its Kinesis record.
+    /// One JSON object per line: the user record, then the other fields of its Kinesis record.
     Ndjson,
-    /// An object a line, in the shape of AWS's Python module: a record of a Lambda event.
+    /// One JSON object per line: a record of a Lambda event, as AWS's Python module makes it.
     Event,
-    /// The data alone, a line each.
+    /// Only the data, one user record per line.
     Data,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Filter {
-    /// All of its aggregate, as the KCL does.
+    /// Its whole aggregate, as the KCL does.
     WholeAggregate,
-    /// The user record only.
+    /// Only that user record.
     PerUserRecord,
 }
 
 fn hash_key_range(text: &str) -> Result<HashKeyRange, String> {
-    let (start, end) = text.split_once(':').ok_or("not START:END")?;
+    let (start, end) = text.split_once(':').ok_or("expected START:END")?;
     let hash_key = |text: &str| text.parse::<HashKey>().map_err(|error| error.to_string());
     HashKeyRange::new(hash_key(start)?, hash_key(end)?).map_err(|error| error.to_string())
 }
@@ -125,7 +133,7 @@ fn hash_key_range(text: &str) -> Result<HashKeyRange, String> {
 pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
     args.check()?;
     let progress = Progress::beside_output(&args.input.files);
-    let records = args.input.read(Unrecognized::IsWrongUsage, &progress)?;
+    let records = args.input.read(Unrecognized::WrongUsage, &progress)?;
     let mut lines = JsonLines::new(out);
     let mut printer = Printer {
         args,
@@ -142,8 +150,8 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
     let flushed = lines.flush().map_err(cannot_write);
     if printer.broken_lines > 0 {
         note(format_args!(
-            "{} with line ends in them were printed; --print0 and --length-prefix keep payloads apart",
-            count(printer.broken_lines, "payload")
+            "line ends inside the data of {}; to keep records apart, use --print0 or --length-prefix",
+            count(printer.broken_lines, "record")
         ));
     }
     flushed.and(result)
@@ -152,12 +160,13 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<()> {
 impl Args {
     fn check(&self) -> anyhow::Result<()> {
         let is_framed = self.print0 || self.length_prefix;
-        let wrong = match self.to {
-            To::Ndjson | To::Event if is_framed => "--print0 and --length-prefix need --to data",
-            To::Event if self.nested => "--nested cannot be used with --to event",
-            _ => return Ok(()),
-        };
-        Err(crate::output::WrongUsage(wrong.to_owned()).into())
+        match self.to {
+            To::Ndjson | To::Event if is_framed => {
+                bail!("--print0 and --length-prefix need --to data")
+            }
+            To::Event if self.nested => bail!("--nested cannot be used with --to event"),
+            _ => Ok(()),
+        }
     }
 
     fn filter(&self) -> Option<HashKeyFilter> {
@@ -248,10 +257,17 @@ impl Printer<'_> {
                     match (delivered.user_record(), nested) {
                         (Some(_), Some(blob)) => {
                             each_nested(blob, &mut Vec::new(), &mut |path, user_record| {
-                                print_nested(number, path, user_record, along, lines)
+                                print_user_record(number, path, user_record, along, lines)
                             })
                         }
-                        _ => print(&delivered, along, lines),
+                        (Some(user_record), None) => {
+                            print_user_record(number, &[], user_record, along, lines)
+                        }
+                        (None, _) => lines.object(|fields| {
+                            let fields = fields.append(&along.head);
+                            fields.base64("data", delivered.data()).append(&along.tail);
+                            Ok(())
+                        }),
                     }
                 }
             };
@@ -278,8 +294,8 @@ impl Printer<'_> {
         };
         let range = filter.range();
         let which = match filter {
-            HashKeyFilter::WholeAggregate(_) => "of an aggregate that is not all in",
-            HashKeyFilter::PerUserRecord(_) => "outside of",
+            HashKeyFilter::WholeAggregate(_) => "of an aggregate that is not entirely in",
+            HashKeyFilter::PerUserRecord(_) => "outside",
         };
         let more = if left_out_keys.len() > KEYS_TOLD {
             ", ..."
@@ -288,7 +304,7 @@ impl Printer<'_> {
         };
         let told = left_out_keys.iter().take(KEYS_TOLD).map(String::as_str);
         note(format_args!(
-            "{place}: record {record}: dropped {} {which} {}:{}: {}{more}",
+            "{place}: record {record}: dropped {} {which} {}:{}; partition keys: {}{more}",
             count(left_out_count, "user record"),
             range.starting_hash_key(),
             range.ending_hash_key(),
@@ -381,59 +397,78 @@ impl Along {
             .value("aggregated", &is_aggregated)?;
         let fields = &fields_of(delivered.enclosing());
         let ours: &[&str] = match delivered.outcome() {
-            Outcome::Aggregated { .. } => &USER_RECORD_FIELDS,
+            Outcome::Aggregated { .. } => &[
+                "subSequenceNumber",
+                "nestedSubSequenceNumbers",
+                "partitionKeyBase64",
+                "explicitHashKeyBase64",
+                "tags",
+            ],
             Outcome::Plain(reason) => {
                 head.value("reason", name_of(reason))?;
-                &PLAIN_FIELDS
+                &["reason"]
             }
             Outcome::Malformed(error) => {
                 head.value("reason", "malformed")?
                     .value("error", &error.to_string())?;
-                &MALFORMED_FIELDS
+                &["reason", "error"]
             }
         };
         if !is_aggregated {
             let outer_keys = OUTER_KEYS.iter().filter_map(|key| fields.field(key));
             head.extend(outer_keys);
         }
+        // Fields of the input that have the name of a field that is written here are left out.
         let others = fields.iter().filter(|field| {
-            !field
-                .name()
-                .is_some_and(|name| ours.contains(&name.as_ref()))
+            let name = field.name();
+            let is_ours = |name: &str| ours.contains(&name) || ALWAYS_WRITTEN.contains(&name);
+            !name.is_some_and(|name| is_ours(&name))
         });
         along.tail.extend(others);
         Ok(along)
     }
 }
 
-fn print<W: Write>(
-    delivered: &Delivered<'_, EventRecord>,
-    along: &Along,
-    lines: &mut JsonLines<W>,
-) -> io::Result<()> {
-    let mut object = lines.object();
-    let fields = object.fields().append(&along.head);
-    match delivered.user_record() {
-        Some(user_record) => write_user_record(user_record, fields)?,
-        None => fields.base64("data", delivered.data()),
-    }
-    .append(&along.tail);
-    object.end()
-}
-
-fn print_nested<W: Write>(
+/// Prints a user record. `nested` holds its sub-sequence numbers inside the user record with
+/// the number `sub_sequence_number`; it is empty for that user record itself.
+fn print_user_record<W: Write>(
     sub_sequence_number: u64,
-    path: &[u64],
+    nested: &[u64],
     user_record: &UserRecord<'_>,
     along: &Along,
     lines: &mut JsonLines<W>,
 ) -> io::Result<()> {
-    let mut object = lines.object();
-    let fields = object.fields().append(&along.head);
-    fields.value("subSequenceNumber", &sub_sequence_number)?;
-    fields.value("nestedSubSequenceNumbers", path)?;
-    write_keys_and_data(user_record, fields)?.append(&along.tail);
-    object.end()
+    lines.object(|fields| {
+        fields
+            .append(&along.head)
+            .value("subSequenceNumber", &sub_sequence_number)?;
+        if !nested.is_empty() {
+            fields.value("nestedSubSequenceNumbers", nested)?;
+        }
+        write_key(
+            ["partitionKey", "partitionKeyBase64"],
+            user_record.partition_key(),
+            fields,
+        )?;
+        let names = ["explicitHashKey", "explicitHashKeyBase64"];
+        match user_record.explicit_hash_key() {
+            Some(key) => write_key(names, key, fields)?,
+            None => fields.value("explicitHashKey", &())?,
+        };
+        fields.base64("data", user_record.data());
+        let tags = user_record.tags();
+        if !tags.is_empty() {
+            let tags = tags.iter().map(|tag| {
+                Value::from_iter([
+                    tag_text(["key", "keyBase64"], Some(tag.key)),
+                    tag_text(["value", "valueBase64"], tag.value),
+                ])
+            });
+            fields.value("tags", &tags.collect::<Value>())?;
+        }
+        fields.append(&along.tail);
+        Ok(())
+    })
 }
 
 impl Args {
@@ -490,71 +525,14 @@ fn lower_first(name: &str) -> Cow<'_, str> {
 /// The fields with the keys of the Kinesis record.
 const OUTER_KEYS: [&str; 2] = ["partitionKey", "explicitHashKey"];
 
-// Field names that this command writes itself or leaves out on purpose: the input's fields of
-// these names are not copied.
-
-const USER_RECORD_FIELDS: [&str; 10] = [
+/// The fields that this command writes for every record.
+const ALWAYS_WRITTEN: [&str; 5] = [
     "record",
     "aggregated",
-    "subSequenceNumber",
-    "nestedSubSequenceNumbers",
-    "partitionKey",
-    "partitionKeyBase64",
-    "explicitHashKey",
-    "explicitHashKeyBase64",
-    "data",
-    "tags",
-];
-
-/// The outer keys are written before the data.
-const PLAIN_FIELDS: [&str; 6] = [
-    "record",
-    "aggregated",
-    "reason",
     "partitionKey",
     "explicitHashKey",
     "data",
 ];
-
-const MALFORMED_FIELDS: [&str; 7] = [
-    "record",
-    "aggregated",
-    "reason",
-    "error",
-    "partitionKey",
-    "explicitHashKey",
-    "data",
-];
-
-fn write_user_record<'f>(
-    user_record: &UserRecord<'_>,
-    fields: &'f mut WrittenFields,
-) -> io::Result<&'f mut WrittenFields> {
-    fields.value("subSequenceNumber", &user_record.sub_sequence_number())?;
-    write_keys_and_data(user_record, fields)
-}
-
-fn write_keys_and_data<'f>(
-    user_record: &UserRecord<'_>,
-    fields: &'f mut WrittenFields,
-) -> io::Result<&'f mut WrittenFields> {
-    write_key(
-        ["partitionKey", "partitionKeyBase64"],
-        user_record.partition_key(),
-        fields,
-    )?;
-    let names = ["explicitHashKey", "explicitHashKeyBase64"];
-    match user_record.explicit_hash_key() {
-        Some(key) => write_key(names, key, fields)?,
-        None => fields.value("explicitHashKey", &())?,
-    };
-    fields.base64("data", user_record.data());
-    let tags = user_record.tags();
-    if !tags.is_empty() {
-        fields.value("tags", &Tags(tags))?;
-    }
-    Ok(fields)
-}
 
 #[inline]
 fn write_key<'f>(
@@ -580,37 +558,13 @@ const fn name_of(reason: PlainReason) -> &'static str {
     }
 }
 
-struct Tags<'a>(RecordTags<'a>);
-
-impl Serialize for Tags<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|tag| Tag {
-            key: tag.key,
-            value: tag.value,
-        }))
-    }
-}
-
-struct Tag<'a> {
-    key: KeyBytes<'a>,
-    value: Option<KeyBytes<'a>>,
-}
-
-impl Serialize for Tag<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        for (name, name_base64, text) in [
-            ("key", "keyBase64", Some(self.key)),
-            ("value", "valueBase64", self.value),
-        ] {
-            match text.map(|text| (text.to_str(), text)) {
-                None => map.serialize_entry(name, &())?,
-                Some((Ok(text), _)) => map.serialize_entry(name, text)?,
-                Some((Err(_), bytes)) => {
-                    map.serialize_entry(name_base64, &to_base64(bytes.as_bytes()))?;
-                }
-            }
-        }
-        map.end()
+/// Returns a text of a tag with its name: as a string, or in base64 if it is not UTF-8.
+fn tag_text([name, name_base64]: [&str; 2], text: Option<KeyBytes<'_>>) -> (String, Value) {
+    let Some(text) = text else {
+        return (name.to_owned(), Value::Null);
+    };
+    match text.to_str() {
+        Ok(text) => (name.to_owned(), text.into()),
+        Err(_) => (name_base64.to_owned(), to_base64(text.as_bytes()).into()),
     }
 }

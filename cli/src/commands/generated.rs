@@ -18,7 +18,7 @@ Examples:
   $ kinesis-agg completions zsh > ~/.zfunc/_kinesis-agg
   $ kinesis-agg completions fish > ~/.config/fish/completions/kinesis-agg.fish")]
 pub(crate) struct CompletionsArgs {
-    /// Which shell.
+    /// The shell.
     #[arg(value_enum)]
     shell: Shell,
 }
@@ -34,14 +34,14 @@ pub(crate) fn completions(
     out.write_all(&script).map_err(cannot_write)
 }
 
-/// Print the manual page, or write one for each subcommand.
+/// Print the manual page, or write a page for each command into a directory.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   $ kinesis-agg man | man -l -
   $ kinesis-agg man --dir ~/.local/share/man/man1 && man kinesis-agg-inspect")]
 pub(crate) struct ManArgs {
-    /// Write all pages into this directory, which exists, and print none.
+    /// Write all pages into this directory instead; it must exist.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }

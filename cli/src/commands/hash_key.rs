@@ -7,16 +7,17 @@ use kinesis_agg::HashKey;
 
 use crate::output::{Out, cannot_write};
 
-/// Print the decimal hash key of each partition key, a line each.
+/// Print the hash key of each partition key, one decimal number per line.
 ///
-/// It is what decides on the shard: the MD5 of the key's bytes as one number.
+/// The hash key decides which shard a record goes to. It is the MD5 digest of the partition
+/// key, read as one big-endian number.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
   $ kinesis-agg hash-key a
   16955237001963240173058271559858726497")]
 pub(crate) struct Args {
-    /// Partition keys (behind `--` if one starts with a dash).
+    /// Partition keys; write `--` before one that starts with a dash.
     #[arg(value_name = "KEY", required = true)]
     keys: Vec<OsString>,
 }

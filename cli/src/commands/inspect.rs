@@ -26,8 +26,9 @@ use crate::render::text::{count, grouped, percent, shown, tenths, wide};
 
 /// Show what is in Kinesis records: frame, keys, sizes, user records.
 ///
-/// For people; programs read the output of deaggregate. If a record is not aggregated, it
-/// says why. The contents of a damaged one are shown all the same if they can be parsed.
+/// The output is for people; programs should read that of deaggregate. For a record that is
+/// not aggregated, it explains why. The contents of a damaged record are shown if they can
+/// still be parsed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -36,7 +37,7 @@ Examples:
   # One blob from a log, in hex or base64.
   $ echo 84mawgoBYQoBYhoFCAAaAXgaBQgBGgF5sAMZCa51iRypSs7C7M4xJQ== | kinesis-agg inspect
 
-  # All user records of a dump, and what each shard has of each aggregate.
+  # All user records of a dump, and how many user records of each aggregate are in each shard.
   $ aws kinesis get-records --shard-iterator ... > dump.json
   $ aws kinesis list-shards --stream-name ... > shards.json
   $ kinesis-agg inspect --all --shards shards.json dump.json
@@ -44,22 +45,42 @@ Examples:
   # The record that verify reported.
   $ kinesis-agg inspect --record 4 dump.json
 
-  # In colour behind a pipe.
-  $ kinesis-agg inspect --color always records.ndjson | less -R")]
+  # With colours in a pager.
+  $ kinesis-agg inspect --color always records.ndjson | less -R
+
+Lines and columns:
+  outer key   partition key of the Kinesis record itself
+  hash key    explicit hash key of the Kinesis record itself
+  sequence    sequence number
+  frame       offset of each part; stored: the digest in the record, computed: that of the message
+  overhead    all bytes but the user data: keys, frame, and the fields around them
+  #           number of a key, or of a user record (its sub-sequence number), from 0
+  at          offset of the key, or of the user record's data, in the Kinesis record's data
+  uses        number of user records with this key
+  size        bytes of the user record's data
+
+`kinesis-agg verify --help` explains the verdicts, such as damaged. Records, elements of a JSON
+document and bytes are numbered from 0, lines from 1.
+
+Exit status:
+  0  success, also if records are bad; verify checks that
+  1  a line or record cannot be read
+  2  wrong usage, a file that cannot be read, or output that cannot be written")]
 pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,
 
-    /// Show this Kinesis record only, by the number that verify and deaggregate print, from 0.
+    /// Show only Kinesis record N, as numbered by verify and deaggregate.
     #[arg(long, value_name = "N")]
     record: Option<u64>,
 
-    /// List all keys and user records, however many there are.
+    /// List all keys and user records instead of the first 20.
     #[arg(long)]
     all: bool,
 
-    /// Show what each shard has of an aggregate: a file with the JSON that
-    /// `aws kinesis list-shards` prints.
+    /// Show how many user records of each aggregate are in each shard.
+    ///
+    /// FILE holds the JSON that `aws kinesis list-shards` prints.
     #[arg(long, value_name = "FILE")]
     shards: Option<PathBuf>,
 }
@@ -70,7 +91,7 @@ const LISTED: usize = 20;
 pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Result<ExitCode> {
     let map = args.shards.as_deref().map(shards::read).transpose()?;
     let progress = Progress::beside_output(&args.input.files);
-    let mut items = args.input.read(Unrecognized::IsRaw, &progress)?;
+    let mut items = args.input.read(Unrecognized::Raw, &progress)?;
     let mut inspector = Inspector {
         styles,
         limit: if args.all { usize::MAX } else { LISTED },
@@ -105,7 +126,7 @@ pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Re
         && asked >= record_index
     {
         let records = count(record_index, "Kinesis record");
-        bail!("there is no record {asked}: the input has {records}, from 0");
+        bail!("there is no record {asked}: the input has {records}, numbered from 0");
     }
     Ok(match inspector.is_bad {
         false => ExitCode::SUCCESS,
@@ -135,20 +156,10 @@ impl<W: Write> Inspector<'_, W> {
             Ok(record) => self.inspect(record, index),
             Err(bad) => {
                 self.is_bad = true;
-                let what = painted(self.styles.bad, "unreadable");
-                self.title(
-                    index,
-                    &bad.place.to_string(),
-                    &format!("{what}, {}", bad.why),
-                )
+                self.styles
+                    .unreadable(index, &bad.place, &bad.why, &mut self.out)
             }
         }
-    }
-
-    fn title(&mut self, index: u64, place: &str, what: &str) -> io::Result<()> {
-        let which = painted(self.styles.heading, format_args!("record {index}"));
-        self.styles
-            .long_line(&format!("{which} ({place}): {what}"), &mut self.out)
     }
 
     fn inspect(&mut self, record: &KinesisRecord, index: u64) -> io::Result<()> {
@@ -156,10 +167,10 @@ impl<W: Write> Inspector<'_, W> {
         let data = record.event.data();
         let diagnosis = Diagnosis::of(data, &mut self.budget);
         let what = painted(diagnosis.verdict.style(styles), diagnosis.headline());
-        self.title(index, &record.place.to_string(), &what)?;
+        styles.title(index, &record.place, &what, &mut self.out)?;
         let fields = fields_of(&record.event);
         for (key, label) in [
-            ("partitionKey", "put under"),
+            ("partitionKey", "outer key"),
             ("explicitHashKey", "hash key"),
             ("sequenceNumber", "sequence"),
         ] {
@@ -171,7 +182,7 @@ impl<W: Write> Inspector<'_, W> {
             let start = data.get(..MAGIC_LEN).unwrap_or(data);
             let magic = hex::encode(MAGIC);
             let found = match start {
-                [] => "there is no data".to_owned(),
+                [] => "none: the record is empty".to_owned(),
                 start => format!("starts with {}, not {magic}", hex::encode(start)),
             };
             self.line("frame", &found)?;
@@ -259,11 +270,11 @@ impl<W: Write> Inspector<'_, W> {
         let overhead = keys_len.saturating_add(around);
         let each = match sizes.count() {
             0 => String::new(),
-            records => format!(", {} a user record", tenths(overhead.into(), records)),
+            records => format!(", {} per user record", tenths(overhead.into(), records)),
         };
         let share = percent(overhead, len);
         let text = format!(
-            "{}, keys included ({share} %){each}",
+            "{} with the keys ({share} %){each}",
             count(overhead, "byte")
         );
         self.line("overhead", &text)?;

@@ -11,7 +11,7 @@ use kinesis_agg::{HashKey, OwnedAggregate, RecordAggregator, ShardedAggregator};
 
 use crate::commands::aggregate::To;
 use crate::input::data::append_base64;
-use crate::output::{JsonLines, WrittenFields};
+use crate::output::JsonLines;
 
 /// A complete aggregate.
 pub(crate) enum Made {
@@ -87,8 +87,17 @@ const MAX_WAITING: usize = 8;
 /// Limits the bytes of the waiting aggregates; the last one may exceed it.
 const MAX_WAITING_LEN: u32 = 8 << 20;
 
+/// Makes glibc keep the memory of printed aggregates for the next ones: it returns free memory to
+/// the system if there is more than twice the largest buffer that was freed. Without this, each
+/// aggregate is written to new pages, which takes a sixth of the processor time.
+fn keep_free_memory() {
+    const LARGEST: usize = 16 << 20;
+    drop(core::hint::black_box(Vec::<u8>::with_capacity(LARGEST)));
+}
+
 impl Printer {
     pub(crate) fn new(to: To) -> Self {
+        keep_free_memory();
         Self {
             to,
             waiting: Vec::new(),
@@ -195,16 +204,16 @@ fn print<W: Write>(
 ) -> io::Result<()> {
     let explicit_hash_key = aggregate.explicit_hash_key().map(HashKey::to_decimal);
     let explicit_hash_key = explicit_hash_key.as_ref().map(|text| text.as_str());
-    let mut object = lines.object();
-    let fields: &mut WrittenFields = object.fields();
-    if let Some(shard_id) = shard_id {
-        fields.text("shardId", shard_id)?;
-    }
-    fields
-        .text("partitionKey", aggregate.partition_key())?
-        .value("explicitHashKey", &explicit_hash_key)?
-        .value("userRecords", &aggregate.record_count())?
-        .value("size", &aggregate.data().len())?
-        .base64("data", aggregate.data());
-    object.end()
+    lines.object(|fields| {
+        if let Some(shard_id) = shard_id {
+            fields.text("shardId", shard_id)?;
+        }
+        fields
+            .text("partitionKey", aggregate.partition_key())?
+            .value("explicitHashKey", &explicit_hash_key)?
+            .value("userRecords", &aggregate.record_count())?
+            .value("size", &aggregate.data().len())?
+            .base64("data", aggregate.data());
+        Ok(())
+    })
 }

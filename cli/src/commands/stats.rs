@@ -1,5 +1,6 @@
 //! Summarizes many Kinesis records.
 
+use core::time::Duration;
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use anyhow::Context as _;
 use crate::commands::totals::Totals;
 use crate::input::progress::Progress;
 use crate::input::{InputArgs, Unrecognized, shards};
-use crate::output::{JsonLines, Out, cannot_write, note};
+use crate::output::{Out, cannot_write, note};
 use crate::render::hash_key_ranges::RangeShares;
 use crate::render::report::Report;
 use crate::render::style::Styles;
@@ -18,11 +19,11 @@ use crate::render::svg;
 
 /// Count what is in many Kinesis records: user records, bytes, hot keys.
 ///
-/// Accepts the input of deaggregate. All numbers are exact. Memory holds each distinct
-/// partition key, and the largest line, JSON document or raw file. A Kinesis record that is
-/// not aggregated counts as one user record, under its own partition key if the input has
-/// that. Malformed and unreadable records are counted as such, and reported with exit
-/// status 1.
+/// Reads the same input as deaggregate. All numbers are exact. A Kinesis record that is not
+/// aggregated counts as one user record, under its own partition key if the input has it.
+/// Malformed and unreadable records are counted, but their contents are not. Memory use grows
+/// with the number of distinct partition keys and with the largest line, JSON document or raw
+/// file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,12 +34,20 @@ Examples:
   $ kinesis-agg stats --shards shards.json --svg shards.svg dump.json
 
   # The hottest partition key, for a script.
-  $ kinesis-agg stats --json --top 1 dump.json | jq '.partitionKeys.hot[0]'")]
+  $ kinesis-agg stats --json --top 1 dump.json | jq '.partitionKeys.hot[0]'
+
+The mean is that of all ranges. A range with more than 1.5 times the mean has another colour.
+`kinesis-agg verify --help` explains the verdicts, such as damaged.
+
+Exit status:
+  0  success, no record is bad
+  1  at least one record is bad or unreadable
+  2  wrong usage, a file that cannot be read, or output that cannot be written")]
 pub(crate) struct Args {
     #[command(flatten)]
     input: InputArgs,
 
-    /// Number of partition keys to list, those with the most user records.
+    /// How many partition keys to list: those with the most user records.
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
 
@@ -47,21 +56,22 @@ pub(crate) struct Args {
         value_name = "N",
         default_value_t = 16,
         value_parser = clap::value_parser!(u16).range(1..=MAX_RANGES),
-        help = format!("Number of hash key ranges of equal length to count in, 1 to {MAX_RANGES}"),
+        help = format!("Count in this many hash key ranges of equal length: 1 to {MAX_RANGES}"),
         conflicts_with = "shards"
     )]
     ranges: u16,
 
-    /// Count in the ranges of shards instead: a file with the JSON that
-    /// `aws kinesis list-shards` prints.
+    /// Count in the hash key ranges of the stream's open shards.
+    ///
+    /// FILE holds the JSON that `aws kinesis list-shards` prints.
     #[arg(long, value_name = "FILE")]
     shards: Option<PathBuf>,
 
-    /// Print one JSON object.
+    /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
 
-    /// Also draw the hash key ranges into this file.
+    /// Also draw the hash key ranges as a picture (SVG) into this file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 }
@@ -75,28 +85,33 @@ pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Re
         None => RangeShares::equal(args.ranges),
     };
     let progress = Progress::before_output(&args.input.files);
-    let mut items = args.input.read(Unrecognized::IsWrongUsage, &progress)?;
+    let mut items = args.input.read(Unrecognized::Unreadable, &progress)?;
     let mut totals = Totals::new(ranges);
     let read = loop {
-        match items.next() {
-            Ok(Some(batch)) => batch.items().iter().for_each(|item| match item {
-                Ok(record) => totals.add(&record.event),
-                Err(bad) => {
-                    totals.add_unreadable();
-                    progress.aside(|| note(format_args!("{bad}")));
-                }
-            }),
-            Ok(None) => break Ok(()),
+        match items.next_all(Duration::ZERO, || Ok(())) {
+            Ok(batches) if batches.is_empty() => break Ok(()),
+            Ok(batches) => {
+                let items = batches.iter().flat_map(|batch| batch.items());
+                items.for_each(|item| match item {
+                    Ok(record) => totals.add(&record.event),
+                    Err(bad) => {
+                        totals.add_unreadable();
+                        progress.aside(|| note(format_args!("{bad}")));
+                    }
+                });
+            }
             Err(error) => break Err(error),
         }
     };
     progress.clear();
     // Records that were read before an error are reported.
-    if read.is_ok() || totals.records > 0 {
+    if read.is_ok() || totals.kinesis_records > 0 {
         let report = Report::new(&totals, args.top);
         if args.json {
-            let mut lines = JsonLines::new(&mut *out);
-            lines.line(&report).and_then(|()| lines.flush())
+            let written = serde_json::to_writer(&mut *out, &report);
+            written
+                .map_err(io::Error::from)
+                .and_then(|()| writeln!(out))
         } else {
             report.print(styles, out)
         }

@@ -10,59 +10,53 @@ use serde::Serialize;
 
 use crate::commands::deaggregate::fields_of;
 use crate::diagnosis::search::Budget;
-use crate::diagnosis::{Diagnosis, Verdict, is_nested};
+use crate::diagnosis::{Diagnosis, Verdict, VerdictCounts, is_nested};
 use crate::render::chart::Histogram;
 use crate::render::hash_key_ranges::RangeShares;
 use crate::render::partition_keys::PartitionKeys;
 use crate::render::text::wide;
 
 /// Everything that is counted.
-#[derive(Debug)]
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Totals {
-    pub(crate) records: u64,
-    pub(crate) aggregated: u64,
-    pub(crate) without_user_records: u64,
+    pub(crate) kinesis_records: u64,
+    pub(crate) aggregated_without_user_records: u64,
     /// Aggregates with user records of several ranges, or of none.
+    #[serde(skip)]
     pub(crate) spread: u64,
-    pub(crate) plain: Plain,
-    pub(crate) verdicts: Verdicts,
+    plain: Plain,
+    #[serde(skip)]
+    pub(crate) verdicts: VerdictCounts,
+    /// User records in aggregates that are aggregates themselves.
+    #[serde(skip)]
+    pub(crate) aggregated_twice: u64,
     /// Kinesis records that `verify` calls bad, including unreadable ones.
     pub(crate) bad: u64,
     /// Bytes of data in all Kinesis records.
-    pub(crate) data_len: u64,
+    pub(crate) bytes: u64,
     pub(crate) user_records_in_aggregate: Histogram,
-    pub(crate) user_record_len: Histogram,
-    pub(crate) key_len: KeyLen,
+    pub(crate) user_record_bytes: Histogram,
+    pub(crate) key_bytes: KeyLen,
+    #[serde(skip)]
     pub(crate) partition_keys: PartitionKeys,
+    #[serde(skip)]
     pub(crate) ranges: RangeShares,
     /// User records whose partition key is not in the input.
-    pub(crate) without_partition_key: u64,
+    pub(crate) user_records_without_partition_key: u64,
+    #[serde(skip)]
     slots: Vec<ReadSlot>,
+    #[serde(skip)]
     budget: Budget,
 }
 
 /// Plain records, by reason.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Plain {
-    pub(crate) no_magic: u64,
-    pub(crate) too_short: u64,
-    pub(crate) digest_mismatch: u64,
-}
-
-/// Kinesis records by verdict.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Verdicts {
-    pub(crate) aggregated: u64,
-    /// Of those that are aggregated: user records that are aggregates themselves.
-    pub(crate) aggregated_twice: u64,
-    pub(crate) plain: u64,
-    pub(crate) encoded: u64,
-    pub(crate) misframed: u64,
-    pub(crate) damaged: u64,
-    pub(crate) malformed: u64,
-    pub(crate) unreadable: u64,
+struct Plain {
+    no_magic: u64,
+    too_short: u64,
+    digest_mismatch: u64,
 }
 
 /// Bytes of the keys in aggregates.
@@ -78,48 +72,26 @@ pub(crate) struct KeyLen {
 impl Totals {
     pub(crate) fn new(ranges: RangeShares) -> Self {
         Self {
-            records: 0,
-            aggregated: 0,
-            without_user_records: 0,
-            spread: 0,
-            plain: Plain::default(),
-            verdicts: Verdicts::default(),
-            bad: 0,
-            data_len: 0,
-            user_records_in_aggregate: Histogram::default(),
-            user_record_len: Histogram::default(),
-            key_len: KeyLen::default(),
-            partition_keys: PartitionKeys::default(),
             ranges,
-            without_partition_key: 0,
-            slots: Vec::new(),
-            budget: Budget::default(),
+            ..Self::default()
         }
     }
 
     /// Counts an input that is not a Kinesis record.
-    pub(crate) const fn add_unreadable(&mut self) {
-        self.records = self.records.saturating_add(1);
+    pub(crate) fn add_unreadable(&mut self) {
+        self.kinesis_records = self.kinesis_records.saturating_add(1);
         self.bad = self.bad.saturating_add(1);
-        self.verdicts.unreadable = self.verdicts.unreadable.saturating_add(1);
+        self.verdicts.add(Verdict::Unreadable);
     }
 
     /// Counts a Kinesis record.
     pub(crate) fn add(&mut self, record: &EventRecord) {
         let data = record.data();
-        self.records = self.records.saturating_add(1);
-        self.data_len = self.data_len.saturating_add(wide(data.len()));
+        self.kinesis_records = self.kinesis_records.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(wide(data.len()));
         let diagnosis = Diagnosis::of(data, &mut self.budget);
         self.bad = self.bad.saturating_add(u64::from(diagnosis.is_bad));
-        let verdict = match diagnosis.verdict {
-            Verdict::Aggregated => &mut self.verdicts.aggregated,
-            Verdict::Plain => &mut self.verdicts.plain,
-            Verdict::Encoded => &mut self.verdicts.encoded,
-            Verdict::Misframed => &mut self.verdicts.misframed,
-            Verdict::Damaged => &mut self.verdicts.damaged,
-            Verdict::Malformed => &mut self.verdicts.malformed,
-        };
-        *verdict = verdict.saturating_add(1);
+        self.verdicts.add(diagnosis.verdict);
         let plain = match diagnosis.parsed {
             Ok(Parsed::Aggregated(aggregated)) => return self.add_aggregate(&aggregated),
             Ok(Parsed::Plain(PlainReason::NoMagic)) => &mut self.plain.no_magic,
@@ -138,9 +110,9 @@ impl Totals {
 
     fn add_aggregate(&mut self, aggregated: &AggregatedRecord<'_>) {
         let records = wide(aggregated.record_count());
-        self.aggregated = self.aggregated.saturating_add(1);
         if records == 0 {
-            self.without_user_records = self.without_user_records.saturating_add(1);
+            self.aggregated_without_user_records =
+                self.aggregated_without_user_records.saturating_add(1);
         }
         self.user_records_in_aggregate.add(records);
         let keys = aggregated
@@ -148,7 +120,7 @@ impl Totals {
             .chain(aggregated.explicit_hash_keys());
         for key in keys {
             let len = wide(key.as_bytes().len());
-            self.key_len.in_tables = self.key_len.in_tables.saturating_add(len);
+            self.key_bytes.in_tables = self.key_bytes.in_tables.saturating_add(len);
         }
         let mut slots = core::mem::take(&mut self.slots);
         slots.resize(aggregated.key_count(), ReadSlot::default());
@@ -161,7 +133,7 @@ impl Totals {
             let explicit_hash_key = user_record.explicit_hash_key();
             for key in explicit_hash_key.iter().chain([&partition_key]) {
                 let len = wide(key.as_bytes().len());
-                let sum = &mut self.key_len.without_tables;
+                let sum = &mut self.key_bytes.without_tables;
                 *sum = sum.saturating_add(len);
             }
             let data_len = user_record.data().len();
@@ -170,8 +142,7 @@ impl Totals {
             is_spread |= range.is_none() || *first_range.get_or_insert(range) != range;
         }
         self.spread = self.spread.saturating_add(u64::from(is_spread));
-        let all_twice = &mut self.verdicts.aggregated_twice;
-        *all_twice = all_twice.saturating_add(twice);
+        self.aggregated_twice = self.aggregated_twice.saturating_add(twice);
         self.slots = user_records.into_slots();
     }
 
@@ -182,7 +153,7 @@ impl Totals {
         explicit_hash_key: Option<KeyBytes<'_>>,
         data_len: usize,
     ) -> Option<usize> {
-        self.user_record_len.add(wide(data_len));
+        self.user_record_bytes.add(wide(data_len));
         let ranges = &self.ranges;
         let range_of =
             |key: KeyBytes<'_>| ranges.place_of(HashKey::of_partition_key(key.as_bytes()));
@@ -195,7 +166,7 @@ impl Totals {
             }
             (None, Some(range)) => Some(range),
             (None, None) => {
-                let unknown = &mut self.without_partition_key;
+                let unknown = &mut self.user_records_without_partition_key;
                 *unknown = unknown.saturating_add(1);
                 return None;
             }

@@ -8,7 +8,7 @@ use kinesis_agg::EnclosingRecord as _;
 use kinesis_agg::codec::{Parsed, ReadSlot};
 
 use crate::diagnosis::search::Budget;
-use crate::diagnosis::{Diagnosis, Verdict, warnings};
+use crate::diagnosis::{Diagnosis, Verdict, VerdictCounts, warnings};
 use crate::input::progress::Progress;
 use crate::input::{InputArgs, Item, KinesisRecord, Unrecognized};
 use crate::output::{BadInput, Out, cannot_write};
@@ -16,17 +16,21 @@ use crate::pipeline::Consumer;
 use crate::render::style::{Styles, painted};
 use crate::render::text::{count, grouped, wide};
 
-/// Check Kinesis records, and explain each bad one at its first broken byte.
+/// Check Kinesis records, and explain what is wrong with each bad one
 ///
-/// Verdicts, the same in every command:
+/// Each record gets one of these verdicts; inspect and stats use the same words:
 ///
-/// aggregated: a valid aggregate; a warning follows if consumers may lose user records of it.
-/// plain: other data, which is not bad.
-/// encoded: an aggregate that is compressed, or written as text; not bad, but reported.
-/// misframed: intact aggregates with other bytes around them, or several back to back; bad.
-/// damaged: an aggregate of which bytes changed or are missing; bad.
-/// malformed: an aggregate with a good digest whose message is not valid; bad.
-/// unreadable: no Kinesis record, such as a line that is not base64; bad.
+///   aggregated  a valid aggregate; a warning names user records that consumers may lose
+///   plain       not an aggregate; bad only if a producer lost its user records
+///   encoded     an aggregate that is compressed, or written as text such as base64; reported,
+///               but bad only if the aggregate inside is
+///   misframed   an intact aggregate with other data around it, or several aggregates back to
+///               back; bad, because consumers do not recognize them
+///   damaged     an aggregate of which bytes changed or are missing; bad
+///   malformed   an aggregate with a good digest, but with a message that is not valid; bad
+///   unreadable  not a Kinesis record, such as a line that is not base64; bad
+///
+/// Records, elements of a JSON document and bytes are numbered from 0, lines from 1.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -35,13 +39,16 @@ Examples:
   $ kinesis-agg verify records.ndjson
   $ kinesis-agg verify *.bin && echo all good
 
-  # All that is in the record that is bad.
+  # Show what is in a bad record.
   $ kinesis-agg verify dump.json
   record 4 (dump.json, line 1, element 4): damaged, digest mismatch
   ...
   $ kinesis-agg inspect --record 4 dump.json
 
-Exit status: 0 if none is bad, 1 if one is, 2 for wrong usage or a file that cannot be read."
+Exit status:
+  0  no record is bad
+  1  at least one record is bad or unreadable
+  2  wrong usage, a file that cannot be read, or output that cannot be written"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -50,12 +57,12 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, styles: &Styles, out: &mut Out<'_>) -> anyhow::Result<ExitCode> {
     let progress = Progress::before_output(&args.input.files);
-    let items = args.input.read(Unrecognized::IsWrongUsage, &progress)?;
+    let items = args.input.read(Unrecognized::Unreadable, &progress)?;
     let mut verifier = Verifier {
         records: 0,
         user_records: 0,
         bad: 0,
-        words: Vec::new(),
+        verdicts: VerdictCounts::default(),
         budget: Budget::default(),
         slots: Vec::new(),
         styles,
@@ -77,8 +84,7 @@ struct Verifier<'a, 'o> {
     records: u64,
     user_records: u64,
     bad: u64,
-    /// How many records there are of each verdict, in order of first occurrence.
-    words: Vec<(&'static str, u64)>,
+    verdicts: VerdictCounts,
     budget: Budget,
     slots: Vec<ReadSlot>,
     styles: &'a Styles,
@@ -104,13 +110,6 @@ impl Verifier<'_, '_> {
         }
     }
 
-    fn count(&mut self, word: &'static str) {
-        match self.words.iter_mut().find(|(counted, _)| *counted == word) {
-            Some((_, number)) => *number = number.saturating_add(1),
-            None => self.words.push((word, 1)),
-        }
-    }
-
     fn verify(
         &mut self,
         index: u64,
@@ -119,7 +118,7 @@ impl Verifier<'_, '_> {
     ) -> io::Result<()> {
         let data = record.event.data();
         let diagnosis = Diagnosis::of(data, &mut self.budget);
-        self.count(diagnosis.verdict.word());
+        self.verdicts.add(diagnosis.verdict);
         self.bad = self.bad.saturating_add(u64::from(diagnosis.is_bad));
         if let Ok(Parsed::Aggregated(aggregated)) = &diagnosis.parsed {
             let user_records = wide(aggregated.record_count());
@@ -127,7 +126,8 @@ impl Verifier<'_, '_> {
             let warnings = warnings(aggregated, &mut self.slots);
             return progress.aside(|| {
                 warnings.iter().try_for_each(|warning| {
-                    self.title(index, record, &painted(self.styles.doubtful, warning))
+                    let warning = painted(self.styles.doubtful, warning);
+                    self.styles.title(index, &record.place, &warning, self.out)
                 })
             });
         }
@@ -139,16 +139,11 @@ impl Verifier<'_, '_> {
             false => diagnosis.verdict.style(self.styles),
         };
         progress.aside(|| {
-            self.title(index, record, &painted(style, diagnosis.headline()))?;
+            let what = painted(style, diagnosis.headline());
+            self.styles.title(index, &record.place, &what, self.out)?;
             diagnosis.print(data, self.styles, self.out)?;
             self.out.flush()
         })
-    }
-
-    fn title(&mut self, index: u64, record: &KinesisRecord, what: &str) -> io::Result<()> {
-        let which = painted(self.styles.heading, format_args!("record {index}"));
-        let title = format!("{which} ({}): {what}", record.place);
-        self.styles.long_line(&title, self.out)
     }
 
     fn report_unreadable(
@@ -157,34 +152,27 @@ impl Verifier<'_, '_> {
         bad: &BadInput,
         progress: &Progress,
     ) -> io::Result<()> {
-        self.count("unreadable");
+        self.verdicts.add(Verdict::Unreadable);
         self.bad = self.bad.saturating_add(1);
-        let which = painted(self.styles.heading, format_args!("record {index}"));
-        let what = painted(self.styles.bad, format_args!("unreadable, {}", bad.why));
         progress.aside(|| {
             self.styles
-                .long_line(&format!("{which} ({}): {what}", bad.place), self.out)?;
+                .unreadable(index, &bad.place, &bad.why, self.out)?;
             self.out.flush()
         })
     }
 
     fn print_summary(&mut self) -> io::Result<()> {
         let styles = self.styles;
-        let mut parts: Vec<_> = ["aggregated", "plain"].map(|word| (word, 0)).into();
-        parts.extend(
-            self.words
-                .iter()
-                .filter(|(word, _)| !matches!(*word, "aggregated" | "plain")),
-        );
-        for (word, number) in &mut parts {
-            let counted = self.words.iter().find(|(counted, _)| counted == word);
-            *number = counted.map_or(0, |(_, number)| *number);
-        }
         let user_records = count(self.user_records, "user record");
-        let parts = parts.into_iter().map(|(word, number)| match word {
-            "aggregated" => format!("{} aggregated with {user_records}", grouped(number)),
-            word => format!("{} {word}", grouped(number)),
-        });
+        let parts = self
+            .verdicts
+            .shown()
+            .map(|(verdict, number)| match verdict {
+                Verdict::Aggregated => {
+                    format!("{} aggregated with {user_records}", grouped(number))
+                }
+                other => format!("{} {}", grouped(number), other.word()),
+            });
         let parts: Vec<_> = parts.collect();
         let bad = match self.bad {
             0 => painted(styles.good, "none bad"),

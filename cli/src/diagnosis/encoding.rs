@@ -1,5 +1,6 @@
 //! Aggregates that are compressed, or written as text of some kind.
 
+use alloc::borrow::Cow;
 use std::io::Read;
 
 use kinesis_agg::codec::MAGIC;
@@ -21,52 +22,44 @@ const MAX_DECOMPRESSED: u64 = 64 << 20;
 pub(crate) struct Decoded {
     /// The forms, the outermost first.
     pub(crate) forms: Vec<&'static str>,
-    pub(crate) data: Vec<u8>,
+    /// `None` if bytes were lost, so that it cannot be decoded.
+    pub(crate) data: Option<Vec<u8>>,
 }
 
 /// Looks for an aggregate in another form. Compressed data is always returned, with or
 /// without an aggregate inside.
 pub(crate) fn decode(data: &[u8], budget: &mut Budget) -> Option<Decoded> {
+    // Only the last byte of the magic could begin a character in UTF-8.
+    let lossy_magic = String::from_utf8_lossy(&MAGIC);
     let mut forms = Vec::new();
-    let mut current = data.to_vec();
+    let mut current = Cow::Borrowed(data);
     let mut compressed = None;
     while forms.len() < MAX_LAYERS {
-        let inner = match decompress(&current) {
-            Some((form, inner)) => {
-                forms.push(form);
-                compressed = Some((forms.clone(), inner.clone()));
-                inner
-            }
-            None => {
-                let (form, inner) = from_text(&current)?;
-                forms.push(form);
-                inner
-            }
-        };
-        if inner.starts_with(&MAGIC) || !intact_parts(&inner, budget).is_empty() {
-            return Some(Decoded { forms, data: inner });
+        if current.starts_with(lossy_magic.as_bytes()) {
+            forms.push("UTF-8 text with U+FFFD in place of bytes");
+            return Some(Decoded { forms, data: None });
         }
-        current = inner;
-        if let Some(found) = ends(&current) {
-            forms.push(found);
+        let decompressed = decompress(&current);
+        let is_compressed = decompressed.is_some();
+        let Some((form, inner)) = decompressed.or_else(|| from_text(&current)) else {
+            break;
+        };
+        forms.push(form);
+        if inner.starts_with(&MAGIC) || !intact_parts(&inner, budget).is_empty() {
             return Some(Decoded {
                 forms,
-                data: Vec::new(),
+                data: Some(inner),
             });
         }
-        if decompress(&current).is_none() && from_text(&current).is_none() {
-            break;
+        if is_compressed {
+            compressed = Some((forms.clone(), inner.clone()));
         }
+        current = inner.into();
     }
-    compressed.map(|(forms, data)| Decoded { forms, data })
-}
-
-/// Names a form that cannot be decoded, because bytes were lost.
-pub(crate) fn ends(data: &[u8]) -> Option<&'static str> {
-    // Only the last byte of the magic could begin a character in UTF-8.
-    let lossy = String::from_utf8_lossy(&MAGIC);
-    data.starts_with(lossy.as_bytes())
-        .then_some("UTF-8 text with U+FFFD in place of bytes")
+    compressed.map(|(forms, data)| Decoded {
+        forms,
+        data: Some(data),
+    })
 }
 
 fn read_some(reader: impl Read) -> Option<Vec<u8>> {

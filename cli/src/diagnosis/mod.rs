@@ -3,24 +3,28 @@
 mod encoding;
 pub(crate) mod search;
 
+use alloc::collections::BTreeMap;
 use core::ops::Range;
 use std::io::{self, Write};
 
+use kinesis_agg::HashKey;
 use kinesis_agg::codec::{
     AggregatedRecord, DecodeErrorKind, Digest, MAGIC, Parsed, ReadSlot, parse, parse_without_digest,
 };
-use kinesis_agg::read::{DecodeError, PlainReason};
+use kinesis_agg::read::{DecodeError, KeyBytes, PlainReason};
+use serde::Serialize;
 
 use crate::diagnosis::encoding::Decoded;
 use crate::diagnosis::search::{
-    Budget, flipped_bit, intact_parts, is_intact, wrong_digest_byte, wrong_magic_byte,
+    Budget, flipped_bit, intact_parts, is_intact, len_prefix, wrong_digest_byte, wrong_magic_byte,
 };
 use crate::render::frame::bytes_around;
 use crate::render::style::Styles;
 use crate::render::text::{count, grouped, wide};
 
 /// What data is, as one word that is the same in every command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) enum Verdict {
     /// A valid aggregate.
     Aggregated,
@@ -34,9 +38,51 @@ pub(crate) enum Verdict {
     Damaged,
     /// An aggregate with a good digest whose message is not valid.
     Malformed,
+    /// Input that is not a Kinesis record.
+    Unreadable,
+}
+
+/// How many Kinesis records have each verdict.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct VerdictCounts(BTreeMap<Verdict, u64>);
+
+impl Default for VerdictCounts {
+    fn default() -> Self {
+        Self(Verdict::ALL.map(|verdict| (verdict, 0)).into())
+    }
+}
+
+impl VerdictCounts {
+    pub(crate) fn add(&mut self, verdict: Verdict) {
+        let number = self.0.entry(verdict).or_default();
+        *number = number.saturating_add(1);
+    }
+
+    pub(crate) fn of(&self, verdict: Verdict) -> u64 {
+        self.0.get(&verdict).copied().unwrap_or_default()
+    }
+
+    /// Returns the verdicts that people expect in a summary, and others that occurred.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = (Verdict, u64)> {
+        let counts = self.0.iter().map(|(verdict, number)| (*verdict, *number));
+        counts.filter(|(verdict, number)| {
+            *number > 0 || matches!(verdict, Verdict::Aggregated | Verdict::Plain)
+        })
+    }
 }
 
 impl Verdict {
+    const ALL: [Self; 7] = [
+        Self::Aggregated,
+        Self::Plain,
+        Self::Encoded,
+        Self::Misframed,
+        Self::Damaged,
+        Self::Malformed,
+        Self::Unreadable,
+    ];
+
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Aggregated => "aggregated",
@@ -45,6 +91,7 @@ impl Verdict {
             Self::Misframed => "misframed",
             Self::Damaged => "damaged",
             Self::Malformed => "malformed",
+            Self::Unreadable => "unreadable",
         }
     }
 
@@ -53,7 +100,7 @@ impl Verdict {
         match self {
             Self::Aggregated => styles.good,
             Self::Plain | Self::Encoded => styles.doubtful,
-            Self::Misframed | Self::Damaged | Self::Malformed => styles.bad,
+            Self::Misframed | Self::Damaged | Self::Malformed | Self::Unreadable => styles.bad,
         }
     }
 }
@@ -97,7 +144,8 @@ impl<'a> Diagnosis<'a> {
                 diagnosis.is_bad = true;
                 diagnosis.say(meaning(error.kind()));
                 diagnosis.say(
-                    "The digest is good: the producer wrote it so, nothing changed on the way.",
+                    "The digest is good, so nothing changed on the way: the producer wrote it \
+                     like this.",
                 );
                 diagnosis.broken_offset = Some(error.offset());
             }
@@ -157,8 +205,7 @@ impl<'a> Diagnosis<'a> {
             (PlainReason::NoMagic, None) | (PlainReason::TooShort, _) => {}
             (PlainReason::NoMagic, Some(place)) => self.damaged(
                 format!(
-                    "It ends as an aggregate does, with its digest: only the magic is damaged. \
-                     An aggregate starts with {}.",
+                    "Only the magic is damaged: it must be {}. The digest matches the message.",
                     hex::encode(MAGIC)
                 ),
                 Some(place),
@@ -172,12 +219,12 @@ impl<'a> Diagnosis<'a> {
             self.is_bad = true;
             return self.say(
                 "It is an aggregate without user records, and its digest is good: the producer \
-                 lost a user record, as the Python module does near its size limit.",
+                 lost a user record. AWS's Python module does that near its size limit.",
             );
         }
         let len = count(wide(data.len()), "byte");
         self.damaged(
-            format!("It starts with the magic and ends after {len}: it was cut off."),
+            format!("It starts with the magic but ends after {len}: it was cut off."),
             Some(data.len()),
         );
     }
@@ -203,8 +250,9 @@ impl<'a> Diagnosis<'a> {
             let starts: Vec<_> = starts.collect();
             let more = if parts.len() > LISTED { ", …" } else { "" };
             self.say(format!(
-                "It is {aggregates} one behind the other, with {user_records}, as Firehose and \
-                 S3 concatenate them: at bytes {}{more}. As a file, --from raw splits them.",
+                "It holds {aggregates} back to back, with {user_records}, as when Firehose \
+                 concatenates records. They start at bytes {}{more}. To split them, write the \
+                 data to a file, and read that with --from raw.",
                 starts.join(", ")
             ));
             let intact = parts
@@ -215,26 +263,29 @@ impl<'a> Diagnosis<'a> {
                 .saturating_sub(before.len())
                 .saturating_sub(behind.len());
             if between > 0 {
-                self.say(format!(
-                    "Between them are {} of something else.",
-                    count(wide(between), "byte")
-                ));
+                let between = count(wide(between), "byte");
+                self.say(format!("There is other data between them ({between})."));
             }
         } else {
             self.say(format!(
-                "It holds an intact aggregate with {user_records}, and other bytes."
+                "It holds an intact aggregate with {user_records}, and other data. Consumers do \
+                 not recognize the aggregate: they treat all of it as plain data."
             ));
         }
+        let [first_one, last_one] = match parts.len() {
+            1 => ["The aggregate"; 2],
+            _ => ["The first aggregate", "The last aggregate"],
+        };
         if !before.is_empty() {
             self.say(format!(
-                "The aggregate begins at byte {}; before it {}.",
+                "{first_one} starts at byte {}, after {}.",
                 first.start,
-                describe_before(before, data.len())
+                describe_before(before, first.len(), data.len())
             ));
         }
         if !behind.is_empty() {
             self.say(format!(
-                "The aggregate ends at byte {}; behind it {}: without that the digest is good.",
+                "{last_one} ends at byte {}, before {}.",
                 last.end,
                 describe_filling(behind)
             ));
@@ -248,29 +299,33 @@ impl<'a> Diagnosis<'a> {
 
     /// Returns false if the data is not in another form.
     fn explain_encoding(&mut self, data: &[u8], budget: &mut Budget) -> bool {
-        if let Some(form) = encoding::ends(data) {
-            self.encoded(&[form]);
-            return true;
-        }
         let Some(Decoded { forms, data: inner }) = encoding::decode(data, budget) else {
             return false;
         };
-        if inner.is_empty() {
-            self.encoded(&forms);
+        let Some(inner) = inner else {
+            self.encoded(
+                &forms,
+                "A program read its bytes as UTF-8 text and replaced those that are not valid: \
+                 they are lost. Read the record again, as bytes or in base64.",
+            );
             return true;
-        }
+        };
         let mut inside = Diagnosis::of(&inner, budget);
         match inside.verdict {
             Verdict::Plain if !inside.is_bad => {
                 self.detail = format!("{}, {}", self.detail, forms.join(" of "));
                 let len = count(wide(inner.len()), "byte");
                 self.say(format!(
-                    "It is {} of {len} that are no aggregate.",
+                    "It is {} of other data ({len}), not of an aggregate.",
                     forms.join(" of ")
                 ));
             }
             _ => {
-                self.encoded(&forms);
+                self.encoded(
+                    &forms,
+                    "If the producer put it like this, consumers treat it as plain data. If not, \
+                     the program that wrote this input encoded it: decode it, and try again.",
+                );
                 match &inside.parsed {
                     Ok(Parsed::Aggregated(aggregated)) => {
                         let user_records = count(wide(aggregated.record_count()), "user record");
@@ -281,7 +336,7 @@ impl<'a> Diagnosis<'a> {
                     _ => {
                         self.is_bad = true;
                         self.detail = format!("{}, {} inside", self.detail, inside.verdict.word());
-                        self.say(format!("What is inside is {}:", inside.headline()));
+                        self.say(format!("The data inside is {}.", inside.headline()));
                         self.sentences.append(&mut inside.sentences);
                     }
                 }
@@ -290,52 +345,42 @@ impl<'a> Diagnosis<'a> {
         true
     }
 
-    fn encoded(&mut self, forms: &[&str]) {
+    fn encoded(&mut self, forms: &[&str], why: &str) {
         self.verdict = Verdict::Encoded;
         self.detail = forms.join(" of ");
-        let is_lossy = forms.last().is_some_and(|form| form.contains("U+FFFD"));
         self.say(format!(
-            "It is an aggregate, but as {}.",
+            "It is an aggregate encoded as {}.",
             forms.join(" of ")
         ));
-        self.say(match is_lossy {
-            true => {
-                "Its bytes were read as UTF-8 text; those that are none were replaced and are \
-                 lost. Get it again, as bytes or in base64."
-            }
-            false => {
-                "Consumers take it for plain data: it was encoded before it was put, or not \
-                 decoded after it was read."
-            }
-        });
+        self.say(why);
     }
 
     fn explain_digest(&mut self, data: &[u8], budget: &mut Budget) {
         if let Some(offset) = wrong_digest_byte(data) {
-            let sentence = "One byte of the digest changed; the message is as it was made.";
+            let sentence = "One byte of the digest changed; the message is intact.";
             return self.damaged(sentence, Some(offset));
         }
         if let Some((offset, was)) = flipped_bit(data, budget) {
             return self.damaged(
-                format!("One bit changed: with {was:02x} at byte {offset} the digest is good."),
+                format!("One bit changed: the digest is good if byte {offset} is {was:02x}."),
                 Some(offset),
             );
         }
         self.damaged(
-            "The digest is not that of the message: bytes changed or are missing since it \
-             was made, or this is other data that starts with the magic by chance.",
+            "The digest does not match the message: bytes changed or are missing, or this is \
+             other data that happens to start with the magic.",
             None,
         );
         if let Some(command) = wrapped_by(data) {
             self.say(format!(
-                "It is as long as what a line of {command} holds: has a blob been \
-                 broken into lines?"
+                "Its length is that of a line of {command}: if that wrote it, join the lines."
             ));
         }
         match parse_without_digest(data) {
             Err(error) => {
                 self.say(format!(
-                    "Read all the same, it breaks at byte {}; what changed is there or before:",
+                    "The message cannot be parsed beyond byte {}: bytes changed there or before, or \
+                     the end is missing.",
                     error.offset()
                 ));
                 self.say(meaning(error.kind()));
@@ -344,8 +389,8 @@ impl<'a> Diagnosis<'a> {
             Ok(Parsed::Aggregated(aggregated)) => {
                 let count = count(wide(aggregated.record_count()), "user record");
                 self.say(format!(
-                    "Read all the same, it can be parsed and has {count}: data, keys or the \
-                     digest changed, or the end is missing; which bytes cannot be told."
+                    "The message is still valid and has {count}. So data, keys or the digest \
+                     changed, or the end is missing; nothing shows which bytes."
                 ));
             }
             Ok(Parsed::Plain(_)) => {}
@@ -360,48 +405,28 @@ fn user_record_count(data: &[u8], part: &Range<usize>) -> u64 {
     }
 }
 
-/// Describes the bytes before an aggregate.
-fn describe_before(before: &[u8], len: usize) -> String {
-    let rest = len.saturating_sub(before.len());
-    let number = match *before {
-        [a, b, c, d] => [
-            u32::from_be_bytes([a, b, c, d]),
-            u32::from_le_bytes([a, b, c, d]),
-        ],
-        _ => [0; 2],
-    };
-    let is_len = |number: &u32| usize::try_from(*number) == Ok(rest);
+/// Describes the bytes before an aggregate of length `len` in data of length `data_len`.
+fn describe_before(before: &[u8], len: usize, data_len: usize) -> String {
+    let rest = data_len.saturating_sub(before.len());
     match before {
-        [0xef, 0xbb, 0xbf] => "is the byte order mark of UTF-8".to_owned(),
-        _ if before == MAGIC => "is the magic once more".to_owned(),
-        _ if number.iter().any(is_len) => "is its length as a prefix of 4 bytes".to_owned(),
-        _ if varint_len(rest) == before => "is its length as a varint".to_owned(),
-        _ => describe_filling(before),
+        [0xef, 0xbb, 0xbf] => "a UTF-8 byte order mark".to_owned(),
+        _ if before == MAGIC => "a second copy of the magic".to_owned(),
+        _ => match len_prefix(before, len).or_else(|| len_prefix(before, rest)) {
+            Some(prefix) => prefix.to_owned(),
+            None => describe_filling(before),
+        },
     }
-}
-
-fn varint_len(mut number: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while let Ok(low) = u8::try_from(number & 0x7f) {
-        number >>= 7;
-        let more = if number > 0 { 0x80 } else { 0 };
-        bytes.push(low | more);
-        if number == 0 {
-            break;
-        }
-    }
-    bytes
 }
 
 fn describe_filling(bytes: &[u8]) -> String {
     let are = |byte: u8| bytes.iter().all(|is| *is == byte);
     let len = wide(bytes.len());
     match bytes {
-        b"\r\n" | b"\n" => "is the end of a line".to_owned(),
-        b"\"" | b"'" => "is a quote".to_owned(),
-        _ if are(0) => format!("stand {} with the value 0", count(len, "byte")),
-        _ if are(b'\n') => format!("stand {}", count(len, "line end")),
-        _ => format!("stand {}", count(len, "other byte")),
+        b"\r\n" | b"\n" => "a line end".to_owned(),
+        b"\"" | b"'" => "a quotation mark".to_owned(),
+        _ if are(0) => count(len, "zero byte"),
+        _ if are(b'\n') => count(len, "line end"),
+        _ => count(len, "other byte"),
     }
 }
 
@@ -418,17 +443,17 @@ pub(crate) fn warnings(
     for user_record in aggregated.user_records_in(&mut slots[..]) {
         let number = user_record.sub_sequence_number();
         nested.add_if(is_nested(user_record.data()), number);
-        nowhere.add_if(user_record.hash_key().is_err(), number);
+        let explicit = user_record.explicit_hash_key();
+        let is_invalid = |key: KeyBytes<'_>| HashKey::from_decimal(key.as_bytes()).is_err();
+        nowhere.add_if(explicit.is_some_and(is_invalid), number);
     }
-    let nested = nested.clause().map(|which| {
-        format!("aggregated twice: {which} an aggregate by itself; deaggregate --nested opens it")
-    });
-    let nowhere = nowhere.clause().map(|which| {
-        format!(
-            "aggregated, but {which} in no shard: the explicit hash key is no number \
-             (0 to 2^128 - 1)"
-        )
-    });
+    let nested = nested.clause(["is itself an aggregate", "are themselves aggregates"]);
+    let nested = nested.map(|what| format!("aggregated twice: {what}; see deaggregate --nested"));
+    let nowhere = nowhere.clause([
+        "is in no shard: its explicit hash key is not a number",
+        "are in no shard: their explicit hash keys are not numbers",
+    ]);
+    let nowhere = nowhere.map(|what| format!("aggregated, but {what} from 0 to 2^128 - 1"));
     nested.into_iter().chain(nowhere).collect()
 }
 
@@ -454,14 +479,15 @@ impl Found {
         }
     }
 
-    fn clause(&self) -> Option<String> {
-        match self.count {
+    /// Returns which they are with the verb for one or for several; `None` if there are none.
+    fn clause(&self, [one, several]: [&str; 2]) -> Option<String> {
+        let Self { count, first } = self;
+        match count {
             0 => None,
-            1 => Some(format!("user record {} is", self.first)),
-            more => Some(format!(
-                "{} user records, the first {}, are",
-                grouped(more),
-                self.first
+            1 => Some(format!("user record {first} {one}")),
+            _ => Some(format!(
+                "{} user records (the first is {first}) {several}",
+                grouped(*count)
             )),
         }
     }
@@ -481,27 +507,29 @@ const fn wrapped_by(data: &[u8]) -> Option<&'static str> {
 fn meaning(kind: DecodeErrorKind) -> String {
     match kind {
         DecodeErrorKind::Truncated => {
-            "The message ends there, within a field: the rest is missing.".to_owned()
+            "The message ends there in the middle of a field: the rest is missing.".to_owned()
         }
         DecodeErrorKind::VarintTooLong { limit } => {
-            format!("A number starts there that has not ended after {limit} bytes.")
+            format!("A number that starts there does not end within {limit} bytes.")
         }
         DecodeErrorKind::InvalidTag { .. } => {
             "Expected a field there; these bytes are not a valid field tag.".to_owned()
         }
         DecodeErrorKind::LengthOverrun { claimed, available } => format!(
-            "The field there claims {}, and {available} are left: \
-             its length is wrong, or the rest is missing.",
-            count(claimed, "byte")
+            "The field there claims more bytes than remain (claimed {claimed}, remaining \
+             {available}): its length is wrong, or the rest is missing."
         ),
-        DecodeErrorKind::UnexpectedEndGroup { .. } | DecodeErrorKind::MismatchedEndGroup { .. } => {
+        DecodeErrorKind::UnexpectedEndGroup { .. } => {
             "A group of unknown fields ends there, but none has started.".to_owned()
         }
+        DecodeErrorKind::MismatchedEndGroup { .. } => {
+            "A group of unknown fields ends there, but another one was open.".to_owned()
+        }
         DecodeErrorKind::NestingTooDeep => {
-            "Unknown fields are nested there more deeply than readers allow.".to_owned()
+            "Unknown fields are nested too deeply there: readers stop at 100 levels.".to_owned()
         }
         DecodeErrorKind::MissingField { field } => {
-            format!("What starts there has no {field}, which the format requires.")
+            format!("The format requires {field}, which the record or tag that starts there lacks.")
         }
         DecodeErrorKind::PartitionKeyIndex { index, count } => {
             out_of_table("partition key", index, count)
@@ -517,7 +545,7 @@ fn out_of_table(noun: &str, index: u64, keys: u64) -> String {
     let table = match keys {
         0 => "none".to_owned(),
         1 => "only number 0".to_owned(),
-        _ => format!("0 to {}", keys.saturating_sub(1)),
+        _ => format!("only 0 to {}", keys.saturating_sub(1)),
     };
-    format!("A user record names {noun} {index} there; the aggregate has {table}.")
+    format!("A user record there refers to {noun} {index}, but the aggregate has {table}.")
 }

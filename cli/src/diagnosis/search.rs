@@ -72,18 +72,38 @@ pub(crate) fn intact_parts(data: &[u8], budget: &mut Budget) -> Vec<Range<usize>
 
 /// Returns `end`, and the ends before any characters that people and programs append to a blob.
 fn ends_before(data: &[u8], end: usize) -> impl Iterator<Item = usize> {
-    /// A digest may end with such bytes, too, so up to this number each count of them is tried.
+    /// A digest may end with such bytes, too, and a length may follow, so up to this number each
+    /// count of bytes is tried.
     const MAX_TRIED: usize = 4;
     let behind = data.get(..end).unwrap_or_default().iter().rev();
     let is_filling = |byte: &&u8| matches!(byte, 0 | b'\n' | b'\r' | b' ' | b'"' | b'\'' | b',');
     let filling = behind.take_while(is_filling).count();
-    let few = 0..=filling.min(MAX_TRIED);
+    let few = 0..=MAX_TRIED;
     let all = (filling > MAX_TRIED).then_some(filling);
     few.chain(all).filter_map(move |len| end.checked_sub(len))
 }
 
+/// Names the way in which these bytes are this length, if they are.
+pub(crate) fn len_prefix(bytes: &[u8], len: usize) -> Option<&'static str> {
+    if let Ok(number) = <[u8; 4]>::try_from(bytes) {
+        let numbers = [u32::from_be_bytes(number), u32::from_le_bytes(number)];
+        let is_len = |number: &u32| usize::try_from(*number) == Ok(len);
+        return numbers
+            .iter()
+            .any(is_len)
+            .then_some("its length in 4 bytes");
+    }
+    let (last, before) = bytes.split_last()?;
+    // The least significant bits come first; all bytes but the last have the highest bit.
+    let is_varint = before.iter().all(|byte| *byte >= 0x80) && *last < 0x80 && before.len() < 4;
+    let number = bytes.iter().rev().fold(0, |number: usize, byte| {
+        (number << 7) | usize::from(byte & 0x7f)
+    });
+    (is_varint && number == len).then_some("its length as a varint")
+}
+
 /// Returns the parts of a file of intact aggregates back to back: the aggregates, and any bytes
-/// between them other than filling. Empty if there are fewer than two aggregates.
+/// between them other than filling and lengths. Empty if there are fewer than two aggregates.
 pub(crate) fn split_back_to_back(data: &[u8], budget: &mut Budget) -> Vec<Range<usize>> {
     let intact = match is_intact(data) {
         true => return Vec::new(),
@@ -100,12 +120,8 @@ pub(crate) fn split_back_to_back(data: &[u8], budget: &mut Budget) -> Vec<Range<
         .chain(core::iter::once(data.len()..data.len()))
     {
         let between = end..part.start;
-        if !data
-            .get(between.clone())
-            .unwrap_or_default()
-            .iter()
-            .all(is_filling)
-        {
+        let bytes = data.get(between.clone()).unwrap_or_default();
+        if !bytes.iter().all(is_filling) && len_prefix(bytes, part.len()).is_none() {
             parts.push(between);
         }
         end = part.end;

@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use base64::{DecodeError, Engine as _};
 use kinesis_agg::codec::MAGIC;
@@ -52,21 +52,28 @@ pub(crate) fn decode_base64(text: &[u8], bytes: &mut Vec<u8>) -> anyhow::Result<
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
     Err(match unpadded.iter().position(|byte| !is_digit(byte)) {
         Some(place) if unpadded.get(place) == Some(&b'=') => anyhow!(
-            "not base64: more follows the padding at character {place}; are these several values?"
+            "the base64 padding at character {} is not at the end: are these several values?",
+            place.saturating_add(1)
         ),
-        Some(place) => {
-            anyhow!("not base64: a character that is not in its alphabet at character {place}")
-        }
+        Some(place) => anyhow!("not base64: {}", shown_character(unpadded, place)),
         None if unpadded.len() % 4 == 1 => {
-            anyhow!("not base64: it ends in the middle of a base64 group: it was cut off")
+            anyhow!("the base64 ends in the middle of a group of 4 characters: it was cut off")
         }
         None => match fault {
-            DecodeError::InvalidLastSymbol { .. } => anyhow!(
-                "not base64: the last character has bits that belong to a next one: it was cut off"
-            ),
-            _ => anyhow!("not base64: wrong padding"),
+            DecodeError::InvalidLastSymbol { .. } => {
+                anyhow!("the base64 ends in the middle of a byte: it was cut off")
+            }
+            _ => anyhow!("the base64 has wrong padding"),
         },
     })
+}
+
+/// Describes a character that should not be there. All before it are ASCII.
+fn shown_character(text: &[u8], place: usize) -> String {
+    let rest = text.get(place..).unwrap_or_default();
+    let rest = String::from_utf8_lossy(rest.get(..char::MAX.len_utf8()).unwrap_or(rest));
+    let character = rest.chars().next().unwrap_or_default();
+    format!("{character:?} at character {}", place.saturating_add(1))
 }
 
 /// Encodes base64, with padding.
@@ -97,7 +104,8 @@ pub(crate) fn append_base64(bytes: &[u8], text: &mut Vec<u8>) {
 
 // The crate encodes `STEP` bytes at a time as long as `AHEAD` more follow, and the rest one
 // group at a time: for a short text, that takes most of the time. So short data is copied to a
-// buffer in which zeros follow it.
+// buffer in which zeros follow it. Without that, `deaggregate` takes 1.07 to 1.09 times as long on
+// user records of 100 bytes.
 const STEP: usize = 24;
 const AHEAD: usize = 8;
 
@@ -124,8 +132,14 @@ const fn is_separator(byte: &u8) -> bool {
 
 /// Decodes hexadecimal digits: `0x`, and spaces or colons between bytes, are allowed.
 pub(crate) fn decode_hex(text: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let text = text.trim_ascii();
-    let text = text.strip_prefix(b"0x").unwrap_or(text);
+    let whole = text.trim_ascii();
+    let text = whole.strip_prefix(b"0x").unwrap_or(whole);
+    let is_wrong = |byte: &u8| !byte.is_ascii_hexdigit() && !is_separator(byte);
+    if let Some(place) = text.iter().position(is_wrong) {
+        let prefix_len = whole.len().saturating_sub(text.len());
+        let place = place.saturating_add(prefix_len);
+        bail!("not hexadecimal: {}", shown_character(whole, place));
+    }
     let digits: Cow<'_, [u8]> = match text.iter().any(is_separator) {
         false => Cow::Borrowed(text),
         true => text
@@ -135,12 +149,9 @@ pub(crate) fn decode_hex(text: &[u8]) -> anyhow::Result<Vec<u8>> {
             .collect::<Vec<_>>()
             .into(),
     };
-    match digits.iter().position(|digit| !digit.is_ascii_hexdigit()) {
-        Some(place) => {
-            bail!("not hex: a character that is no hexadecimal digit at character {place}")
-        }
-        None if digits.len() % 2 == 1 => bail!("not hex: an odd number of digits: it was cut off"),
-        None => hex::decode(&digits).context("not hex"),
+    match digits.len() % 2 {
+        0 => Ok(hex::decode(&digits)?),
+        _ => bail!("the number of hexadecimal digits is odd: it was cut off"),
     }
 }
 

@@ -13,8 +13,9 @@ use crate::input::progress::Progress;
 use crate::output::note;
 use crate::pipeline::Closed;
 
-/// Bytes that are read at a time.
-const CHUNK_LEN: usize = 1 << 18;
+/// Bytes that are read at a time. With half as many, `aggregate` took 1.04 times as long on
+/// 900,000 user records; with twice as many, 1.03 times as long on 20,000.
+const CHUNK_LEN: usize = 1 << 17;
 
 /// An open file, with the bytes that were read and not consumed.
 pub(crate) struct OpenFile {
@@ -27,8 +28,10 @@ pub(crate) struct OpenFile {
     end: usize,
     /// Line ends before `start`.
     lines: u64,
-    /// Length of the line at `start`, with its end, once that was found.
+    /// Length of the line at `start`, with its end, once that was found; else 0.
     line_len: usize,
+    /// True if a document was read from the line at `start` already.
+    is_rest_of_line: bool,
     is_read: bool,
 }
 
@@ -58,7 +61,7 @@ impl OpenFile {
             let stdin = io::stdin();
             if stdin.is_terminal() {
                 note(format_args!(
-                    "reading from the terminal until ctrl-D; to read a file, name it (--help)"
+                    "reading standard input until Ctrl-D; to read a file, pass its name"
                 ));
             }
             Box::new(progress.of_reader(stdin))
@@ -74,6 +77,7 @@ impl OpenFile {
             end: 0,
             lines: 0,
             line_len: 0,
+            is_rest_of_line: false,
             is_read: false,
         })
     }
@@ -95,6 +99,11 @@ impl OpenFile {
         let len = loop {
             match self.reader.read(room) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The file itself can be read.
+                Err(error) if error.raw_os_error().is_none() => bail!(
+                    "{}: cannot decompress: {error}; the file is damaged or was cut off",
+                    self.name
+                ),
                 read => break read.with_context(|| self.name.clone())?,
             }
         };
@@ -132,6 +141,8 @@ impl OpenFile {
     fn skip(&mut self, len: usize) {
         let skipped = self.rest().get(..len).unwrap_or_default();
         let lines = memchr::memchr_iter(b'\n', skipped).count();
+        self.line_len = self.line_len.saturating_sub(len);
+        self.is_rest_of_line &= lines == 0;
         self.lines = self.lines.saturating_add(crate::render::text::wide(lines));
         self.start = self.start.saturating_add(len).min(self.end);
     }
@@ -150,6 +161,9 @@ impl OpenFile {
 
     /// Reads to the end of the line, and returns the line's length including that.
     fn read_line(&mut self, idle: Idle<'_>) -> anyhow::Result<usize> {
+        if self.line_len > 0 {
+            return Ok(self.line_len);
+        }
         let mut searched = 0;
         self.line_len = loop {
             let unsearched = self.rest().get(searched..).unwrap_or_default();
@@ -178,6 +192,16 @@ impl OpenFile {
         Ok(Some((number, line)).filter(|(_, line)| !line.is_empty()))
     }
 
+    /// Like [`next_line`](Self::next_line), but also returns `None` if a document was read from
+    /// the line already.
+    pub(crate) fn whole_line(&mut self, idle: Idle<'_>) -> anyhow::Result<Option<(u64, &[u8])>> {
+        self.skip_blank(idle)?;
+        match self.is_rest_of_line {
+            true => Ok(None),
+            false => self.next_line(idle),
+        }
+    }
+
     /// Consumes the current line.
     pub(crate) fn end_line(&mut self) {
         let line = self.rest().get(..self.line_len).unwrap_or_default();
@@ -185,6 +209,7 @@ impl OpenFile {
         self.start = self.start.saturating_add(self.line_len).min(self.end);
         self.lines = self.lines.saturating_add(u64::from(has_end));
         self.line_len = 0;
+        self.is_rest_of_line = false;
     }
 
     /// Passes the next JSON document to `read`, with the number of its first line. Returns
@@ -211,6 +236,7 @@ impl OpenFile {
                     let result = read(line, document);
                     let end = documents.byte_offset();
                     self.skip(end);
+                    self.is_rest_of_line = true;
                     return Ok(Some(Ok(result)));
                 }
                 Some(Err(fault)) => fault,
@@ -226,8 +252,18 @@ impl OpenFile {
             }
             let fault_line =
                 line.saturating_add(crate::render::text::wide(fault.line().saturating_sub(1)));
+            let text = self.rest().get(..len).unwrap_or_default();
+            let mut lines = text.split(|byte| *byte == b'\n');
+            let faulty = lines
+                .nth(fault.line().saturating_sub(1))
+                .unwrap_or_default();
+            let is_line_cut = fault.to_string().starts_with("control character")
+                && faulty.trim_ascii_end().len() <= fault.column();
             let why = match is_cut {
                 true => "the JSON ends in the middle: it was cut off".to_owned(),
+                false if is_line_cut => {
+                    "the line ends in the middle of a JSON string: it was cut off".to_owned()
+                }
                 false => not_json(&fault, fault_line, line),
             };
             let is_of_first_line = fault.line() <= 1 && !is_cut;

@@ -11,24 +11,24 @@ use crate::input::data::{
 /// How Kinesis records are written in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Hexadecimal digits, one blob a line.
+    /// Hexadecimal digits, one blob per line.
     Hex,
-    /// Base64 of either alphabet, one blob a line or several with tabs between.
+    /// Base64 or base64url, one blob per line, or several with tabs between them.
     Base64,
     /// The output of `xxd` or `hexdump -C`.
     Dump,
-    /// One blob a file, byte for byte; intact aggregates back to back are split.
+    /// The bytes of one blob; aggregates back to back are split.
     Raw,
     /// JSON of any kind below, or objects with `data` in base64 and any other fields.
     #[value(alias = "ndjson")]
     Json,
-    /// Events of a Lambda function that reads a stream, or records of them.
+    /// Events of a Lambda function that reads a stream, or records from them.
     Lambda,
-    /// Events of a Firehose transformation, or records of them.
+    /// Events of a Firehose transformation, or records from them.
     Firehose,
-    /// Events of a Kinesis Analytics preprocessing, or records of them.
+    /// Events of a Kinesis Analytics preprocessor, or records from them.
     Analytics,
-    /// Output of `aws kinesis get-records`, boto3 or SubscribeToShard, or records of it.
+    /// Output of `aws kinesis get-records`, boto3 or SubscribeToShard, or records from it.
     GetRecords,
 }
 
@@ -44,8 +44,8 @@ pub(crate) enum Guess {
     Text(&'static str),
 }
 
-const NO_FORMAT: &str = "cannot tell how Kinesis records are written in it; specify a format \
-                         with --from (hex, base64, raw, json, ...)";
+const NO_FORMAT: &str =
+    "no format recognized; specify one with --from (hex, base64, raw, json, ...)";
 
 /// Length of a line that is accepted as data without the magic: words are shorter.
 const LONG: usize = 16;
@@ -78,8 +78,7 @@ impl Format {
         if matches!(first.first(), Some(b'{' | b'[' | b'"')) {
             return match first.starts_with(b"{'") || first.starts_with(b"[{'") {
                 true => Guess::Text(
-                    "it is what Python prints of a dict; print it as JSON: \
-                     json.dumps(response, default=str)",
+                    "this is a Python dict; print it as JSON: json.dumps(response, default=str)",
                 ),
                 false => Guess::Is(Self::Json),
             };
@@ -89,8 +88,8 @@ impl Format {
         }
         if first.starts_with(b"RECORDS\t") || first.starts_with(b"CHILDSHARDS\t") {
             return Guess::Text(
-                "it is the text output of the AWS command line; use --output json \
-                 (or --query 'Records[].Data' --output text)",
+                "this is what aws --output text prints; use --output json, \
+                 or --query 'Records[].Data' --output text",
             );
         }
         if [
@@ -101,7 +100,7 @@ impl Format {
         .iter()
         .any(|start| first.starts_with(start))
         {
-            return Guess::Text("it is YAML; use --output json");
+            return Guess::Text("this is YAML; use --output json");
         }
         let tokens = || {
             lines

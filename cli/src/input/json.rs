@@ -7,17 +7,17 @@ use kinesis_agg::lambda::{EventDocument, EventRecord, EventRecordError, JsonFiel
 use serde_json::value::RawValue;
 
 use crate::input::Sink;
+use crate::input::Spot;
 use crate::input::data::{decode_numbers, decode_text, is_hex_of_magic, to_base64};
 use crate::input::file::OpenFile;
 use crate::input::format::Format;
-use crate::input::place::Spot;
 use crate::pipeline::Closed;
 
 /// Reads all documents of a file.
 pub(super) fn read(sink: &mut Sink<'_>, file: &mut OpenFile, format: Format) -> anyhow::Result<()> {
     loop {
         // Most documents are a record on a line of its own, which is parsed in one pass.
-        let line = file.next_line(&mut || sink.producer.flush())?;
+        let line = file.whole_line(&mut || sink.producer.flush())?;
         if let Some((number, line)) = line
             && let Some(record) = record_on_line(line, format)
         {
@@ -94,7 +94,8 @@ fn record_on_line(line: &[u8], format: Format) -> Option<EventRecord> {
 fn element(value: &RawValue, format: Format) -> Result<EventRecord, String> {
     let text = value.get();
     if text.starts_with('"') {
-        let text = serde_json::from_str::<String>(text).map_err(|_| "not Unicode text")?;
+        let text =
+            serde_json::from_str::<String>(text).map_err(|_| "the string is not Unicode text")?;
         let data = decode_text(&text).map_err(|error| format!("{error:#}"))?;
         return Ok(EventRecord::from_data(data));
     }
@@ -112,8 +113,8 @@ fn element(value: &RawValue, format: Format) -> Result<EventRecord, String> {
     match format.allows(record.shape()) {
         true => Ok(record),
         false => Err(format!(
-            "the record is of another kind: {:?}",
-            record.shape()
+            "not a record of the format {}; --from json reads every kind",
+            format.name()
         )),
     }
 }

@@ -4,10 +4,10 @@ use kinesis_agg::codec::MAGIC;
 
 use crate::diagnosis::search::is_intact;
 use crate::input::Sink;
+use crate::input::Spot;
 use crate::input::data::{decode_base64, decode_hex, decode_python, dump_line};
 use crate::input::file::OpenFile;
 use crate::input::format::Format;
-use crate::input::place::Spot;
 use crate::output::note;
 
 /// Lengths at which `xxd -p`, `openssl base64` and `base64` wrap lines.
@@ -77,7 +77,7 @@ impl Wrapped {
     fn push(self, sink: &mut Sink<'_>, format: Format) -> anyhow::Result<()> {
         if self.lines > 1 {
             note(format_args!(
-                "{}, line {}: {} lines of {} are one blob that was wrapped; they are joined",
+                "{}, line {}: joined {} lines of {} into one blob, because they look wrapped",
                 sink.name,
                 self.line_number,
                 self.lines,
@@ -153,10 +153,8 @@ pub(super) fn read_dump(sink: &mut Sink<'_>, file: &mut OpenFile) -> anyhow::Res
                 match blob.len() == offset {
                     true => blob.extend(bytes),
                     false => {
-                        let why = format!(
-                            "the dump goes on at byte {offset}, after byte {}",
-                            blob.len()
-                        );
+                        let why =
+                            format!("the dump jumps from byte {} to byte {offset}", blob.len());
                         sink.push(Spot::Line(line_number), Err(why))?;
                         blob.clear();
                     }
@@ -173,7 +171,7 @@ pub(super) fn read_dump(sink: &mut Sink<'_>, file: &mut OpenFile) -> anyhow::Res
                         first_line = line_number;
                     }
                     Some((_, None)) => {
-                        let why = "not a line of xxd or hexdump -C".to_owned();
+                        let why = "not a line of xxd or hexdump -C output".to_owned();
                         sink.push(Spot::Line(line_number), Err(why))?;
                     }
                 }

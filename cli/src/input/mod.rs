@@ -5,13 +5,14 @@ pub(crate) mod file;
 mod format;
 mod json;
 mod lines;
-pub(crate) mod place;
 pub(crate) mod progress;
 pub(crate) mod shards;
 
 use alloc::sync::Arc;
+use core::fmt;
 use std::path::PathBuf;
 
+use anyhow::bail;
 use kinesis_agg::EnclosingRecord as _;
 use kinesis_agg::lambda::EventRecord;
 
@@ -19,23 +20,54 @@ use crate::diagnosis::search::{Budget, split_back_to_back};
 use crate::input::file::OpenFile;
 use crate::input::format::{Format, Guess};
 pub(crate) use crate::input::json::offset_in;
-use crate::input::place::{Place, Spot};
 use crate::input::progress::Progress;
-use crate::output::{BadInput, WrongUsage, note};
+use crate::output::{BadInput, note};
 use crate::pipeline::{self, Closed, Consumer, Producer};
 
 /// The arguments of commands that read Kinesis records.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct InputArgs {
-    /// Files to read, in order; `-` is standard input, which is also the default.
+    /// Files to read, in order [default: standard input, also `-`].
     ///
-    /// Files may be compressed with gzip or zstd, and be UTF-16. Blank lines are skipped.
+    /// Files may be compressed with gzip, zstd or lz4, and may be UTF-16. Blank lines are skipped.
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
-    /// Format of the files [default: detected from how each file begins].
+    /// Format of the files [default: detected for each file].
     #[arg(long, value_enum, value_name = "FORMAT")]
     from: Option<Format>,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) file: Arc<str>,
+    pub(crate) spot: Spot,
+}
+
+/// A position in a file. Lines count from 1, all else from 0.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Spot {
+    /// The whole file.
+    File,
+    /// What starts on this line.
+    Line(u64),
+    /// An element of the JSON document that starts on this line: the line, then the element.
+    Element(u64, u64),
+    /// What starts at this byte.
+    Byte(usize),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        match self.spot {
+            Spot::File => Ok(()),
+            Spot::Line(line) => write!(f, ", line {line}"),
+            Spot::Element(line, element) => write!(f, ", line {line}, element {element}"),
+            Spot::Byte(byte) => write!(f, ", byte {byte}"),
+        }
+    }
 }
 
 /// A Kinesis record, and where it was read.
@@ -51,9 +83,11 @@ pub(crate) type Item = Result<KinesisRecord, BadInput>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unrecognized {
     /// Read it as raw data, and print a note.
-    IsRaw,
+    Raw,
+    /// Report the file as a record that cannot be read, and continue with the next file.
+    Unreadable,
     /// Reject it, and ask for `--from`.
-    IsWrongUsage,
+    WrongUsage,
 }
 
 impl InputArgs {
@@ -104,7 +138,7 @@ struct Sink<'a> {
 }
 
 impl Sink<'_> {
-    /// Detects the format; `None` if the file is empty.
+    /// Detects the format; `None` if there is nothing to read.
     fn detect(
         &mut self,
         file: &mut OpenFile,
@@ -115,15 +149,19 @@ impl Sink<'_> {
             (Guess::Is(format), _) => Ok(Some(format)),
             (Guess::Empty, _) => Ok(None),
             (Guess::Binary, _) => Ok(Some(Format::Raw)),
-            (Guess::Text(_), Unrecognized::IsRaw) => {
+            (Guess::Text(_), Unrecognized::Raw) => {
                 note(format_args!(
-                    "{}: no format recognized; reading the file as one raw record (see --from)",
+                    "{}: no format recognized, so the file is read as one raw record; see --from",
                     self.name
                 ));
                 Ok(Some(Format::Raw))
             }
-            (Guess::Text(why), Unrecognized::IsWrongUsage) => {
-                Err(WrongUsage(format!("{}: {why}", self.name)).into())
+            (Guess::Text(why), Unrecognized::Unreadable) => {
+                self.push(Spot::File, Err(why.to_owned()))?;
+                Ok(None)
+            }
+            (Guess::Text(why), Unrecognized::WrongUsage) => {
+                bail!("{}: {why}", self.name)
             }
         }
     }

@@ -1,7 +1,6 @@
 //! Progress of a long run, printed on standard error if that is a terminal.
 
 use alloc::sync::Arc;
-use core::fmt;
 use core::time::Duration;
 use std::fs;
 use std::io::{self, IsTerminal as _, Read};
@@ -18,18 +17,12 @@ const OF_A_TOTAL: &str = "{wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, 
 const OF_NO_TOTAL: &str = "{spinner} {bytes}, {bytes_per_sec}";
 
 /// How many bytes were read, and of how many if that is known.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
     started: Instant,
     /// Where to draw the bar; `None` once it is drawn.
     later: Arc<Mutex<Option<ProgressDrawTarget>>>,
-}
-
-impl fmt::Debug for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Progress").finish_non_exhaustive()
-    }
 }
 
 impl Progress {

@@ -23,13 +23,13 @@ fn parse(file: &Path) -> anyhow::Result<ShardMap> {
             .or_else(|| answer.pointer("/StreamDescription/Shards"));
         let listed = listed.and_then(Value::as_array);
         for listed in
-            listed.context("no array Shards; make the file with `aws kinesis list-shards`")?
+            listed.context("no list of shards; make the file with `aws kinesis list-shards`")?
         {
             let shard = shard(listed);
             shards.push(shard.with_context(|| format!("shard {}", shards.len()))?);
         }
     }
-    ShardMap::new(shards).context("list the shards again, all pages of them")
+    ShardMap::new(shards).context("incomplete shards; list all pages of them again")
 }
 
 fn shard(listed: &Value) -> anyhow::Result<Shard> {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
 
 use crate::render::style::{Styles, painted};
 use crate::render::text::{count, cut, pad, percent, tenths, wide, width_of};
@@ -110,6 +111,17 @@ impl Default for Histogram {
     }
 }
 
+impl Serialize for Histogram {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let is_filled = self.count > 0;
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("min", &is_filled.then_some(self.min))?;
+        map.serialize_entry("max", &is_filled.then_some(self.max))?;
+        map.serialize_entry("buckets", &self.buckets())?;
+        map.end()
+    }
+}
+
 impl Histogram {
     pub(crate) fn add(&mut self, number: u64) {
         let bits = u64::BITS.saturating_sub(number.leading_zeros());
@@ -129,16 +141,6 @@ impl Histogram {
 
     pub(crate) const fn sum(&self) -> u128 {
         self.sum
-    }
-
-    /// Returns the smallest number, if there is any.
-    pub(crate) fn min(&self) -> Option<u64> {
-        (self.count > 0).then_some(self.min)
-    }
-
-    /// Returns the largest number, if there is any.
-    pub(crate) fn max(&self) -> Option<u64> {
-        (self.count > 0).then_some(self.max)
     }
 
     /// Returns the buckets from the first that is not empty to the last.

@@ -54,28 +54,11 @@ impl<'a> KeyTable<'a> {
             return Ok(());
         }
         heading(self.title, styles, out)?;
-        let number = Column {
-            title: "#",
-            is_number: true,
-            style: anstyle::Style::new(),
-            max_width: usize::MAX,
-        };
         let mut table = Table::new([
-            number,
-            Column {
-                title: "at",
-                ..number
-            },
-            Column {
-                title: "uses",
-                ..number
-            },
-            Column {
-                title: "key",
-                is_number: false,
-                style: styles.key,
-                max_width: styles.width,
-            },
+            Column::number("#"),
+            Column::number("at"),
+            Column::number("uses"),
+            Column::text("key", styles.key, styles.width),
         ]);
         let rows = || self.keys.iter().enumerate().take(limit);
         let cells = |number: usize, key: &Key<'_>| {
@@ -158,46 +141,16 @@ pub(crate) fn print_user_records(
         return heading("no user records", styles, out);
     }
     heading("user records", styles, out)?;
-    let number = Column {
-        title: "#",
-        is_number: true,
-        style: anstyle::Style::new(),
-        max_width: usize::MAX,
-    };
-    let key = Column {
-        title: "partition key",
-        is_number: false,
-        style: styles.key,
-        max_width: KEY_WIDTH.saturating_add(styles.extra()),
-    };
+    let key_width = KEY_WIDTH.saturating_add(styles.extra());
+    let hash_key_width = KEY_WIDTH.saturating_add(styles.extra().saturating_sub(40));
     let mut table = Table::new([
-        number,
-        Column {
-            title: "at",
-            ..number
-        },
-        key,
-        Column {
-            title: "explicit hash key",
-            max_width: KEY_WIDTH.saturating_add(styles.extra().saturating_sub(40)),
-            ..key
-        },
-        Column {
-            title: "tags",
-            is_number: false,
-            max_width: TAGS_WIDTH,
-            ..number
-        },
-        Column {
-            title: "size",
-            ..number
-        },
-        Column {
-            title: "data",
-            is_number: false,
-            style: styles.data,
-            max_width: styles.width,
-        },
+        Column::number("#"),
+        Column::number("at"),
+        Column::text("partition key", styles.key, key_width),
+        Column::text("explicit hash key", styles.key, hash_key_width),
+        Column::text("tags", anstyle::Style::new(), TAGS_WIDTH),
+        Column::number("size"),
+        Column::text("data", styles.data, styles.width),
     ]);
     let mut slots = vec![ReadSlot::default(); aggregated.key_count()];
     for user_record in aggregated.user_records_in(&mut slots[..]).take(limit) {

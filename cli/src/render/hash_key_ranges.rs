@@ -11,7 +11,7 @@ use crate::render::style::{Styles, painted};
 use crate::render::text::{count, percent, size, tenths, wide};
 
 /// What was counted in each of several ranges, which together cover all hash keys.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RangeShares {
     shares: Vec<RangeShare>,
     are_shards: bool,
@@ -179,7 +179,8 @@ impl RangeShares {
             0 => Ok(()),
             nowhere => {
                 let text = count(nowhere, "user record");
-                let text = format!("{text} in no shard: the explicit hash key is no number");
+                let text =
+                    format!("in no shard: {text} with an explicit hash key that is not a number");
                 styles.paragraph("    ", &painted(styles.bad, text), out)
             }
         }

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::commands::totals::{KeyLen, Plain, Totals, Verdicts};
-use crate::render::chart::{Bucket, Histogram};
+use crate::commands::totals::{KeyLen, Totals};
+use crate::diagnosis::{Verdict, VerdictCounts};
 use crate::render::hash_key_ranges::RangeShare;
 use crate::render::partition_keys::HotKeys;
 use crate::render::style::{Styles, heading, line, painted};
@@ -15,79 +15,56 @@ use crate::render::text::{count, difference, grouped, percent, size};
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report<'a> {
-    #[serde(skip)]
+    #[serde(flatten)]
     totals: &'a Totals,
-    kinesis_records: u64,
     aggregated: u64,
-    aggregated_without_user_records: u64,
     /// Aggregates whose user records are not all in one shard, if the shards are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     aggregated_not_of_one_shard: Option<u64>,
-    plain: Plain,
     malformed: u64,
     /// All Kinesis records by verdict.
-    verdicts: Verdicts,
-    /// Kinesis records for which `verify` would exit with 1.
-    bad: u64,
-    bytes: u64,
+    verdicts: Verdicts<'a>,
     user_records: u64,
     user_data_bytes: u64,
-    user_records_in_aggregate: Distribution,
-    user_record_bytes: Distribution,
-    key_bytes: KeyLen,
     partition_keys: HotKeys<'a>,
     hash_key_ranges: &'a [RangeShare],
     user_records_without_hash_key: u64,
-    user_records_without_partition_key: u64,
 }
 
 #[derive(Debug, Serialize)]
-struct Distribution {
-    min: Option<u64>,
-    max: Option<u64>,
-    buckets: Vec<Bucket>,
-}
-
-impl From<&Histogram> for Distribution {
-    fn from(histogram: &Histogram) -> Self {
-        Self {
-            min: histogram.min(),
-            max: histogram.max(),
-            buckets: histogram.buckets(),
-        }
-    }
+#[serde(rename_all = "camelCase")]
+struct Verdicts<'a> {
+    #[serde(flatten)]
+    counts: &'a VerdictCounts,
+    /// User records in aggregates that are aggregates themselves.
+    aggregated_twice: u64,
 }
 
 impl<'a> Report<'a> {
     /// Makes a report with at most `top` partition keys.
     pub(crate) fn new(totals: &'a Totals, top: usize) -> Self {
+        let user_data_bytes = totals.user_record_bytes.sum();
         Self {
             totals,
-            kinesis_records: totals.records,
-            aggregated: totals.aggregated,
-            aggregated_without_user_records: totals.without_user_records,
+            aggregated: totals.verdicts.of(Verdict::Aggregated),
             aggregated_not_of_one_shard: totals.ranges.are_shards().then_some(totals.spread),
-            plain: totals.plain,
-            malformed: totals.verdicts.malformed,
-            verdicts: totals.verdicts,
-            bad: totals.bad,
-            bytes: totals.data_len,
-            user_records: totals.user_record_len.count(),
-            user_data_bytes: u64::try_from(totals.user_record_len.sum()).unwrap_or(u64::MAX),
-            user_records_in_aggregate: (&totals.user_records_in_aggregate).into(),
-            user_record_bytes: (&totals.user_record_len).into(),
-            key_bytes: totals.key_len,
+            malformed: totals.verdicts.of(Verdict::Malformed),
+            verdicts: Verdicts {
+                counts: &totals.verdicts,
+                aggregated_twice: totals.aggregated_twice,
+            },
+            user_records: totals.user_record_bytes.count(),
+            user_data_bytes: u64::try_from(user_data_bytes).unwrap_or(u64::MAX),
             partition_keys: totals.partition_keys.hottest(top),
             hash_key_ranges: totals.ranges.shares(),
             user_records_without_hash_key: totals.ranges.nowhere(),
-            user_records_without_partition_key: totals.without_partition_key,
         }
     }
 
     /// Prints the report as text.
     pub(crate) fn print(&self, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
         let totals = self.totals;
-        let title = count(self.kinesis_records, "Kinesis record");
+        let title = count(totals.kinesis_records, "Kinesis record");
         writeln!(out, "{}", painted(styles.heading, title))?;
         self.print_kinds(styles, out)?;
         line(
@@ -97,15 +74,18 @@ impl<'a> Report<'a> {
             out,
         )?;
         let user_data = size(self.user_data_bytes);
-        let share = percent(self.user_data_bytes, self.bytes);
-        let text = format!("{}: {user_data} of user data ({share} %)", size(self.bytes));
+        let share = percent(self.user_data_bytes, totals.bytes);
+        let text = format!(
+            "{}: {user_data} of user data ({share} %)",
+            size(totals.bytes)
+        );
         line("size", &text, styles, out)?;
         let KeyLen {
             in_tables,
             without_tables,
-        } = self.key_bytes;
+        } = totals.key_bytes;
         let text = format!(
-            "{} in tables instead of {} beside each: {}",
+            "{} in tables, {} without tables: {}",
             size(in_tables),
             size(without_tables),
             difference(in_tables, without_tables),
@@ -114,7 +94,7 @@ impl<'a> Report<'a> {
         let of_aggregates = &totals.user_records_in_aggregate;
         for (noun, unit, histogram) in [
             ("aggregate", "user record", of_aggregates),
-            ("user record", "byte", &totals.user_record_len),
+            ("user record", "byte", &totals.user_record_bytes),
         ] {
             if histogram.count() > 0 {
                 let title = format!("{noun}s of {}", histogram.summary(unit));
@@ -134,21 +114,22 @@ impl<'a> Report<'a> {
             false => "hash key ranges",
         };
         let title = match ranges.total() {
-            0 => format!("{title}: none has any user record"),
+            0 => format!("{title}: no user records"),
             _ => format!("{title}: the fullest has {} times the mean", ranges.skew()),
         };
         heading(&title, styles, out)?;
         ranges.print(styles, out)?;
         if ranges.are_shards() && totals.spread > 0 {
             let what = count(totals.spread, "aggregate");
-            let text = "span several shards: consumers that filter by shard, such as the KCL, \
-                        drop them entirely";
-            let text = painted(styles.bad, format_args!("{what} {text}"));
-            styles.paragraph("    ", &text, out)?;
+            let text = format!(
+                "{what} with user records of several shards; consumers that filter by shard, \
+                 such as the KCL, drop such an aggregate entirely"
+            );
+            styles.paragraph("    ", &painted(styles.bad, text), out)?;
         }
-        if totals.without_partition_key > 0 {
-            let what = count(totals.without_partition_key, "plain record");
-            let text = format!("{what} not in here: the input has no partition key of them");
+        if totals.user_records_without_partition_key > 0 {
+            let what = count(totals.user_records_without_partition_key, "Kinesis record");
+            let text = format!("not counted here: {what} without a partition key in the input");
             styles.paragraph("    ", &painted(styles.aside, text), out)?;
         }
         Ok(())
@@ -156,40 +137,30 @@ impl<'a> Report<'a> {
 
     /// Prints the count of each verdict; those of rare verdicts only if they are not zero.
     fn print_kinds(&self, styles: &Styles, out: &mut impl Write) -> io::Result<()> {
-        let without = match self.aggregated_without_user_records {
+        let without = match self.totals.aggregated_without_user_records {
             0 => String::new(),
             empty => format!(", {} of them without user records", grouped(empty)),
         };
-        let text = format!("{}{without}", grouped(self.aggregated));
-        line("aggregated", &text, styles, out)?;
-        let Verdicts {
-            plain,
-            encoded,
-            misframed,
-            damaged,
-            malformed,
-            unreadable,
-            aggregated_twice,
-            ..
-        } = self.verdicts;
-        line("plain", &grouped(plain), styles, out)?;
-        let counted = "each counted as one user record; verify explains";
-        let not_counted = "not counted below; verify explains";
-        for (word, number, remark, style) in [
-            ("encoded", encoded, counted, styles.doubtful),
-            ("misframed", misframed, counted, styles.bad),
-            ("damaged", damaged, counted, styles.bad),
-            ("malformed", malformed, not_counted, styles.bad),
-            ("unreadable", unreadable, "not counted below", styles.bad),
-        ] {
-            if number > 0 {
-                let text = painted(style, format_args!("{}, {remark}", grouped(number)));
-                line(word, &text, styles, out)?;
-            }
+        for (verdict, number) in self.verdicts.counts.shown() {
+            let number = grouped(number);
+            let remark = match verdict {
+                Verdict::Aggregated => without.as_str(),
+                Verdict::Plain => "",
+                Verdict::Encoded | Verdict::Misframed | Verdict::Damaged => {
+                    ", each counted as one user record; verify explains why"
+                }
+                Verdict::Malformed => ", not counted below; verify explains why",
+                Verdict::Unreadable => ", not counted below",
+            };
+            let text = match verdict {
+                Verdict::Aggregated | Verdict::Plain => format!("{number}{remark}"),
+                other => painted(other.style(styles), format_args!("{number}{remark}")),
+            };
+            line(verdict.word(), &text, styles, out)?;
         }
-        if aggregated_twice > 0 {
-            let what = count(aggregated_twice, "user record");
-            let text = format!("{what} aggregated twice; deaggregate --nested opens them");
+        if self.verdicts.aggregated_twice > 0 {
+            let what = count(self.verdicts.aggregated_twice, "user record");
+            let text = format!("aggregated twice: {what}; see deaggregate --nested");
             line("", &painted(styles.doubtful, text), styles, out)?;
         }
         Ok(())

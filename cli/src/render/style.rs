@@ -61,6 +61,30 @@ impl Styles {
         self.width.saturating_sub(DEFAULT_WIDTH)
     }
 
+    /// Prints the line above what is said about a record.
+    pub(crate) fn title(
+        &self,
+        index: u64,
+        place: &impl fmt::Display,
+        what: &str,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let which = painted(self.heading, format_args!("record {index}"));
+        self.long_line(&format!("{which} ({place}): {what}"), out)
+    }
+
+    /// Prints why a record cannot be read.
+    pub(crate) fn unreadable(
+        &self,
+        index: u64,
+        place: &impl fmt::Display,
+        why: &str,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let what = painted(self.bad, format_args!("unreadable, {why}"));
+        self.title(index, place, &what, out)
+    }
+
     /// Prints a line that may be long because it contains file names: broken only where a
     /// terminal would break it.
     pub(crate) fn long_line(&self, text: &str, out: &mut impl Write) -> io::Result<()> {

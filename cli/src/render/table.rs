@@ -11,11 +11,31 @@ use crate::render::text::{cut, pad, width_of};
 /// A column.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Column {
-    pub(crate) title: &'static str,
-    pub(crate) is_number: bool,
-    pub(crate) style: Style,
+    title: &'static str,
+    is_number: bool,
+    style: Style,
     /// The most cells; the last column gets all that are left.
-    pub(crate) max_width: usize,
+    max_width: usize,
+}
+
+impl Column {
+    pub(crate) const fn number(title: &'static str) -> Self {
+        Self {
+            title,
+            is_number: true,
+            style: Style::new(),
+            max_width: usize::MAX,
+        }
+    }
+
+    pub(crate) const fn text(title: &'static str, style: Style, max_width: usize) -> Self {
+        Self {
+            title,
+            is_number: false,
+            style,
+            max_width,
+        }
+    }
 }
 
 /// The columns of a table, each as wide as its widest cell.
@@ -114,7 +134,7 @@ pub(crate) fn print_more(
     match len.saturating_sub(limit) {
         0 => Ok(()),
         left => {
-            let text = format!("… {left} more; --all lists them");
+            let text = format!("… {left} more; use --all");
             writeln!(out, "{:INDENT$}{}", "", painted(styles.aside, text))
         }
     }

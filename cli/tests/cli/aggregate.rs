@@ -286,7 +286,7 @@ fn shards_that_are_no_map_are_an_error_with_its_place() {
             r#"{"Shards":[]}"#,
             "no open shard has the hash keys 0 to",
         ),
-        ("other", "[]", "no array Shards"),
+        ("other", "[]", "no list of shards"),
         (
             "keyless",
             r#"{"Shards":[{"ShardId":"x"}]}"#,

@@ -299,12 +299,34 @@ fn keys_that_are_not_utf8_come_in_base64_and_tags_as_they_are() {
 fn a_bad_line_ends_the_run_after_all_earlier_output() {
     let two = two_base64();
     for (format, good, bad, why) in [
-        ("hex", TWO, "0", "not hex"),
-        ("hex", TWO, "0g", "not hex"),
-        ("hex", TWO, "é", "not hex"),
-        ("base64", &two, "A", "not base64"),
-        ("base64", &two, "AA==AA==", "not base64"),
-        ("base64", &two, "AAA A", "not base64"),
+        ("hex", TWO, "0", "hexadecimal digits is odd"),
+        ("hex", TWO, "0g", "not hexadecimal: 'g' at character 2"),
+        (
+            "hex",
+            TWO,
+            "0x 12:3g",
+            "not hexadecimal: 'g' at character 8",
+        ),
+        ("hex", TWO, "é", "not hexadecimal: 'é' at character 1"),
+        (
+            "base64",
+            &two,
+            "A",
+            "the base64 ends in the middle of a group",
+        ),
+        (
+            "base64",
+            &two,
+            "AA==AA==",
+            "padding at character 3 is not at the end",
+        ),
+        ("base64", &two, "AAA A", "not base64: ' ' at character 4"),
+        (
+            "base64",
+            &two,
+            "AB==",
+            "the base64 ends in the middle of a byte",
+        ),
         ("ndjson", "", "{", "not JSON"),
         ("ndjson", "", "7", "neither an event nor a record"),
         (
@@ -321,7 +343,12 @@ fn a_bad_line_ends_the_run_after_all_earlier_output() {
             r#"{"data":7}"#,
             "data is neither a base64 string nor an array of bytes",
         ),
-        ("ndjson", "", r#"{"data":"A"}"#, "data: not base64"),
+        (
+            "ndjson",
+            "",
+            r#"{"data":"!"}"#,
+            "data: not base64: '!' at character 1",
+        ),
     ] {
         let good = match format {
             "ndjson" => format!(r#"{{"data":"{two}"}}"#),

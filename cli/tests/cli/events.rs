@@ -51,7 +51,8 @@ fn records_come_out_as_the_python_module_yields_them() {
         for other in ["lambda", "firehose", "analytics", "get-records"] {
             if other != format {
                 let from = ["deaggregate", "--from", other];
-                run(&from, record.to_string()).failed_saying(&["of another kind", "<stdin>"]);
+                run(&from, record.to_string())
+                    .failed_saying(&["not a record of the format", "<stdin>"]);
             }
         }
     }
@@ -198,7 +199,7 @@ fn a_bad_event_ends_the_run_after_all_earlier_output() {
             "element 0: neither an event nor a record",
         ),
         (r#"{"kinesis":{}}"#, "no data"),
-        (r#"{"kinesis":{"data":"A"}}"#, "not base64"),
+        (r#"{"kinesis":{"data":"!"}}"#, "not base64"),
     ] {
         let ended = run(&["deaggregate"], format!("{good}\n{bad}"));
         let earlier = ended.failed_saying(&["<stdin>, line 2", why]);

@@ -20,7 +20,7 @@ fn an_aggregate_is_shown_as_a_whole() {
         40 ┴ end
   counts      2 user records, 2 partition keys, 0 explicit hash keys
   size        40 bytes: 2 █ user data, 2 ▓ keys, 36 ░ frame and fields
-  overhead    38 bytes, keys included (95 %), 19.0 a user record
+  overhead    38 bytes with the keys (95 %), 19.0 per user record
               ███▓▓▓░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░
   sizes       user records of 1 byte each
   partition keys
@@ -130,7 +130,7 @@ fn what_is_not_aggregated_is_explained() {
             &wrong_message,
             &[
                 "damaged, digest mismatch",
-                "One bit changed: with 61 at byte 6 the digest is good.",
+                "One bit changed: the digest is good if byte 6 is 61.",
                 "^^ byte 6",
             ],
         ),
@@ -140,10 +140,15 @@ fn what_is_not_aggregated_is_explained() {
                 "malformed",
                 MALFORMED_ERROR,
                 "stored, good",
-                "the producer wrote it so",
+                "the producer wrote it like",
                 "08 07 1a",
                 "^ byte 9",
             ],
+        ),
+        // A group of field 5 that ends as one of field 6.
+        (
+            &framed(b"\x2b\x34"),
+            &["malformed", "ends there, but another one was open"],
         ),
         (
             &framed(b"\x0a\x01a"),
@@ -168,7 +173,7 @@ fn the_formats_are_those_of_deaggregate_and_bad_lines_are_reported() {
     assert_eq!((ended.status, ended.stderr.as_str()), (1, ""));
     for part in [
         "record 0 (<stdin>, line 1): aggregated",
-        "record 1 (<stdin>, line 2): unreadable, read as hex (see --from): not hex",
+        "record 1 (<stdin>, line 2): unreadable, read as hex (see --from): not hexadecimal: 'x' at character 1",
         "record 2 (<stdin>, line 3): aggregated",
     ] {
         assert!(ended.stdout.contains(part), "{part}: {ended:?}");
@@ -177,7 +182,7 @@ fn the_formats_are_those_of_deaggregate_and_bad_lines_are_reported() {
         r#"{"data":"","partitionKey":"outer","explicitHashKey":"7","sequenceNumber":"4959"}"#;
     let shown = run(&["inspect", "--from", "ndjson"], line).stdout;
     for part in [
-        "put under   \"outer\"",
+        "outer key   \"outer\"",
         "hash key    \"7\"",
         "sequence    \"4959\"",
     ] {
@@ -202,12 +207,12 @@ fn aggregate_of(count: usize) -> Vec<u8> {
 fn a_long_list_is_cut_with_a_word_and_listed_when_asked_for() {
     let blob = aggregate_of(30);
     let shown = inspect(&blob);
-    assert_eq!(shown.matches("… 10 more; --all lists them").count(), 2);
+    assert_eq!(shown.matches("… 10 more; use --all").count(), 2);
     assert!(shown.contains("\"key-19\"") && !shown.contains("\"key-20\""));
     let all = run(&["inspect", "--all"], &blob).stdout;
     // In the table of keys and in that of user records.
     assert_eq!(all.matches("\"key-29\"").count(), 2);
-    assert!(!all.contains("more; --all"));
+    assert!(!all.contains("more; use --all"));
     // The statistics cover all user records.
     assert!(
         shown.contains("16 to 31  ████████████████████████  14 user records (47 %)"),
@@ -291,5 +296,5 @@ fn one_record_of_many_can_be_asked_for_behind_lines_that_cannot_be_read() {
         unreadable.stdout.contains("line 2): unreadable"),
         "{unreadable:?}"
     );
-    one("4").refused_saying(&["no record 4: the input has 4 Kinesis records, from 0"]);
+    one("4").refused_saying(&["no record 4: the input has 4 Kinesis records, numbered from 0"]);
 }

@@ -86,7 +86,7 @@ fn user_records_are_left_out_by_themselves_and_told() {
         assert_eq!((ended.status, ended.stdout.lines().count()), (0, 1));
         assert_eq!(
             ended.stderr,
-            "kinesis-agg: <stdin>, line 1: record 0: dropped 2 user records outside of 200:200: \"a\", \"c\"\n"
+            "kinesis-agg: <stdin>, line 1: record 0: dropped 2 user records outside 200:200; partition keys: \"a\", \"c\"\n"
         );
     }
 }

@@ -10,11 +10,11 @@ fn two_user_records_are_counted_in_all_ways() {
     let expected = r#"3 Kinesis records
   aggregated  1
   plain       0
-  malformed   1, not counted below; verify explains
+  malformed   1, not counted below; verify explains why
   unreadable  1, not counted below
   holds       2 user records
   size        70 bytes: 2 bytes of user data (3 %)
-  keys        2 bytes in tables instead of 2 bytes beside each: the same
+  keys        2 bytes in tables, 2 bytes without tables: the same
   aggregates of 2 user records each
   user records of 1 byte each
   2 partition keys
@@ -25,7 +25,7 @@ fn two_user_records_are_counted_in_all_ways() {
     8000…-ffff…  ████████████████████  1 user record (50 %), 1 byte
 "#;
     assert_eq!(
-        ended.failed_saying(&["<stdin>, line 3", "not hex"]),
+        ended.failed_saying(&["<stdin>, line 3", "not hexadecimal"]),
         expected
     );
 }
@@ -162,7 +162,7 @@ fn aggregates_that_a_consumer_drops_are_counted_if_shards_are_known() {
     let args = ["stats", "--from", "ndjson", "--shards", &shards];
     let shown = run(&args, &spread).stdout;
     assert!(
-        shown.contains("2 aggregates span several shards: consumers that filter by shard"),
+        shown.contains("2 aggregates with user records of several shards; consumers that filter"),
         "{shown}"
     );
     let stats = run(&[&args[..], &["--json"]].concat(), &spread).json();
@@ -187,9 +187,9 @@ fn what_is_in_no_range_is_told() {
     let input = format!("{}\n78\n", hex::encode(nowhere));
     let shown = run(&["stats", "--from", "hex"], &input).stdout;
     for line in [
-        "hash key ranges: none has any user record\n",
-        "1 user record in no shard: the explicit hash key is no number\n",
-        "1 plain record not in here: the input has no partition key of them\n",
+        "hash key ranges: no user records\n",
+        "in no shard: 1 user record with an explicit hash key that is not a number\n",
+        "not counted here: 1 Kinesis record without a partition key in the input\n",
     ] {
         assert!(shown.contains(line), "{line}{shown}");
     }

@@ -97,7 +97,7 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str, bool, &'static str)> {
             malformed(),
             "malformed, partition key index 7",
             true,
-            "the producer wrote it so",
+            "the producer wrote it like this",
         ),
         (
             "two",
@@ -111,21 +111,28 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str, bool, &'static str)> {
             with(&len, b""),
             "misframed, 1 intact aggregate",
             true,
-            "begins at byte 4; before it is its length",
+            "starts at byte 4, after its length in 4 bytes",
+        ),
+        (
+            "two prefixed",
+            [&len[..], &two, &len, &two].concat(),
+            "misframed, 2 intact aggregates",
+            true,
+            "first aggregate starts at byte 4, after its length in 4 bytes",
         ),
         (
             "varint",
             with(&[40], b""),
             "misframed, 1 intact aggregate",
             true,
-            "before it is its length as a varint",
+            "after its length as a varint",
         ),
         (
             "magic twice",
             with(&two[..4], b""),
             "misframed, 1 intact aggregate",
             true,
-            "the magic once more",
+            "after a second copy of the magic",
         ),
         (
             "bom",
@@ -139,28 +146,28 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str, bool, &'static str)> {
             with(b"\"", b"\""),
             "misframed, 1 intact aggregate",
             true,
-            "a quote",
+            "after a quotation mark",
         ),
         (
             "newline",
             with(b"\n", b""),
             "misframed, 1 intact aggregate",
             true,
-            "begins at byte 1",
+            "starts at byte 1, after a line end",
         ),
         (
             "nuls",
             with(b"", &[0; 30]),
             "misframed, 1 intact aggregate",
             true,
-            "30 bytes with the value 0",
+            "before 30 zero bytes",
         ),
         (
             "newlines",
             with(b"", b"\n\n\n"),
             "misframed, 1 intact aggregate",
             true,
-            "3 line ends",
+            "before 3 line ends",
         ),
         (
             "gzip",
@@ -377,6 +384,10 @@ fn a_file_of_aggregates_back_to_back_is_split() {
         assert_eq!(lines[3]["record"], 1);
         assert!(run(&["verify"], &input).lines()[0].ends_with("none bad"));
     }
+    // As `deaggregate --to data --length-prefix` writes them.
+    let len = 40_u32.to_be_bytes();
+    let prefixed = [&len[..], &two(), &len, &two()].concat();
+    assert_eq!(run(&["deaggregate"], &prefixed).lines().len(), 4);
     // A damaged aggregate among intact ones has a different verdict.
     let mut changed = two();
     changed[16] ^= 1;
@@ -403,13 +414,13 @@ fn records_that_were_aggregated_twice_are_noticed_and_opened() {
     assert!(
         aggregated
             .stderr
-            .contains("1 user record in the input had aggregates as data"),
+            .contains("the data of 1 user record is already an aggregate"),
         "{aggregated:?}"
     );
     let twice = &aggregated.stdout;
     let verified = run(&["verify"], twice);
     assert!(
-        verified.lines()[0].contains("aggregated twice: user record 0 is an aggregate"),
+        verified.lines()[0].contains("aggregated twice: user record 0 is itself an aggregate"),
         "{verified:?}"
     );
     let inspected = run(&["inspect"], twice).stdout.replace("\n  ", " ");
@@ -480,6 +491,8 @@ fn a_folder_of_mixed_dumps_has_every_fault_named() {
             format!("{}\n{}\n", base64(&blobs[3]), base64(&blobs[2])),
         ),
         file("mixed-7.txt", ""),
+        file("mixed-8.csv", "time,data\n"),
+        file("mixed-9.ndjson", "{\"data\": \"84mawgo\n"),
     ];
     let args: Vec<_> = ["verify"]
         .into_iter()
@@ -533,15 +546,25 @@ fn a_folder_of_mixed_dumps_has_every_fault_named() {
             "unreadable, the JSON ends in the middle: it was cut off",
         ),
         ("record 11", "mixed-5.bin", "damaged, digest mismatch"),
+        (
+            "record 14",
+            "mixed-8.csv",
+            "unreadable, no format recognized; specify one with --from (hex, base64, raw, json, ...)",
+        ),
+        (
+            "record 15",
+            "mixed-9.ndjson, line 1",
+            "unreadable, the line ends in the middle of a JSON string: it was cut off",
+        ),
     ];
     let expected = expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned()));
     assert_eq!(found, expected, "{}", verified.stdout);
     let summary = verified.stdout.lines().last().unwrap();
     assert!(
-        summary.starts_with("14 Kinesis records: 7 aggregated"),
+        summary.starts_with("16 Kinesis records: 7 aggregated"),
         "{summary}"
     );
-    assert!(summary.ends_with("4 bad"), "{summary}");
+    assert!(summary.ends_with("6 bad"), "{summary}");
 }
 
 #[test]

@@ -26,23 +26,26 @@ fn each_bad_blob_is_explained_at_its_first_broken_byte() {
     let ended = run(&["verify", "--from", "hex"], input.join("\n"));
     let expected =
         "record 1 (<stdin>, line 2): malformed, partition key index 7 outside table of 1 at byte 9
-  A user record names partition key 7 there; the aggregate has only number 0.
-  The digest is good: the producer wrote it so, nothing changed on the way.
+  A user record there refers to partition key 7, but the aggregate has only
+  number 0.
+  The digest is good, so nothing changed on the way: the producer wrote it like
+  this.
   byte 1      89 9a c2 0a 01 61 1a 05 08 07 1a 01 78 f0 ea 84 7e a4 ad
                                       ^^ byte 9
-record 2 (<stdin>, line 3): unreadable, read as hex (see --from): not hex: a character that is no hexadecimal digit at character 0
+record 2 (<stdin>, line 3): unreadable, read as hex (see --from): not hexadecimal: 'n' at character 1
 record 3 (<stdin>, line 4): damaged, too short
-  It starts with the magic and ends after 18 bytes: it was cut off.
+  It starts with the magic but ends after 18 bytes: it was cut off.
   byte 10     1a 05 08 00 1a 01 78 1a
                                       ^^ byte 18 (the end)
 record 4 (<stdin>, line 5): damaged, digest mismatch
-  The digest is not that of the message: bytes changed or are missing since it
-  was made, or this is other data that starts with the magic by chance.
-  Read all the same, it breaks at byte 21; what changed is there or before:
+  The digest does not match the message: bytes changed or are missing, or this
+  is other data that happens to start with the magic.
+  The message cannot be parsed beyond byte 21: bytes changed there or before, or
+  the end is missing.
   A group of unknown fields ends there, but none has started.
   byte 13     00 1a 01 78 1a 05 08 01 1c 01 79 b0 03 19 09 ae 75 89 1c
                                       ^^ byte 21
-6 Kinesis records: 1 aggregated with 2 user records, 1 plain, 1 malformed, 1 unreadable, 2 damaged; 4 bad
+6 Kinesis records: 1 aggregated with 2 user records, 1 plain, 2 damaged, 1 malformed, 1 unreadable; 4 bad
 ";
     assert_eq!((ended.status, ended.stderr.as_str()), (1, ""));
     assert_eq!(ended.stdout, expected);
@@ -83,19 +86,15 @@ fn what_is_done_to_blobs_on_the_way_is_told_apart() {
     let cases: [(Vec<u8>, &str, i32); 10] = [
         (
             [&two[..], b"\r\n"].concat(),
-            "ends at byte 40; behind it is the end of a line",
+            "ends at byte 40, before a line end",
             1,
         ),
         (two[..30].into(), "a line of `xxd -p` (without -c 0)", 1),
         (two[..39].into(), "bytes changed or are missing", 1),
-        (
-            two_bytes_changed,
-            "it can be parsed and has 2 user records",
-            1,
-        ),
-        (base64(&two).into(), "but as base64", 0),
-        (TWO.into(), "but as hex", 0),
-        (as_latin_1.into(), "but as Latin-1 text", 0),
+        (two_bytes_changed, "still valid and has 2 user records", 1),
+        (base64(&two).into(), "encoded as base64", 0),
+        (TWO.into(), "encoded as hex", 0),
+        (as_latin_1.into(), "encoded as Latin-1 text", 0),
         (
             String::from_utf8_lossy(&two).as_bytes().into(),
             "with U+FFFD in place of bytes",
@@ -108,7 +107,7 @@ fn what_is_done_to_blobs_on_the_way_is_told_apart() {
         ),
         (
             framed(b"\x0a\x01a\x12\x01x\x1a\x07\x08\x00\x10\x00\x1a\x01x"),
-            "aggregated, but user record 0 is in no shard",
+            "0 is in no shard: its explicit hash key is not a number",
             0,
         ),
     ];
