@@ -46,6 +46,7 @@ PHRASES = {
     r"\bto be (had|said|taken)\b": "a verb with a subject",
     r"\bnobody\b": "name who or what it is",
     r"\bprotects that\b": "protects someone from something",
+    r"\bfn (what|who|nobody|where)_\w+_\w+_": "a test name with a subject",
 }
 BANNED = [(re.compile(phrase, re.IGNORECASE), better) for phrase, better in PHRASES.items()]
 

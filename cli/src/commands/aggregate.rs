@@ -532,7 +532,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_usual_means_what_it_means_to_the_json_reader() {
+    fn the_scanner_of_usual_lines_agrees_with_the_json_reader() {
         for line in USUAL {
             assert!(usual(line).is_some(), "{line}");
             // Each range of the line is replaced with each piece, and the parsers must agree.
@@ -565,7 +565,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unusual_is_left_to_the_json_reader() {
+    fn the_scanner_leaves_unusual_lines_to_the_json_reader() {
         for line in [
             r#"{"partitionKey":"a","data":"eA==","tags":[]}"#,
             r#"{"partitionKey":"a","data":"eA==","explicitHashKey":7}"#,

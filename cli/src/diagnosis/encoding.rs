@@ -1,4 +1,4 @@
-//! Aggregates that are compressed, or written as text of some kind.
+//! Aggregates that are compressed, written as text of some kind, or in another byte order.
 
 use alloc::borrow::Cow;
 use std::io::Read;
@@ -6,7 +6,7 @@ use std::io::Read;
 use kinesis_agg::codec::MAGIC;
 use serde_json::value::RawValue;
 
-use crate::diagnosis::search::{Budget, intact_parts};
+use crate::diagnosis::search::{Budget, intact_parts, is_intact};
 use crate::input::data::{
     decode_base64, decode_hex, decode_numbers, decode_python, is_base64_of_magic, is_hex_of_magic,
 };
@@ -41,7 +41,10 @@ pub(crate) fn decode(data: &[u8], budget: &mut Budget) -> Option<Decoded> {
         }
         let decompressed = decompress(&current);
         let is_compressed = decompressed.is_some();
-        let Some((form, inner)) = decompressed.or_else(|| from_text(&current)) else {
+        let decoded = decompressed
+            .or_else(|| from_reversed_words(&current))
+            .or_else(|| from_text(&current));
+        let Some((form, inner)) = decoded else {
             break;
         };
         forms.push(form);
@@ -116,6 +119,24 @@ fn decompress_block(data: &[u8]) -> Option<(&'static str, Vec<u8>)> {
     let most = data.len().saturating_mul(255).min(MAX_HEAD << 20);
     let inner = lz4_flex::block::decompress(data, most).ok();
     Some(("lz4", inner.filter(is_aggregate)?))
+}
+
+/// Undoes the byte order in which `hexdump` and `xxd -e` print words.
+fn from_reversed_words(data: &[u8]) -> Option<(&'static str, Vec<u8>)> {
+    let forms = [
+        ("16-bit words with reversed bytes, as `hexdump` prints", 2),
+        ("32-bit words with reversed bytes, as `xxd -e` prints", 4),
+    ];
+    let head = data.get(..MAGIC.len())?;
+    forms.into_iter().find_map(|(form, word_len)| {
+        let reversed = |bytes: &[u8]| -> Vec<u8> {
+            let words = bytes.chunks(word_len);
+            words.flat_map(|word| word.iter().rev()).copied().collect()
+        };
+        let bytes = (reversed(head) == MAGIC).then(|| reversed(data))?;
+        // Otherwise, it is the magic alone that is damaged.
+        is_intact(&bytes).then_some((form, bytes))
+    })
 }
 
 fn from_text(data: &[u8]) -> Option<(&'static str, Vec<u8>)> {

@@ -151,7 +151,8 @@ impl Sink<'_> {
             (Guess::Binary, _) => Ok(Some(Format::Raw)),
             (Guess::Text(_), Unrecognized::Raw) => {
                 note(format_args!(
-                    "{}: no format recognized, so the file is read as one raw record; see --from",
+                    "{}: no format recognized, so the file is read as one raw blob. Convert a dump of bytes \
+                     with `xxd -p`, or see --from",
                     self.name
                 ));
                 Ok(Some(Format::Raw))

@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_costs_more_is_said_too() {
+    fn differences_are_printed_for_savings_and_for_extra_cost() {
         assert_eq!(difference(1, 57), "98 % fewer");
         assert_eq!(difference(5, 5), "the same");
         assert_eq!(difference(3, 2), "50 % more");

@@ -39,7 +39,7 @@ fn summary(args: &[&str], input: &str) -> Vec<Value> {
 }
 
 #[test]
-fn limits_outer_keys_and_lone_forms_are_those_asked_for() {
+fn the_options_for_limits_outer_key_and_lone_user_records_take_effect() {
     const A: &str = "16955237001963240173058271559858726497";
     let with_ehk = r#"{"partitionKey":"b","explicitHashKey":" +007 ","data":"eQ=="}"#;
     let tagged = r#"{"partitionKey":"a","data":"eA==","tags":[{"key":"k"}]}"#;
@@ -102,7 +102,7 @@ fn limits_outer_keys_and_lone_forms_are_those_asked_for() {
 }
 
 #[test]
-fn keys_are_read_in_every_form_that_stands_for_text() {
+fn keys_are_read_from_text_base64_and_numbers() {
     let plain = run(
         &["aggregate"],
         r#"{"partitionKey":"é","explicitHashKey":"18446744073709551617","data":"eA=="}"#,
@@ -119,7 +119,7 @@ fn keys_are_read_in_every_form_that_stands_for_text() {
 }
 
 #[test]
-fn a_line_that_cannot_be_taken_ends_the_run_after_all_earlier_records() {
+fn an_invalid_line_ends_the_run_after_all_earlier_records() {
     let long_key = format!(r#"{{"partitionKey":"{}","data":""}}"#, "k".repeat(257));
     for (bad, why) in [
         ("{", "not JSON"),
@@ -212,7 +212,7 @@ fn a_line_that_cannot_be_taken_ends_the_run_after_all_earlier_records() {
 }
 
 #[test]
-fn what_deaggregate_prints_aggregate_takes_and_gives_back() {
+fn aggregate_reads_the_output_of_deaggregate_and_keeps_every_user_record() {
     // Explicit hash keys, tags with and without a value, both kinds of key.
     let message = [
         b"\x0a\x01a\x0a\x02\xc3\xa9\x12\x017".as_slice(),
@@ -279,7 +279,7 @@ fn with_shards_no_aggregate_spans_two_of_them() {
 }
 
 #[test]
-fn shards_that_are_no_map_are_an_error_with_its_place() {
+fn an_invalid_shards_file_is_an_error_that_names_it() {
     let cases = [
         (
             "gap",

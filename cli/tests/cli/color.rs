@@ -18,7 +18,7 @@ pub(crate) fn plain(text: &str) -> String {
 }
 
 #[test]
-fn colour_changes_nothing_else_and_is_off_where_nobody_sees_it() {
+fn colour_adds_only_escapes_and_is_off_outside_a_terminal() {
     let commands: [&[&str]; 4] = [
         &["inspect", KPL_NDJSON],
         &["stats", KPL_NDJSON],
@@ -41,7 +41,7 @@ fn colour_changes_nothing_else_and_is_off_where_nobody_sees_it() {
 }
 
 #[test]
-fn what_the_environment_asks_for_is_heeded_unless_a_flag_says_otherwise() {
+fn environment_variables_control_colour_unless_a_flag_overrides_them() {
     let is_colored = |variables: &[&str], args: &[&str]| {
         let mut command = command(&[&["inspect", KPL_NDJSON], args].concat());
         command.envs(variables.iter().map(|name| (name, "1")));
@@ -73,7 +73,7 @@ fn the_broken_byte_is_marked_in_the_same_column_with_and_without_colour() {
 }
 
 #[test]
-fn progress_is_not_shown_where_nobody_sees_it() {
+fn progress_is_not_shown_outside_a_terminal() {
     for command in ["stats", "verify", "inspect", "deaggregate"] {
         assert_eq!(run(&[command, KPL_NDJSON], "").stderr, "", "{command}");
     }

@@ -41,7 +41,7 @@ fn every_format_prints_the_same_bytes_for_the_same_blob() {
 }
 
 #[test]
-fn what_is_not_aggregated_is_printed_as_it_is_with_the_reason() {
+fn records_that_are_not_aggregated_are_printed_unchanged_with_the_reason() {
     let mut damaged = hex::decode(TWO).unwrap();
     *damaged.last_mut().unwrap() ^= 1;
     let cases: &[(&[u8], &str)] = &[
@@ -96,7 +96,7 @@ fn malformed_records_pass_by_default_and_stop_the_run_on_request() {
 }
 
 #[test]
-fn an_aggregate_without_user_records_is_told_on_stderr_and_counted() {
+fn an_aggregate_without_user_records_is_reported_on_stderr_and_counted() {
     let empty = hex::encode(framed(b"\x0a\x01a"));
     let ended = run(
         &["deaggregate", "--from", "hex"],
@@ -137,7 +137,7 @@ fn records_are_counted_over_all_files_in_their_order() {
 }
 
 #[test]
-fn other_fields_go_along_as_they_were_written() {
+fn other_fields_are_copied_as_they_were_written() {
     let others = concat!(
         r#""sequenceNumber":"49590338271490256608559692538361571095921575989136588898","#,
         r#""n":12345678901234567890.10,"e":1E400,"none":null,"o":{ "x" : [1, 2.0, {}] },"#,
@@ -207,7 +207,7 @@ fn outer_keys_are_on_whole_records_and_never_on_user_records() {
 }
 
 #[test]
-fn our_fields_win_and_what_would_be_taken_for_ours_stays_out() {
+fn input_fields_with_the_names_of_output_fields_are_left_out() {
     let ours = [
         "record",
         "aggregated",
@@ -274,7 +274,7 @@ fn our_fields_win_and_what_would_be_taken_for_ours_stays_out() {
 }
 
 #[test]
-fn keys_that_are_not_utf8_come_in_base64_and_tags_as_they_are() {
+fn keys_that_are_not_utf8_are_printed_in_base64_and_tags_as_text() {
     let message = [
         b"\x0a\x02\xff\x00".as_slice(),
         b"\x0a\x01a",

@@ -59,7 +59,7 @@ fn records_come_out_as_the_python_module_yields_them() {
 }
 
 #[test]
-fn an_event_just_works() {
+fn the_format_of_an_event_is_detected() {
     for case in events()["events"].as_array().unwrap() {
         let event = &case["event"];
         let ended = run(&["deaggregate"], event.to_string());
@@ -77,7 +77,7 @@ fn an_event_just_works() {
 
 /// Each field has one name in the output, whatever its name in the event.
 #[test]
-fn what_is_known_of_a_record_goes_along_in_every_shape() {
+fn metadata_of_a_record_is_kept_in_every_output_shape() {
     let data = base64(hex::decode(TWO).unwrap());
     let ours = r#"{"record":0,"aggregated":true,"subSequenceNumber":1,"partitionKey":"b","explicitHashKey":null,"data":"eQ==","#;
     for (event, others) in [
@@ -147,7 +147,7 @@ fn the_other_formats_come_out_as_events_too() {
 }
 
 #[test]
-fn each_file_is_guessed_by_how_it_begins() {
+fn each_files_format_is_detected_by_its_beginning() {
     let raw = hex::decode(TWO).unwrap();
     let data = base64(&raw);
     let files = [
@@ -174,7 +174,7 @@ fn each_file_is_guessed_by_how_it_begins() {
 }
 
 #[test]
-fn what_cannot_be_guessed_is_asked_for() {
+fn an_unknown_format_is_an_error_that_names_the_option() {
     for input in ["hello", "00", "eA==", "hello\nworld"] {
         let ended = run(&["deaggregate"], input);
         assert_eq!((ended.status, ended.stdout.as_str()), (2, ""), "{input:?}");
@@ -295,7 +295,7 @@ fn a_record_beside_a_stray_records_field_is_a_record() {
 }
 
 #[test]
-fn odd_values_go_through_in_every_shape() {
+fn unusual_values_are_kept_in_every_output_shape() {
     for written in [
         "7",
         "1.50",

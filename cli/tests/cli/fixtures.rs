@@ -121,7 +121,7 @@ fn check_decoded(ended: &Ended, format: &str) {
 }
 
 #[test]
-fn every_known_blob_gets_what_its_class_owes_in_every_format() {
+fn every_fixture_has_its_expected_output_in_every_format() {
     let blobs: Vec<_> = decode_lines()
         .iter()
         .map(|line| unhex(&line["input_hex"]))

@@ -208,7 +208,7 @@ fn every_form_that_people_have_is_read() {
 }
 
 #[test]
-fn several_values_in_a_line_or_document_are_records_of_their_own() {
+fn several_values_in_a_line_or_document_are_separate_records() {
     let data = base64(two());
     for input in [
         format!("{data}\t{data}\n"),
@@ -233,7 +233,7 @@ fn several_values_in_a_line_or_document_are_records_of_their_own() {
 }
 
 #[test]
-fn wrapped_text_is_joined_and_said_to_be() {
+fn wrapped_base64_and_hex_are_joined_with_a_note() {
     let data = long();
     let digits = hex::encode(bytes(&data));
     for (text, width) in [(&data, 76), (&data, 64), (&digits, 60)] {
@@ -256,7 +256,7 @@ fn wrapped_text_is_joined_and_said_to_be() {
 }
 
 #[test]
-fn what_is_not_read_is_refused_with_a_way() {
+fn unsupported_formats_are_rejected_with_a_way_to_convert_them() {
     for (input, hint) in [
         (
             "RECORDS\t2024-05-01T12:00:00\t84mawgo=\tp\t4959\n",
@@ -282,7 +282,7 @@ fn what_is_not_read_is_refused_with_a_way() {
 }
 
 #[test]
-fn nothing_in_nothing_out() {
+fn empty_input_prints_nothing_and_succeeds() {
     for input in ["", "\n \r\n", "\u{feff}"] {
         for command in ["deaggregate", "aggregate", "inspect"] {
             assert_eq!(run(&[command], input).lines(), [""; 0], "{command}");
@@ -378,7 +378,7 @@ fn requests_for_put_records_keep_the_services_limits() {
 }
 
 #[test]
-fn user_records_of_other_keys_are_kept_apart_on_request() {
+fn per_key_starts_an_aggregate_whenever_the_keys_change() {
     let line = |key: &str| format!("{{\"partitionKey\":\"{key}\",\"data\":\"eA==\"}}\n");
     let made = run(
         &["aggregate", "--per-key"],
@@ -393,7 +393,7 @@ fn user_records_of_other_keys_are_kept_apart_on_request() {
 }
 
 #[test]
-fn payloads_come_alone_in_three_framings() {
+fn data_alone_is_printed_in_three_framings() {
     let args = ["deaggregate", "--to", "data"];
     assert_eq!(run(&args, TWO).stdout, "x\ny\n");
     assert_eq!(
@@ -423,7 +423,7 @@ fn a_range_alone_drops_whole_aggregates() {
 }
 
 #[test]
-fn errors_say_what_a_person_needs_and_never_the_blob() {
+fn errors_name_the_place_and_the_cause_without_printing_the_blob() {
     let data = long();
     for (from, input, words) in [
         (
@@ -459,7 +459,7 @@ fn errors_say_what_a_person_needs_and_never_the_blob() {
 }
 
 #[test]
-fn output_has_the_terminals_width_and_counts_cells() {
+fn output_fits_the_terminals_width_in_display_cells() {
     let uuid = "c4ca4238-a0b9-2382-0dcc-509a6f75849b";
     let line = |key: &str| {
         format!(
@@ -505,7 +505,7 @@ fn output_has_the_terminals_width_and_counts_cells() {
 }
 
 #[test]
-fn shards_are_taken_from_describe_stream_and_asked_for_otherwise() {
+fn shards_are_read_from_describe_stream_and_other_documents_get_a_hint() {
     let shards = crate::aggregate::SHARDS;
     let described = file(
         "described.json",

@@ -36,7 +36,7 @@ fn an_aggregate_is_shown_as_a_whole() {
 }
 
 #[test]
-fn whatever_is_in_a_blob_each_line_stays_printable_and_within_80_characters() {
+fn inspect_prints_only_printable_lines_of_at_most_80_columns() {
     let long = format!("\"\\\u{1b}[31m\u{202e}{}", "é".repeat(90));
     let keys: [&[u8]; 5] = [b"\xff\xfe", &[7; 120], long.as_bytes(), b"", &[b'9'; 90]];
     let data: [&[u8]; 5] = [
@@ -90,7 +90,7 @@ fn whatever_is_in_a_blob_each_line_stays_printable_and_within_80_characters() {
 }
 
 #[test]
-fn what_is_not_aggregated_is_explained() {
+fn inspect_explains_why_a_record_is_not_aggregated() {
     let mut wrong_digest = hex::decode(TWO).unwrap();
     *wrong_digest.last_mut().unwrap() ^= 1;
     let mut wrong_message = malformed();
@@ -204,7 +204,7 @@ fn aggregate_of(count: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_long_list_is_cut_with_a_word_and_listed_when_asked_for() {
+fn long_lists_are_shortened_with_a_note_unless_all_is_given() {
     let blob = aggregate_of(30);
     let shown = inspect(&blob);
     assert_eq!(shown.matches("… 10 more; use --all").count(), 2);
@@ -239,7 +239,7 @@ fn each_key_table_tells_how_often_its_keys_are_used() {
 }
 
 #[test]
-fn with_shards_each_ones_share_is_shown_and_a_spread_aggregate_is_warned_of() {
+fn with_shards_inspect_shows_each_shards_share_and_warns_of_aggregates_over_several() {
     let shards = file("inspect-shards", SHARDS);
     let args = ["inspect", "--from", "hex", "--shards", &shards];
     let lines = fixture("range.jsonl");
@@ -267,7 +267,7 @@ fn with_shards_each_ones_share_is_shown_and_a_spread_aggregate_is_warned_of() {
 }
 
 #[test]
-fn the_format_is_guessed_and_what_is_like_none_is_data() {
+fn inspect_detects_the_format_and_reads_anything_else_as_raw_data() {
     let two = hex::decode(TWO).unwrap();
     for input in [
         two.clone(),
@@ -281,7 +281,7 @@ fn the_format_is_guessed_and_what_is_like_none_is_data() {
 }
 
 #[test]
-fn one_record_of_many_can_be_asked_for_behind_lines_that_cannot_be_read() {
+fn record_n_is_found_after_unreadable_lines() {
     let input = format!("{TWO}\nnot hex\n78\n{TWO}\n");
     let one = |number: &str| run(&["inspect", "--from", "hex", "--record", number], &input);
     let shown = one("2");

@@ -16,7 +16,7 @@ const RULED_OTHERWISE: [(&str, i32, usize); 3] = [
 ];
 
 #[test]
-fn whole_aggregates_are_left_out_as_the_kcl_does_and_told() {
+fn whole_aggregates_outside_the_range_are_dropped_as_in_the_kcl_and_reported() {
     let lines = fixture("range.jsonl");
     assert_eq!(lines.lines().count(), 29);
     for case in lines.lines().map(json) {
@@ -61,7 +61,7 @@ fn whole_aggregates_are_left_out_as_the_kcl_does_and_told() {
 }
 
 #[test]
-fn user_records_are_left_out_by_themselves_and_told() {
+fn single_user_records_outside_the_range_are_dropped_on_request_and_reported() {
     let first = fixture("range.jsonl");
     let three = json(first.lines().next().unwrap())["inputs_hex"][0].clone();
     let args = [

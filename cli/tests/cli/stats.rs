@@ -4,7 +4,7 @@ use crate::aggregate::SHARDS;
 use crate::{KPL_NDJSON, TWO, base64, file, fixture, framed, json, malformed, run, unhex};
 
 #[test]
-fn two_user_records_are_counted_in_all_ways() {
+fn stats_counts_two_user_records_in_every_total() {
     let input = format!("{TWO}\n{}\nx\n", hex::encode(malformed()));
     let ended = run(&["stats", "--from", "hex", "--ranges", "2"], input);
     let expected = r#"3 Kinesis records
@@ -31,7 +31,7 @@ fn two_user_records_are_counted_in_all_ways() {
 }
 
 #[test]
-fn the_sums_are_those_of_what_deaggregate_delivers() {
+fn the_totals_equal_those_of_the_user_records_that_deaggregate_prints() {
     let stats = &run(&["stats", "--json", KPL_NDJSON], "").json()[0];
     let delivered = run(&["deaggregate", KPL_NDJSON], "").json();
     let len_of = |line: &serde_json::Value| {
@@ -112,7 +112,7 @@ fn no_kinesis_record_of_the_fixtures_goes_uncounted() {
 }
 
 #[test]
-fn ranges_are_those_of_shards_if_there_are_any_and_become_a_picture() {
+fn ranges_are_those_of_the_shards_if_given_and_are_drawn_as_svg() {
     let shards = file("stats-shards", SHARDS.replace("high", "a<&b"));
     let svg = file("shares.svg", "");
     let args = ["stats", "--shards", &shards, "--svg", &svg, KPL_NDJSON];
@@ -140,7 +140,7 @@ fn ranges_are_those_of_shards_if_there_are_any_and_become_a_picture() {
 }
 
 #[test]
-fn a_picture_that_cannot_be_written_is_an_error_after_the_numbers() {
+fn an_svg_file_that_cannot_be_written_is_an_error_after_the_report() {
     let ended = run(&["stats", "--svg", "/nowhere/x.svg", KPL_NDJSON], "");
     let printed = ended.refused_saying(&["cannot write /nowhere/x.svg"]);
     assert!(printed.starts_with("4 Kinesis records"));
@@ -170,7 +170,7 @@ fn aggregates_that_a_consumer_drops_are_counted_if_shards_are_known() {
 }
 
 #[test]
-fn a_key_that_is_no_text_is_not_replaced() {
+fn a_key_that_is_not_utf8_is_not_replaced() {
     let blob = framed(b"\x0a\x01\xff\x1a\x05\x08\x00\x1a\x01x");
     let stats = run(&["stats", "--json"], &blob).json();
     assert_eq!(
@@ -181,7 +181,7 @@ fn a_key_that_is_no_text_is_not_replaced() {
 }
 
 #[test]
-fn what_is_in_no_range_is_told() {
+fn user_records_in_no_range_are_reported() {
     // Plain data without a key, and a user record whose explicit hash key is not a number.
     let nowhere = framed(b"\x0a\x01a\x12\x01x\x1a\x07\x08\x00\x10\x00\x1a\x01x");
     let input = format!("{}\n78\n", hex::encode(nowhere));

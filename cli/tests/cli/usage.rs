@@ -46,7 +46,7 @@ fn wrong_usage_exits_with_2_and_says_so_on_stderr_only() {
 }
 
 #[test]
-fn ranges_that_cannot_be_are_wrong_usage() {
+fn invalid_ranges_are_wrong_usage() {
     for range in [
         "300:100",
         "1:0",
@@ -89,7 +89,7 @@ fn help_shows_what_the_tool_really_prints() {
 }
 
 #[test]
-fn hash_keys_are_printed_a_line_each() {
+fn hash_keys_are_printed_one_per_line() {
     let ended = run(&["hash-key", "a", "", "é", "--", "-"], "");
     assert_eq!(
         ended.lines(),

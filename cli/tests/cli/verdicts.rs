@@ -52,6 +52,10 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str, bool, &'static str)> {
     let python: String = two.iter().map(|byte| format!("\\x{byte:02x}")).collect();
     let numbers = serde_json::to_string(&two).unwrap();
     let len = u32::try_from(two.len()).unwrap().to_be_bytes();
+    let reversed = |word_len| -> Vec<u8> {
+        let words = two.chunks(word_len);
+        words.flat_map(|word| word.iter().rev()).copied().collect()
+    };
     let mut changed = two.clone();
     changed[16] ^= 3;
     changed[23] ^= 3;
@@ -261,6 +265,20 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str, bool, &'static str)> {
             "has 2 user records",
         ),
         (
+            "xxd -e",
+            reversed(4),
+            "encoded, 32-bit words with reversed bytes",
+            false,
+            "has 2 user records",
+        ),
+        (
+            "hexdump",
+            reversed(2),
+            "encoded, 16-bit words with reversed bytes",
+            false,
+            "has 2 user records",
+        ),
+        (
             "0x",
             format!("0x{TWO}").into(),
             "encoded, hex",
@@ -335,7 +353,7 @@ fn every_command_names_what_data_is_in_the_same_words() {
 }
 
 #[test]
-fn what_cannot_be_read_is_counted_and_everything_behind_it_is_looked_at() {
+fn unreadable_records_are_counted_and_all_later_records_are_checked() {
     let event = r#"{"Records":[{"kinesis":{"data":"eA=="}},{"kinesis":{"data":"!!"}},{"kinesis":{"data":"eA=="}}]}"#;
     let lines = "{\"data\":\"eA==\"}\n{\"data\":\"eA\n{\"data\":\"eA==\"}\n";
     let pretty = "{\"Records\": [\n  {\"kinesis\": {\"data\": \"eA==\"}},\n  oops\n]}\n{\"data\":\"eA==\"}\n{\"data\":\"eA==\"}";

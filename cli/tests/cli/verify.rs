@@ -77,7 +77,7 @@ fn any_one_bit_that_changed_is_found() {
 }
 
 #[test]
-fn what_is_done_to_blobs_on_the_way_is_told_apart() {
+fn each_way_of_damaging_a_blob_gets_its_own_explanation() {
     let two = hex::decode(TWO).unwrap();
     let mut two_bytes_changed = two.clone();
     two_bytes_changed[16] ^= 3;
@@ -127,14 +127,14 @@ fn what_is_done_to_blobs_on_the_way_is_told_apart() {
 }
 
 #[test]
-fn what_was_read_before_an_error_has_its_verdict() {
+fn records_before_an_input_error_are_still_verified() {
     let ended = run(&["verify", KPL_NDJSON, "nowhere.json"], "");
     let printed = ended.refused_saying(&["nowhere.json"]);
     assert!(printed.starts_with("4 Kinesis records: 3 aggregated"));
 }
 
 #[test]
-fn what_is_bad_is_what_the_fixtures_say() {
+fn verify_finds_exactly_the_bad_blobs_of_the_fixtures() {
     let fixtures = fixture("decode.jsonl");
     let fixtures: Vec<_> = fixtures.lines().map(json).collect();
     // Blank lines are skipped.

@@ -77,7 +77,7 @@ fn run_line_by_line(args: &[&str], lines: &[(String, usize)]) -> Ended {
 }
 
 #[test]
-fn what_is_read_ahead_comes_out_as_one_by_one() {
+fn reading_ahead_does_not_change_the_output() {
     let mut numbers = Numbers(1);
     for (args, bad_line) in [
         (&["--from", "hex"][..], None),

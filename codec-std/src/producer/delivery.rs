@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_wakes_the_last_who_polled_and_is_returned_once() {
+    fn a_result_wakes_the_last_task_that_polled_and_is_returned_once() {
         let count = Arc::new(Count(0.into()));
         let waker = Waker::from(Arc::clone(&count));
         let mut context = Context::from_waker(&waker);
@@ -211,7 +211,7 @@ mod tests {
     /// Protects memory use: a block is freed with its last future, and the
     /// outcome for a dropped future is not kept.
     #[test]
-    fn slots_are_not_mixed_up_and_a_block_is_freed_with_its_futures() {
+    fn each_future_gets_its_own_result_and_a_block_is_freed_with_its_last_future() {
         let mut slots = Slots::new();
         let mut blocks: Vec<Weak<Block>> = Vec::new();
         let mut futures = Vec::new();

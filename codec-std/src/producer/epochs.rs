@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flush_is_over_when_all_before_it_have_ended_and_not_for_those_after() {
+    fn a_flush_ends_with_the_puts_before_it_and_ignores_later_ones() {
         let mut epochs = Epochs::default();
         let flush = |epochs: &mut Epochs| {
             let (ended, end) = oneshot::channel();

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_all_different_stay_few() {
+    fn only_so_many_different_texts_are_kept() {
         let mut texts = Texts::default();
         let held: Vec<_> = (0..10 * MAX_COUNT)
             .map(|n| texts.keep(&format!("request {n}")))

@@ -613,7 +613,7 @@ fn a_full_buffer_gives_the_user_record_back_at_once_in_time_or_when_it_expires()
 }
 
 #[test]
-fn who_waits_for_room_when_the_producer_is_closed_gets_the_user_record_back() {
+fn closing_returns_the_user_records_of_puts_that_wait_for_room() {
     paused(async {
         let stream = MemoryStream::new(1, denied(), 1);
         let settings = ProducerSettings::new().with_max_buffered_len(1_000);
@@ -667,7 +667,7 @@ fn a_shutdown_that_is_dropped_gives_nothing_up() {
 
 /// Protects callers in another runtime from waiting forever.
 #[test]
-fn what_a_dropped_runtime_had_goes_back_to_the_callers() {
+fn a_dropped_runtime_returns_all_user_records_to_the_callers() {
     let stream = MemoryStream::new(1, denied(), 1);
     let seen = Arc::new(Mutex::new(0));
     let sink = Arc::clone(&seen);

@@ -1,5 +1,5 @@
-//! User records with a time to live of their own. Protects that it is neither longer
-//! nor shorter, wherever the user record waits.
+//! User records with a time to live of their own expire neither earlier nor later, wherever they
+//! wait.
 
 use kinesis_agg::producer::{FailureReason, ProducerSettings, PutError};
 use kinesis_agg::shards::RejectionReason;
