@@ -203,9 +203,9 @@
 )]
 //!
 //! `producer` talks to any [`producer::StreamService`]; `aws-sdk` implements that
-//! for the SDK's client. It uses `aws-sdk-kinesis` without its default features. A program that makes its client with `aws-config` has all that is
-//! needed. Without it, enable `aws-sdk-kinesis`'s features `rt-tokio` and
-//! `default-https-client`.
+//! for the SDK's client. It uses `aws-sdk-kinesis` without its default features. A
+//! program that makes its client with `aws-config` has all that is needed. Without
+//! `aws-config`, enable `aws-sdk-kinesis`'s features `rt-tokio` and `default-https-client`.
 //!
 //! # Cost
 //!

@@ -191,11 +191,12 @@ impl Producer {
     /// [Closes](Self::close) the producer, gives up user records that have not
     /// ended after `time`, and returns those together with the final counters.
     ///
-    /// A user record that is given up also ends its
-    /// [`DeliveryFuture`](crate::producer::DeliveryFuture) with the same
-    /// [`Failure`], and is passed to
-    /// [`on_failure`](crate::producer::ProducerBuilder::on_failure): save it in one of
-    /// these places. User records that failed before the deadline are not returned.
+    /// To save everything that was not delivered, save what
+    /// [`on_failure`](crate::producer::ProducerBuilder::on_failure) gets. This method
+    /// returns only what it gives up itself: neither user records that failed earlier,
+    /// nor those of puts that still wait for room, which end with
+    /// [`PutError::Stopped`]. A user record that is given up also ends its
+    /// [`DeliveryFuture`](crate::producer::DeliveryFuture) with the same [`Failure`].
     /// If two handles shut down at once, each user record is returned to one of them.
     ///
     /// # Cancellation
