@@ -69,7 +69,8 @@ use crate::producer::numbers::{ProducerSnapshot, ShardSnapshot};
 /// [`counters`](Self::counters), [`snapshot`](Self::snapshot) and
 /// [`shard_snapshots`](Self::shard_snapshots) return the metrics. With the
 /// feature `metrics`, the producer also reports them to the crate `metrics` once
-/// a second while it works, and when it ends. Their names begin with
+/// a second while it works, and when it ends: install your recorder before
+/// [`start`](crate::producer::ProducerBuilder::start). Their names begin with
 /// `kinesis_agg_producer_`, and they have the label `stream`:
 ///
 /// | Kind | Names |
