@@ -196,9 +196,10 @@ impl Producer {
     /// [`on_failure`](crate::producer::ProducerBuilder::on_failure) gets. This method
     /// returns only what it gives up itself: neither user records that failed earlier,
     /// nor those of puts that still wait for room, which end with
-    /// [`PutError::Stopped`]. A user record that is given up also ends its
-    /// [`DeliveryFuture`](crate::producer::DeliveryFuture) with the same [`Failure`].
-    /// If two handles shut down at once, each user record is returned to one of them.
+    /// [`PutError::Stopped`](crate::producer::PutError::Stopped). A user record that is
+    /// given up also ends its [`DeliveryFuture`](crate::producer::DeliveryFuture) with
+    /// the same [`Failure`]. If two handles shut down at once, each user record is
+    /// returned to one of them.
     ///
     /// # Cancellation
     ///
