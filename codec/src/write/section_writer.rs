@@ -200,3 +200,20 @@ impl<B> fmt::Debug for SectionWriter<B> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::SectionWriter;
+
+    #[test]
+    fn debug_output_shows_the_progress_and_omits_the_buffer() {
+        let mut writer = SectionWriter::new([0x5a; 64]);
+        writer.add_partition_key(b"key").unwrap();
+        assert_eq!(
+            format!("{writer:?}"),
+            "SectionWriter { encoded_len: 25, record_count: 0, .. }"
+        );
+    }
+}
