@@ -34,7 +34,7 @@ fn skip_records(message: &[u8], at: usize, counts: &mut Counts) -> usize {
     let mut rest = message.get(at..).unwrap_or_default();
     let mut run = RecordRun::default();
     while let Some((record, behind)) = take_record(rest) {
-        // Indices have at most 21 bits here.
+        // Indices have at most 28 bits here.
         run.partition_keys = run.partition_keys.max(record.partition_key_index.plus(1));
         if let Some(index) = record.explicit_hash_key_index {
             run.explicit_hash_keys = run.explicit_hash_keys.max(index.plus(1));
@@ -74,10 +74,10 @@ pub(crate) fn key_at(message: &[u8], len_offset: usize) -> Option<&[u8]> {
 fn take_record(input: &[u8]) -> Option<(RecordFields<'_>, &[u8])> {
     let (len, rest) = take_len(take_tag(input, RECORD)?)?;
     let (body, rest) = rest.split_at_checked(len)?;
-    let (partition_key_index, mut body) = take_index(take_tag(body, PARTITION_KEY_INDEX)?)?;
+    let (partition_key_index, mut body) = take_partition_key_index(body)?;
     let mut explicit_hash_key_index = None;
     if let Some(behind) = take_tag(body, EXPLICIT_HASH_KEY_INDEX) {
-        let (index, behind) = take_index(behind)?;
+        let (index, behind) = take_number(behind)?;
         explicit_hash_key_index = Some(index);
         body = behind;
     }
@@ -98,38 +98,47 @@ fn take_tag(input: &[u8], tag: u32) -> Option<&[u8]> {
     (u32::from(first) == tag).then_some(rest)
 }
 
-/// Reads a length of up to four bytes. The lengths of neighbouring records mostly have the same
-/// number of bytes, so the processor predicts these branches.
+/// Reads a partition key index of up to three bytes, with its tag. Indices of one and two bytes
+/// occur in any order, so they are distinguished without a branch.
 #[inline(always)]
-fn take_len(input: &[u8]) -> Option<(usize, &[u8])> {
-    let (len, rest) = match *input {
-        [a @ ..0x80, ref rest @ ..] => (u32::from(a), rest),
-        [a, b @ ..0x80, ref rest @ ..] => (two(a, b), rest),
-        [a, b, c @ ..0x80, ref rest @ ..] => (two(a, b) | u32::from(c) << 14, rest),
-        [a, b, c, d @ ..0x80, ref rest @ ..] => (two(a, b) | two(c, d) << 14, rest),
-        _ => return None,
-    };
-    Some((usize::try_from(len).ok()?, rest))
-}
-
-/// Reads an index of up to three bytes. Indices of one and two bytes occur in any order, so
-/// they are distinguished without a branch.
-#[inline(always)]
-fn take_index(input: &[u8]) -> Option<(u32, &[u8])> {
-    // A field follows every index here, so there is always a second byte.
-    let &[a, b, ref behind_two @ ..] = input else {
+fn take_partition_key_index(input: &[u8]) -> Option<(u32, &[u8])> {
+    // A field follows the index, so there is always a third byte.
+    let &[tag, a, b, ref behind_two @ ..] = input else {
         return None;
     };
+    if u32::from(tag) != PARTITION_KEY_INDEX {
+        return None;
+    }
     let has_second = a >> 7;
-    let value = u32::from(a & 0x7f) | u32::from(has_second.wrapping_mul(b & 0x7f)) << 7;
     if has_second & (b >> 7) == 1 {
         return match *behind_two {
             [c @ ..0x80, ref rest @ ..] => Some((two(a, b) | u32::from(c) << 14, rest)),
             _ => None,
         };
     }
-    let rest = input.get(usize::from(has_second).plus(1)..)?;
+    let value = u32::from(a & 0x7f) | u32::from(has_second.wrapping_mul(b & 0x7f)) << 7;
+    let rest = input.get(usize::from(has_second).plus(2)..)?;
     Some((value, rest))
+}
+
+/// Reads a length of up to four bytes.
+#[inline(always)]
+fn take_len(input: &[u8]) -> Option<(usize, &[u8])> {
+    let (len, rest) = take_number(input)?;
+    Some((usize::try_from(len).ok()?, rest))
+}
+
+/// Reads a number of up to four bytes. Lengths and explicit hash key indices of neighbouring
+/// records mostly have the same number of bytes, so the processor predicts these branches.
+#[inline(always)]
+fn take_number(input: &[u8]) -> Option<(u32, &[u8])> {
+    match *input {
+        [a @ ..0x80, ref rest @ ..] => Some((u32::from(a), rest)),
+        [a, b @ ..0x80, ref rest @ ..] => Some((two(a, b), rest)),
+        [a, b, c @ ..0x80, ref rest @ ..] => Some((two(a, b) | u32::from(c) << 14, rest)),
+        [a, b, c, d @ ..0x80, ref rest @ ..] => Some((two(a, b) | two(c, d) << 14, rest)),
+        _ => None,
+    }
 }
 
 /// Returns the number in two bytes of a varint.
