@@ -285,3 +285,28 @@ fn a_stream_writer_writes_a_10_mib_aggregate() {
     assert_eq!(view.record_count(), streamed.record_count());
     assert!(view.user_records().all(|read| read.data() == data));
 }
+
+/// Writes the longest head of a record that fits in a blob: its numbers take four, three, two and
+/// four bytes.
+#[test]
+fn a_stream_writer_writes_a_record_with_the_longest_head() {
+    let mut writer = plenty().with_limits(limits(10 << 20));
+    let mut partition_key = writer.add_partition_key(b"k").unwrap();
+    for _ in 0..1 << 14 {
+        partition_key = writer.add_partition_key(b"k").unwrap();
+    }
+    let mut explicit_hash_key = writer.add_explicit_hash_key(b"7").unwrap();
+    for _ in 0..1 << 7 {
+        explicit_hash_key = writer.add_explicit_hash_key(b"7").unwrap();
+    }
+    let data = vec![0xa5; 1 << 21];
+    let tags = RecordTags::default();
+    writer
+        .push(partition_key, Some(explicit_hash_key), &data, tags)
+        .unwrap();
+    writer.finish().unwrap();
+    let blob = writer.into_sink().taken;
+    let mut user_records = aggregated(&blob).user_records();
+    assert_eq!(user_records.next().unwrap().data(), data);
+    assert_eq!(user_records.next(), None);
+}

@@ -6,7 +6,6 @@ use crate::error::{EncodeError, EncodedPart};
 use crate::schema::KeyKind;
 use crate::wire::num::{Num as _, to_u32, to_usize};
 use crate::write::new_record::{ANY, NewRecord};
-use crate::write::new_tags::NewTags;
 
 /// A place in the key table of the aggregate that is being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -160,23 +159,18 @@ impl Counts {
         Ok(number)
     }
 
-    /// Returns the record for a user record, if its keys are in the tables.
-    // Inlined, so that a program without tags does not contain the code for them.
-    #[inline]
-    pub(crate) fn record<'a>(
+    /// Returns the numbers of the keys of a record.
+    pub(crate) fn check_keys(
         &self,
         generation: Generation,
-        keys: RecordKeys,
-        data: &'a [u8],
-        tags: NewTags<'a>,
-    ) -> Result<NewRecord<'a, ANY>, EncodeError> {
-        let (PartitionKeyIndex(partition_key), explicit_hash_key) = keys;
+        (PartitionKeyIndex(partition_key), explicit_hash_key): RecordKeys,
+    ) -> Result<(u32, Option<u32>), EncodeError> {
         let partition_key = self.check_index(KeyKind::Partition, partition_key, generation)?;
         let mut number = None;
         if let Some(ExplicitHashKeyIndex(key)) = explicit_hash_key {
             number = Some(self.check_index(KeyKind::ExplicitHash, key, generation)?);
         }
-        Ok(NewRecord::new(partition_key, number, data, tags))
+        Ok((partition_key, number))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::wire::num::to_usize;
 use crate::wire::put::bytes_field_len;
 use crate::write::aggregate::UnsealedBlob;
 use crate::write::counts::{ExplicitHashKeyIndex, PartitionKeyIndex, alone_lens, check_size};
+use crate::write::new_record::{ANY, NewRecord};
 use crate::write::new_tags::NewTags;
 use crate::write::sections::Sections;
 
@@ -145,8 +146,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
     ) -> Result<(), EncodeError> {
         let keys = (partition_key, explicit_hash_key);
         let generation = self.sections.generation();
-        let counts = self.sections.counts();
-        let record = counts.record(generation, keys, data, NewTags::new(tags))?;
+        let (partition_key, explicit_hash_key) =
+            self.sections.counts().check_keys(generation, keys)?;
+        let tags = NewTags::new(tags);
+        let record = NewRecord::<ANY>::new(partition_key, explicit_hash_key, data, tags);
         let full = self.check_room(EncodedPart::UserRecord, record.encoded_len(), || {
             alone_lens(keys, &record).1
         })?;

@@ -15,21 +15,26 @@ use crate::digest::RunningDigest;
 use crate::error::{EncodeError, EncodedPart, StreamError};
 use crate::frame::MAGIC;
 use crate::key_bytes::KeyBytes;
-use crate::limits::{FRAME_LEN, Limits};
+use crate::limits::{FRAME_LEN, LARGEST_MAX_SIZE, Limits};
 use crate::record_tag::{RecordTags, RecordTagsIter};
 use crate::schema::{KeyKind, TAG_VALUE};
 use crate::wire::num::{to_u32, to_usize};
 use crate::wire::put::bytes_field_len;
 use crate::wire::sink::Sink;
+use crate::wire::varint;
 use crate::write::counts::{
     Counts, ExplicitHashKeyIndex, Generation, PartitionKeyIndex, RecordKeys, StoredKeys,
     alone_lens, check_size,
 };
+use crate::write::new_record::{ANY, NewRecord};
 use crate::write::new_tags::NewTags;
 
-/// The longest prefix: four tags of one byte, each with a number of 32 bits.
-/// Magic and head of a key, and a digest, are shorter.
-const MAX_PREFIX_LEN: usize = 4 * (1 + 5);
+/// Bytes of the largest number in a blob.
+const MAX_NUMBER_LEN: usize = 4;
+const _: () = assert!(varint::encoded_len(LARGEST_MAX_SIZE) == 4);
+
+/// The longest prefix: the head of a record, which has four tags of one byte, each with a number.
+const MAX_PREFIX_LEN: usize = 4 * (1 + MAX_NUMBER_LEN);
 
 /// The bytes to write before a key or data.
 pub(crate) struct Prefix {
@@ -225,9 +230,9 @@ impl Stream {
         prefix: &mut Prefix,
     ) -> Result<(), StreamError<E>> {
         self.check_poison()?;
-        let record = self
-            .counts
-            .record(self.generation, keys, data, NewTags::new(tags))?;
+        let (partition_key, explicit_hash_key) = self.counts.check_keys(self.generation, keys)?;
+        let tags = NewTags::new(tags);
+        let record = NewRecord::<ANY>::new(partition_key, explicit_hash_key, data, tags);
         let (len, outer_key_len) = (record.encoded_len(), self.longest_partition_key_len);
         self.check_room(EncodedPart::UserRecord, len, outer_key_len, || {
             let (partition_key_len, blob_len) = alone_lens(keys, &record);
