@@ -47,10 +47,14 @@ fn no_user_record_is_lost_near_the_1_mib_limit() {
             let ehk = ehk.map(|text| text.parse::<HashKey>().unwrap());
             let user_record = NewUserRecord::new(&input.partition_key, &zeros[..input.zero_bytes])
                 .with_explicit_hash_key(ehk);
+            let alone = u32::try_from(size_alone(input)).unwrap();
+            let key_len = u32::try_from(key.len()).unwrap();
+            assert_eq!(writer.size_alone(&user_record), alone, "{id}");
+            assert_eq!(writer.encoded_len_alone(&user_record), alone - key_len);
             if size_alone(input) > MAX_SIZE {
                 let rejected = EncodeError::TooLarge {
                     part: EncodedPart::UserRecord,
-                    needed: u32::try_from(size_alone(input)).unwrap(),
+                    needed: alone,
                     limit: 1 << 20,
                 };
                 assert_eq!(writer.try_push(&user_record), Err(rejected), "{id}");
