@@ -98,12 +98,12 @@ fn take_tag(input: &[u8], tag: u32) -> Option<&[u8]> {
     (u32::from(first) == tag).then_some(rest)
 }
 
-/// Reads a partition key index of up to three bytes, with its tag. Indices of one and two bytes
+/// Reads a partition key index of up to four bytes, with its tag. Indices of one and two bytes
 /// occur in any order, so they are distinguished without a branch.
 #[inline(always)]
 fn take_partition_key_index(input: &[u8]) -> Option<(u32, &[u8])> {
     // A field follows the index, so there is always a third byte.
-    let &[tag, a, b, ref behind_two @ ..] = input else {
+    let &[tag, a, b, ..] = input else {
         return None;
     };
     if u32::from(tag) != PARTITION_KEY_INDEX {
@@ -111,10 +111,7 @@ fn take_partition_key_index(input: &[u8]) -> Option<(u32, &[u8])> {
     }
     let has_second = a >> 7;
     if has_second & (b >> 7) == 1 {
-        return match *behind_two {
-            [c @ ..0x80, ref rest @ ..] => Some((two(a, b) | u32::from(c) << 14, rest)),
-            _ => None,
-        };
+        return take_number(input.get(1..)?);
     }
     let value = u32::from(a & 0x7f) | u32::from(has_second.wrapping_mul(b & 0x7f)) << 7;
     let rest = input.get(usize::from(has_second).plus(2)..)?;
@@ -157,8 +154,10 @@ mod tests {
     use crate::wire::field::Fields;
     use crate::wire::varint;
 
-    /// Indices on both sides of each change in length, and the largest one of three bytes.
-    const INDICES: [u32; 6] = [0, 0x7f, 0x80, 0x3fff, 0x4000, 0x1f_ffff];
+    /// Indices on both sides of each change in length, and the largest one of four bytes.
+    const INDICES: [u32; 8] = [
+        0, 0x7f, 0x80, 0x3fff, 0x4000, 0x1f_ffff, 0x20_0000, 0xfff_ffff,
+    ];
 
     fn number(out: &mut Vec<u8>, tag: u32, number: u32) {
         out.push(u8::try_from(tag).unwrap());
