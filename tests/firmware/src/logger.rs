@@ -19,7 +19,9 @@ unsafe impl defmt::Logger for Logger {
     unsafe fn release() {}
 
     unsafe fn write(bytes: &[u8]) {
-        let logged = LOGGED.load(Ordering::Relaxed).wrapping_add(black_box(bytes).len() as u32);
+        let logged = LOGGED
+            .load(Ordering::Relaxed)
+            .wrapping_add(black_box(bytes).len() as u32);
         LOGGED.store(logged, Ordering::Relaxed);
     }
 }

@@ -9,8 +9,8 @@ mod bare;
 mod kpl;
 
 use kinesis_agg_codec::{
-    AggregateWriter, EncodeError, HashKey, WriteSlot, ReadSlot, KeySlots, NewUserRecord, Parsed,
-    RecordTags, SectionWriter, parse,
+    AggregateWriter, EncodeError, HashKey, KeySlots, NewUserRecord, Parsed, ReadSlot, RecordTags,
+    SectionWriter, WriteSlot, parse,
 };
 
 use kpl::{FIXTURES, Fixture};
@@ -102,8 +102,8 @@ fn write_with_deduplication(fixture: &Fixture, buffer: &mut [u8]) -> Result<(), 
             Some(Err(_)) => return Err(Failure::HashKeyInvalid),
             None => None,
         };
-        let user_record =
-            NewUserRecord::new(partition_key, data.as_bytes()).with_explicit_hash_key(explicit_hash_key);
+        let user_record = NewUserRecord::new(partition_key, data.as_bytes())
+            .with_explicit_hash_key(explicit_hash_key);
         writer
             .try_push(&user_record)
             .map_err(|_| Failure::AggregateWriterRejected)?;

@@ -10,7 +10,9 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use embedded_io_async::Write;
-use firmware::{exit, print, print_hex, print_number, stop_ticking, tick_every, wait_for_interrupt};
+use firmware::{
+    exit, print, print_hex, print_number, stop_ticking, tick_every, wait_for_interrupt,
+};
 use kinesis_agg_codec::{AsyncStreamWriter, EmbeddedIoError, RecordTags, StreamError};
 
 /// Set by a waker, and by every interrupt.
@@ -22,7 +24,10 @@ static FREE: AtomicU32 = AtomicU32::new(0);
 /// Called when the UART's FIFO is empty again.
 #[unsafe(no_mangle)]
 extern "C" fn tick() {
-    TICKS.store(TICKS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    TICKS.store(
+        TICKS.load(Ordering::Relaxed).wrapping_add(1),
+        Ordering::Relaxed,
+    );
     FREE.store(8, Ordering::Relaxed);
     IS_WOKEN.store(true, Ordering::Release);
 }
@@ -126,7 +131,10 @@ async fn run() -> Result<u32, Error> {
         len: 0,
     });
     print_whole(&mut writer).await?;
-    print_number("ram_encode_async", size_of::<AsyncStreamWriter<()>>() as u32);
+    print_number(
+        "ram_encode_async",
+        size_of::<AsyncStreamWriter<()>>() as u32,
+    );
     let key = writer.add_partition_key(b"device-42").await?;
     let future = writer.push(key, None, b"21.5", RecordTags::default());
     print_number("ram_push_future", size_of_val(&future) as u32);

@@ -8,8 +8,9 @@ use core::hint::black_box;
 use firmware::kpl::{FIXTURES, Fixture, ONE_KEY};
 use firmware::{Memory, instructions_of, print, print_number, stack_of};
 use kinesis_agg_codec::{
-    AggregateWriter, AggregatedRecord, ByteSink, EncodeError, EncodedPart, HashKey, WriteSlot, ReadSlot,
-    KeySlots, NewUserRecord, Parsed, RecordTags, SectionWriter, StreamError, StreamWriter, parse,
+    AggregateWriter, AggregatedRecord, ByteSink, EncodeError, EncodedPart, HashKey, KeySlots,
+    NewUserRecord, Parsed, ReadSlot, RecordTags, SectionWriter, StreamError, StreamWriter,
+    WriteSlot, parse,
 };
 
 type Writer = AggregateWriter<&'static mut [u8; 1024]>;
@@ -86,8 +87,8 @@ fn push(
     writer: &mut Writer,
 ) -> bool {
     let explicit_hash_key = explicit_hash_key.and_then(|text| text.parse::<HashKey>().ok());
-    let user_record =
-        NewUserRecord::new(partition_key, data.as_bytes()).with_explicit_hash_key(explicit_hash_key);
+    let user_record = NewUserRecord::new(partition_key, data.as_bytes())
+        .with_explicit_hash_key(explicit_hash_key);
     writer.try_push(&user_record).is_ok()
 }
 
@@ -138,17 +139,19 @@ fn writes_more_keys_than_it_remembers() -> bool {
     let mut buffer = [0xa5; 128];
     let mut slots = [WriteSlot::EMPTY; 2];
     let mut writer = AggregateWriter::with_key_lookup(&mut buffer, KeySlots::new(&mut slots));
-    keys.iter()
-        .all(|key| writer.try_push(&NewUserRecord::new(key, key.as_bytes())).is_ok())
-        && writer.finish().is_ok_and(|aggregate| {
-            let parsed = parse(aggregate.data());
-            matches!(parsed, Ok(Parsed::Aggregated(aggregated))
-            if aggregated.partition_key_count() == 8
-                && aggregated.record_count() == 10
-                && aggregated.user_records().zip(keys).all(|(read, key)| {
-                    read.partition_key() == key && read.data() == key.as_bytes()
-                }))
-        })
+    keys.iter().all(|key| {
+        writer
+            .try_push(&NewUserRecord::new(key, key.as_bytes()))
+            .is_ok()
+    }) && writer.finish().is_ok_and(|aggregate| {
+        let parsed = parse(aggregate.data());
+        matches!(parsed, Ok(Parsed::Aggregated(aggregated))
+        if aggregated.partition_key_count() == 8
+            && aggregated.record_count() == 10
+            && aggregated.user_records().zip(keys).all(|(read, key)| {
+                read.partition_key() == key && read.data() == key.as_bytes()
+            }))
+    })
 }
 
 /// A device with limited memory, such as a page of flash.
@@ -199,8 +202,9 @@ fn stream(device: &mut Device<'_>) -> Result<(), StreamError<()>> {
 fn measure(writer: &mut Writer) {
     let mut encode = || {
         for &(partition_key, _, data) in ONE_KEY.user_records {
-            let user_record = NewUserRecord::new(black_box(partition_key), black_box(data).as_bytes())
-                .with_explicit_hash_key(black_box(None::<HashKey>));
+            let user_record =
+                NewUserRecord::new(black_box(partition_key), black_box(data).as_bytes())
+                    .with_explicit_hash_key(black_box(None::<HashKey>));
             black_box(black_box(&mut *writer).try_push(&user_record).is_ok());
         }
         black_box(writer.finish().is_ok());

@@ -8,7 +8,9 @@ use core::cell::UnsafeCell;
 use core::convert::Infallible;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use firmware::{Memory, print, print_hex, print_number, stop_ticking, tick_every, wait_for_interrupt};
+use firmware::{
+    Memory, print, print_hex, print_number, stop_ticking, tick_every, wait_for_interrupt,
+};
 
 #[path = "../../../../codec/examples/embedded_producer/device.rs"]
 mod device;
@@ -125,7 +127,10 @@ fn firmware_main() -> u32 {
     tick_every(20_000);
     loop {
         let ticks = TICKS.load(Ordering::Relaxed);
-        if uplink.turn(&mut readings, ticks.wrapping_mul(SECONDS_PER_TICK)).is_err() {
+        if uplink
+            .turn(&mut readings, ticks.wrapping_mul(SECONDS_PER_TICK))
+            .is_err()
+        {
             return 1;
         }
         if ticks == READINGS {

@@ -53,7 +53,10 @@ extern "C" fn FIRMWARE_CAN_PANIC() -> ! {
 fn firmware_main() -> u32 {
     let mut stream = pin!(stream());
     loop {
-        match stream.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        match stream
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
             Poll::Ready(result) => return u32::from(result.is_err()),
             Poll::Pending => {}
         }

@@ -21,7 +21,12 @@ fn firmware_main() -> u32 {
     while black_box(true) {
         let user_record = NewUserRecord::new(black_box("sensor-7"), black_box(b"21.5"));
         if let Err(error) = writer.try_push(&user_record) {
-            defmt::error!("{} rejected after {=usize}: {}", user_record, writer.record_count(), error);
+            defmt::error!(
+                "{} rejected after {=usize}: {}",
+                user_record,
+                writer.record_count(),
+                error
+            );
             break;
         }
     }
