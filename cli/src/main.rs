@@ -19,6 +19,7 @@ extern crate alloc;
 
 mod commands;
 mod diagnosis;
+mod error;
 mod input;
 mod output;
 mod pipeline;
@@ -107,13 +108,13 @@ fn main() -> ExitCode {
     let mut out = BufWriter::with_capacity(output::BUFFER_LEN, io::stdout().lock());
     let result = cli.run(&mut out);
     // Output from before an error is printed, too.
-    let flushed = out.flush().map_err(output::cannot_write);
+    let flushed = out.flush().map_err(error::cannot_write);
     match flushed.and(result) {
         Ok(status) => status,
-        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            output::note(format_args!("{error:#}"));
-            output::exit_status(&error)
+            error::note(format_args!("{error:#}"));
+            error::exit_status(&error)
         }
     }
 }

@@ -1,14 +1,10 @@
-//! Standard output as JSON, one object a line; standard error; exit statuses.
+//! Standard output as JSON, one object a line.
 
-use core::fmt;
 use std::io::{self, BufWriter, StdoutLock, Write};
-use std::process::ExitCode;
 
 use kinesis_agg::lambda::JsonField;
 use serde::Serialize;
-use thiserror::Error;
 
-use crate::input::Place;
 use crate::input::data::append_base64;
 
 /// Standard output, locked and buffered.
@@ -16,41 +12,6 @@ pub(crate) type Out<'a> = BufWriter<StdoutLock<'a>>;
 
 /// Bytes of the buffer before standard output.
 pub(crate) const BUFFER_LEN: usize = 1 << 16;
-
-/// Adds what failed to an error. [`is_closed_pipe`] still finds the cause.
-pub(crate) fn cannot_write(error: io::Error) -> anyhow::Error {
-    anyhow::Error::new(error).context("cannot write to standard output")
-}
-
-/// An input that cannot be read, or was rejected.
-#[derive(Debug, Error)]
-#[error("{place}: {why}")]
-pub(crate) struct BadInput {
-    pub(crate) place: Place,
-    pub(crate) why: String,
-}
-
-/// Returns 1 if the data was bad, 2 if the run failed for another reason.
-pub(crate) fn exit_status(error: &anyhow::Error) -> ExitCode {
-    match error.is::<BadInput>() {
-        true => ExitCode::from(1),
-        false => ExitCode::from(2),
-    }
-}
-
-/// Returns true if the reader of the output has closed it, such as `| head`.
-pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    })
-}
-
-/// Prints a line on standard error. Errors are ignored: there is no other place to report them.
-pub(crate) fn note(text: fmt::Arguments<'_>) {
-    let _unread = writeln!(io::stderr().lock(), "kinesis-agg: {text}");
-}
 
 /// Writes JSON objects, one a line. Lines are buffered until there are [`BUFFER_LEN`] bytes, or
 /// until [`flush`](Self::flush).

@@ -17,14 +17,15 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::commands::packer::{Packer, Printer};
+use crate::commands::packer::{Packer, Printer, To};
 use crate::commands::user_records::{OwnedTag, UserRecords};
 use crate::diagnosis::is_nested;
+use crate::error::{BadInput, cannot_write, note};
 use crate::input::data::decode_base64;
 use crate::input::file::{self, OpenFile, not_json};
 use crate::input::progress::Progress;
 use crate::input::{or_stdin, shards};
-use crate::output::{BadInput, JsonLines, Out, cannot_write, note};
+use crate::output::{JsonLines, Out};
 use crate::pipeline::{self, Closed, Consumer, Producer};
 use crate::render::text::count;
 
@@ -111,14 +112,6 @@ enum From {
     /// JSON objects, one user record each.
     #[value(alias = "ndjson")]
     Json,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum To {
-    /// One Kinesis record per line, as a JSON object.
-    Ndjson,
-    /// One PutRecords request per line, for `aws kinesis put-records --cli-input-json`.
-    PutRecords,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

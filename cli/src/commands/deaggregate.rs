@@ -17,11 +17,12 @@ use kinesis_agg::{
 use serde_json::Value;
 
 use crate::diagnosis::is_nested;
-use crate::input::Place;
+use crate::error::Place;
+use crate::error::{BadInput, cannot_write, note};
 use crate::input::data::to_base64;
 use crate::input::progress::Progress;
 use crate::input::{InputArgs, Item, KinesisRecord, Unrecognized};
-use crate::output::{BadInput, JsonLines, Out, WrittenFields, cannot_write, note};
+use crate::output::{JsonLines, Out, WrittenFields};
 use crate::pipeline::Consumer;
 use crate::render::text::count;
 

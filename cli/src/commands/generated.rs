@@ -8,7 +8,8 @@ use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::output::{Out, cannot_write};
+use crate::error::cannot_write;
+use crate::output::Out;
 
 /// Print a completion script for a shell.
 #[derive(Debug, clap::Args)]

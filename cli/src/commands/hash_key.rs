@@ -5,7 +5,8 @@ use std::io::Write as _;
 
 use kinesis_agg::HashKey;
 
-use crate::output::{Out, cannot_write};
+use crate::error::cannot_write;
+use crate::output::Out;
 
 /// Print the hash key of each partition key, one decimal number per line.
 ///

@@ -3,13 +3,13 @@
 use core::time::Duration;
 use std::io::{self, Write};
 
+use clap::ValueEnum;
 use kinesis_agg::codec::NewUserRecord;
 use kinesis_agg::producer::{DEFAULT_MAX_REQUEST_LEN, MAX_REQUEST_COUNT};
 use kinesis_agg::shards::{RejectionReason, ShardAggregate};
 use kinesis_agg::write::flush_all;
 use kinesis_agg::{HashKey, OwnedAggregate, RecordAggregator, ShardedAggregator};
 
-use crate::commands::aggregate::To;
 use crate::input::data::append_base64;
 use crate::output::JsonLines;
 
@@ -61,6 +61,15 @@ impl Packer {
             }
         }
     }
+}
+
+/// How to print aggregates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum To {
+    /// One Kinesis record per line, as a JSON object.
+    Ndjson,
+    /// One PutRecords request per line, for `aws kinesis put-records --cli-input-json`.
+    PutRecords,
 }
 
 /// Prints aggregates, and computes the digests of several at once.

@@ -6,7 +6,7 @@ use kinesis_agg::HashKey;
 use kinesis_agg::codec::NewUserRecord;
 use kinesis_agg::read::RecordTag;
 
-use crate::input::{Place, Spot};
+use crate::error::{Place, Spot};
 
 pub(crate) type OwnedTag = (String, Option<String>);
 

@@ -9,9 +9,10 @@ use kinesis_agg::codec::{Parsed, ReadSlot};
 
 use crate::diagnosis::search::Budget;
 use crate::diagnosis::{Diagnosis, Verdict, VerdictCounts, warnings};
+use crate::error::{BadInput, cannot_write};
 use crate::input::progress::Progress;
 use crate::input::{InputArgs, Item, KinesisRecord, Unrecognized};
-use crate::output::{BadInput, Out, cannot_write};
+use crate::output::Out;
 use crate::pipeline::Consumer;
 use crate::render::style::{Styles, painted};
 use crate::render::text::{count, grouped, wide};

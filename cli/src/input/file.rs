@@ -9,8 +9,8 @@ use encoding_rs_io::DecodeReaderBytes;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use crate::error::note;
 use crate::input::progress::Progress;
-use crate::output::note;
 use crate::pipeline::Closed;
 
 /// Bytes that are read at a time. With half as many, `aggregate` took 1.04 times as long on

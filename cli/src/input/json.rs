@@ -6,11 +6,11 @@ use kinesis_agg::EnclosingRecord as _;
 use kinesis_agg::lambda::{EventDocument, EventRecord, EventRecordError, JsonFields};
 use serde_json::value::RawValue;
 
-use crate::input::Sink;
-use crate::input::Spot;
+use crate::error::Spot;
 use crate::input::data::{decode_numbers, decode_text, is_hex_of_magic, to_base64};
 use crate::input::file::OpenFile;
 use crate::input::format::Format;
+use crate::input::sink::Sink;
 use crate::pipeline::Closed;
 
 /// Reads all documents of a file.

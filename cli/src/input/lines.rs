@@ -3,12 +3,12 @@
 use kinesis_agg::codec::MAGIC;
 
 use crate::diagnosis::search::is_intact;
-use crate::input::Sink;
-use crate::input::Spot;
+use crate::error::Spot;
+use crate::error::note;
 use crate::input::data::{decode_base64, decode_hex, decode_python, dump_line};
 use crate::input::file::OpenFile;
 use crate::input::format::Format;
-use crate::output::note;
+use crate::input::sink::Sink;
 
 /// Lengths at which `xxd -p`, `openssl base64` and `base64` wrap lines.
 const WRAPPED_LENS: [usize; 3] = [60, 64, 76];
