@@ -13,7 +13,7 @@ use kinesis_agg_tests::{Read, read_in, read_with_slots, reseal, wire};
 #[cfg(feature = "std")]
 use crate::delivered;
 use crate::message::Message as MadeUp;
-use crate::reference::Message;
+use crate::reference::{Message, Outcome};
 use crate::{hash_key, reference};
 
 /// Checks a blob. If the first byte is 0, the rest is the blob; otherwise the input encodes
@@ -39,19 +39,11 @@ pub fn message_of(input: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The outcome of parsing a blob.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
-    Plain(PlainReason),
-    Malformed(DecodeError),
-    Aggregated(Message),
-}
-
-fn say(parsed: Result<Parsed<'_>, DecodeError>) -> Said {
+fn outcome_of(parsed: Result<Parsed<'_>, DecodeError>) -> Outcome {
     match parsed {
-        Ok(Parsed::Plain(reason)) => Said::Plain(reason),
-        Ok(Parsed::Aggregated(aggregated)) => Said::Aggregated(all_of(&aggregated)),
-        Err(error) => Said::Malformed(error),
+        Ok(Parsed::Plain(reason)) => Outcome::Plain(reason),
+        Ok(Parsed::Aggregated(aggregated)) => Outcome::Aggregated(all_of(&aggregated)),
+        Err(error) => Outcome::Malformed(error),
     }
 }
 
@@ -76,52 +68,52 @@ pub(crate) fn all_of(aggregated: &AggregatedRecord<'_>) -> Message {
 }
 
 fn check_blob(blob: &[u8]) {
-    let said = say(parse(blob));
-    assert_eq!(say(parse(blob)), said);
-    assert_eq!(said, expected(blob));
+    let outcome = outcome_of(parse(blob));
+    assert_eq!(outcome_of(parse(blob)), outcome);
+    assert_eq!(outcome, expected(blob));
     if let Ok(frame) = Frame::split(blob) {
         let computed = Digest::of(frame.message());
-        assert_eq!(say(parse_with_digest(blob, computed)), said);
-        let trusting = say(parse_without_digest(blob));
-        assert_eq!(trusting, say(parse(&reseal(frame.message()))));
+        assert_eq!(outcome_of(parse_with_digest(blob, computed)), outcome);
+        let trusting = outcome_of(parse_without_digest(blob));
+        assert_eq!(trusting, outcome_of(parse(&reseal(frame.message()))));
         if computed == frame.digest() {
-            assert_eq!(trusting, said);
+            assert_eq!(trusting, outcome);
         }
     } else {
-        assert_eq!(say(parse_without_digest(blob)), said);
+        assert_eq!(outcome_of(parse_without_digest(blob)), outcome);
         let no_digest = Digest::from([0; 16]);
-        assert_eq!(say(parse_with_digest(blob, no_digest)), said);
+        assert_eq!(outcome_of(parse_with_digest(blob, no_digest)), outcome);
     }
-    match &said {
-        Said::Plain(_) => {}
-        Said::Malformed(error) => {
+    match &outcome {
+        Outcome::Plain(_) => {}
+        Outcome::Malformed(error) => {
             assert!((MAGIC.len()..=blob.len()).contains(&error.offset()));
             assert!(!error.to_string().is_empty());
         }
-        Said::Aggregated(message) => check_aggregated(blob, message),
+        Outcome::Aggregated(message) => check_aggregated(blob, message),
     }
     #[cfg(feature = "std")]
-    delivered::check(blob, &said);
+    delivered::check(blob, &outcome);
 }
 
 /// Returns the outcome that the format document requires for this blob.
-fn expected(blob: &[u8]) -> Said {
+fn expected(blob: &[u8]) -> Outcome {
     let Some(framed) = blob.strip_prefix(&MAGIC) else {
-        return Said::Plain(PlainReason::NoMagic);
+        return Outcome::Plain(PlainReason::NoMagic);
     };
     if framed.len() <= 16 {
-        return Said::Plain(PlainReason::TooShort);
+        return Outcome::Plain(PlainReason::TooShort);
     }
     let (message, digest) = framed.split_at(framed.len() - 16);
     if md5::compute(message).0 != digest {
-        return Said::Plain(PlainReason::DigestMismatch);
+        return Outcome::Plain(PlainReason::DigestMismatch);
     }
     match (reference::read(message), parse(blob)) {
-        (Ok(message), _) => Said::Aggregated(message),
+        (Ok(message), _) => Outcome::Aggregated(message),
         // Only the codec can construct its error, so the parts are compared instead.
         (Err(fault), Err(error)) => {
             assert_eq!((error.kind(), error.offset()), fault);
-            Said::Malformed(error)
+            Outcome::Malformed(error)
         }
         (Err(fault), Ok(_)) => panic!("malformed: {fault:?}"),
     }
@@ -274,7 +266,10 @@ fn check_written_again(message: &Message) {
         let blob = writer.finish().unwrap();
         assert_eq!(blob, sealed);
         assert_eq!(blob, reseal(&written));
-        assert_eq!(say(parse(blob)), Said::Aggregated(message.clone()));
+        assert_eq!(
+            outcome_of(parse(blob)),
+            Outcome::Aggregated(message.clone())
+        );
     }
 
     let mut writer = SectionWriter::new(vec![0xa5; len - 1]);

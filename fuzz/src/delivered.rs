@@ -8,7 +8,7 @@ use kinesis_agg::{Deaggregator, OwnedUserRecord};
 use kinesis_agg_codec::UserRecord;
 use kinesis_agg_tests::Read;
 
-use crate::decode::Said;
+use crate::reference::Outcome;
 
 /// Checks that an owned copy of a user record equals it, or that the conversion fails
 /// with the error that the codec returns.
@@ -36,23 +36,23 @@ pub(crate) fn check_owned(user_record: &UserRecord<'_>) {
 }
 
 /// Checks that `kinesis_agg` delivers the content that the codec found in a blob.
-pub(crate) fn check(blob: &[u8], said: &Said) {
+pub(crate) fn check(blob: &[u8], outcome: &Outcome) {
     let records = [Bytes::copy_from_slice(blob)];
     let mut deaggregator = Deaggregator::new();
     let read: Vec<_> = deaggregator.deaggregate(&records).collect();
     let counters = deaggregator.counters();
-    match said {
-        Said::Plain(reason) => {
+    match outcome {
+        Outcome::Plain(reason) => {
             assert_eq!((read.len(), counters.plain), (1, 1));
             assert_eq!(read[0].plain_reason(), Some(*reason));
             assert_eq!(read[0].data(), blob);
         }
-        Said::Malformed(error) => {
+        Outcome::Malformed(error) => {
             assert_eq!((read.len(), counters.malformed), (1, 1));
             assert_eq!(read[0].malformed(), Some(*error));
             assert_eq!(read[0].data(), blob);
         }
-        Said::Aggregated(message) => {
+        Outcome::Aggregated(message) => {
             assert_eq!(counters.aggregated, 1);
             let borrowed: Vec<_> = read
                 .iter()

@@ -2,7 +2,7 @@
 //! possible: with recursion, `u128` and vectors. Returns the content of a message, or
 //! its first fault and the offset of the fault.
 
-use kinesis_agg_codec::{DecodeErrorKind, MAGIC, RequiredField, limits};
+use kinesis_agg_codec::{DecodeError, DecodeErrorKind, MAGIC, PlainReason, RequiredField, limits};
 use kinesis_agg_tests::Read;
 
 /// A fault and its offset from the start of the blob.
@@ -17,6 +17,14 @@ pub struct Message {
     pub explicit_hash_keys: Vec<Vec<u8>>,
     /// The user records.
     pub user_records: Vec<Read>,
+}
+
+/// The outcome of parsing a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Plain(PlainReason),
+    Malformed(DecodeError),
+    Aggregated(Message),
 }
 
 /// The rest of a message.
