@@ -18,6 +18,7 @@
 extern crate alloc;
 
 mod commands;
+mod data;
 mod diagnosis;
 mod error;
 mod input;

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, StdoutLock, Write};
 use kinesis_agg::lambda::JsonField;
 use serde::Serialize;
 
-use crate::input::data::append_base64;
+use crate::data::append_base64;
 
 /// Standard output, locked and buffered.
 pub(crate) type Out<'a> = BufWriter<StdoutLock<'a>>;

@@ -1,6 +1,6 @@
 //! Compares the file map in ARCHITECTURE.md with the source files. Protects readers from
-//! an incomplete map, and the layers of the codec's files from upward imports, with which
-//! import cycles begin.
+//! an incomplete map, the layers of the codec's files from upward imports, and the files of
+//! the other crates from importing each other in a circle.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,28 +51,39 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Returns the module path and the code of each file, without comments and unit tests.
+/// Returns the module path and the code of each file of `codec/src`.
 fn sources() -> Vec<(String, String)> {
-    let source = root().join("codec/src");
-    let mut files = Vec::new();
-    for directory in ["", "wire", "read", "write"] {
-        let directory = source.join(directory);
-        for entry in fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_none_or(|extension| extension != "rs") {
-                continue;
-            }
-            let module = path.strip_prefix(&source).unwrap().with_extension("");
-            let module = module.to_str().unwrap().replace(['/', '\\'], "::");
-            let module = module.trim_end_matches("::mod").to_owned();
-            let text = fs::read_to_string(&path).unwrap();
-            let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-            let is_code = |line: &&str| !line.trim_start().starts_with("//");
-            let code: Vec<_> = code.lines().filter(is_code).collect();
-            files.push((module, code.join("\n")));
+    sources_in(&root().join("codec/src"))
+}
+
+/// Returns the module path and the code of each file in a source folder and its subfolders,
+/// without comments and unit tests.
+fn sources_in(source: &Path) -> Vec<(String, String)> {
+    let files = paths_in(source).into_iter().map(|path| {
+        let module = path.strip_prefix(source).unwrap().with_extension("");
+        let module = module.to_str().unwrap().replace(['/', '\\'], "::");
+        let module = module.trim_end_matches("::mod").to_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let is_code = |line: &&str| !line.trim_start().starts_with("//");
+        let code: Vec<_> = code.lines().filter(is_code).collect();
+        (module, code.join("\n"))
+    });
+    files.collect()
+}
+
+/// Returns the source files in a folder and its subfolders.
+fn paths_in(directory: &Path) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            paths.extend(paths_in(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            paths.push(path);
         }
     }
-    files
+    paths
 }
 
 fn layer(module: &str) -> usize {
@@ -130,20 +141,72 @@ fn no_file_uses_a_higher_layer() {
     assert!(arrows > 40, "only {arrows} imports found");
 }
 
-/// Returns the names of the files in a source folder and its subfolders, except those
-/// that only declare modules.
-fn file_names(directory: &Path) -> Vec<String> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            names.extend(file_names(&path));
-        } else {
-            names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+/// Returns the modules that a file imports, with `crate::` or as its own submodules.
+fn imports<'a>(file: &(String, String), modules: &[&'a str]) -> Vec<&'a str> {
+    let (module, code) = file;
+    let mut paths = Vec::new();
+    for path in code.split("crate::").skip(1) {
+        match path.strip_prefix('{') {
+            Some(group) => {
+                let group = group.split('}').next().unwrap();
+                paths.extend(group.split(',').map(|path| path.trim().to_owned()));
+            }
+            None => paths.push(path.to_owned()),
         }
     }
-    names.retain(|name| name != "lib.rs" && name != "mod.rs");
-    names
+    for line in code.lines() {
+        if let Some((visibility, path)) = line.split_once("use ")
+            && (visibility.is_empty() || visibility.starts_with("pub"))
+        {
+            paths.push(format!("{module}::{path}"));
+        }
+    }
+    let imported = paths.iter().filter_map(|path| {
+        let candidates = modules.iter().filter(|module| {
+            let rest = path.strip_prefix(**module);
+            rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+        });
+        candidates.max_by_key(|module| module.len()).copied()
+    });
+    imported.filter(|imported| imported != module).collect()
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    for folder in [
+        "codec",
+        "codec-std",
+        "cli",
+        "fuzz",
+        "benches",
+        "bindings/python",
+    ] {
+        let mut files = sources_in(&root().join(folder).join("src"));
+        files.retain(|(module, _)| module != "lib" && module != "main");
+        let modules: Vec<_> = files.iter().map(|(module, _)| module.as_str()).collect();
+        let mut rest: Vec<_> = files
+            .iter()
+            .map(|file| (file.0.as_str(), imports(file, &modules)))
+            .collect();
+        let arrows: usize = rest.iter().map(|(_, imports)| imports.len()).sum();
+        assert!(arrows > 5, "{folder}: only {arrows} imports found");
+        // Remove the files that import none of the rest, or that none of the rest imports.
+        loop {
+            let modules: Vec<_> = rest.iter().map(|(module, _)| *module).collect();
+            let imported: Vec<_> = rest
+                .iter()
+                .flat_map(|(_, imports)| imports.clone())
+                .collect();
+            rest.retain(|(module, imports)| {
+                imported.contains(module) && imports.iter().any(|import| modules.contains(import))
+            });
+            if rest.len() == modules.len() {
+                break;
+            }
+        }
+        let circle: Vec<_> = rest.iter().map(|(module, _)| module).collect();
+        assert!(circle.is_empty(), "{folder}: {circle:?} import each other");
+    }
 }
 
 #[test]
@@ -158,7 +221,11 @@ fn the_file_map_names_every_file_and_no_other() {
             .map(|path| path.rsplit('/').next().unwrap().to_owned())
             .filter(|name| name != "mod.rs")
             .collect();
-        let mut found = file_names(&root().join(folder));
+        let found = paths_in(&root().join(folder)).into_iter();
+        let mut found: Vec<_> = found
+            .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+            .filter(|name| name != "lib.rs" && name != "mod.rs")
+            .collect();
         listed.sort_unstable();
         found.sort_unstable();
         assert_eq!(listed, found, "{folder}");

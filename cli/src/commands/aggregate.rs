@@ -19,9 +19,9 @@ use serde_json::value::RawValue;
 
 use crate::commands::packer::{Packer, Printer, To};
 use crate::commands::user_records::{OwnedTag, UserRecords};
+use crate::data::decode_base64;
 use crate::diagnosis::is_nested;
 use crate::error::{BadInput, cannot_write, note};
-use crate::input::data::decode_base64;
 use crate::input::file::{self, OpenFile, not_json};
 use crate::input::progress::Progress;
 use crate::input::{or_stdin, shards};

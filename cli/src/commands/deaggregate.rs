@@ -16,10 +16,10 @@ use kinesis_agg::{
 };
 use serde_json::Value;
 
+use crate::data::to_base64;
 use crate::diagnosis::is_nested;
 use crate::error::Place;
 use crate::error::{BadInput, cannot_write, note};
-use crate::input::data::to_base64;
 use crate::input::progress::Progress;
 use crate::input::{InputArgs, Item, KinesisRecord, Unrecognized};
 use crate::output::{JsonLines, Out, WrittenFields};

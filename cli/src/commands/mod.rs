@@ -1,4 +1,4 @@
-//! The subcommands, one file each.
+//! The subcommands, one file each, and what several of them share.
 
 pub(crate) mod aggregate;
 pub(crate) mod deaggregate;
@@ -6,7 +6,8 @@ pub(crate) mod generated;
 pub(crate) mod hash_key;
 pub(crate) mod inspect;
 mod packer;
+mod report;
 pub(crate) mod stats;
-pub(crate) mod totals;
+mod totals;
 mod user_records;
 pub(crate) mod verify;

@@ -10,7 +10,7 @@ use kinesis_agg::shards::{RejectionReason, ShardAggregate};
 use kinesis_agg::write::flush_all;
 use kinesis_agg::{HashKey, OwnedAggregate, RecordAggregator, ShardedAggregator};
 
-use crate::input::data::append_base64;
+use crate::data::append_base64;
 use crate::output::JsonLines;
 
 /// A complete aggregate.

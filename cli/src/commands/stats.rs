@@ -8,13 +8,13 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use crate::commands::report::Report;
 use crate::commands::totals::Totals;
 use crate::error::{cannot_write, note};
 use crate::input::progress::Progress;
 use crate::input::{InputArgs, Unrecognized, shards};
 use crate::output::Out;
 use crate::render::hash_key_ranges::RangeShares;
-use crate::render::report::Report;
 use crate::render::style::Styles;
 use crate::render::svg;
 

@@ -6,10 +6,10 @@ use std::io::Read;
 use kinesis_agg::codec::MAGIC;
 use serde_json::value::RawValue;
 
-use crate::diagnosis::search::{Budget, intact_parts, is_intact};
-use crate::input::data::{
+use crate::data::{
     decode_base64, decode_hex, decode_numbers, decode_python, is_base64_of_magic, is_hex_of_magic,
 };
+use crate::diagnosis::search::{Budget, intact_parts, is_intact};
 
 /// How many forms are decoded inside each other, such as base64 of gzip.
 const MAX_LAYERS: usize = 4;

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use kinesis_agg::codec::MAGIC;
 use kinesis_agg::lambda::RecordShape;
 
-use crate::input::data::{
+use crate::data::{
     decode_base64, decode_hex, decode_python, dump_line, is_base64_of_magic, is_hex_of_magic,
 };
 

@@ -6,8 +6,8 @@ use kinesis_agg::EnclosingRecord as _;
 use kinesis_agg::lambda::{EventDocument, EventRecord, EventRecordError, JsonFields};
 use serde_json::value::RawValue;
 
+use crate::data::{decode_numbers, decode_text, is_hex_of_magic, offset_in, to_base64};
 use crate::error::Spot;
-use crate::input::data::{decode_numbers, decode_text, is_hex_of_magic, to_base64};
 use crate::input::file::OpenFile;
 use crate::input::format::Format;
 use crate::input::sink::Sink;
@@ -158,9 +158,4 @@ fn in_base64(text: &str) -> Result<EventRecord, String> {
     let [before, behind] = [text.get(..start), text.get(end..)].map(Option::unwrap_or_default);
     let rewritten = [before, "\"", &to_base64(&data), "\"", behind].concat();
     EventRecord::parse(&rewritten).map_err(|error| error.to_string())
-}
-
-/// Returns the offset of a part in its text or blob.
-pub(crate) fn offset_in(whole: &[u8], part: &[u8]) -> usize {
-    part.as_ptr().addr().saturating_sub(whole.as_ptr().addr())
 }

@@ -2,10 +2,10 @@
 
 use kinesis_agg::codec::MAGIC;
 
+use crate::data::{decode_base64, decode_hex, decode_python, dump_line};
 use crate::diagnosis::search::is_intact;
 use crate::error::Spot;
 use crate::error::note;
-use crate::input::data::{decode_base64, decode_hex, decode_python, dump_line};
 use crate::input::file::OpenFile;
 use crate::input::format::Format;
 use crate::input::sink::Sink;

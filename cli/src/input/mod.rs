@@ -1,6 +1,5 @@
 //! Kinesis records from files of every format.
 
-pub(crate) mod data;
 pub(crate) mod file;
 mod format;
 mod json;
@@ -17,7 +16,6 @@ use crate::diagnosis::search::Budget;
 use crate::error::{Spot, note};
 use crate::input::file::OpenFile;
 use crate::input::format::{Format, Guess};
-pub(crate) use crate::input::json::offset_in;
 use crate::input::progress::Progress;
 use crate::input::sink::Sink;
 pub(crate) use crate::input::sink::{Item, KinesisRecord};

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use kinesis_agg::codec::{AggregatedRecord, ReadSlot};
 use kinesis_agg::read::{KeyBytes, RecordTag, UserRecord};
 
-use crate::input::offset_in;
+use crate::data::offset_in;
 use crate::render::style::{Styles, heading};
 use crate::render::table::{Column, Table, print_more};
 use crate::render::text::{shown, shown_key};

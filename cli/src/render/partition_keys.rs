@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use kinesis_agg::read::KeyBytes;
 use serde::Serialize;
 
-use crate::input::data::to_base64;
+use crate::data::to_base64;
 use crate::render::chart::{Row, bars};
 use crate::render::style::{Styles, heading};
 use crate::render::text::{count, grouped, percent, shown_key, size, wide};

@@ -11,8 +11,6 @@ mod md5_lanes;
 
 use kinesis_agg_codec::{DecodeError, Digest, Frame, HashKey, Parsed, parse_with_digest};
 
-pub use crate::write::flush_all;
-
 /// Returns the digests of many messages, in their order.
 ///
 /// Computes several at a time with the feature `simd`, one after the other without.

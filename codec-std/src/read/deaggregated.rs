@@ -3,11 +3,12 @@
 use core::iter::FusedIterator;
 use core::slice;
 
-use kinesis_agg_codec::{HashKeyRange, ReadSlot, UserRecords};
+use kinesis_agg_codec::Digest;
 
 use crate::kinesis_record::EnclosingRecord;
+use crate::read::current::{Current, Left};
 use crate::read::deaggregator::{Deaggregator, is_within};
-use crate::read::delivered::{Content, Delivered, checkpoint_at};
+use crate::read::delivered::{Content, Delivered};
 use crate::read::observer::Observer;
 use crate::read::sequence_number::{ExtendedSequenceNumber, SequenceNumberError};
 
@@ -32,25 +33,6 @@ enum Reader<'d, O> {
     Borrowed(&'d mut Deaggregator<O>),
 }
 
-/// A Kinesis record that is being delivered.
-#[derive(Debug)]
-pub(crate) struct Current<'a, R> {
-    pub(crate) enclosing: &'a R,
-    pub(crate) record_index: usize,
-    pub(crate) record_count: usize,
-    pub(crate) left: Left<'a>,
-    /// The range of [`HashKeyFilter::PerUserRecord`](crate::HashKeyFilter::PerUserRecord).
-    pub(crate) range: Option<HashKeyRange>,
-}
-
-/// The items of a Kinesis record that are still to be delivered.
-#[derive(Debug)]
-pub(crate) enum Left<'a> {
-    UserRecords(UserRecords<'a, Vec<ReadSlot>>),
-    /// The Kinesis record itself, or nothing.
-    Whole(Option<Content<'a>>),
-}
-
 impl<O> Reader<'_, O> {
     const fn get(&self) -> &Deaggregator<O> {
         match self {
@@ -67,39 +49,77 @@ impl<O> Reader<'_, O> {
     }
 }
 
-impl<'a, R> Current<'a, R> {
-    pub(crate) fn next(&mut self) -> Option<Delivered<'a, R>> {
-        let content = match &mut self.left {
-            Left::UserRecords(user_records) => Content::UserRecord {
-                user_record: user_records.next()?,
-                record_count: self.record_count,
-            },
-            Left::Whole(content) => content.take()?,
-        };
-        Some(Delivered {
-            enclosing: self.enclosing,
-            record_index: self.record_index,
-            content,
-        })
+impl<O: Observer> Deaggregator<O> {
+    /// Deaggregates Kinesis records.
+    #[doc(alias = "deaggregate_records")]
+    #[doc(alias = "iter_deaggregate_records")]
+    #[doc(alias = "deaggregateSync")]
+    #[doc(alias = "DeaggregateRecords")]
+    pub fn deaggregate<'d, 'a, R: EnclosingRecord>(
+        &'d mut self,
+        records: &'a [R],
+    ) -> Deaggregated<'d, 'a, R, O> {
+        self.prepare(records);
+        Deaggregated::new(Reader::Borrowed(self), records)
     }
 
-    fn remaining(&self) -> usize {
-        match &self.left {
-            Left::UserRecords(user_records) => user_records.len(),
-            Left::Whole(content) => usize::from(content.is_some()),
-        }
+    /// Deaggregates one Kinesis record.
+    pub fn deaggregate_one<'d, 'a, R: EnclosingRecord>(
+        &'d mut self,
+        record: &'a R,
+    ) -> Deaggregated<'d, 'a, R, O> {
+        self.deaggregate(slice::from_ref(record))
+    }
+
+    /// Deaggregates Kinesis records whose digests are already known, for example from
+    /// [`digests::of_blobs`](crate::digests::of_blobs). `digests` has one item for each
+    /// record, in order. A digest that is missing or `None` is computed.
+    ///
+    /// The digests are trusted. With the digest of other data, an aggregate counts as
+    /// [`PlainReason::DigestMismatch`](crate::read::PlainReason::DigestMismatch) and is
+    /// delivered unchanged.
+    pub fn deaggregate_with_digests<'d, 'a, R: EnclosingRecord>(
+        &'d mut self,
+        records: &'a [R],
+        digests: impl IntoIterator<Item = Option<Digest>>,
+    ) -> Deaggregated<'d, 'a, R, O> {
+        self.expect_digests(records.len(), digests);
+        Deaggregated::new(Reader::Borrowed(self), records)
+    }
+
+    /// Deaggregates one batch. The iterator owns the deaggregator.
+    pub fn into_deaggregated<R: EnclosingRecord>(
+        mut self,
+        records: &[R],
+    ) -> Deaggregated<'static, '_, R, O> {
+        self.prepare(records);
+        Deaggregated::new(Reader::Owned(self), records)
     }
 }
 
+/// Deaggregates Kinesis records with the default settings of a [`Deaggregator`]: no
+/// filter, no checkpoint, and malformed aggregates are delivered unchanged, with their
+/// error in [`Delivered::malformed`].
+///
+/// ```
+/// use kinesis_agg::{KinesisRecord, deaggregate};
+///
+/// let records = [
+///     KinesisRecord { data: "one".into(), ..KinesisRecord::default() },
+///     KinesisRecord { data: "two".into(), ..KinesisRecord::default() },
+/// ];
+/// for user_record in deaggregate(&records) {
+///     println!("{:?}: {:?}", user_record.partition_key(), user_record.data());
+/// }
+/// ```
+#[doc(alias = "deaggregate_records")]
+#[doc(alias = "iter_deaggregate_records")]
+#[doc(alias = "DeaggregateRecords")]
+pub fn deaggregate<R: EnclosingRecord>(records: &[R]) -> Deaggregated<'static, '_, R> {
+    Deaggregator::new().into_deaggregated(records)
+}
+
 impl<'d, 'a, R, O> Deaggregated<'d, 'a, R, O> {
-    pub(crate) fn borrowing(deaggregator: &'d mut Deaggregator<O>, records: &'a [R]) -> Self {
-        Self::new(Reader::Borrowed(deaggregator), records)
-    }
-
-    pub(crate) fn owning(deaggregator: Deaggregator<O>, records: &'a [R]) -> Self {
-        Self::new(Reader::Owned(deaggregator), records)
-    }
-
     fn new(deaggregator: Reader<'d, O>, records: &'a [R]) -> Self {
         Self {
             deaggregator,
@@ -147,40 +167,10 @@ impl<R: EnclosingRecord, O> Deaggregated<'_, '_, R, O> {
     /// number.
     pub fn checkpoint(&self) -> Result<Option<ExtendedSequenceNumber>, SequenceNumberError> {
         let current = self.current.as_ref();
-        checkpoint_of(
-            self.done,
-            current.map(|current| (current.enclosing, current.record_count, current.remaining())),
-            self.deaggregator().checkpoint(),
-        )
+        let current =
+            current.map(|current| (current.enclosing, current.record_count, current.remaining()));
+        self.deaggregator().checkpoint_after(self.done, current)
     }
-}
-
-/// The checkpoint of an iterator: from the last Kinesis record that is done, the current
-/// one with its user records and how many of them remain, and where it resumed.
-pub(crate) fn checkpoint_of<R: EnclosingRecord>(
-    done: Option<&R>,
-    current: Option<(&R, usize, usize)>,
-    resumed: Option<&ExtendedSequenceNumber>,
-) -> Result<Option<ExtendedSequenceNumber>, SequenceNumberError> {
-    let mut place = done.map(|done| (done, 0, true));
-    if let Some((enclosing, record_count, remaining)) = current {
-        if remaining == 0 {
-            place = Some((enclosing, 0, true));
-        } else if let Some(last) = record_count.saturating_sub(remaining).checked_sub(1) {
-            place = Some((enclosing, last, false));
-        }
-    }
-    let read = match place {
-        Some((record, last, is_last)) => {
-            let last = u64::try_from(last).unwrap_or(u64::MAX);
-            checkpoint_at(record.sequence_number(), last, is_last)?
-        }
-        None => None,
-    };
-    Ok(read.map(|read| match resumed {
-        Some(resumed) if *resumed > read => resumed.clone(),
-        _ => read,
-    }))
 }
 
 impl<'a, R: EnclosingRecord, O: Observer> Deaggregated<'_, 'a, R, O> {

@@ -6,12 +6,11 @@ use kinesis_agg_codec::{Digest, HashKeyRange, Parsed, ReadSlot};
 
 use crate::digests;
 use crate::kinesis_record::EnclosingRecord;
-use crate::read::deaggregated::{Current, Deaggregated, Left};
-use crate::read::delivered::{Content, Delivered, Outcome};
+use crate::read::current::{Current, Left};
+use crate::read::delivered::{Content, Delivered, Outcome, checkpoint_at};
 use crate::read::hash_key_filter::HashKeyFilter;
 use crate::read::observer::Observer;
-use crate::read::owned_deaggregated::OwnedDeaggregated;
-use crate::read::sequence_number::ExtendedSequenceNumber;
+use crate::read::sequence_number::{ExtendedSequenceNumber, SequenceNumberError};
 
 /// What happens to a Kinesis record that is a malformed aggregate.
 ///
@@ -241,8 +240,33 @@ impl<O> Deaggregator<O> {
         self.counters
     }
 
-    pub(crate) const fn checkpoint(&self) -> Option<&ExtendedSequenceNumber> {
-        self.checkpoint.as_ref()
+    /// Returns the checkpoint of an iterator: after the last Kinesis record that is `done`, or in
+    /// the `current` one, given with the number of its user records and of those that remain. It is
+    /// never before the one to resume after.
+    pub(crate) fn checkpoint_after<R: EnclosingRecord>(
+        &self,
+        done: Option<&R>,
+        current: Option<(&R, usize, usize)>,
+    ) -> Result<Option<ExtendedSequenceNumber>, SequenceNumberError> {
+        let mut place = done.map(|done| (done, 0, true));
+        if let Some((enclosing, record_count, remaining)) = current {
+            if remaining == 0 {
+                place = Some((enclosing, 0, true));
+            } else if let Some(last) = record_count.saturating_sub(remaining).checked_sub(1) {
+                place = Some((enclosing, last, false));
+            }
+        }
+        let read = match place {
+            Some((record, last, is_last)) => {
+                let last = u64::try_from(last).unwrap_or(u64::MAX);
+                checkpoint_at(record.sequence_number(), last, is_last)?
+            }
+            None => None,
+        };
+        Ok(read.map(|read| match &self.checkpoint {
+            Some(resumed) if *resumed > read => resumed.clone(),
+            _ => read,
+        }))
     }
 
     pub(crate) fn give_back(&mut self, slots: Vec<ReadSlot>) {
@@ -251,70 +275,22 @@ impl<O> Deaggregator<O> {
 }
 
 impl<O: Observer> Deaggregator<O> {
-    /// Deaggregates Kinesis records.
-    #[doc(alias = "deaggregate_records")]
-    #[doc(alias = "iter_deaggregate_records")]
-    #[doc(alias = "deaggregateSync")]
-    #[doc(alias = "DeaggregateRecords")]
-    pub fn deaggregate<'d, 'a, R: EnclosingRecord>(
-        &'d mut self,
-        records: &'a [R],
-    ) -> Deaggregated<'d, 'a, R, O> {
-        self.prepare(records);
-        Deaggregated::borrowing(self, records)
-    }
-
-    /// Deaggregates one Kinesis record.
-    pub fn deaggregate_one<'d, 'a, R: EnclosingRecord>(
-        &'d mut self,
-        record: &'a R,
-    ) -> Deaggregated<'d, 'a, R, O> {
-        self.deaggregate(core::slice::from_ref(record))
-    }
-
-    /// Deaggregates Kinesis records whose digests are already known, for example from
-    /// [`digests::of_blobs`](crate::digests::of_blobs). `digests` has one item for each
-    /// record, in order. A digest that is missing or `None` is computed.
-    ///
-    /// The digests are trusted. With the digest of other data, an aggregate counts as
-    /// [`PlainReason::DigestMismatch`](crate::read::PlainReason::DigestMismatch) and is
-    /// delivered unchanged.
-    pub fn deaggregate_with_digests<'d, 'a, R: EnclosingRecord>(
-        &'d mut self,
-        records: &'a [R],
-        digests: impl IntoIterator<Item = Option<Digest>>,
-    ) -> Deaggregated<'d, 'a, R, O> {
-        self.digests.clear();
-        self.digests.extend(digests.into_iter().take(records.len()));
-        self.digests.resize(records.len(), None);
-        self.digests.reverse();
-        Deaggregated::borrowing(self, records)
-    }
-
-    /// Deaggregates one batch. The iterator owns the deaggregator.
-    pub fn into_deaggregated<R: EnclosingRecord>(
-        mut self,
-        records: &[R],
-    ) -> Deaggregated<'static, '_, R, O> {
-        self.prepare(records);
-        Deaggregated::owning(self, records)
-    }
-
-    /// Deaggregates Kinesis records with an iterator that owns them, and the
-    /// deaggregator. More can be added to it.
-    pub fn into_owned_deaggregated<R: EnclosingRecord>(
-        mut self,
-        records: impl IntoIterator<Item = R>,
-    ) -> OwnedDeaggregated<R, O> {
-        self.digests.clear();
-        let mut deaggregated = OwnedDeaggregated::new(self);
-        deaggregated.extend(records);
-        deaggregated
-    }
-
-    fn prepare<R: EnclosingRecord>(&mut self, records: &[R]) {
+    /// Forgets all digests, and computes those of the next Kinesis records if that is set.
+    pub(crate) fn prepare<R: EnclosingRecord>(&mut self, records: &[R]) {
         self.digests.clear();
         self.prepare_more(records.iter());
+    }
+
+    /// Sets the digests of the next `count` Kinesis records, as far as they are known.
+    pub(crate) fn expect_digests(
+        &mut self,
+        count: usize,
+        digests: impl IntoIterator<Item = Option<Digest>>,
+    ) {
+        self.digests.clear();
+        self.digests.extend(digests.into_iter().take(count));
+        self.digests.resize(count, None);
+        self.digests.reverse();
     }
 
     /// Computes the digests of Kinesis records that come after those with known digests.
@@ -429,7 +405,8 @@ impl<O: Observer> Deaggregator<O> {
     /// Returns the number of user records in a Kinesis record that are at or before the
     /// checkpoint, or `u64::MAX` if the whole Kinesis record is.
     fn skipped_in<R: EnclosingRecord>(&self, enclosing: &R) -> u64 {
-        let Some((checkpoint, text)) = self.checkpoint().zip(enclosing.sequence_number()) else {
+        let Some((checkpoint, text)) = self.checkpoint.as_ref().zip(enclosing.sequence_number())
+        else {
             return 0;
         };
         match checkpoint.sequence_number.cmp_text(text) {
@@ -439,28 +416,6 @@ impl<O: Observer> Deaggregator<O> {
             Ok(Ordering::Equal) => checkpoint.sub_sequence_number.saturating_add(1),
         }
     }
-}
-
-/// Deaggregates Kinesis records with the default settings of a [`Deaggregator`]: no
-/// filter, no checkpoint, and malformed aggregates are delivered unchanged, with their
-/// error in [`Delivered::malformed`].
-///
-/// ```
-/// use kinesis_agg::{KinesisRecord, deaggregate};
-///
-/// let records = [
-///     KinesisRecord { data: "one".into(), ..KinesisRecord::default() },
-///     KinesisRecord { data: "two".into(), ..KinesisRecord::default() },
-/// ];
-/// for user_record in deaggregate(&records) {
-///     println!("{:?}: {:?}", user_record.partition_key(), user_record.data());
-/// }
-/// ```
-#[doc(alias = "deaggregate_records")]
-#[doc(alias = "iter_deaggregate_records")]
-#[doc(alias = "DeaggregateRecords")]
-pub fn deaggregate<R: EnclosingRecord>(records: &[R]) -> Deaggregated<'static, '_, R> {
-    Deaggregator::new().into_deaggregated(records)
 }
 
 fn count(counter: &mut u64) {

@@ -4,9 +4,8 @@ use kinesis_agg_codec::{
     DecodeError, HashKey, HashKeyError, KeyBytes, PlainReason, RecordTags, UserRecord,
 };
 
-use crate::kinesis_record::{EnclosingRecord, SharedData};
+use crate::kinesis_record::EnclosingRecord;
 use crate::read::error::MalformedRecord;
-use crate::read::owned_delivered::OwnedDelivered;
 use crate::read::sequence_number::{ExtendedSequenceNumber, SequenceNumberError};
 
 /// The result of parsing a Kinesis record.
@@ -247,16 +246,6 @@ impl<'a, R: EnclosingRecord + ?Sized> Delivered<'a, R> {
                 source,
             }),
         }
-    }
-
-    /// Converts the item into one that outlives the Kinesis record. It shares the memory
-    /// of the data, and holds a clone of the Kinesis record.
-    #[must_use]
-    pub fn into_owned(self) -> OwnedDelivered<R>
-    where
-        R: SharedData,
-    {
-        OwnedDelivered::new(&self)
     }
 }
 

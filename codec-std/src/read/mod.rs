@@ -8,6 +8,7 @@
 //! record is delivered unchanged. By default, a malformed record is also delivered
 //! unchanged (KCL behaviour), together with its error.
 
+mod current;
 mod deaggregated;
 mod deaggregator;
 mod delivered;
@@ -19,8 +20,8 @@ mod owned_delivered;
 mod sequence_number;
 
 pub use crate::kinesis_record::{EnclosingRecord, KinesisRecord, SharedData};
-pub use deaggregated::Deaggregated;
-pub use deaggregator::{Deaggregator, MalformedPolicy, ReadCounters, deaggregate};
+pub use deaggregated::{Deaggregated, deaggregate};
+pub use deaggregator::{Deaggregator, MalformedPolicy, ReadCounters};
 pub use delivered::{Delivered, Outcome};
 pub use error::MalformedRecord;
 pub use hash_key_filter::HashKeyFilter;

@@ -6,7 +6,7 @@ use core::iter::FusedIterator;
 use kinesis_agg_codec::{Frame, HashKeyRange, ReadSlot, UserRecordCursor};
 
 use crate::kinesis_record::{EnclosingRecord, SharedData};
-use crate::read::deaggregated::{self, checkpoint_of};
+use crate::read::current;
 use crate::read::deaggregator::{Deaggregator, is_within};
 use crate::read::delivered::{Content, Delivered};
 use crate::read::observer::Observer;
@@ -87,16 +87,26 @@ impl<R> Current<R> {
     }
 }
 
-impl<R: EnclosingRecord, O> OwnedDeaggregated<R, O> {
-    pub(crate) const fn new(deaggregator: Deaggregator<O>) -> Self {
-        Self {
-            deaggregator,
+impl<O: Observer> Deaggregator<O> {
+    /// Deaggregates Kinesis records with an iterator that owns them, and the
+    /// deaggregator. More can be added to it.
+    pub fn into_owned_deaggregated<R: EnclosingRecord>(
+        mut self,
+        records: impl IntoIterator<Item = R>,
+    ) -> OwnedDeaggregated<R, O> {
+        self.prepare::<R>(&[]);
+        let mut deaggregated = OwnedDeaggregated {
+            deaggregator: self,
             records: VecDeque::new(),
             current: None,
             done: None,
-        }
+        };
+        deaggregated.extend(records);
+        deaggregated
     }
+}
 
+impl<R: EnclosingRecord, O> OwnedDeaggregated<R, O> {
     /// Returns the deaggregator, for its [`counters`](Deaggregator::counters)
     /// and its [`observer`](Deaggregator::observer).
     #[must_use]
@@ -120,14 +130,15 @@ impl<R: EnclosingRecord, O> OwnedDeaggregated<R, O> {
     /// [`SequenceNumberError`] if the Kinesis record has an invalid sequence number.
     pub fn checkpoint(&self) -> Result<Option<ExtendedSequenceNumber>, SequenceNumberError> {
         let current = self.current.as_ref();
-        checkpoint_of(
-            self.done.as_ref(),
-            current.map(|current| {
-                let remaining = current.remaining();
-                (&current.enclosing, current.record_count, remaining)
-            }),
-            self.deaggregator.checkpoint(),
-        )
+        let current = current.map(|current| {
+            (
+                &current.enclosing,
+                current.record_count,
+                current.remaining(),
+            )
+        });
+        self.deaggregator
+            .checkpoint_after(self.done.as_ref(), current)
     }
 }
 
@@ -163,7 +174,7 @@ impl<R: EnclosingRecord, O: Observer> OwnedDeaggregated<R, O> {
     /// Starts with the next Kinesis record, if there is one.
     fn start_next(&mut self) -> Option<()> {
         let enclosing = self.records.pop_front()?;
-        let deaggregated::Current {
+        let current::Current {
             record_index,
             record_count,
             left,
@@ -171,17 +182,17 @@ impl<R: EnclosingRecord, O: Observer> OwnedDeaggregated<R, O> {
             ..
         } = self.deaggregator.start(&enclosing);
         let left = match left {
-            deaggregated::Left::UserRecords(user_records) => {
+            current::Left::UserRecords(user_records) => {
                 Left::UserRecords(user_records.into_cursor())
             }
-            deaggregated::Left::Whole(Some(Content::Plain(reason))) => {
+            current::Left::Whole(Some(Content::Plain(reason))) => {
                 Left::Whole(Some(Content::Plain(reason)))
             }
-            deaggregated::Left::Whole(Some(Content::Malformed(error))) => {
+            current::Left::Whole(Some(Content::Malformed(error))) => {
                 Left::Whole(Some(Content::Malformed(error)))
             }
             // A user record is never a whole Kinesis record.
-            deaggregated::Left::Whole(Some(Content::UserRecord { .. }) | None) => Left::Whole(None),
+            current::Left::Whole(Some(Content::UserRecord { .. }) | None) => Left::Whole(None),
         };
         let current = Current {
             enclosing,

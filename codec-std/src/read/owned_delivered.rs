@@ -52,10 +52,13 @@ struct Parts {
     sub_sequence_number: u64,
 }
 
-impl<R: SharedData> OwnedDelivered<R> {
-    pub(crate) fn new(delivered: &Delivered<'_, R>) -> Self {
-        let blob = delivered.enclosing.shared_data();
-        let (data, user_record) = match &delivered.content {
+impl<R: SharedData> Delivered<'_, R> {
+    /// Converts the item into one that outlives the Kinesis record. It shares the memory
+    /// of the data, and holds a clone of the Kinesis record.
+    #[must_use]
+    pub fn into_owned(self) -> OwnedDelivered<R> {
+        let blob = self.enclosing.shared_data();
+        let (data, user_record) = match &self.content {
             Content::UserRecord { user_record, .. } => {
                 let explicit_hash_key = user_record.explicit_hash_key();
                 let tags = user_record.tags();
@@ -69,10 +72,10 @@ impl<R: SharedData> OwnedDelivered<R> {
             }
             Content::Plain(_) | Content::Malformed(_) => (blob, None),
         };
-        Self {
-            enclosing: delivered.enclosing.clone(),
-            record_index: delivered.record_index,
-            outcome: delivered.outcome(),
+        OwnedDelivered {
+            enclosing: self.enclosing.clone(),
+            record_index: self.record_index,
+            outcome: self.outcome(),
             data,
             user_record,
         }

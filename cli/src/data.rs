@@ -270,6 +270,11 @@ pub(crate) fn dump_line(line: &[u8]) -> Option<(usize, Vec<u8>)> {
     Some((offset, hex::decode(digits).ok()?))
 }
 
+/// Returns the offset of a part in its text or blob.
+pub(crate) fn offset_in(whole: &[u8], part: &[u8]) -> usize {
+    part.as_ptr().addr().saturating_sub(whole.as_ptr().addr())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
