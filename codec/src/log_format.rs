@@ -17,7 +17,7 @@ impl defmt::Format for KeyBytes<'_> {
     }
 }
 
-/// Prints decimal.
+/// Prints decimal digits.
 impl defmt::Format for HashKey {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(f, "{=u128}", self.to_u128());
@@ -35,9 +35,10 @@ impl defmt::Format for HashKeyRange {
     }
 }
 
+/// Prints 32 hexadecimal digits.
 impl defmt::Format for Digest {
     fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "{=[u8; 16]:02x}", self.to_bytes());
+        defmt::write!(f, "{=u128:032x}", u128::from_be_bytes(self.to_bytes()));
     }
 }
 
@@ -77,8 +78,8 @@ impl defmt::Format for NewUserRecord<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(
             f,
-            "key {=str}, explicit hash key {}, {=usize} bytes",
-            self.partition_key(),
+            "key {}, explicit hash key {}, {=usize} bytes",
+            KeyBytes::from(self.partition_key()),
             self.explicit_hash_key(),
             self.data().len()
         );

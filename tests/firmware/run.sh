@@ -12,7 +12,7 @@
 # proves that a producer that measures in an interrupt and sends over a modem that rejects
 # frames loses nothing; that a flash log that is reset at any instruction sends all sealed
 # aggregates and reports the others as lost; and that an asynchronous stream that is
-# cancelled seals no partial blob.
+# cancelled seals no partial blob. decode_log decodes what is logged with defmt.
 #
 # Measured, in bytes of text:
 # - `text_md5`: size_md5, without start code and memcpy and similar functions;
@@ -32,6 +32,8 @@ cd "$(dirname "$0")"
 # Built before sizes.sh selects another compiler.
 cargo build --quiet --locked --manifest-path ../../Cargo.toml -p kinesis-agg-cli
 tool=${CARGO_TARGET_DIR:-$PWD/../../target}/debug/kinesis-agg
+cargo build --quiet --locked --manifest-path decode_log/Cargo.toml
+decode_log=${CARGO_TARGET_DIR:-$PWD/decode_log/target}/debug/decode_log
 json=false set_ceilings=false
 for argument; do
     case $argument in
@@ -100,11 +102,15 @@ measure() {
         "$async_stream" "$future")")
 }
 
-# Measures what the codec adds to a program that logs, and checks that it links no core::fmt.
+# Measures what the codec adds to a program that logs, and checks that it links no core::fmt, and
+# that the decoded logs are those of log.txt.
 measure_defmt() {
     local target=$1 machine=$2 dir=$target_dir/$1/release object last
     features=defmt
-    build "$target" -Tdefmt.x
+    # By default, defmt compiles only errors.
+    DEFMT_LOG=info build "$target" -Tdefmt.x
+    run "$machine" "$dir/log" | "$decode_log" "$dir/log" | diff log.txt - ||
+        fail "log on $target: not the texts of log.txt"
     run "$machine" "$dir/size_defmt" >/dev/null || fail "size_defmt on $target: exit status $?"
     if arm-none-eabi-nm -C "$dir/size_defmt" | grep -q 'core::fmt'; then
         fail "size_defmt on $target has functions of core::fmt"
