@@ -3,7 +3,7 @@
 //! and must fill aggregates as far as possible.
 
 use kinesis_agg_codec::{
-    AggregateWriter, EncodeError, EncodedPart, HashKey, NewUserRecord, Parsed, parse,
+    AggregateWriter, EncodeError, EncodedPart, HashKey, NewUserRecord, OuterKey, Parsed, parse,
 };
 use kinesis_agg_tests::fixtures::{LimitInput, limit_cases};
 
@@ -132,4 +132,34 @@ fn the_largest_user_record_fills_a_kinesis_record_to_the_byte() {
     writer.try_push(&largest).unwrap();
     let aggregate = writer.finish().unwrap();
     assert_eq!(aggregate.data().len() + 1, MAX_SIZE);
+}
+
+/// Under every outer key, the sizes before and after each push are those of the Kinesis record.
+#[test]
+fn predicted_sizes_are_those_of_the_finished_kinesis_record() {
+    let hash_key = HashKey::new(7);
+    let user_records = [
+        NewUserRecord::new("sensor-7", b"21.5"),
+        NewUserRecord::new("k", b""),
+        NewUserRecord::new("a longer partition key", b"22").with_explicit_hash_key(hash_key),
+        NewUserRecord::new("sensor-7", &[0; 200]),
+    ];
+    for outer_key in [
+        OuterKey::FirstUserRecord,
+        OuterKey::Kpl,
+        OuterKey::Chosen("fleet-3"),
+    ] {
+        for count in 1..=user_records.len() {
+            let mut writer = AggregateWriter::new([0; 1024]).with_outer_key(outer_key);
+            for user_record in &user_records[..count] {
+                let size = writer.size_with(user_record);
+                writer.try_push(user_record).unwrap();
+                assert_eq!(writer.size(), size, "{outer_key:?}, {user_record:?}");
+            }
+            let size = usize::try_from(writer.size()).unwrap();
+            let aggregate = writer.finish().unwrap();
+            let actual = aggregate.data().len() + aggregate.partition_key().len();
+            assert_eq!(size, actual, "{outer_key:?}, {count} user records");
+        }
+    }
 }

@@ -589,3 +589,24 @@ impl<B, L, K> fmt::Debug for AggregateWriter<B, L, K> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::AggregateWriter;
+    use crate::limits::Limits;
+    use crate::write::new_user_record::NewUserRecord;
+
+    #[test]
+    fn debug_output_shows_progress_and_limits_and_omits_the_buffer() {
+        let limits = Limits::new().with_max_count(9).unwrap();
+        let mut writer = AggregateWriter::new([0x5a; 64]).with_limits(limits);
+        writer.try_push(&NewUserRecord::new("k", b"21.5")).unwrap();
+        assert_eq!(
+            format!("{writer:?}"),
+            "AggregateWriter { encoded_len: 33, record_count: 1, \
+             limits: Limits { max_size: 1048576, max_count: 9 }, .. }"
+        );
+    }
+}
