@@ -1223,6 +1223,25 @@ fn unfit_for_raw_aggregate_resends_until_the_aggregate_is_in_its_shard() {
 }
 
 #[test]
+fn a_lone_aggregate_that_can_be_sent_raw_is_resent_raw_once_the_service_distributes() {
+    let settings = settings()
+        .with_unfit_for_raw(UnfitForRaw::Aggregate)
+        .with_backoff(ms(0), ms(0));
+    for answer in [throttled(), stored("high", "1")] {
+        let mut producer = producer(halves(), settings.clone());
+        producer.push(plain(5), 5, ms(0), ms(0)).unwrap();
+        let in_flight = producer.poll_request(ms(0)).unwrap();
+        assert_eq!(keys(&in_flight), [[5]]);
+        producer.set_distribution(&known(Distribution::Auto), ms(0));
+        producer
+            .handle_answer(in_flight.id, vec![answer], ms(0))
+            .unwrap();
+        let request = producer.poll_request(ms(0)).unwrap();
+        assert_eq!(&request.records[0].data[..], b"data 5");
+    }
+}
+
+#[test]
 fn without_permission_to_describe_the_distribution_is_inferred_from_put_answers() {
     let settings = settings().with_backoff(ms(0), ms(0));
     let mut producer = producer(halves(), settings);

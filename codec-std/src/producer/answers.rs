@@ -309,8 +309,8 @@ impl<T> ProducerCore<T> {
             }
             Distribution::Auto => {
                 sealed.is_raw
-                    || sealed.pushed.len() == 1
-                        && self.settings.unfit_for_raw == UnfitForRaw::Aggregate
+                    || self.settings.unfit_for_raw == UnfitForRaw::Aggregate
+                        && sealed.is_one_unfit_for_raw()
             }
         }
     }
