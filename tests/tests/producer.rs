@@ -916,6 +916,33 @@ fn an_aggregate_in_the_wrong_shard_is_resent_once_per_new_shard_listing() {
     assert_eq!(producer.counters().wrong_shard, 3);
 }
 
+/// Protects callers with a coarse clock, which list more than once at the same time.
+#[test]
+fn a_refresh_stays_wanted_while_a_user_record_awaits_a_newer_shard_listing() {
+    let list = |producer: &mut ProducerCore<u128>, at| {
+        let map = producer.map().refreshed(halves(), at, ms(0)).unwrap();
+        producer.replace_map(map, at, at);
+    };
+    for shard in ["high", "what?"] {
+        let mut producer = producer(halves(), settings().with_backoff(ms(0), ms(0)));
+        push(&mut producer, &[5], ms(0));
+        let pushed = producer.push_until(user_record(6), 6, ms(0), ms(10), ms(0));
+        pushed.unwrap();
+        let request = producer.poll_request(ms(0)).unwrap();
+        list(&mut producer, ms(10));
+        let answer = vec![stored(shard, "1")];
+        producer.handle_answer(request.id, answer, ms(10)).unwrap();
+        list(&mut producer, ms(10));
+        assert!(producer.poll_request(ms(10)).is_none());
+        assert!(producer.wants_refresh(), "{shard}");
+        list(&mut producer, ms(11));
+        assert!(!producer.wants_refresh());
+        let (request, _) = next_request(&mut producer, ms(11));
+        assert_eq!(keys(&request), [[5]]);
+        assert_eq!(failures(&mut producer).len(), 1);
+    }
+}
+
 #[test]
 fn an_exhausted_byte_rate_delays_user_records_not_yet_aggregated() {
     let settings = settings().with_shard_rate(0, 1_000).with_ttl(Duration::MAX);
