@@ -1268,6 +1268,48 @@ fn a_lone_aggregate_that_can_be_sent_raw_is_resent_raw_once_the_service_distribu
     }
 }
 
+/// A timeout that is over would make the driver poll again and again.
+#[test]
+fn with_service_managed_distribution_the_timeout_is_when_the_rate_allows_the_first_record() {
+    let of_len = |len: usize| OwnedUserRecord::new("key", vec![b' '; len - "key".len()]);
+    let start = || {
+        let settings = settings()
+            .with_shard_rate(0, 100)
+            .with_backoff(ms(0), ms(0));
+        let mut producer = producer(one(), settings);
+        producer.set_distribution(&known(Distribution::Auto), ms(0));
+        producer.poll_event();
+        producer.push(of_len(80), 1, ms(0), ms(0)).unwrap();
+        let request = producer.poll_request(ms(0)).unwrap();
+        (producer, request.id)
+    };
+    // A record to send again is behind the rate; a shorter one would not be.
+    let (mut producer, id) = start();
+    producer
+        .handle_answer(id, vec![throttled()], ms(0))
+        .unwrap();
+    producer.push(of_len(10), 2, ms(0), ms(0)).unwrap();
+    assert!(producer.poll_request(ms(0)).is_none());
+    assert_eq!(producer.poll_timeout(), Some(ms(600)));
+    let request = producer.poll_request(ms(600)).unwrap();
+    assert_eq!(request.records[0].data.len(), 77);
+
+    // A short record expires, and a longer one comes next.
+    let (mut producer, id) = start();
+    producer
+        .handle_answer(id, vec![stored("one", "1")], ms(0))
+        .unwrap();
+    assert_eq!(delivered(&mut producer).len(), 1);
+    let pushed = producer.push_until(of_len(30), 2, ms(0), ms(50), ms(0));
+    pushed.unwrap();
+    producer.push(of_len(80), 3, ms(0), ms(0)).unwrap();
+    assert!(producer.poll_request(ms(0)).is_none());
+    assert_eq!(producer.poll_timeout(), Some(ms(50)));
+    assert!(producer.poll_request(ms(100)).is_none());
+    assert_eq!(producer.poll_timeout(), Some(ms(600)));
+    assert!(producer.poll_request(ms(600)).is_some());
+}
+
 #[test]
 fn without_permission_to_describe_the_distribution_is_inferred_from_put_answers() {
     let settings = settings().with_backoff(ms(0), ms(0));

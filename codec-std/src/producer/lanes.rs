@@ -295,7 +295,7 @@ impl<T> Lanes<T> {
             let ready_at = self
                 .all
                 .get(place)
-                .and_then(|lane| self.ready_at(lane, settings));
+                .and_then(|lane| self.ready_at(lane, now, settings));
             if ready_at.is_some_and(|ready_at| ready_at <= now) {
                 return Some(place);
             }
@@ -329,14 +329,22 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Returns when a lane can send, if that depends only on time.
-    fn ready_at(&self, lane: &Lane<T>, settings: &ProducerSettings) -> Option<Duration> {
+    /// Returns when a lane can send, if that depends only on time. On a stream that
+    /// distributes records itself, a Kinesis record that may be sent again by `now`
+    /// goes before the queue; if `now` is in the past, the result may be too early.
+    fn ready_at(
+        &self,
+        lane: &Lane<T>,
+        now: Duration,
+        settings: &ProducerSettings,
+    ) -> Option<Duration> {
         let by_key = self.distribution == Distribution::ByKey;
-        let sealed = lane.sealed.first().map(|next| {
+        let first = lane.sealed.first();
+        let sealed = first.map(|next| {
             let allowed_at = lane.rate.allows_at(settings, 1, next.record.len());
             allowed_at.max(next.not_before)
         });
-        let ready_at = if by_key && sealed.is_some() {
+        let ready_at = if first.is_some_and(|next| by_key || next.not_before <= now) {
             sealed
         } else {
             let queued = self.queue_ready_at(lane, settings);
@@ -365,11 +373,11 @@ impl<T> Lanes<T> {
             }
             Distribution::Auto => {
                 // While the rate delays the request anyway, it can fill further.
-                let allowed_at = lane.rate.allows_at(settings, 1, lane.fill.len());
+                let allowed_at = lane.rate.allows_at(settings, 1, first.content_len());
                 let (count, len) = (lane.fill.count(), lane.fill.request_len());
                 let all_allowed_at = lane.rate.allows_at(settings, count, len);
                 let latest = allowed_at.saturating_add(settings.max_age);
-                Some(due_at.max(all_allowed_at.min(latest)))
+                Some(due_at.max(all_allowed_at.max(allowed_at).min(latest)))
             }
         }
     }
