@@ -441,6 +441,28 @@ fn a_user_record_waits_for_others_at_most_half_of_its_time_to_live() {
 }
 
 #[test]
+fn a_user_record_behind_a_returned_one_waits_at_most_half_of_its_time_to_live() {
+    let limits = Limits::new().with_max_count(3).unwrap();
+    let settings = settings()
+        .with_max_age(ms(10_000))
+        .with_limits(limits)
+        .with_backoff(ms(0), ms(0));
+    let mut producer = producer(one(), settings);
+    push(&mut producer, &[5, 500, 501], ms(0));
+    let request = producer.poll_request(ms(0)).unwrap();
+    // It expires before the earlier user records are due.
+    let pushed = producer.push_until(user_record(6), 6, ms(0), ms(2_000), ms(0));
+    pushed.unwrap();
+    producer.replace_map(ShardMap::new(split()).unwrap(), ms(1), ms(1));
+    let answer = vec![throttled()];
+    producer.handle_answer(request.id, answer, ms(1)).unwrap();
+    assert!(producer.poll_request(ms(1)).is_none());
+    assert_eq!(producer.poll_timeout(), Some(ms(1_000)));
+    let request = producer.poll_request(ms(1_000)).unwrap();
+    assert_eq!(keys(&request), [[5, 6]]);
+}
+
+#[test]
 fn the_time_to_live_starts_at_the_clamped_put_time() {
     let settings = settings()
         .with_max_requests_in_flight(1)

@@ -315,7 +315,7 @@ impl<T> Lanes<T> {
         let Some(lane) = self.all.get(place) else {
             return;
         };
-        let ready_at = self.ready_at(lane, settings);
+        let ready_at = self.ready_at(lane, Duration::ZERO, settings);
         self.expiries.set(place, lane.expires_at());
         self.sends.set(place, ready_at);
         if let Some(lane) = self.all.get_mut(place) {
@@ -359,9 +359,7 @@ impl<T> Lanes<T> {
         let due_at = if is_full || first.number < self.flushed_before.max(lane.flushed_before) {
             Duration::ZERO
         } else {
-            let first_due_at = first.due_at(settings);
-            lane.hurry
-                .map_or(first_due_at, |(due_at, _)| due_at.min(first_due_at))
+            lane.queue.due_at(settings)?
         };
         match self.distribution {
             Distribution::ByKey => {
