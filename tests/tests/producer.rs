@@ -1252,6 +1252,20 @@ fn when_the_distribution_changes_queued_user_records_are_rerouted_or_fail() {
     assert_eq!(sent, [[5], [500]]);
 }
 
+/// Whatever the service calls its shards.
+#[test]
+fn when_the_distribution_changes_user_records_of_a_shard_named_any_are_rerouted() {
+    let mut producer = producer(vec![shard("any", 0, MAX)], settings());
+    push(&mut producer, &[5], ms(0));
+    producer.set_distribution(&known(Distribution::Auto), ms(0));
+    let notice = producer.poll_event();
+    assert!(matches!(notice, Some(ProducerEvent::Notice(_))));
+    assert!(producer.poll_request(ms(0)).is_none());
+    let failed = failures(&mut producer);
+    assert_eq!(failed.len(), 1);
+    assert_eq!(failed[0].1.reason, FailureReason::CannotGoRaw);
+}
+
 #[test]
 fn unfit_for_raw_aggregate_resends_until_the_aggregate_is_in_its_shard() {
     let settings = settings()

@@ -81,7 +81,7 @@ impl<T> Lanes<T> {
         };
         let starts = fresh.iter().map(|lane| lane.range.starting_hash_key());
         self.starts = starts.collect();
-        self.distribution = distribution;
+        let before = core::mem::replace(&mut self.distribution, distribution);
         self.listed_at = listed_at;
         self.sends = Timers::new(fresh.len());
         self.expiries = Timers::new(fresh.len());
@@ -97,6 +97,8 @@ impl<T> Lanes<T> {
             let place = self.place_of(old.range.starting_hash_key());
             let home = self.all.get_mut(place);
             let home = home.filter(|home| home.shard_id == old.shard_id && home.range == old.range);
+            // The single lane of all shards is never the lane of a shard, whatever its id.
+            let home = home.filter(|_| distribution == before);
             if let Some(home) = home {
                 old.rate = old.rate.shared_by(home.rate.shard_count());
                 if old.is_changed {
