@@ -441,6 +441,28 @@ fn a_user_record_waits_for_others_at_most_half_of_its_time_to_live() {
 }
 
 #[test]
+fn a_user_record_behind_a_returned_one_waits_at_most_half_of_its_time_to_live() {
+    let limits = Limits::new().with_max_count(3).unwrap();
+    let settings = settings()
+        .with_max_age(ms(10_000))
+        .with_limits(limits)
+        .with_backoff(ms(0), ms(0));
+    let mut producer = producer(one(), settings);
+    push(&mut producer, &[5, 500, 501], ms(0));
+    let request = producer.poll_request(ms(0)).unwrap();
+    // It expires before the earlier user records are due.
+    let pushed = producer.push_until(user_record(6), 6, ms(0), ms(2_000), ms(0));
+    pushed.unwrap();
+    producer.replace_map(ShardMap::new(split()).unwrap(), ms(1), ms(1));
+    let answer = vec![throttled()];
+    producer.handle_answer(request.id, answer, ms(1)).unwrap();
+    assert!(producer.poll_request(ms(1)).is_none());
+    assert_eq!(producer.poll_timeout(), Some(ms(1_000)));
+    let request = producer.poll_request(ms(1_000)).unwrap();
+    assert_eq!(keys(&request), [[5, 6]]);
+}
+
+#[test]
 fn the_time_to_live_starts_at_the_clamped_put_time() {
     let settings = settings()
         .with_max_requests_in_flight(1)
@@ -916,6 +938,33 @@ fn an_aggregate_in_the_wrong_shard_is_resent_once_per_new_shard_listing() {
     assert_eq!(producer.counters().wrong_shard, 3);
 }
 
+/// Protects callers with a coarse clock, which list more than once at the same time.
+#[test]
+fn a_refresh_stays_wanted_while_a_user_record_awaits_a_newer_shard_listing() {
+    let list = |producer: &mut ProducerCore<u128>, at| {
+        let map = producer.map().refreshed(halves(), at, ms(0)).unwrap();
+        producer.replace_map(map, at, at);
+    };
+    for shard in ["high", "what?"] {
+        let mut producer = producer(halves(), settings().with_backoff(ms(0), ms(0)));
+        push(&mut producer, &[5], ms(0));
+        let pushed = producer.push_until(user_record(6), 6, ms(0), ms(10), ms(0));
+        pushed.unwrap();
+        let request = producer.poll_request(ms(0)).unwrap();
+        list(&mut producer, ms(10));
+        let answer = vec![stored(shard, "1")];
+        producer.handle_answer(request.id, answer, ms(10)).unwrap();
+        list(&mut producer, ms(10));
+        assert!(producer.poll_request(ms(10)).is_none());
+        assert!(producer.wants_refresh(), "{shard}");
+        list(&mut producer, ms(11));
+        assert!(!producer.wants_refresh());
+        let (request, _) = next_request(&mut producer, ms(11));
+        assert_eq!(keys(&request), [[5]]);
+        assert_eq!(failures(&mut producer).len(), 1);
+    }
+}
+
 #[test]
 fn an_exhausted_byte_rate_delays_user_records_not_yet_aggregated() {
     let settings = settings().with_shard_rate(0, 1_000).with_ttl(Duration::MAX);
@@ -1203,6 +1252,20 @@ fn when_the_distribution_changes_queued_user_records_are_rerouted_or_fail() {
     assert_eq!(sent, [[5], [500]]);
 }
 
+/// Whatever the service calls its shards.
+#[test]
+fn when_the_distribution_changes_user_records_of_a_shard_named_any_are_rerouted() {
+    let mut producer = producer(vec![shard("any", 0, MAX)], settings());
+    push(&mut producer, &[5], ms(0));
+    producer.set_distribution(&known(Distribution::Auto), ms(0));
+    let notice = producer.poll_event();
+    assert!(matches!(notice, Some(ProducerEvent::Notice(_))));
+    assert!(producer.poll_request(ms(0)).is_none());
+    let failed = failures(&mut producer);
+    assert_eq!(failed.len(), 1);
+    assert_eq!(failed[0].1.reason, FailureReason::CannotGoRaw);
+}
+
 #[test]
 fn unfit_for_raw_aggregate_resends_until_the_aggregate_is_in_its_shard() {
     let settings = settings()
@@ -1220,6 +1283,67 @@ fn unfit_for_raw_aggregate_resends_until_the_aggregate_is_in_its_shard() {
     }
     assert_eq!(delivered(&mut producer), [(5, "low".into())]);
     assert_eq!(producer.counters().wrong_shard, 2);
+}
+
+#[test]
+fn a_lone_aggregate_that_can_be_sent_raw_is_resent_raw_once_the_service_distributes() {
+    let settings = settings()
+        .with_unfit_for_raw(UnfitForRaw::Aggregate)
+        .with_backoff(ms(0), ms(0));
+    for answer in [throttled(), stored("high", "1")] {
+        let mut producer = producer(halves(), settings.clone());
+        producer.push(plain(5), 5, ms(0), ms(0)).unwrap();
+        let in_flight = producer.poll_request(ms(0)).unwrap();
+        assert_eq!(keys(&in_flight), [[5]]);
+        producer.set_distribution(&known(Distribution::Auto), ms(0));
+        producer
+            .handle_answer(in_flight.id, vec![answer], ms(0))
+            .unwrap();
+        let request = producer.poll_request(ms(0)).unwrap();
+        assert_eq!(&request.records[0].data[..], b"data 5");
+    }
+}
+
+/// A timeout that is over would make the driver poll again and again.
+#[test]
+fn with_service_managed_distribution_the_timeout_is_when_the_rate_allows_the_first_record() {
+    let of_len = |len: usize| OwnedUserRecord::new("key", vec![b' '; len - "key".len()]);
+    let start = || {
+        let settings = settings()
+            .with_shard_rate(0, 100)
+            .with_backoff(ms(0), ms(0));
+        let mut producer = producer(one(), settings);
+        producer.set_distribution(&known(Distribution::Auto), ms(0));
+        producer.poll_event();
+        producer.push(of_len(80), 1, ms(0), ms(0)).unwrap();
+        let request = producer.poll_request(ms(0)).unwrap();
+        (producer, request.id)
+    };
+    // A record to send again is behind the rate; a shorter one would not be.
+    let (mut producer, id) = start();
+    producer
+        .handle_answer(id, vec![throttled()], ms(0))
+        .unwrap();
+    producer.push(of_len(10), 2, ms(0), ms(0)).unwrap();
+    assert!(producer.poll_request(ms(0)).is_none());
+    assert_eq!(producer.poll_timeout(), Some(ms(600)));
+    let request = producer.poll_request(ms(600)).unwrap();
+    assert_eq!(request.records[0].data.len(), 77);
+
+    // A short record expires, and a longer one comes next.
+    let (mut producer, id) = start();
+    producer
+        .handle_answer(id, vec![stored("one", "1")], ms(0))
+        .unwrap();
+    assert_eq!(delivered(&mut producer).len(), 1);
+    let pushed = producer.push_until(of_len(30), 2, ms(0), ms(50), ms(0));
+    pushed.unwrap();
+    producer.push(of_len(80), 3, ms(0), ms(0)).unwrap();
+    assert!(producer.poll_request(ms(0)).is_none());
+    assert_eq!(producer.poll_timeout(), Some(ms(50)));
+    assert!(producer.poll_request(ms(100)).is_none());
+    assert_eq!(producer.poll_timeout(), Some(ms(600)));
+    assert!(producer.poll_request(ms(600)).is_some());
 }
 
 #[test]

@@ -232,8 +232,8 @@ impl<T> ProducerCore<T> {
     /// Takes apart a Kinesis record that was not decided before its first user
     /// record expired. The others wait in their lane for a listing.
     pub(super) fn undecided_is_over(&mut self, stored: Stored<T>) {
-        self.view.want_refresh(self.now);
         let newer = self.view.newer_listing(stored.answered_at);
+        self.view.want_refresh(newer.max(self.now));
         self.send_again(stored, newer, true);
     }
 
@@ -244,14 +244,12 @@ impl<T> ProducerCore<T> {
         let span = stored.sealed.span;
         let shard = self.view.map.shard_of(span.starting_hash_key());
         let is_unchanged = has_all(shard.hash_key_range(), span);
+        let mut awaits_listing = Duration::ZERO;
+        // On a stream that distributes records itself, no listing decides.
         if is_unchanged && self.view.distribution == Distribution::ByKey {
-            self.view.want_refresh(self.now);
+            awaits_listing = newer_listing;
+            self.view.want_refresh(newer_listing.max(self.now));
         }
-        let awaits_listing = if is_unchanged {
-            newer_listing
-        } else {
-            Duration::ZERO
-        };
         self.send_again(stored, awaits_listing, is_unchanged);
     }
 
@@ -309,8 +307,8 @@ impl<T> ProducerCore<T> {
             }
             Distribution::Auto => {
                 sealed.is_raw
-                    || sealed.pushed.len() == 1
-                        && self.settings.unfit_for_raw == UnfitForRaw::Aggregate
+                    || self.settings.unfit_for_raw == UnfitForRaw::Aggregate
+                        && sealed.is_one_unfit_for_raw()
             }
         }
     }

@@ -85,8 +85,13 @@ impl<T> Pushed<T> {
     /// Bytes that it counts for.
     #[inline]
     pub(super) fn held_len(&self) -> usize {
-        let content_len = usize::try_from(self.content_len).unwrap_or(usize::MAX);
-        Entry::<T>::held_beside(content_len)
+        Entry::<T>::held_beside(self.content_len())
+    }
+
+    /// Bytes of its data, its partition key and its tags.
+    #[inline]
+    pub(super) fn content_len(&self) -> usize {
+        usize::try_from(self.content_len).unwrap_or(usize::MAX)
     }
 
     /// Returns until when it waits for others to share its Kinesis record or

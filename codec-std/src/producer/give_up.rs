@@ -44,7 +44,7 @@ impl<T> ProducerCore<T> {
                 continue;
             };
             all.extend(core::iter::from_fn(|| lane.sealed.pop_first()));
-            entries.extend(core::iter::from_fn(|| lane.pop_first()));
+            entries.extend(core::iter::from_fn(|| lane.queue.pop_first()));
             lane.refill(self.view.distribution, &self.settings);
             self.lanes.schedule(place, &self.settings);
         }

@@ -6,7 +6,7 @@ use core::time::Duration;
 use kinesis_agg_codec::HashKeyRange;
 
 use crate::producer::distribution::Distribution;
-use crate::producer::entry::{Entry, Pushed};
+use crate::producer::entry::Pushed;
 use crate::producer::fill::Fill;
 use crate::producer::queue::Queue;
 use crate::producer::rate::Rate;
@@ -27,9 +27,6 @@ pub(super) struct Lane<T> {
     pub(super) queue: Queue<T>,
     /// How far the front of the queue fills its Kinesis record or request.
     pub(super) fill: Fill,
-    /// The earliest due time of user records in the queue that are due before the
-    /// first one, and the highest number of such user records.
-    pub(super) hurry: Option<(Duration, u64)>,
     /// Kinesis records in flight or undecided that have hash keys of this lane.
     pub(super) in_flight: usize,
     /// Bytes that the user records in flight or undecided count for.
@@ -55,7 +52,6 @@ impl<T> Lane<T> {
             sealed: SealedQueue::default(),
             queue: Queue::default(),
             fill: Fill::default(),
-            hurry: None,
             in_flight: 0,
             in_flight_len: 0,
             is_blocked: false,
@@ -94,36 +90,17 @@ impl<T> Lane<T> {
             return false;
         }
         let is_first = self.is_first(&pushed, settings);
-        self.queue.insert(user_record, pushed);
+        self.queue.insert(user_record, pushed, settings);
         is_first
     }
 
     #[inline(never)]
-    fn is_first(&mut self, pushed: &Pushed<T>, settings: &ProducerSettings) -> bool {
-        let expires_at = self.queue.expires_at();
-        let is_first_to_expire = expires_at.is_none_or(|at| pushed.expires_at() < at);
+    fn is_first(&self, pushed: &Pushed<T>, settings: &ProducerSettings) -> bool {
         let first = self.queue.first_pushed();
-        let is_first = first.is_none_or(|first| pushed.number < first.number);
-        let due_at = pushed.due_at(settings);
-        let is_due_first = first.is_some_and(|first| due_at < first.due_at(settings));
-        if is_due_first {
-            let (earliest, number) = self.hurry.unwrap_or((due_at, pushed.number));
-            self.hurry = Some((earliest.min(due_at), number.max(pushed.number)));
-        }
-        is_first || is_first_to_expire || is_due_first
-    }
-
-    /// Removes the first user record of the queue.
-    pub(super) fn pop_first(&mut self) -> Option<Entry<T>> {
-        let entry = self.queue.pop_first()?;
-        self.taken(entry.pushed.number);
-        Some(entry)
-    }
-
-    /// Must be called after user records up to `number` were removed from the front
-    /// of the queue.
-    pub(super) fn taken(&mut self, number: u64) {
-        self.hurry = self.hurry.filter(|&(_, last)| last > number);
+        let (due_at, expires_at) = (self.queue.due_at(settings), self.queue.expires_at());
+        first.is_none_or(|first| pushed.number < first.number)
+            || due_at.is_none_or(|at| pushed.due_at(settings) < at)
+            || expires_at.is_none_or(|at| pushed.expires_at() < at)
     }
 
     /// Returns when the first of the waiting user records expires.

@@ -81,7 +81,7 @@ impl<T> Lanes<T> {
         };
         let starts = fresh.iter().map(|lane| lane.range.starting_hash_key());
         self.starts = starts.collect();
-        self.distribution = distribution;
+        let before = core::mem::replace(&mut self.distribution, distribution);
         self.listed_at = listed_at;
         self.sends = Timers::new(fresh.len());
         self.expiries = Timers::new(fresh.len());
@@ -97,6 +97,8 @@ impl<T> Lanes<T> {
             let place = self.place_of(old.range.starting_hash_key());
             let home = self.all.get_mut(place);
             let home = home.filter(|home| home.shard_id == old.shard_id && home.range == old.range);
+            // The single lane of all shards is never the lane of a shard, whatever its id.
+            let home = home.filter(|_| distribution == before);
             if let Some(home) = home {
                 old.rate = old.rate.shared_by(home.rate.shard_count());
                 if old.is_changed {
@@ -295,7 +297,7 @@ impl<T> Lanes<T> {
             let ready_at = self
                 .all
                 .get(place)
-                .and_then(|lane| self.ready_at(lane, settings));
+                .and_then(|lane| self.ready_at(lane, now, settings));
             if ready_at.is_some_and(|ready_at| ready_at <= now) {
                 return Some(place);
             }
@@ -315,7 +317,7 @@ impl<T> Lanes<T> {
         let Some(lane) = self.all.get(place) else {
             return;
         };
-        let ready_at = self.ready_at(lane, settings);
+        let ready_at = self.ready_at(lane, Duration::ZERO, settings);
         self.expiries.set(place, lane.expires_at());
         self.sends.set(place, ready_at);
         if let Some(lane) = self.all.get_mut(place) {
@@ -329,14 +331,22 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Returns when a lane can send, if that depends only on time.
-    fn ready_at(&self, lane: &Lane<T>, settings: &ProducerSettings) -> Option<Duration> {
+    /// Returns when a lane can send, if that depends only on time. On a stream that
+    /// distributes records itself, a Kinesis record that may be sent again by `now`
+    /// goes before the queue; if `now` is in the past, the result may be too early.
+    fn ready_at(
+        &self,
+        lane: &Lane<T>,
+        now: Duration,
+        settings: &ProducerSettings,
+    ) -> Option<Duration> {
         let by_key = self.distribution == Distribution::ByKey;
-        let sealed = lane.sealed.first().map(|next| {
+        let first = lane.sealed.first();
+        let sealed = first.map(|next| {
             let allowed_at = lane.rate.allows_at(settings, 1, next.record.len());
             allowed_at.max(next.not_before)
         });
-        let ready_at = if by_key && sealed.is_some() {
+        let ready_at = if first.is_some_and(|next| by_key || next.not_before <= now) {
             sealed
         } else {
             let queued = self.queue_ready_at(lane, settings);
@@ -351,9 +361,7 @@ impl<T> Lanes<T> {
         let due_at = if is_full || first.number < self.flushed_before.max(lane.flushed_before) {
             Duration::ZERO
         } else {
-            let first_due_at = first.due_at(settings);
-            lane.hurry
-                .map_or(first_due_at, |(due_at, _)| due_at.min(first_due_at))
+            lane.queue.due_at(settings)?
         };
         match self.distribution {
             Distribution::ByKey => {
@@ -365,11 +373,11 @@ impl<T> Lanes<T> {
             }
             Distribution::Auto => {
                 // While the rate delays the request anyway, it can fill further.
-                let allowed_at = lane.rate.allows_at(settings, 1, lane.fill.len());
+                let allowed_at = lane.rate.allows_at(settings, 1, first.content_len());
                 let (count, len) = (lane.fill.count(), lane.fill.request_len());
                 let all_allowed_at = lane.rate.allows_at(settings, count, len);
                 let latest = allowed_at.saturating_add(settings.max_age);
-                Some(due_at.max(all_allowed_at.min(latest)))
+                Some(due_at.max(all_allowed_at.max(allowed_at).min(latest)))
             }
         }
     }

@@ -5,23 +5,33 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::time::Duration;
 
 use crate::producer::entry::{Entry, Pushed};
+use crate::producer::settings::ProducerSettings;
 use crate::write::OwnedUserRecord;
 
 /// User records in a chunk.
 const CHUNK_LEN: usize = 32;
 
-/// User records, ordered by the numbers of their pushes and by when they expire.
+/// User records, ordered by the numbers of their pushes, by when they are due and by
+/// when they expire.
 ///
-/// Most are pushed at the end, removed from the front, and expire in that order.
-/// The few others, which were put back or have their own time to live, are in
+/// Most are pushed at the end, removed from the front, and are due and expire in
+/// that order. The few others, which were put back or have their own time to live, are in
 /// trees.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     usual: Chunks<T>,
-    others: BTreeMap<u64, Box<Entry<T>>>,
+    others: BTreeMap<u64, Box<Other<T>>>,
+    /// Due time and number of each entry of `others`.
+    dues: BTreeSet<(Duration, u64)>,
     /// Expiry and number of each entry of `others`.
     expiries: BTreeSet<(Duration, u64)>,
     held_len: usize,
+}
+
+#[derive(Debug)]
+struct Other<T> {
+    entry: Entry<T>,
+    due_at: Duration,
 }
 
 impl<T> Default for Queue<T> {
@@ -32,6 +42,7 @@ impl<T> Default for Queue<T> {
                 len: 0,
             },
             others: BTreeMap::new(),
+            dues: BTreeSet::new(),
             expiries: BTreeSet::new(),
             held_len: 0,
         }
@@ -77,24 +88,32 @@ impl<T> Queue<T> {
     }
 
     /// Inserts a user record by its number.
-    pub(super) fn insert(&mut self, user_record: OwnedUserRecord, pushed: Pushed<T>) {
+    pub(super) fn insert(
+        &mut self,
+        user_record: OwnedUserRecord,
+        pushed: Pushed<T>,
+        settings: &ProducerSettings,
+    ) {
         if pushed.is_usual() && self.is_last(pushed.number) {
             self.push(user_record, pushed);
         } else {
             self.held_len = self.held_len.saturating_add(pushed.held_len());
-            self.insert_other(user_record, pushed);
+            let due_at = pushed.due_at(settings);
+            self.insert_other(user_record, pushed, due_at);
         }
     }
 
     #[cold]
-    fn insert_other(&mut self, user_record: OwnedUserRecord, pushed: Pushed<T>) {
+    fn insert_other(&mut self, user_record: OwnedUserRecord, pushed: Pushed<T>, due_at: Duration) {
         let (number, expires_at) = (pushed.number, pushed.expires_at());
+        self.dues.insert((due_at, number));
         self.expiries.insert((expires_at, number));
         let entry = Entry {
             user_record,
             pushed,
         };
-        self.others.insert(number, Box::new(entry));
+        self.others
+            .insert(number, Box::new(Other { entry, due_at }));
     }
 
     /// Returns the number of the first of `others`, if it is the first of all.
@@ -117,7 +136,7 @@ impl<T> Queue<T> {
     #[inline]
     pub(super) fn first_pushed(&self) -> Option<&Pushed<T>> {
         match self.first_other() {
-            Some(other) => Some(&self.others.get(&other)?.pushed),
+            Some(other) => Some(&self.others.get(&other)?.entry.pushed),
             None => self.usual.front(),
         }
     }
@@ -141,7 +160,7 @@ impl<T> Queue<T> {
         let mut is_over = false;
         while !is_over && !self.is_empty() {
             if let Some(other) = self.first_other() {
-                let entry = self.others.get(&other);
+                let entry = self.others.get(&other).map(|other| &other.entry);
                 is_over = !entry.is_some_and(|entry| accepts(&entry.user_record, &entry.pushed));
                 if !is_over {
                     taken.extend(self.remove_other(other).map(|entry| entry.pushed));
@@ -175,10 +194,19 @@ impl<T> Queue<T> {
     }
 
     fn remove_other(&mut self, number: u64) -> Option<Entry<T>> {
-        let entry = *self.others.remove(&number)?;
+        let Other { entry, due_at } = *self.others.remove(&number)?;
+        self.dues.remove(&(due_at, number));
         self.expiries.remove(&(entry.pushed.expires_at(), number));
         self.held_len = self.held_len.saturating_sub(entry.pushed.held_len());
         Some(entry)
+    }
+
+    /// Returns when the first of its user records to be due is due.
+    #[inline]
+    pub(super) fn due_at(&self, settings: &ProducerSettings) -> Option<Duration> {
+        let usual = self.usual.front().map(|pushed| pushed.due_at(settings));
+        let other = self.dues.first().map(|&(due_at, _)| due_at);
+        usual.into_iter().chain(other).min()
     }
 
     /// Returns when the first of its user records expires.
@@ -207,7 +235,7 @@ impl<T> Queue<T> {
         let mut usual = self.usual.iter().peekable();
         let others = self.others.values();
         let mut others = others
-            .map(|entry| (&entry.user_record, &entry.pushed))
+            .map(|other| (&other.entry.user_record, &other.entry.pushed))
             .peekable();
         core::iter::from_fn(move || match (usual.peek(), others.peek()) {
             (Some((_, first)), Some((_, other))) if other.number < first.number => others.next(),
@@ -340,14 +368,14 @@ mod tests {
         if number >= 10 {
             pushed.set_due_at(Duration::ZERO);
         }
-        queue.insert(user_record, pushed);
+        queue.insert(user_record, pushed, &ProducerSettings::new());
     }
 
     fn insert_usual(queue: &mut Queue<()>, number: u64) {
         let user_record = OwnedUserRecord::new("key", "");
         let times = (Duration::ZERO, Duration::from_secs(number));
         let pushed = Pushed::new((), number, HashKey::new(0), &user_record, 0, times);
-        queue.insert(user_record, pushed);
+        queue.insert(user_record, pushed, &ProducerSettings::new());
     }
 
     fn numbers(queue: &Queue<()>) -> Vec<u64> {
@@ -355,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn user_records_come_out_by_number_and_expire_by_time() {
+    fn user_records_come_out_by_number_and_are_due_and_expire_by_time() {
         let mut queue = Queue::default();
         for number in [5, 6, 8, 9] {
             insert(&mut queue, number, number);
@@ -366,11 +394,14 @@ mod tests {
         assert_eq!(numbers(&queue), [1, 5, 6, 7, 8, 9, 10]);
         let each = Entry::<()>::held_len(&OwnedUserRecord::new("key", ""));
         assert_eq!((queue.len(), queue.held_len()), (7, 7 * each));
+        let settings = ProducerSettings::new();
+        assert_eq!(queue.due_at(&settings), Some(Duration::ZERO));
         let at = Duration::from_secs(6);
         let expired = core::iter::from_fn(|| queue.pop_expired(at));
         let mut expired: Vec<_> = expired.map(|entry| entry.pushed.number).collect();
         expired.sort_unstable();
         assert_eq!(expired, [1, 5, 6, 10]);
+        assert_eq!(queue.due_at(&settings), Some(settings.max_age));
         assert_eq!(queue.expires_at(), Some(Duration::from_secs(7)));
         for number in [7, 8, 9] {
             assert_eq!(queue.first_pushed().unwrap().number, number);

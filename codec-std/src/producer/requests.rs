@@ -107,7 +107,7 @@ impl<T> ProducerCore<T> {
             let sealed = if again.is_some() {
                 lane.sealed.pop_first()
             } else {
-                let Some(entry) = lane.pop_first() else {
+                let Some(entry) = lane.queue.pop_first() else {
                     break;
                 };
                 let shard = (lane.shard_id.clone(), lane.range);

@@ -54,7 +54,6 @@ impl<T> ProducerCore<T> {
                 lane.is_blocked = false;
                 if lane.queue.is_empty() {
                     lane.refill(self.view.distribution, &self.settings);
-                    lane.hurry = None;
                 }
                 self.lanes.schedule(place, &self.settings);
                 self.failed(entry, FailureReason::Expired);

@@ -6,7 +6,7 @@ use core::time::Duration;
 use kinesis_agg_codec::{HashKey, HashKeyRange};
 
 use crate::producer::attempt::Attempts;
-use crate::producer::entry::{Entry, Pushed};
+use crate::producer::entry::{Entry, Pushed, can_go_raw};
 use crate::producer::held_keys::Holder;
 use crate::producer::request::PutRecord;
 use crate::write::OwnedUserRecord;
@@ -79,6 +79,14 @@ impl<T> Sealed<T> {
 
     pub(super) fn attempt_count(&self) -> usize {
         self.past_attempts.saturating_add(self.attempts.count())
+    }
+
+    /// Returns true if it is an aggregate of a single user record that cannot be sent
+    /// raw.
+    pub(super) fn is_one_unfit_for_raw(&self) -> bool {
+        let is_one = !self.is_raw && self.pushed.len() == 1;
+        let first = || read_back(&self.record.data).next();
+        is_one && first().is_some_and(|user_record| !can_go_raw(&user_record))
     }
 
     /// Returns the hash key that determines its shard.

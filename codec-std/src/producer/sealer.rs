@@ -92,11 +92,8 @@ impl Sealer {
                 true
             });
             let Some(reason) = reason else { break };
-            let entry = lane.pop_first();
+            let entry = lane.queue.pop_first();
             unfit.extend(entry.map(|entry| (entry, FailureReason::Unfit(reason))));
-        }
-        if let Some(last) = pushed.last() {
-            lane.taken(last.number);
         }
         lane.refill(Distribution::ByKey, settings);
         lane.is_blocked = is_blocked;

@@ -64,9 +64,10 @@ impl StreamView {
         }
     }
 
-    /// Requests a listing that is not older than `now`.
-    pub(super) const fn want_refresh(&mut self, now: Duration) {
-        self.wanted_since = Some(now);
+    /// Requests a listing that is not older than `since`, nor than one that was
+    /// requested already.
+    pub(super) fn want_refresh(&mut self, since: Duration) {
+        self.wanted_since = self.wanted_since.max(Some(since));
     }
 
     /// Returns true if the stream has not answered for so long that another one
@@ -76,7 +77,7 @@ impl StreamView {
     }
 
     /// Stops sending and judging until there is a new listing.
-    pub(super) const fn doubt(&mut self, now: Duration) {
+    pub(super) fn doubt(&mut self, now: Duration) {
         if self.doubted_since.is_none() {
             self.doubted_since = Some(now);
             self.want_refresh(now);
