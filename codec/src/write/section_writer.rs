@@ -9,7 +9,9 @@ use crate::schema::KeyKind;
 use crate::wire::num::to_usize;
 use crate::wire::put::bytes_field_len;
 use crate::write::aggregate::UnsealedBlob;
-use crate::write::counts::{ExplicitHashKeyIndex, PartitionKeyIndex, alone_lens, check_size};
+use crate::write::counts::{
+    ExplicitHashKeyIndex, KeyIndex, PartitionKeyIndex, alone_lens, check_size,
+};
 use crate::write::new_record::{ANY, NewRecord};
 use crate::write::new_tags::NewTags;
 use crate::write::sections::Sections;
@@ -85,11 +87,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
     /// [`EncodeError::Full`] if there is no room left for it,
     /// [`EncodeError::TooLarge`] if the buffer is too short for it alone.
     pub fn add_partition_key(&mut self, key: &[u8]) -> Result<PartitionKeyIndex, EncodeError> {
-        self.add_key(KeyKind::Partition, key)?;
-        Ok(self
-            .sections
-            .counts()
-            .last_partition_key(key, self.sections.generation()))
+        self.add_key(KeyKind::Partition, key).map(PartitionKeyIndex)
     }
 
     /// Adds an explicit hash key to the table, whether or not it is there already. It must be
@@ -106,14 +104,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
         key: &[u8],
     ) -> Result<ExplicitHashKeyIndex, EncodeError> {
         self.sections.expect_explicit_hash_keys();
-        self.add_key(KeyKind::ExplicitHash, key)?;
-        Ok(self
-            .sections
-            .counts()
-            .last_explicit_hash_key(key, self.sections.generation()))
+        self.add_key(KeyKind::ExplicitHash, key)
+            .map(ExplicitHashKeyIndex)
     }
 
-    fn add_key(&mut self, kind: KeyKind, key: &[u8]) -> Result<(), EncodeError> {
+    fn add_key(&mut self, kind: KeyKind, key: &[u8]) -> Result<KeyIndex, EncodeError> {
         let len = bytes_field_len(key);
         let full = self.check_room(EncodedPart::Key, len, || {
             let has_companion =

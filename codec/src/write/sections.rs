@@ -31,7 +31,7 @@ use crate::wire::num::{Num as _, to_u32, to_usize};
 use crate::wire::put::{bytes_field_len, put_bytes_field};
 use crate::wire::sink::Sink;
 use crate::wire::varint::{self, FOR_SIZE};
-use crate::write::counts::{Counts, Generation};
+use crate::write::counts::{Counts, Generation, KeyIndex};
 use crate::write::new_record::NewRecord;
 
 /// The type of [`part_keys`].
@@ -115,7 +115,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
     }
 
     /// Adds a key to its table. There must be room for it.
-    pub(crate) fn push_key(&mut self, kind: KeyKind, key: &[u8]) -> Option<()> {
+    pub(crate) fn push_key(&mut self, kind: KeyKind, key: &[u8]) -> Option<KeyIndex> {
         let len = bytes_field_len(key);
         let keys_len = self.keys_len.plus(len);
         let start = self.buffer.as_ref().len().checked_sub(to_usize(keys_len))?;
@@ -128,8 +128,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
             self.partition_keys_len = self.partition_keys_len.plus(len);
         }
         self.keys_len = keys_len;
-        self.counts.add_key(kind);
-        Some(())
+        Some(self.counts.add_key(kind, key, self.generation))
     }
 
     /// Must be called before the first explicit hash key is added.
