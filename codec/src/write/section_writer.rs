@@ -39,7 +39,7 @@ use crate::write::sections::Sections;
 /// ```
 #[derive(Clone)]
 pub struct SectionWriter<B> {
-    sections: Sections<B>,
+    pub(crate) sections: Sections<B>,
 }
 
 impl<B> SectionWriter<B> {
@@ -71,11 +71,6 @@ impl<B> SectionWriter<B> {
     #[must_use]
     pub fn into_buffer(self) -> B {
         self.sections.into_buffer()
-    }
-
-    #[cfg(feature = "heapless")]
-    pub(crate) fn replace_buffer(&mut self, buffer: B) -> B {
-        self.sections.replace_buffer(buffer)
     }
 }
 
