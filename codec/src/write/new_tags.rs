@@ -31,7 +31,7 @@ impl<'a> NewTags<'a> {
 
     #[inline(always)]
     pub(crate) const fn new(tags: RecordTags<'a>) -> Self {
-        let code = if tags.is_blank() { None } else { Some(CODE) };
+        let code = if tags.is_empty() { None } else { Some(CODE) };
         Self { tags, code }
     }
 
@@ -39,10 +39,9 @@ impl<'a> NewTags<'a> {
         self.tags
     }
 
-    /// Returns true if there are certainly no tags, without reading any. If false, there may still
-    /// be no tags.
+    /// Returns true if there are no tags.
     #[inline(always)]
-    pub(crate) const fn is_blank(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.code.is_none()
     }
 

@@ -97,7 +97,7 @@ impl<'a> NewUserRecord<'a> {
     /// Returns true without explicit hash key and tags, as for most user records.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
-        self.explicit_hash_key.is_none() && self.tags.is_blank()
+        self.explicit_hash_key.is_none() && self.tags.is_empty()
     }
 
     /// Returns the length in bytes of a blob that holds this user record and no other.
