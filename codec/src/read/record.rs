@@ -76,7 +76,7 @@ impl<'buf> RecordReader<'buf> {
                 EXPLICIT_HASH_KEY_INDEX => record.explicit_hash_key_index = index,
                 DATA => record.data = fields.place_of_bytes(),
                 RECORD_TAG => {
-                    RecordTag::read_places(fields)?;
+                    RecordTag::read(fields)?;
                     if record.tags.start == 0 {
                         record.tags = fields.place_to_end();
                     }
