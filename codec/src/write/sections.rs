@@ -376,7 +376,8 @@ fn part_keys(keys: &mut [u8]) -> Option<()> {
     None
 }
 
-/// Not inlined: it has many callers.
+/// Not inlined into its many callers: an `AggregateWriter` takes 3 % less text, a
+/// `SectionWriter` 6 % less (Cortex-M3).
 #[inline(never)]
 fn reverse(bytes: &mut [u8]) {
     bytes.reverse();
