@@ -130,7 +130,7 @@ enum Source<'buf> {
     /// Fields of a checked record, empty if there are no tags, and the function that reads the
     /// next tag of them.
     /// A pointer, so that a program which only writes listed tags does not carry the
-    /// reader's code.
+    /// reader's code (0.8 kB of an `AsyncStreamWriter` on a Cortex-M3).
     Encoded(&'buf [u8], ReadNext),
 }
 

@@ -46,7 +46,7 @@ pub(crate) struct Sections<B> {
     records_len: u32,
     generation: Generation,
     /// [`part_keys`], once there is an explicit hash key: a program without any does not
-    /// contain that code.
+    /// contain that code (0.3 kB on a Cortex-M3).
     part_keys: Option<PartKeys>,
 }
 
