@@ -16,6 +16,12 @@ use crate::write::new_record::{ANY, NewRecord};
 use crate::write::new_tags::NewTags;
 use crate::write::sections::Sections;
 
+/// The error if a write does not fit. Every length is compared before, so this is a safeguard.
+const NO_ROOM: EncodeError = EncodeError::Full {
+    needed: u32::MAX,
+    limit: u32::MAX,
+};
+
 /// Writes keys and user records into a blob without looking for known keys.
 ///
 /// For callers that know their keys: it does not search, and needs no memory but the buffer. It
@@ -105,7 +111,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
 
     fn add_key(&mut self, kind: KeyKind, key: &[u8]) -> Result<KeyIndex, EncodeError> {
         let len = bytes_field_len(key);
-        let full = self.check_room(EncodedPart::Key, len, || {
+        self.check_room(EncodedPart::Key, len, || {
             let has_companion =
                 kind == KeyKind::ExplicitHash && self.sections.counts().is_one_partition_key();
             let before = if has_companion {
@@ -115,7 +121,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
             };
             before.saturating_add(len)
         })?;
-        self.sections.push_key(kind, key).ok_or(full)
+        self.sections.push_key(kind, key).ok_or(NO_ROOM)
     }
 
     /// Adds a user record under keys that are in the tables.
@@ -140,25 +146,24 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
             self.sections.counts().check_keys(generation, keys)?;
         let tags = NewTags::new(tags);
         let record = NewRecord::<ANY>::new(partition_key, explicit_hash_key, data, tags);
-        let full = self.check_room(EncodedPart::UserRecord, record.encoded_len(), || {
+        self.check_room(EncodedPart::UserRecord, record.encoded_len(), || {
             alone_lens(keys, &record).1
         })?;
-        self.sections.push_record(&record).ok_or(full)
+        self.sections.push_record(&record).ok_or(NO_ROOM)
     }
 
-    /// Fails unless the blob can grow by `len` bytes. If it can, returns the error to use if
-    /// the write nevertheless fails, which is a safeguard.
+    /// Fails unless the blob can grow by `len` bytes. `alone` is the length of the blob that holds
+    /// `part` and nothing else.
     fn check_room(
         &self,
         part: EncodedPart,
         len: u32,
         alone: impl FnOnce() -> u32,
-    ) -> Result<EncodeError, EncodeError> {
+    ) -> Result<(), EncodeError> {
         let needed = self.sections.encoded_len().saturating_add(len);
         // Lengths that saturate never fit.
         let limit = self.sections.capacity().min(u32::MAX - 1);
-        check_size(part, needed, limit, alone)?;
-        Ok(EncodeError::Full { needed, limit })
+        check_size(part, needed, limit, alone)
     }
 
     /// Puts the sections in the KPL's order and seals the blob, which is at the
