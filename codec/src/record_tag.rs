@@ -186,7 +186,6 @@ impl<'buf> RecordTags<'buf> {
 
     /// Returns true if there are no tags.
     #[must_use]
-    #[inline]
     pub const fn is_empty(&self) -> bool {
         match self.0 {
             Source::Listed(tags) => tags.is_empty(),

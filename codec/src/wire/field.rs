@@ -48,7 +48,6 @@ pub(crate) struct Fields<'buf> {
 
 impl<'buf> Fields<'buf> {
     /// Reads `outermost` from the offset `at` on.
-    #[inline]
     pub(crate) fn new(outermost: &'buf [u8], at: usize) -> Self {
         Self {
             outermost,

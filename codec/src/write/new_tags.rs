@@ -46,13 +46,11 @@ impl<'a> NewTags<'a> {
     }
 
     /// Returns how many bytes the tags take in a record.
-    #[inline(always)]
     pub(crate) fn encoded_len(&self) -> u32 {
         self.code.map_or(0, |code| (code.encoded_len)(&self.tags))
     }
 
     /// Appends the tags to a record.
-    #[inline(always)]
     pub(crate) fn write(&self, out: &mut Sink<'_>) -> Option<()> {
         match self.code {
             Some(code) => (code.write)(&self.tags, out),

@@ -149,7 +149,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
 
     /// Returns the key of `len` bytes that starts `from_end` bytes before the buffer's end;
     /// backwards without `fast`.
-    #[inline]
     pub(crate) fn stored_key(&self, from_end: u32, len: usize) -> Option<&[u8]> {
         let buffer = self.buffer.as_ref();
         let start = buffer.len().checked_sub(to_usize(from_end))?;
@@ -157,7 +156,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
     }
 
     /// Returns true if the bytes that start `from_end` bytes before the buffer's end are `key`.
-    #[inline]
     pub(crate) fn is_key(&self, from_end: u32, key: &[u8]) -> bool {
         match self.stored_key(from_end, key.len()) {
             Some(stored) if FOR_SIZE => stored.iter().rev().eq(key),

@@ -200,7 +200,6 @@ impl Stream {
     }
 
     /// Adds a record. Its data is to be written after `prefix`, then its tags.
-    #[inline]
     pub(crate) fn add_record<E>(
         &mut self,
         keys: RecordKeys,
@@ -234,7 +233,6 @@ impl Stream {
 
     /// Adds the next part of `tags` to the record that was added last. Returns the bytes to
     /// write after `prefix`, or `None` after the last part.
-    #[inline]
     pub(crate) fn add_tag_part<'a>(
         &mut self,
         tags: &mut TagParts<'a>,
