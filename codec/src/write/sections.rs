@@ -139,6 +139,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Sections<B> {
     /// Returns the distance from the start of the next key, if that is `key`, to the buffer's
     /// end.
     pub(crate) fn next_key_from_end(&self, key: &[u8]) -> u32 {
+        // An entry starts with its tag and length; an entry that is stored backwards, with its key.
         let len = if FOR_SIZE {
             bytes_field_len(key)
         } else {
@@ -328,6 +329,7 @@ fn move_up(memory: &mut [u8], len: usize) {
 fn order_in_place(body: &mut [u8], keys_len: usize, records_len: usize) -> Option<()> {
     let keys_start = body.len().checked_sub(keys_len)?;
     let mut rest = body.get_mut(keys_start..)?;
+    // Without `fast`, the entries are stored backwards already.
     while !rest.is_empty() && !FOR_SIZE {
         let (_, len) = key_entry(rest)?;
         let (entry, tail) = rest.split_at_mut_checked(len)?;
