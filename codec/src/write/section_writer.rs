@@ -111,16 +111,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
 
     fn add_key(&mut self, kind: KeyKind, key: &[u8]) -> Result<KeyIndex, EncodeError> {
         let len = bytes_field_len(key);
-        self.check_room(EncodedPart::Key, len, || {
-            let has_companion =
-                kind == KeyKind::ExplicitHash && self.sections.counts().is_one_partition_key();
-            let before = if has_companion {
+        let before = match kind {
+            KeyKind::ExplicitHash if self.sections.counts().is_one_partition_key() => {
                 self.sections.encoded_len()
-            } else {
-                FRAME_LEN
-            };
-            before.saturating_add(len)
-        })?;
+            }
+            _ => FRAME_LEN,
+        };
+        self.check_room(EncodedPart::Key, len, || before.saturating_add(len))?;
         self.sections.push_key(kind, key).ok_or(NO_ROOM)
     }
 
