@@ -96,7 +96,6 @@ impl<'buf> RecordReader<'buf> {
 
     /// Reads up to the next record of a checked message, in which no fault can occur.
     #[cold]
-    #[inline(never)]
     pub(crate) fn next_record(&mut self) -> Option<()> {
         self.fields.next_of(RECORD)?;
         self.read_record().ok()

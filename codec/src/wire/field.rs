@@ -168,7 +168,6 @@ impl<'buf> Fields<'buf> {
     /// Returns the error for `fault`, which the last call returned, in a blob whose outermost
     /// message starts at `start`.
     #[cold]
-    #[inline(never)]
     pub(crate) fn error(&self, fault: Fault, start: usize) -> DecodeError {
         let mut offset = self.offset;
         let kind = match fault {
