@@ -48,6 +48,7 @@ impl KeyTables {
     /// Stores in `slots` where the keys of a checked `message` are.
     ///
     /// Reads the message up to its last key: in the KPL's order, only the keys.
+    // Inlined, and `fill` is not: 0.1 kB less stack on a Cortex-M3.
     #[inline(always)]
     pub(crate) fn index(&mut self, counts: &Counts, message: &[u8], slots: &mut [ReadSlot]) {
         let partition_keys = counts.partition_keys;
