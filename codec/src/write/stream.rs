@@ -52,7 +52,6 @@ impl Prefix {
         self.memory.get(..self.len).unwrap_or_default()
     }
 
-    #[inline(always)]
     fn set(&mut self, put: impl FnOnce(&mut Sink<'_>) -> Option<()>) {
         let mut sink = Sink::new(&mut self.memory);
         // Every prefix fits. This is a safeguard: a missing byte would show as a wrong digest.
