@@ -40,10 +40,6 @@ impl Digest {
         Self(bytes)
     }
 
-    pub(crate) const fn as_bytes(&self) -> &[u8; DIGEST_LEN] {
-        &self.0
-    }
-
     /// Returns the bytes of the digest.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; DIGEST_LEN] {

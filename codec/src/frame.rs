@@ -86,9 +86,4 @@ impl<'buf> Frame<'buf> {
     pub const fn digest(&self) -> Digest {
         Digest::new(*self.digest)
     }
-
-    /// Returns true if `computed` is the digest at the end of the blob.
-    pub(crate) fn is_intact(&self, computed: &Digest) -> bool {
-        computed.as_bytes() == self.digest
-    }
 }

@@ -68,20 +68,13 @@ impl HashKey {
             });
         }
         let mut number = 0_u128;
-        let mut in_range = true;
-        for byte in digits {
-            let digit = byte.wrapping_sub(b'0');
-            // Multiplies by ten with two shifts: small processors have no 128-bit
-            // multiplication.
-            in_range &= number <= u128::MAX / 10;
-            let (sum, carry) = (number << 3)
-                .wrapping_add(number << 1)
-                .overflowing_add(u128::from(digit));
-            in_range &= !carry;
-            number = sum;
-        }
-        if !in_range {
-            return Err(HashKeyError::OutOfRange);
+        for &digit in digits {
+            if number > u128::MAX / 10 {
+                return Err(HashKeyError::OutOfRange);
+            }
+            number = ten_times(number)
+                .checked_add(u128::from(digit & 0xf))
+                .ok_or(HashKeyError::OutOfRange)?;
         }
         Ok(Self(number))
     }
@@ -90,17 +83,13 @@ impl HashKey {
     /// forwards or backwards. For any other bytes, the result is arbitrary.
     pub(crate) fn of_digits(digits: &[u8], is_backwards: bool) -> Self {
         if is_backwards {
-            // Multiplies by ten with two shifts, as in `from_decimal`.
-            return Self(digits.iter().rev().fold(0, |number: u128, &digit| {
-                (number << 3)
-                    .wrapping_add(number << 1)
-                    .wrapping_add(u128::from(digit & 0xf))
+            return Self(digits.iter().rev().fold(0, |number, &digit| {
+                ten_times(number).wrapping_add(u128::from(digit & 0xf))
             }));
         }
         let first_len = digits.len() % 8;
         let (first, mut rest) = digits.split_at_checked(first_len).unwrap_or_default();
         // The first digits, which do not fill a group of eight, padded with leading zeros.
-        // Shifted rather than looped over, since there may be up to seven.
         let first = match (digits.first_chunk(), u32::try_from(first_len)) {
             (Some(eight), Ok(first_len)) => {
                 let spare_bits = u64::BITS.wrapping_sub(first_len.wrapping_mul(8));
@@ -129,9 +118,14 @@ impl HashKey {
     }
 }
 
+/// Multiplies with two shifts: small processors have no 128-bit multiplication.
+fn ten_times(number: u128) -> u128 {
+    (number << 3).wrapping_add(number << 1)
+}
+
 /// Returns the number that eight digits form, the first one in the lowest byte. Combines
 /// neighbouring lanes three times; each time, lanes have twice the bits and hold twice the
-/// digits.
+/// digits. Digit by digit, a push with an explicit hash key takes 40 % more instructions (x86-64).
 fn of_eight_digits(digits: u64) -> u64 {
     let pairs = (digits & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul((10 << 8) + 1) >> 8;
     let fours = (pairs & 0x00ff_00ff_00ff_00ff).wrapping_mul((100 << 16) + 1) >> 16;

@@ -63,7 +63,6 @@ fn check_field(reader: &mut RecordReader<'_>, counts: &mut Counts) -> Result<boo
 /// Returns the error for the first index outside its table; there must be one. `reader` is at
 /// the first record.
 #[cold]
-#[inline(never)]
 fn bad_index(reader: &mut RecordReader<'_>, counts: &Counts) -> DecodeError {
     let partition_keys = counts.partition_keys.count;
     loop {

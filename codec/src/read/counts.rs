@@ -37,7 +37,6 @@ pub(crate) struct RecordRun {
 impl Counts {
     /// Counts a key whose length is at `len_offset`. Keys must be added in the order of the
     /// message.
-    #[inline]
     pub(crate) fn add_key(&mut self, kind: KeyKind, len_offset: usize) {
         let table = match kind {
             KeyKind::Partition => &mut self.partition_keys,
@@ -51,7 +50,6 @@ impl Counts {
     }
 
     /// Counts records that follow each other, the first at `offset`.
-    #[inline]
     pub(crate) fn add_records(&mut self, offset: usize, run: RecordRun) {
         if self.record_count == 0 {
             self.first_record = offset;

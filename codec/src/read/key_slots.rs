@@ -10,6 +10,7 @@ use crate::read::fast;
 use crate::schema::KeyKind;
 use crate::wire::field::Fields;
 use crate::wire::num::{Num as _, to_u32, to_usize};
+use crate::wire::varint::FOR_SIZE;
 
 /// A slot of the reader's key look-up: the offset of one key. Four bytes.
 ///
@@ -47,6 +48,7 @@ impl KeyTables {
     /// Stores in `slots` where the keys of a checked `message` are.
     ///
     /// Reads the message up to its last key: in the KPL's order, only the keys.
+    // Inlined, and `fill` is not: 0.1 kB less stack on a Cortex-M3.
     #[inline(always)]
     pub(crate) fn index(&mut self, counts: &Counts, message: &[u8], slots: &mut [ReadSlot]) {
         let partition_keys = counts.partition_keys;
@@ -109,7 +111,7 @@ impl KeyTables {
 
     /// Returns the key with this index; `None` only if `message` is not the one that was
     /// indexed.
-    // See `UserRecordCursor::advance`.
+    // Inlined for the same reason as `UserRecordCursor::advance`.
     #[cfg_attr(feature = "fast", inline(always))]
     pub(crate) fn key<'buf>(
         &mut self,
@@ -123,7 +125,7 @@ impl KeyTables {
             KeyKind::Partition => &mut self.partition_keys,
             KeyKind::ExplicitHash => &mut self.explicit_hash_keys,
         };
-        if stride == 1 && cfg!(feature = "fast") {
+        if stride == 1 && !FOR_SIZE {
             // Without a branch on the first key, which is as frequent as any other. In a
             // message that is not the indexed one, the index may be any number.
             let slot = usize::try_from(table.base.wrapping_add(index).wrapping_sub(1)).ok()?;

@@ -57,7 +57,7 @@ impl<'buf> Parsed<'buf> {
 /// error names the first structural fault in byte order, or else the first key index
 /// outside its table in record order.
 pub fn parse(blob: &[u8]) -> Result<Parsed<'_>, DecodeError> {
-    parse_if(blob, |frame| frame.is_intact(&Digest::of(frame.message())))
+    parse_if(blob, |frame| frame.digest() == Digest::of(frame.message()))
 }
 
 /// Parses the data of a Kinesis record whose message digest was computed elsewhere,
@@ -78,7 +78,7 @@ pub fn parse(blob: &[u8]) -> Result<Parsed<'_>, DecodeError> {
 ///
 /// As [`parse`].
 pub fn parse_with_digest(blob: &[u8], computed: Digest) -> Result<Parsed<'_>, DecodeError> {
-    parse_if(blob, |frame| frame.is_intact(&computed))
+    parse_if(blob, |frame| frame.digest() == computed)
 }
 
 /// Parses the data of a Kinesis record without computing its digest.

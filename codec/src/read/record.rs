@@ -76,7 +76,7 @@ impl<'buf> RecordReader<'buf> {
                 EXPLICIT_HASH_KEY_INDEX => record.explicit_hash_key_index = index,
                 DATA => record.data = fields.place_of_bytes(),
                 RECORD_TAG => {
-                    RecordTag::read_places(fields)?;
+                    RecordTag::read(fields)?;
                     if record.tags.start == 0 {
                         record.tags = fields.place_to_end();
                     }
@@ -96,7 +96,6 @@ impl<'buf> RecordReader<'buf> {
 
     /// Reads up to the next record of a checked message, in which no fault can occur.
     #[cold]
-    #[inline(never)]
     pub(crate) fn next_record(&mut self) -> Option<()> {
         self.fields.next_of(RECORD)?;
         self.read_record().ok()

@@ -25,7 +25,6 @@ impl<'out> Sink<'out> {
     }
 
     /// Appends `bytes`.
-    #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Option<()> {
         let rest = self.memory.get_mut(self.len..)?;
         rest.get_mut(..bytes.len())?.copy_from_slice(bytes);

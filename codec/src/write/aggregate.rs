@@ -55,7 +55,8 @@ impl<K: AsRef<str>> OuterKey<K> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FirstUserRecord {
     pub(crate) partition_key_len: u32,
-    /// Stored as bytes: a `u128` would increase the alignment of the writer.
+    /// Stored as bytes: a `u128` would increase the alignment of the writer (5 % more text on a
+    /// Cortex-M3).
     explicit_hash_key: Option<[u8; 16]>,
 }
 

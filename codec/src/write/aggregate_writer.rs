@@ -62,12 +62,12 @@ use crate::write::sections::Sections;
 /// The buffer's length limits the first row, [`Limits::max_size`] the second.
 #[derive(Clone)]
 pub struct AggregateWriter<B, L = KeySlots, K = &'static str> {
-    sections: Sections<B>,
+    pub(crate) sections: Sections<B>,
     /// Holds anything until the first user record of an aggregate is pushed.
     key_lookup: L,
     limits: Limits,
     outer_key: OuterKey<K>,
-    first: FirstUserRecord,
+    pub(crate) first: FirstUserRecord,
 }
 
 impl<B> AggregateWriter<B> {
@@ -173,16 +173,6 @@ impl<B, L, K> AggregateWriter<B, L, K> {
     #[must_use]
     pub fn into_parts(self) -> (B, L) {
         (self.sections.into_buffer(), self.key_lookup)
-    }
-
-    #[cfg(feature = "heapless")]
-    pub(crate) fn replace_buffer(&mut self, buffer: B) -> B {
-        self.sections.replace_buffer(buffer)
-    }
-
-    #[cfg(feature = "heapless")]
-    pub(crate) const fn first(&self) -> FirstUserRecord {
-        self.first
     }
 }
 
@@ -527,7 +517,8 @@ where
     /// [`EncodeError::Empty`] without user records.
     pub fn finish(&mut self) -> Result<Aggregate<'_>, EncodeError> {
         let record_count = self.sections.counts().records();
-        // As little as possible is on the stack while the digest is computed.
+        // Not through `finish_unsealed`: the description would be on the stack while the digest is
+        // computed, 56 bytes more on a Cortex-M3.
         let blob = self.sections.finish()?;
         let blob = UnsealedBlob { blob }.seal_here();
         Ok(Aggregate {

@@ -7,6 +7,7 @@ use embedded_io_async::Write;
 use crate::error::StreamError;
 use crate::limits::Limits;
 use crate::record_tag::RecordTags;
+use crate::schema::KeyKind;
 use crate::write::counts::{ExplicitHashKeyIndex, PartitionKeyIndex};
 use crate::write::embedded_io_error::EmbeddedIoError;
 use crate::write::stream::{Prefix, Stream, StreamedAggregate, TagParts};
@@ -129,10 +130,11 @@ impl<W: Write> AsyncStreamWriter<W> {
     /// As [`StreamWriter::add_partition_key`](crate::StreamWriter::add_partition_key).
     pub async fn add_partition_key(&mut self, key: &[u8]) -> Result<PartitionKeyIndex, Error<W>> {
         let mut prefix = Prefix::EMPTY;
-        let index = self.stream.add_partition_key(key, &mut prefix)?;
+        let kind = KeyKind::Partition;
+        let index = self.stream.add_key(kind, key, &mut prefix)?;
         self.write(&prefix, key).await?;
         self.stream.written();
-        Ok(index)
+        Ok(PartitionKeyIndex(index))
     }
 
     /// Writes an explicit hash key into its table, whether or not it is there
@@ -146,10 +148,11 @@ impl<W: Write> AsyncStreamWriter<W> {
         key: &[u8],
     ) -> Result<ExplicitHashKeyIndex, Error<W>> {
         let mut prefix = Prefix::EMPTY;
-        let index = self.stream.add_explicit_hash_key(key, &mut prefix)?;
+        let kind = KeyKind::ExplicitHash;
+        let index = self.stream.add_key(kind, key, &mut prefix)?;
         self.write(&prefix, key).await?;
         self.stream.written();
-        Ok(index)
+        Ok(ExplicitHashKeyIndex(index))
     }
 
     /// Writes a user record under keys that are in the tables.

@@ -37,10 +37,10 @@ impl Generation {
     }
 }
 
-/// A place in a key table.
+/// A key of one of a writer's aggregates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-struct KeyIndex {
+pub(crate) struct KeyIndex {
     place: KeyPlace,
     /// The generation of the aggregate that contains the key. Not zero, so that an `Option` of
     /// an index takes no more memory.
@@ -60,13 +60,13 @@ struct KeyIndex {
 /// [`StreamWriter::add_partition_key`]: crate::StreamWriter::add_partition_key
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct PartitionKeyIndex(KeyIndex);
+pub struct PartitionKeyIndex(pub(crate) KeyIndex);
 
 /// The index of an explicit hash key in the table of the aggregate that is
 /// being written. It is valid as long as a [`PartitionKeyIndex`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct ExplicitHashKeyIndex(KeyIndex);
+pub struct ExplicitHashKeyIndex(pub(crate) KeyIndex);
 
 /// How many keys and user records an aggregate has so far.
 #[derive(Clone, Copy, Debug)]
@@ -98,45 +98,30 @@ impl Counts {
         }
     }
 
-    pub(crate) fn add_key(&mut self, kind: KeyKind) {
+    /// Counts a key and returns its index.
+    pub(crate) fn add_key(
+        &mut self,
+        kind: KeyKind,
+        key: &[u8],
+        generation: Generation,
+    ) -> KeyIndex {
         let count = match kind {
             KeyKind::Partition => &mut self.partition_keys,
             KeyKind::ExplicitHash => &mut self.explicit_hash_keys,
         };
         *count = count.plus(1);
+        let place = KeyPlace {
+            // The count is at least one.
+            ordinal: NonZeroU32::new(*count).unwrap_or(NonZeroU32::MIN),
+            key_len: to_u32(key.len()),
+        };
+        KeyIndex { place, generation }
     }
 
     /// Returns true if there is nothing but one partition key. An explicit hash key that does
     /// not fit then never will: another aggregate has no more room.
     pub(crate) const fn is_one_partition_key(&self) -> bool {
         self.partition_keys == 1 && self.explicit_hash_keys == 0 && self.records == 0
-    }
-
-    fn last_key(&self, kind: KeyKind, key: &[u8], generation: Generation) -> KeyIndex {
-        let place = KeyPlace {
-            // The count is at least one.
-            ordinal: NonZeroU32::new(self.keys(kind)).unwrap_or(NonZeroU32::MIN),
-            key_len: to_u32(key.len()),
-        };
-        KeyIndex { place, generation }
-    }
-
-    /// Returns the index of the partition key that was added last.
-    pub(crate) fn last_partition_key(
-        &self,
-        key: &[u8],
-        generation: Generation,
-    ) -> PartitionKeyIndex {
-        PartitionKeyIndex(self.last_key(KeyKind::Partition, key, generation))
-    }
-
-    /// Returns the index of the explicit hash key that was added last.
-    pub(crate) fn last_explicit_hash_key(
-        &self,
-        key: &[u8],
-        generation: Generation,
-    ) -> ExplicitHashKeyIndex {
-        ExplicitHashKeyIndex(self.last_key(KeyKind::ExplicitHash, key, generation))
     }
 
     /// Returns the number of a key of this aggregate.

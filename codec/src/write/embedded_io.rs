@@ -16,7 +16,12 @@ impl<W> EmbeddedIo<W> {
         Self(write)
     }
 
-    /// Returns the writer.
+    /// Returns the device, to flush it, or to use it between two blobs.
+    pub const fn inner_mut(&mut self) -> &mut W {
+        &mut self.0
+    }
+
+    /// Returns the device.
     #[must_use]
     pub fn into_inner(self) -> W {
         self.0
@@ -122,6 +127,15 @@ mod tests {
             assert_eq!(sink.write_all(b""), Ok(()));
             assert_eq!(sink.into_inner().written, b"sensor-7");
         }
+    }
+
+    #[test]
+    fn a_writer_that_owns_its_device_lends_it() {
+        let mut writer = StreamWriter::new(sink(3, 100, None));
+        writer.add_partition_key(b"sensor-7").unwrap();
+        let device = writer.sink_mut().inner_mut();
+        assert_eq!(device.written.len(), 4 + 10);
+        assert_eq!(device.flush(), Ok(()));
     }
 
     /// Protects callers from a panic if a device is full.

@@ -59,7 +59,7 @@ impl<const N: usize, L: KeyLookup, K: AsRef<str> + Clone> AggregateWriter<Vec<u8
     ///
     /// [`EncodeError::Empty`] without user records.
     pub fn finish_into_vec(&mut self) -> Result<VecAggregate<N, K>, EncodeError> {
-        let first_partition_key_len = self.first().partition_key_len;
+        let first_partition_key_len = self.first.partition_key_len;
         let outer_key = self.outer_key().clone();
         let aggregate = self.finish()?;
         let data_len = aggregate.data().len();
@@ -70,7 +70,7 @@ impl<const N: usize, L: KeyLookup, K: AsRef<str> + Clone> AggregateWriter<Vec<u8
             explicit_hash_key: aggregate.explicit_hash_key(),
             record_count: aggregate.record_count(),
         };
-        finished.data = self.replace_buffer(Vec::from_array([0; N]));
+        finished.data = self.sections.replace_buffer(Vec::from_array([0; N]));
         finished.data.truncate(data_len);
         Ok(finished)
     }
@@ -91,7 +91,7 @@ impl<const N: usize> SectionWriter<Vec<u8, N>> {
     /// [`EncodeError::Empty`] without user records. The keys stay.
     pub fn finish_into_vec(&mut self) -> Result<Vec<u8, N>, EncodeError> {
         let len = self.finish()?.len();
-        let mut blob = self.replace_buffer(Vec::from_array([0; N]));
+        let mut blob = self.sections.replace_buffer(Vec::from_array([0; N]));
         blob.truncate(len);
         Ok(blob)
     }

@@ -31,7 +31,7 @@ impl<'a> NewTags<'a> {
 
     #[inline(always)]
     pub(crate) const fn new(tags: RecordTags<'a>) -> Self {
-        let code = if tags.is_blank() { None } else { Some(CODE) };
+        let code = if tags.is_empty() { None } else { Some(CODE) };
         Self { tags, code }
     }
 
@@ -39,21 +39,18 @@ impl<'a> NewTags<'a> {
         self.tags
     }
 
-    /// Returns true if there are certainly no tags, without reading any. If false, there may still
-    /// be no tags.
+    /// Returns true if there are no tags.
     #[inline(always)]
-    pub(crate) const fn is_blank(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.code.is_none()
     }
 
     /// Returns how many bytes the tags take in a record.
-    #[inline(always)]
     pub(crate) fn encoded_len(&self) -> u32 {
         self.code.map_or(0, |code| (code.encoded_len)(&self.tags))
     }
 
     /// Appends the tags to a record.
-    #[inline(always)]
     pub(crate) fn write(&self, out: &mut Sink<'_>) -> Option<()> {
         match self.code {
             Some(code) => (code.write)(&self.tags, out),

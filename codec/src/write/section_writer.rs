@@ -9,10 +9,18 @@ use crate::schema::KeyKind;
 use crate::wire::num::to_usize;
 use crate::wire::put::bytes_field_len;
 use crate::write::aggregate::UnsealedBlob;
-use crate::write::counts::{ExplicitHashKeyIndex, PartitionKeyIndex, alone_lens, check_size};
+use crate::write::counts::{
+    ExplicitHashKeyIndex, KeyIndex, PartitionKeyIndex, alone_lens, check_size,
+};
 use crate::write::new_record::{ANY, NewRecord};
 use crate::write::new_tags::NewTags;
 use crate::write::sections::Sections;
+
+/// The error if a write does not fit. Every length is compared before, so this is a safeguard.
+const NO_ROOM: EncodeError = EncodeError::Full {
+    needed: u32::MAX,
+    limit: u32::MAX,
+};
 
 /// Writes keys and user records into a blob without looking for known keys.
 ///
@@ -37,7 +45,7 @@ use crate::write::sections::Sections;
 /// ```
 #[derive(Clone)]
 pub struct SectionWriter<B> {
-    sections: Sections<B>,
+    pub(crate) sections: Sections<B>,
 }
 
 impl<B> SectionWriter<B> {
@@ -70,11 +78,6 @@ impl<B> SectionWriter<B> {
     pub fn into_buffer(self) -> B {
         self.sections.into_buffer()
     }
-
-    #[cfg(feature = "heapless")]
-    pub(crate) fn replace_buffer(&mut self, buffer: B) -> B {
-        self.sections.replace_buffer(buffer)
-    }
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
@@ -85,11 +88,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
     /// [`EncodeError::Full`] if there is no room left for it,
     /// [`EncodeError::TooLarge`] if the buffer is too short for it alone.
     pub fn add_partition_key(&mut self, key: &[u8]) -> Result<PartitionKeyIndex, EncodeError> {
-        self.add_key(KeyKind::Partition, key)?;
-        Ok(self
-            .sections
-            .counts()
-            .last_partition_key(key, self.sections.generation()))
+        self.add_key(KeyKind::Partition, key).map(PartitionKeyIndex)
     }
 
     /// Adds an explicit hash key to the table, whether or not it is there already. It must be
@@ -106,26 +105,20 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
         key: &[u8],
     ) -> Result<ExplicitHashKeyIndex, EncodeError> {
         self.sections.expect_explicit_hash_keys();
-        self.add_key(KeyKind::ExplicitHash, key)?;
-        Ok(self
-            .sections
-            .counts()
-            .last_explicit_hash_key(key, self.sections.generation()))
+        self.add_key(KeyKind::ExplicitHash, key)
+            .map(ExplicitHashKeyIndex)
     }
 
-    fn add_key(&mut self, kind: KeyKind, key: &[u8]) -> Result<(), EncodeError> {
+    fn add_key(&mut self, kind: KeyKind, key: &[u8]) -> Result<KeyIndex, EncodeError> {
         let len = bytes_field_len(key);
-        let full = self.check_room(EncodedPart::Key, len, || {
-            let has_companion =
-                kind == KeyKind::ExplicitHash && self.sections.counts().is_one_partition_key();
-            let before = if has_companion {
+        let before = match kind {
+            KeyKind::ExplicitHash if self.sections.counts().is_one_partition_key() => {
                 self.sections.encoded_len()
-            } else {
-                FRAME_LEN
-            };
-            before.saturating_add(len)
-        })?;
-        self.sections.push_key(kind, key).ok_or(full)
+            }
+            _ => FRAME_LEN,
+        };
+        self.check_room(EncodedPart::Key, len, || before.saturating_add(len))?;
+        self.sections.push_key(kind, key).ok_or(NO_ROOM)
     }
 
     /// Adds a user record under keys that are in the tables.
@@ -150,25 +143,24 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> SectionWriter<B> {
             self.sections.counts().check_keys(generation, keys)?;
         let tags = NewTags::new(tags);
         let record = NewRecord::<ANY>::new(partition_key, explicit_hash_key, data, tags);
-        let full = self.check_room(EncodedPart::UserRecord, record.encoded_len(), || {
+        self.check_room(EncodedPart::UserRecord, record.encoded_len(), || {
             alone_lens(keys, &record).1
         })?;
-        self.sections.push_record(&record).ok_or(full)
+        self.sections.push_record(&record).ok_or(NO_ROOM)
     }
 
-    /// Fails unless the blob can grow by `len` bytes. If it can, returns the error to use if
-    /// the write nevertheless fails, which is a safeguard.
+    /// Fails unless the blob can grow by `len` bytes. `alone` is the length of the blob that holds
+    /// `part` and nothing else.
     fn check_room(
         &self,
         part: EncodedPart,
         len: u32,
         alone: impl FnOnce() -> u32,
-    ) -> Result<EncodeError, EncodeError> {
+    ) -> Result<(), EncodeError> {
         let needed = self.sections.encoded_len().saturating_add(len);
         // Lengths that saturate never fit.
         let limit = self.sections.capacity().min(u32::MAX - 1);
-        check_size(part, needed, limit, alone)?;
-        Ok(EncodeError::Full { needed, limit })
+        check_size(part, needed, limit, alone)
     }
 
     /// Puts the sections in the KPL's order and seals the blob, which is at the

@@ -23,7 +23,7 @@ use crate::wire::put::bytes_field_len;
 use crate::wire::sink::Sink;
 use crate::wire::varint;
 use crate::write::counts::{
-    Counts, ExplicitHashKeyIndex, Generation, PartitionKeyIndex, RecordKeys, StoredKeys,
+    Counts, ExplicitHashKeyIndex, Generation, KeyIndex, PartitionKeyIndex, RecordKeys, StoredKeys,
     alone_lens, check_size,
 };
 use crate::write::new_record::{ANY, NewRecord};
@@ -52,7 +52,6 @@ impl Prefix {
         self.memory.get(..self.len).unwrap_or_default()
     }
 
-    #[inline(always)]
     fn set(&mut self, put: impl FnOnce(&mut Sink<'_>) -> Option<()>) {
         let mut sink = Sink::new(&mut self.memory);
         // Every prefix fits. This is a safeguard: a missing byte would show as a wrong digest.
@@ -158,53 +157,32 @@ impl Stream {
         check_size(part, needed, self.limits.max_size(), alone)
     }
 
-    /// Adds a partition key, to write after `prefix`.
-    pub(crate) fn add_partition_key<E>(
-        &mut self,
-        key: &[u8],
-        prefix: &mut Prefix,
-    ) -> Result<PartitionKeyIndex, StreamError<E>> {
-        let key_len = to_u32(key.len());
-        let outer_key_len = key_len.max(self.longest_partition_key_len);
-        let size_before_alone = FRAME_LEN.saturating_add(key_len);
-        let kind = KeyKind::Partition;
-        self.add_key(kind, key, outer_key_len, size_before_alone, prefix)?;
-        self.longest_partition_key_len = outer_key_len;
-        Ok(self.counts.last_partition_key(key, self.generation))
-    }
-
-    /// Adds an explicit hash key, to write after `prefix`.
-    pub(crate) fn add_explicit_hash_key<E>(
-        &mut self,
-        key: &[u8],
-        prefix: &mut Prefix,
-    ) -> Result<ExplicitHashKeyIndex, StreamError<E>> {
-        let outer_key_len = self.longest_partition_key_len;
-        let size_before_alone = if self.counts.is_one_partition_key() {
-            self.encoded_len().saturating_add(outer_key_len)
-        } else {
-            FRAME_LEN
-        };
-        let kind = KeyKind::ExplicitHash;
-        self.add_key(kind, key, outer_key_len, size_before_alone, prefix)?;
-        Ok(self.counts.last_explicit_hash_key(key, self.generation))
-    }
-
-    fn add_key<E>(
+    /// Adds a key, to write after `prefix`.
+    pub(crate) fn add_key<E>(
         &mut self,
         kind: KeyKind,
         key: &[u8],
-        outer_key_len: u32,
-        size_before_alone: u32,
         prefix: &mut Prefix,
-    ) -> Result<(), StreamError<E>> {
+    ) -> Result<KeyIndex, StreamError<E>> {
         self.check_poison()?;
         let len = bytes_field_len(key);
+        let longest = self.longest_partition_key_len;
+        let (outer_key_len, size_before_alone) = match kind {
+            KeyKind::Partition => {
+                let key_len = to_u32(key.len());
+                (key_len.max(longest), FRAME_LEN.saturating_add(key_len))
+            }
+            KeyKind::ExplicitHash if self.counts.is_one_partition_key() => {
+                (longest, self.encoded_len().saturating_add(longest))
+            }
+            KeyKind::ExplicitHash => (longest, FRAME_LEN),
+        };
         self.check_room(EncodedPart::Key, len, outer_key_len, || {
             size_before_alone.saturating_add(len)
         })?;
         self.is_poisoned = true;
-        self.counts.add_key(kind);
+        self.longest_partition_key_len = outer_key_len;
+        let index = self.counts.add_key(kind, key, self.generation);
         // The magic is not part of the message.
         let magic = match self.digest.len() {
             0 => &MAGIC[..],
@@ -217,11 +195,10 @@ impl Stream {
         let head = prefix.bytes().get(magic.len()..);
         self.digest.update(head.unwrap_or_default());
         self.digest.update(key);
-        Ok(())
+        Ok(index)
     }
 
     /// Adds a record. Its data is to be written after `prefix`, then its tags.
-    #[inline]
     pub(crate) fn add_record<E>(
         &mut self,
         keys: RecordKeys,
@@ -255,7 +232,6 @@ impl Stream {
 
     /// Adds the next part of `tags` to the record that was added last. Returns the bytes to
     /// write after `prefix`, or `None` after the last part.
-    #[inline]
     pub(crate) fn add_tag_part<'a>(
         &mut self,
         tags: &mut TagParts<'a>,

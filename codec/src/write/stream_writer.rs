@@ -5,7 +5,8 @@ use core::fmt;
 use crate::error::StreamError;
 use crate::limits::Limits;
 use crate::record_tag::RecordTags;
-use crate::write::counts::{ExplicitHashKeyIndex, PartitionKeyIndex};
+use crate::schema::KeyKind;
+use crate::write::counts::{ExplicitHashKeyIndex, KeyIndex, PartitionKeyIndex};
 use crate::write::stream::{Prefix, Stream, StreamedAggregate, TagParts};
 
 /// What a [`StreamWriter`] writes into: flash, a UART, a socket.
@@ -157,11 +158,7 @@ impl<S: ByteSink> StreamWriter<S> {
         &mut self,
         key: &[u8],
     ) -> Result<PartitionKeyIndex, StreamError<S::Error>> {
-        let mut prefix = Prefix::EMPTY;
-        let index = self.stream.add_partition_key(key, &mut prefix)?;
-        self.write(&prefix, key)?;
-        self.stream.written();
-        Ok(index)
+        self.add_key(KeyKind::Partition, key).map(PartitionKeyIndex)
     }
 
     /// Writes an explicit hash key into its table, whether or not it is there already. It must
@@ -177,8 +174,13 @@ impl<S: ByteSink> StreamWriter<S> {
         &mut self,
         key: &[u8],
     ) -> Result<ExplicitHashKeyIndex, StreamError<S::Error>> {
+        self.add_key(KeyKind::ExplicitHash, key)
+            .map(ExplicitHashKeyIndex)
+    }
+
+    fn add_key(&mut self, kind: KeyKind, key: &[u8]) -> Result<KeyIndex, StreamError<S::Error>> {
         let mut prefix = Prefix::EMPTY;
-        let index = self.stream.add_explicit_hash_key(key, &mut prefix)?;
+        let index = self.stream.add_key(kind, key, &mut prefix)?;
         self.write(&prefix, key)?;
         self.stream.written();
         Ok(index)

@@ -882,6 +882,9 @@ roots! {
     fn EmbeddedIo__new(device: Buffer<'_>) -> EmbeddedIo<Buffer<'_>> {
         EmbeddedIo::new(device)
     }
+    fn EmbeddedIo__inner_mut<'a>(device: &'a mut EmbeddedIo<Device>) -> &'a mut Device {
+        device.inner_mut()
+    }
     fn EmbeddedIo__into_inner(device: EmbeddedIo<Buffer<'_>>) -> Buffer<'_> {
         device.into_inner()
     }
