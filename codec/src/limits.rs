@@ -63,8 +63,8 @@ pub const DEFAULT_KEY_SLOTS: usize = 16;
 /// The most slots that a look-up of [`KeySlots`](crate::KeySlots) compares.
 ///
 /// It bounds the cost of keys that were chosen to collide. With twice as many slots as keys,
-/// other keys need far fewer, with rare exceptions: at most 21, measured with 30,000 keys of
-/// each of eight shapes. A choice of this crate.
+/// other keys need far fewer: at most 21, measured with 30,000 keys of each of eight shapes.
+/// A choice of this crate.
 pub const MAX_KEY_PROBES: usize = 64;
 
 /// The largest size and count of an aggregate.

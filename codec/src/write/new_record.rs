@@ -99,7 +99,6 @@ impl<'a, const SHAPE: bool> NewRecord<'a, SHAPE> {
 
     /// Returns the length of a blob that holds only this record and its keys, which have these
     /// lengths. Saturates.
-    #[inline(always)]
     pub(crate) fn blob_len_alone(
         &self,
         partition_key_len: u32,
