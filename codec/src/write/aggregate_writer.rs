@@ -600,4 +600,10 @@ mod tests {
              limits: Limits { max_size: 1048576, max_count: 9 }, .. }"
         );
     }
+
+    #[test]
+    fn a_writer_without_a_buffer_moves_to_one() {
+        let mut writer = AggregateWriter::new([]).move_to([0x5a; 64]).unwrap();
+        writer.try_push(&NewUserRecord::new("k", b"21.5")).unwrap();
+    }
 }
