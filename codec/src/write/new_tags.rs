@@ -14,8 +14,8 @@ pub(crate) struct NewTags<'a> {
 }
 
 struct Code {
-    encoded_len: fn(&RecordTags<'_>) -> u32,
-    write: fn(&RecordTags<'_>, &mut Sink<'_>) -> Option<()>,
+    encoded_len: fn(RecordTags<'_>) -> u32,
+    write: fn(RecordTags<'_>, &mut Sink<'_>) -> Option<()>,
 }
 
 const CODE: &Code = &Code {
@@ -46,15 +46,14 @@ impl<'a> NewTags<'a> {
     }
 
     /// Returns how many bytes the tags take in a record.
-    pub(crate) fn encoded_len(&self) -> u32 {
-        self.code.map_or(0, |code| (code.encoded_len)(&self.tags))
+    pub(crate) fn encoded_len(self) -> u32 {
+        let Self { tags, code } = self;
+        code.map_or(0, |code| (code.encoded_len)(tags))
     }
 
     /// Appends the tags to a record.
-    pub(crate) fn write(&self, out: &mut Sink<'_>) -> Option<()> {
-        match self.code {
-            Some(code) => (code.write)(&self.tags, out),
-            None => Some(()),
-        }
+    pub(crate) fn write(self, out: &mut Sink<'_>) -> Option<()> {
+        let Self { tags, code } = self;
+        code.map_or(Some(()), |code| (code.write)(tags, out))
     }
 }
